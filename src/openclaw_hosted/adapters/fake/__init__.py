@@ -1,0 +1,1 @@
+"""A provider in memory, with fault knobs, for tests and simulation."""

@@ -1,0 +1,1 @@
+"""The loops that bring what exists to what is wanted."""

@@ -1,0 +1,58 @@
+"""What happened, for people and for later: `subject.happened`."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId
+
+
+class EventName(StrEnum):
+    """The names of all events."""
+
+    INSTANCE_CREATED = "instance.created"
+    INSTANCE_RUNNING = "instance.running"
+    INSTANCE_CHANGED = "instance.changed"
+    INSTANCE_RESTART_ASKED = "instance.restart_asked"
+    INSTANCE_OPENED = "instance.opened"
+    INSTANCE_MACHINE_LOST = "instance.machine_lost"
+    INSTANCE_FAILED = "instance.failed"
+    INSTANCE_DELETE_ASKED = "instance.delete_asked"
+    INSTANCE_DELETED = "instance.deleted"
+    INSTANCE_RESTORED = "instance.restored"
+    INSTANCE_PURGED = "instance.purged"
+    MACHINE_LAUNCHED = "machine.launched"
+    MACHINE_AVAILABLE = "machine.available"
+    MACHINE_CLAIMED = "machine.claimed"
+    MACHINE_CONDEMNED = "machine.condemned"
+    MACHINE_TERMINATED = "machine.terminated"
+    MACHINE_LAUNCH_FAILED = "machine.launch_failed"
+    GATEWAY_RESTARTED = "gateway.restarted"
+    ORPHAN_REMOVED = "orphan.removed"
+    POOL_PAUSED = "pool.paused"
+    POOL_RESUMED = "pool.resumed"
+    POOL_STATUS_CHANGED = "pool.status_changed"
+    USER_INVITED = "user.invited"
+    USER_JOINED = "user.joined"
+    USER_DISABLED = "user.disabled"
+    USER_ENABLED = "user.enabled"
+    USER_PASSWORD_RESET = "user.password_reset"
+    USER_SIGNED_IN = "user.signed_in"
+    USER_SIGN_IN_FAILED = "user.sign_in_failed"
+    TOKEN_CREATED = "token.created"
+    TOKEN_REVOKED = "token.revoked"
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing that happened. `detail` holds short public facts, never a credential."""
+
+    name: EventName
+    at: float
+    instance_id: InstanceId | None = None
+    machine_id: MachineId | None = None
+    user_id: UserId | None = None
+    detail: Mapping[str, str | int | float] = field(default_factory=dict)
+    id: int | None = None

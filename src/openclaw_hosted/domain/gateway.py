@@ -1,0 +1,163 @@
+"""What a user may set on an OpenClaw: the model provider, the channels, and the credentials that they need."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Final
+from urllib.parse import urlsplit
+
+from openclaw_hosted.domain.errors import FieldProblem, InvalidInput
+from openclaw_hosted.domain.naming import InstanceId, VolumeId
+
+
+class ModelProvider(StrEnum):
+    """Who answers the user's turns."""
+
+    ECHO = "echo"
+    ANTHROPIC = "anthropic"
+    OPENAI = "openai"
+    OPENROUTER = "openrouter"
+    GOOGLE = "google"
+    COMPATIBLE = "compatible"
+
+
+class Channel(StrEnum):
+    """Where else the assistant can be talked to."""
+
+    TELEGRAM = "telegram"
+    DISCORD = "discord"
+    SLACK = "slack"
+
+
+class Credential(StrEnum):
+    """The names under which credentials stand in an instance's vault document."""
+
+    GATEWAY_TOKEN = "gatewayToken"
+    MODEL_API_KEY = "modelApiKey"
+    TELEGRAM_BOT_TOKEN = "telegramBotToken"
+    DISCORD_BOT_TOKEN = "discordBotToken"
+    SLACK_BOT_TOKEN = "slackBotToken"
+    SLACK_APP_TOKEN = "slackAppToken"
+
+
+CHANNEL_CREDENTIALS: Final[Mapping[Channel, tuple[Credential, ...]]] = {
+    Channel.TELEGRAM: (Credential.TELEGRAM_BOT_TOKEN,),
+    Channel.DISCORD: (Credential.DISCORD_BOT_TOKEN,),
+    Channel.SLACK: (Credential.SLACK_BOT_TOKEN, Credential.SLACK_APP_TOKEN),
+}
+USER_CREDENTIALS: Final = frozenset(Credential) - {Credential.GATEWAY_TOKEN}
+CREDENTIAL_MAX_LENGTH: Final = 512
+MODEL_MAX_LENGTH: Final = 120
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySettings:
+    """The public part of what the user chose; credentials are never in it."""
+
+    provider: ModelProvider = ModelProvider.ECHO
+    model: str | None = None
+    """Model id as the provider writes it; None takes the default of that provider."""
+    base_url: str | None = None
+    """Only for `ModelProvider.COMPATIBLE`."""
+    channels: frozenset[Channel] = frozenset()
+
+
+DEFAULT_SETTINGS: Final = GatewaySettings()
+
+
+@dataclass(frozen=True, slots=True)
+class GatewaySpec:
+    """All that a gateway needs to run for an instance; its credentials are fetched from the vault by name."""
+
+    instance_id: InstanceId
+    generation: int
+    volume_id: VolumeId
+    image: str
+    settings: GatewaySettings = DEFAULT_SETTINGS
+    revision: int = 0
+    """Grows with each change of settings or credentials."""
+    allowed_origins: tuple[str, ...] = ()
+
+
+Credentials = Mapping[Credential, str]
+
+
+@dataclass(frozen=True, slots=True)
+class CredentialsChange:
+    """A change to credentials: values to set, names to take away. What is in neither stays as it is."""
+
+    set: Credentials = field(default_factory=dict, repr=False)
+    remove: frozenset[Credential] = frozenset()
+
+    def apply_to(self, existing: Credentials) -> dict[Credential, str]:
+        """`existing` with this change made."""
+        kept = {name: value for name, value in existing.items() if name not in self.remove}
+        return {**kept, **self.set}
+
+
+def check_settings(settings: GatewaySettings, present: frozenset[Credential]) -> None:
+    """Raise `InvalidInput` naming every field that is wrong; `present` are the credentials that will be there."""
+    problems = [*_model_problems(settings, present), *_channel_problems(settings, present)]
+    if problems:
+        raise InvalidInput(*problems)
+
+
+def check_credentials(values: Credentials) -> None:
+    """Raise `InvalidInput` for values that can't be a key or token. Never repeats the value."""
+    problems = [problem for name, value in values.items() if (problem := _credential_problem(name, value))]
+    if problems:
+        raise InvalidInput(*problems)
+
+
+def _credential_problem(name: Credential, value: str) -> FieldProblem | None:
+    path = f"credentials.{name}"
+    if name not in USER_CREDENTIALS:
+        return FieldProblem(path, "This one is made by the platform and can't be set.")
+    if not value:
+        return FieldProblem(path, "Paste the key, or leave the field out to keep the present one.")
+    if len(value) > CREDENTIAL_MAX_LENGTH:
+        return FieldProblem(path, f"A key has at most {CREDENTIAL_MAX_LENGTH} characters; this has {len(value)}.")
+    if any(not "!" <= char <= "~" for char in value):
+        return FieldProblem(path, "A key is one word without blanks, line breaks or special characters; copy it once more.")
+    return None
+
+
+def _model_problems(settings: GatewaySettings, present: frozenset[Credential]) -> list[FieldProblem]:
+    problems = []
+    if settings.provider is not ModelProvider.ECHO and Credential.MODEL_API_KEY not in present:
+        problems.append(FieldProblem(f"credentials.{Credential.MODEL_API_KEY}", "This provider needs an API key."))
+    if settings.model is not None and not _is_model_id(settings.model):
+        problems.append(FieldProblem("settings.model", f"A model id is one word of at most {MODEL_MAX_LENGTH} characters."))
+    if settings.provider is ModelProvider.COMPATIBLE:
+        if not settings.model:
+            problems.append(FieldProblem("settings.model", "Name the model that this address serves."))
+        if not _is_http_url(settings.base_url or ""):
+            problems.append(FieldProblem("settings.base_url", "Give the address of the API, such as https://models.example.com/v1."))
+    elif settings.base_url is not None:
+        problems.append(FieldProblem("settings.base_url", "Only an OpenAI-compatible provider takes an address."))
+    return problems
+
+
+def _channel_problems(settings: GatewaySettings, present: frozenset[Credential]) -> list[FieldProblem]:
+    return [
+        FieldProblem(f"credentials.{name}", f"{channel.capitalize()} needs this token.")
+        for channel in sorted(settings.channels)
+        for name in CHANNEL_CREDENTIALS[channel]
+        if name not in present
+    ]
+
+
+def _is_model_id(text: str) -> bool:
+    return 0 < len(text) <= MODEL_MAX_LENGTH and all("!" <= char <= "~" for char in text)
+
+
+def _is_http_url(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        port_is_valid = parts.port is None or parts.port > 0
+    except ValueError:
+        return False
+    plain = all("!" <= char <= "~" for char in text) and len(text) <= 2048
+    return plain and parts.scheme in ("http", "https") and bool(parts.hostname) and port_is_valid and parts.username is None

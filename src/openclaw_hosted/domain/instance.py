@@ -1,0 +1,161 @@
+"""What a user has: one hosted OpenClaw, its desired state, its phase, and the steps that bring the two together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from openclaw_hosted.domain.errors import IllegalTransition
+from openclaw_hosted.domain.gateway import DEFAULT_SETTINGS, Credential, GatewaySettings
+from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId, VolumeId
+
+
+class DesiredState(StrEnum):
+    """What the user wants of an instance."""
+
+    RUNNING = "running"
+    DELETED = "deleted"
+
+
+class Phase(StrEnum):
+    """How far an instance has come."""
+
+    PENDING = "pending"
+    """Waits for a machine."""
+    PLACING = "placing"
+    """Has a machine; its steps are under way."""
+    RUNNING = "running"
+    """Answers at its address."""
+    UPDATING = "updating"
+    """Answers while new settings or a restart are brought into force."""
+    REPLACING = "replacing"
+    """Lost its machine; another one takes over its volume."""
+    FAILED = "failed"
+    """Given up after the hard limit, or its settings were refused; the reason is shown, and Restart tries again."""
+    DELETING = "deleting"
+    """Route and machine are being taken away."""
+    DELETED = "deleted"
+    """Gone; volume and credentials are kept until `purge_after`."""
+    PURGED = "purged"
+    """Nothing is kept but the row."""
+
+
+class InstanceEvent(StrEnum):
+    """What can happen to an instance."""
+
+    MACHINE_CLAIMED = "machine_claimed"
+    PLACED = "placed"
+    CHANGED = "changed"
+    MACHINE_LOST = "machine_lost"
+    GAVE_UP = "gave_up"
+    RETRIED = "retried"
+    DELETE_ASKED = "delete_asked"
+    TORN_DOWN = "torn_down"
+    RESTORED = "restored"
+    PURGED = "purged"
+
+
+TRANSITIONS: Final[Mapping[tuple[Phase, InstanceEvent], Phase]] = {
+    (Phase.PENDING, InstanceEvent.MACHINE_CLAIMED): Phase.PLACING,
+    (Phase.REPLACING, InstanceEvent.MACHINE_CLAIMED): Phase.REPLACING,
+    (Phase.PLACING, InstanceEvent.PLACED): Phase.RUNNING,
+    (Phase.UPDATING, InstanceEvent.PLACED): Phase.RUNNING,
+    (Phase.REPLACING, InstanceEvent.PLACED): Phase.RUNNING,
+    (Phase.PENDING, InstanceEvent.CHANGED): Phase.PENDING,
+    (Phase.PLACING, InstanceEvent.CHANGED): Phase.PLACING,
+    (Phase.REPLACING, InstanceEvent.CHANGED): Phase.REPLACING,
+    (Phase.UPDATING, InstanceEvent.CHANGED): Phase.UPDATING,
+    (Phase.RUNNING, InstanceEvent.CHANGED): Phase.UPDATING,
+    (Phase.FAILED, InstanceEvent.CHANGED): Phase.REPLACING,
+    (Phase.FAILED, InstanceEvent.RETRIED): Phase.REPLACING,
+    (Phase.PLACING, InstanceEvent.MACHINE_LOST): Phase.REPLACING,
+    (Phase.RUNNING, InstanceEvent.MACHINE_LOST): Phase.REPLACING,
+    (Phase.UPDATING, InstanceEvent.MACHINE_LOST): Phase.REPLACING,
+    (Phase.REPLACING, InstanceEvent.MACHINE_LOST): Phase.REPLACING,
+    (Phase.PENDING, InstanceEvent.GAVE_UP): Phase.FAILED,
+    (Phase.PLACING, InstanceEvent.GAVE_UP): Phase.FAILED,
+    (Phase.UPDATING, InstanceEvent.GAVE_UP): Phase.FAILED,
+    (Phase.REPLACING, InstanceEvent.GAVE_UP): Phase.FAILED,
+    **{(phase, InstanceEvent.DELETE_ASKED): Phase.DELETING for phase in Phase if phase not in (Phase.DELETED, Phase.PURGED)},
+    (Phase.DELETING, InstanceEvent.TORN_DOWN): Phase.DELETED,
+    (Phase.DELETED, InstanceEvent.RESTORED): Phase.PENDING,
+    (Phase.DELETED, InstanceEvent.PURGED): Phase.PURGED,
+}
+
+UNSETTLED_PHASES: Final = frozenset({Phase.PENDING, Phase.PLACING, Phase.UPDATING, Phase.REPLACING, Phase.DELETING})
+"""A row in one of these phases is a work item of the placement controller."""
+
+LIVE_PHASES: Final = frozenset(Phase) - {Phase.DELETED, Phase.PURGED}
+"""The phases that count against a user's and the platform's cap."""
+
+
+def next_phase(phase: Phase, event: InstanceEvent) -> Phase:
+    """The phase after `event`; raises `IllegalTransition` where the table has none."""
+    try:
+        return TRANSITIONS[phase, event]
+    except KeyError:
+        raise IllegalTransition(f"An instance that is {phase} cannot take the event {event}.") from None
+
+
+class StepName(StrEnum):
+    """The steps of a placement and of a deletion, in the order in which they are shown."""
+
+    MACHINE = "machine"
+    SECRET = "secret"
+    VOLUME = "volume"
+    GATEWAY = "gateway"
+    LABEL = "label"
+    TARGET = "target"
+    ROUTE = "route"
+    PROBE = "probe"
+    UNROUTE = "unroute"
+    TERMINATE = "terminate"
+    RETIRE = "retire"
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One attempt at one step. Times are seconds since the epoch; `ended_at` is None while it is under way."""
+
+    name: StepName
+    generation: int
+    attempt: int
+    started_at: float
+    ended_at: float | None = None
+    error: str | None = None
+    note: str | None = None
+    """What a person may want to know, such as 'a hot spare was free'."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """One instance as its row says. Times are seconds since the epoch, UTC."""
+
+    id: InstanceId
+    owner_id: UserId
+    name: str
+    desired: DesiredState
+    phase: Phase
+    created_at: float
+    phase_changed_at: float
+    settings: GatewaySettings = DEFAULT_SETTINGS
+    credential_names: frozenset[Credential] = frozenset()
+    """Which credentials the user has given; their values are in the vault only."""
+    generation: int = 0
+    """Counts the machines that it has had."""
+    machine_id: MachineId | None = None
+    volume_id: VolumeId | None = None
+    """The user's durable disk, once there is one."""
+    revision: int = 0
+    """Of settings and credentials, as desired."""
+    applied_revision: int | None = None
+    """Of settings and credentials, as in force; None before the first placement."""
+    restarts_asked: int = 0
+    restarts_done: int = 0
+    attempts: int = 0
+    next_attempt_at: float = 0.0
+    last_error: str | None = None
+    deleted_at: float | None = None
+    purge_after: float | None = None

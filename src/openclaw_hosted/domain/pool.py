@@ -1,0 +1,157 @@
+"""The pool's policy: how many spares there should be, and what to do about the difference."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+
+from openclaw_hosted.domain.machine import LIVE_STATES, Machine, MachineFailure, MachineState
+from openclaw_hosted.domain.naming import MachineId
+
+
+@dataclass(frozen=True, slots=True)
+class PoolPolicy:
+    """What the operator wants of the pool."""
+
+    spares: int = 2
+    """How many ready machines to keep beyond those in use."""
+    fleet_cap: int = 50
+    """The most machines that may exist at once, whatever their state."""
+    image: str = ""
+    """The OpenClaw release that spares must carry."""
+    ready_timeout_seconds: float = 300.0
+    """How long a machine may take from launch to available."""
+    max_launches_at_once: int = 4
+    """How many machines may be initializing at once, so that a small host is not overrun."""
+    failures_until_backoff: int = 1
+    failures_until_stop: int = 8
+    """After so many failed launches in a row the pool stops and says so, until an operator resumes it."""
+    backoff_seconds: float = 5.0
+    backoff_cap_seconds: float = 300.0
+
+
+class PoolStatus(StrEnum):
+    """What the pool says of itself."""
+
+    READY = "ready"
+    FILLING = "filling"
+    FAILING = "failing"
+    """Launches fail again and again; it tries on, ever more slowly."""
+    STOPPED = "stopped"
+    """The hard limit of failures is reached; an operator has to resume it."""
+    PAUSED = "paused"
+    AT_CAP = "at_cap"
+
+
+@dataclass(frozen=True, slots=True)
+class PoolView:
+    """What the pool loop saw. `now` and times are seconds since the epoch."""
+
+    now: float
+    machines: Sequence[Machine]
+    """All that are not terminated."""
+    waiting_instances: int = 0
+    """Instances that wait for a machine: each is one more launch than N+2 asks for."""
+    failures_in_row: int = 0
+    last_failure_at: float | None = None
+    paused: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Launch `count` machines."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Condemn:
+    """Terminate one machine, for this reason."""
+
+    machine_id: MachineId
+    failure: MachineFailure
+
+
+Action = Launch | Condemn
+
+
+@dataclass(frozen=True, slots=True)
+class PoolPlan:
+    """What to do now, what to say about it, and when to look again at the latest."""
+
+    actions: tuple[Action, ...]
+    status: PoolStatus
+    look_again_seconds: float
+
+
+LOOK_AGAIN_SECONDS = 30.0
+
+
+def backoff_seconds(policy: PoolPolicy, failures_in_row: int) -> float:
+    """How long to wait after this many failed launches in a row; doubles each time, up to the cap."""
+    if failures_in_row < policy.failures_until_backoff:
+        return 0.0
+    doublings = min(failures_in_row - policy.failures_until_backoff, 30)
+    return float(min(policy.backoff_seconds * 2**doublings, policy.backoff_cap_seconds))
+
+
+def plan_pool(view: PoolView, policy: PoolPolicy) -> PoolPlan:
+    """Decide what the pool needs: condemn what will not serve, launch what is missing, within cap and back-off."""
+    condemned = _unfit(view, policy)
+    gone = {action.machine_id for action in condemned}
+    live = [m for m in view.machines if m.state in LIVE_STATES]
+    available = [m for m in live if m.state is MachineState.AVAILABLE and m.id not in gone]
+    initializing = [m for m in live if m.state is MachineState.INITIALIZING and m.id not in gone]
+
+    wanted = policy.spares + view.waiting_instances
+    missing = wanted - len(available) - len(initializing)
+    surplus = _surplus(available, initializing, -missing)
+    if view.paused:
+        return PoolPlan((*condemned, *surplus), PoolStatus.PAUSED, LOOK_AGAIN_SECONDS)
+    if view.failures_in_row >= policy.failures_until_stop:
+        return PoolPlan((*condemned, *surplus), PoolStatus.STOPPED, LOOK_AGAIN_SECONDS)
+
+    room = policy.fleet_cap - len(live)
+    slots = policy.max_launches_at_once - len(initializing)
+    wait = _wait_left(view, policy)
+    count = max(0, min(missing, room, slots)) if wait <= 0 else 0
+    launches = (Launch(count),) if count else ()
+    return PoolPlan(
+        (*condemned, *surplus, *launches),
+        _status(view, policy, missing=missing, ready=len(available), room=room),
+        wait if wait > 0 else LOOK_AGAIN_SECONDS,
+    )
+
+
+def _unfit(view: PoolView, policy: PoolPolicy) -> list[Condemn]:
+    actions = []
+    for machine in view.machines:
+        late = view.now - machine.created_at > policy.ready_timeout_seconds
+        if machine.state is MachineState.INITIALIZING and late:
+            actions.append(Condemn(machine.id, MachineFailure.NOT_READY_IN_TIME))
+        elif machine.state in (MachineState.AVAILABLE, MachineState.INITIALIZING) and machine.image != policy.image:
+            actions.append(Condemn(machine.id, MachineFailure.OLD_IMAGE))
+    return actions
+
+
+def _surplus(available: Sequence[Machine], initializing: Sequence[Machine], count: int) -> list[Condemn]:
+    """The machines to let go of: the least advanced first, then the youngest."""
+    if count <= 0:
+        return []
+    by_youth = sorted(initializing, key=lambda m: -m.created_at) + sorted(available, key=lambda m: -m.created_at)
+    return [Condemn(machine.id, MachineFailure.SURPLUS) for machine in by_youth[:count]]
+
+
+def _wait_left(view: PoolView, policy: PoolPolicy) -> float:
+    if view.last_failure_at is None:
+        return 0.0
+    return view.last_failure_at + backoff_seconds(policy, view.failures_in_row) - view.now
+
+
+def _status(view: PoolView, policy: PoolPolicy, *, missing: int, ready: int, room: int) -> PoolStatus:
+    if view.failures_in_row >= max(2, policy.failures_until_backoff):
+        return PoolStatus.FAILING
+    if missing > 0 and room <= 0:
+        return PoolStatus.AT_CAP
+    return PoolStatus.READY if ready >= policy.spares + view.waiting_instances else PoolStatus.FILLING

@@ -1,0 +1,79 @@
+"""The OpenClaw on a machine."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from openclaw_hosted.domain.gateway import GatewaySpec
+
+
+@dataclass(frozen=True, slots=True)
+class GatewayStatus:
+    """How a gateway is. `ready` means: it answers as itself, with its token and its base path."""
+
+    running: bool
+    ready: bool
+    instance_id: str | None = None
+    """Whom it serves, as it says itself; None before it answers."""
+    restarts: int = 0
+    exit_code: int | None = None
+    """Of the last exit, if it has exited since it was started."""
+    problem: str | None = None
+    """In plain words, with credentials blotted out."""
+    version: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BootstrapTicket:
+    """What lets one browser into a gateway, once. `token` is a credential: answer it to its owner only."""
+
+    token: str
+    expires_at: float
+
+    def __repr__(self) -> str:
+        return f"BootstrapTicket(expires_at={self.expires_at})"
+
+
+class Gateways(Protocol):
+    """Runs gateways on machines. `provider_ref` names the machine. The machine itself fetches the credentials from the vault."""
+
+    async def start(self, provider_ref: str, spec: GatewaySpec) -> None:
+        """Have the gateway of `spec` run: started if it is not, started anew if it serves another id. Does not wait for it.
+
+        Raises `Conflict` when the volume holds another instance's data, or the machine has seen a later generation.
+        """
+        ...
+
+    async def apply(self, provider_ref: str, spec: GatewaySpec) -> None:
+        """Bring the settings and credentials of `spec.revision` into force on a running gateway, without a restart where
+        OpenClaw can; returns once they are in force. Does nothing for a revision that already is.
+
+        Raises `GatewayRejectedSettings` with what OpenClaw says.
+        """
+        ...
+
+    async def restart(self, provider_ref: str) -> None:
+        """Stop the gateway cleanly and start it again. Does not wait for it to be ready."""
+        ...
+
+    async def stop(self, provider_ref: str) -> None:
+        """Stop the gateway cleanly, letting a turn under way finish. Does nothing where none runs."""
+        ...
+
+    async def status(self, provider_ref: str) -> GatewayStatus:
+        """How it is now. Proves identity by an authenticated call that only this instance's gateway can answer."""
+        ...
+
+    async def warm_up(self, provider_ref: str) -> None:
+        """Have it answer one turn from the echo model, and forget it, so that nothing is loaded lazily in the user's first turn."""
+        ...
+
+    async def mint_bootstrap(self, provider_ref: str) -> BootstrapTicket:
+        """A ticket that lets one browser in as the owner."""
+        ...
+
+    async def logs(self, provider_ref: str, lines: int = 200) -> Sequence[str]:
+        """The newest log lines, oldest first, with credentials blotted out."""
+        ...

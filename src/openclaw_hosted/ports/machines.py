@@ -1,0 +1,77 @@
+"""Machines of the fleet."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Protocol
+
+from openclaw_hosted.domain.naming import InstanceId, MachineId, VolumeId
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchSpec:
+    """What to launch. `machine_id` was committed before, and makes the launch idempotent."""
+
+    machine_id: MachineId
+    volume_id: VolumeId
+    reserved_instance_id: InstanceId
+    image: str
+
+
+class MachineHealth(StrEnum):
+    """What the provider says of a machine."""
+
+    BOOTING = "booting"
+    UP = "up"
+    STOPPED = "stopped"
+    """It exists and is not running; `start` may bring it back."""
+    SHUTTING_DOWN = "shutting_down"
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedMachine:
+    """One machine as the provider lists it; what is absent from the listing is gone."""
+
+    provider_ref: str
+    machine_id: MachineId | None
+    """None for a machine that carries no id of ours."""
+    health: MachineHealth
+    address: str | None
+    zone: str
+    launched_at: float
+
+
+class Machines(Protocol):
+    """Launches, lists and terminates machines."""
+
+    async def launch(self, spec: LaunchSpec) -> str:
+        """Ask for a machine and return the provider's id for it.
+
+        Asking again with the same `machine_id` returns the same one and launches nothing.
+        Raises `NoCapacity` when there is no room now.
+        """
+        ...
+
+    async def observe(self) -> Sequence[ObservedMachine]:
+        """All machines of this platform that exist, in one listing. A machine just launched may be missing for a while."""
+        ...
+
+    async def label(self, provider_ref: str, labels: Mapping[str, str]) -> None:
+        """Write labels (`Status`, `UserId`, `InstanceId`) on the machine for people to see. Raises `NotFound`."""
+        ...
+
+    async def start(self, provider_ref: str) -> None:
+        """Bring a stopped machine back, with its disk. Does nothing on one that is up; raises `NotFound`, or `Conflict` where
+        the provider cannot (a Spot machine): replace it then."""
+        ...
+
+    async def terminate(self, provider_ref: str) -> None:
+        """Ask for the end of a machine. Returning means accepted, not gone: gone is what `observe` no longer lists.
+        Does nothing where it is already gone."""
+        ...
+
+    async def room(self) -> int | None:
+        """How many more machines the host could take now; None where that can't be told."""
+        ...

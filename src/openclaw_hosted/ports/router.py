@@ -1,0 +1,77 @@
+"""What makes `/{instance_id}` reach a machine, and who may pass."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from openclaw_hosted.domain.account import Session
+from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A machine as the router sees it."""
+
+    machine_id: MachineId
+    provider_ref: str
+    address: str
+    """`host:port` of the gateway."""
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A route as the router lists it. `owner_id` is None for the route of a spare, which lets nobody pass."""
+
+    instance_id: InstanceId
+    machine_id: MachineId
+    owner_id: UserId | None
+    generation: int = 0
+
+
+class Router(Protocol):
+    """Builds, moves and takes away routes."""
+
+    async def prepare(self, instance_id: InstanceId, target: Target) -> None:
+        """Build the route for a spare: all of it, but nobody may pass yet. Never changes a bound route."""
+        ...
+
+    async def bind(self, instance_id: InstanceId, target: Target, owner_id: UserId, generation: int) -> None:
+        """Let the owner pass to `target`: made if missing, moved in one step if it led elsewhere (swap).
+
+        Open connections of other routes are not touched. Raises `Conflict` for a generation older than the bound one.
+        """
+        ...
+
+    async def release(self, instance_id: InstanceId) -> None:
+        """Take the route away: new requests stop first. Does nothing where there is none."""
+        ...
+
+    async def probe(self, instance_id: InstanceId, target: Target) -> None:
+        """Go the way a user's request goes and see that `target` is what answers. Raises `Unavailable` with the reason."""
+        ...
+
+    async def list(self) -> Sequence[Route]:
+        """All routes that exist, those of spares included."""
+        ...
+
+    def public_url(self, instance_id: InstanceId) -> str:
+        """The address that a user opens, with a trailing slash."""
+        ...
+
+
+class Gate(Protocol):
+    """Tells the edge who is signed in, so that it can check each request without the control plane."""
+
+    async def admit(self, session: Session) -> None:
+        """Let requests with this session pass to the routes of its user."""
+        ...
+
+    async def dismiss(self, session_hash: str) -> None:
+        """Stop at once to let this session pass. Does nothing where it is unknown."""
+        ...
+
+    async def sessions(self) -> Mapping[str, UserId]:
+        """Session hash to user, for all that pass now."""
+        ...

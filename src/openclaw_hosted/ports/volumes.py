@@ -1,0 +1,48 @@
+"""The users' durable disks."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from openclaw_hosted.domain.naming import InstanceId, MachineId, VolumeId
+
+
+@dataclass(frozen=True, slots=True)
+class ObservedVolume:
+    """A volume as it exists. `instance_id` is the mark inside it: whose data it holds."""
+
+    volume_id: VolumeId
+    instance_id: InstanceId | None
+    attached_to: MachineId | None
+
+
+class Volumes(Protocol):
+    """Each holds OpenClaw's state directory of one instance, and a mark that says of which."""
+
+    async def create(self, volume_id: VolumeId) -> None:
+        """Make an empty volume. Does nothing where it exists, whatever it holds."""
+        ...
+
+    async def attach(self, volume_id: VolumeId, machine_id: MachineId) -> None:
+        """Attach it to a machine. Raises `Conflict` while another machine has it, `NotFound` where it does not exist:
+        never is an empty one made in place of a missing one."""
+        ...
+
+    async def mark(self, volume_id: VolumeId, instance_id: InstanceId) -> None:
+        """Write whose data it holds. Does nothing where it says so already; raises `Conflict` where it names another."""
+        ...
+
+    async def detach(self, volume_id: VolumeId, machine_id: MachineId) -> None:
+        """Detach it, once its gateway has stopped. Does nothing where that machine does not have it."""
+        ...
+
+    async def purge(self, volume_id: VolumeId, instance_id: InstanceId) -> None:
+        """Destroy it for good. Raises `Conflict` when it is attached, or its mark names another instance than `instance_id`.
+        Does nothing where it is gone."""
+        ...
+
+    async def list(self) -> Sequence[ObservedVolume]:
+        """All that exist."""
+        ...
