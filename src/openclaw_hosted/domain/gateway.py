@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -95,6 +96,18 @@ class CredentialsChange:
         """`existing` with this change made."""
         kept = {name: value for name, value in existing.items() if name not in self.remove}
         return {**kept, **self.set}
+
+
+def encode_change(change: CredentialsChange) -> bytes:
+    """`change` as bytes to be sealed."""
+    return json.dumps({"set": dict(change.set), "remove": sorted(change.remove)}).encode()
+
+
+def decode_change(encoded: bytes) -> CredentialsChange:
+    """The inverse of `encode_change`."""
+    body = json.loads(encoded)
+    values = {Credential(name): str(value) for name, value in body["set"].items()}
+    return CredentialsChange(values, frozenset(Credential(name) for name in body["remove"]))
 
 
 def check_settings(settings: GatewaySettings, present: frozenset[Credential]) -> None:

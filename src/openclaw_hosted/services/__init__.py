@@ -1,1 +1,25 @@
 """Use cases: what a user or an operator can ask for."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from openclaw_hosted.ports.models import KeyTester
+from openclaw_hosted.services.accounts import AccountService
+from openclaw_hosted.services.instances import InstanceService
+from openclaw_hosted.services.opening import OpeningService
+from openclaw_hosted.services.operations import OperationsService
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """All use cases, wired; the web and the command line get this and nothing else."""
+
+    instances: InstanceService
+    opening: OpeningService
+    accounts: AccountService
+    operations: OperationsService
+    keys: KeyTester
+
+
+__all__ = ["AccountService", "InstanceService", "OpeningService", "OperationsService", "Services"]

@@ -1,0 +1,271 @@
+"""Accounts: set-up, sign-in, invitations, password resets, sessions and API tokens.
+
+How a person proves who they are stands in `authenticate`; another way to sign in (OpenID Connect) ends in `start_session` as well.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+
+from openclaw_hosted.domain.account import LinkPurpose, Role, Session, User, check_password, clean_email
+from openclaw_hosted.domain.errors import FieldProblem, InvalidInput, LimitReached, NotAllowed, NotFound, StateConflict
+from openclaw_hosted.domain.events import Event, EventName
+from openclaw_hosted.domain.naming import UserId, clean_display_name
+from openclaw_hosted.ports.clock import Clock, Ids
+from openclaw_hosted.ports.router import Gate
+from openclaw_hosted.ports.stores import AccountStore, PlatformStore
+
+DAY_SECONDS: Final = 86_400.0
+SESSION_SECONDS: Final = 14 * DAY_SECONDS
+INVITE_SECONDS: Final = 7 * DAY_SECONDS
+SETUP_SECONDS: Final = DAY_SECONDS
+RESET_SECONDS: Final = DAY_SECONDS
+TOKEN_PREFIX: Final = "ochs_"
+
+
+def digest(secret: str) -> str:
+    """SHA-256 in hexadecimal: what is kept of a cookie, link or token."""
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class SignedIn:
+    """A fresh session. `cookie` is a credential, to be handed to the browser once."""
+
+    user: User
+    session: Session
+    cookie: str
+
+    def __repr__(self) -> str:
+        return f"SignedIn(user={self.user.id!r})"
+
+
+class SignInLimiter:
+    """Slows guessing: so many failures for an address or an e-mail in a window, then a pause."""
+
+    def __init__(self, clock: Clock, failures: int = 8, window_seconds: float = 300.0) -> None:
+        self._clock = clock
+        self._failures = failures
+        self._window = window_seconds
+        self._seen: dict[str, deque[float]] = {}
+
+    def check(self, *keys: str) -> None:
+        """Raise `LimitReached` when any of the keys failed too often of late."""
+        for key in keys:
+            if len(self._recent(key)) >= self._failures:
+                raise LimitReached("Too many failed sign-ins. Wait five minutes, then try again.")
+
+    def failed(self, *keys: str) -> None:
+        """Count one failure."""
+        for key in keys:
+            self._seen.setdefault(key, deque(maxlen=self._failures)).append(self._clock.monotonic())
+
+    def succeeded(self, *keys: str) -> None:
+        """Forget the failures."""
+        for key in keys:
+            self._seen.pop(key, None)
+
+    def _recent(self, key: str) -> deque[float]:
+        seen = self._seen.get(key, deque())
+        while seen and seen[0] < self._clock.monotonic() - self._window:
+            seen.popleft()
+        if not seen:
+            self._seen.pop(key, None)
+        return seen
+
+
+class AccountService:
+    """Accounts and what they prove themselves with."""
+
+    def __init__(self, accounts: AccountStore, platform: PlatformStore, gate: Gate, clock: Clock, ids: Ids) -> None:
+        self._accounts = accounts
+        self._platform = platform
+        self._gate = gate
+        self._clock = clock
+        self._ids = ids
+        self._hasher = PasswordHasher()
+        self._limiter = SignInLimiter(clock)
+        self._dummy_hash = self._hasher.hash(ids.token())
+
+    async def needs_setup(self) -> bool:
+        """Whether there is no account yet."""
+        return not await self._accounts.users()
+
+    async def setup_link(self) -> str:
+        """The secret of a one-time link that makes the first account, an admin's. Earlier ones stop working."""
+        return await self._new_link(LinkPurpose.SETUP, None, Role.ADMIN, SETUP_SECONDS, None)
+
+    async def create_user(self, email: str, password: str, role: Role = Role.USER) -> User:
+        """Make an account with a password."""
+        address = clean_email(email)
+        check_password(password)
+        user = User(self._ids.user_id(), address, role, self._clock.now())
+        await self._accounts.add_user(user, await self._hash(password), self._event(EventName.USER_JOINED, user.id))
+        return user
+
+    async def invite(self, email: str, role: Role = Role.USER) -> str:
+        """The secret of a one-time link with which the invited person sets a password and joins."""
+        address = clean_email(email)
+        if await self._find(address) is not None:
+            raise StateConflict("That e-mail address has an account already.")
+        event = Event(EventName.USER_INVITED, self._clock.now(), detail={"email": address, "role": role})
+        return await self._new_link(LinkPurpose.INVITE, address, role, INVITE_SECONDS, event)
+
+    async def reset_link(self, user_id: UserId) -> str:
+        """The secret of a one-time link with which a user sets another password."""
+        user = await self._accounts.user(user_id)
+        event = self._event(EventName.USER_PASSWORD_RESET, user.id)
+        return await self._new_link(LinkPurpose.PASSWORD_RESET, user.email, user.role, RESET_SECONDS, event)
+
+    async def peek_link(self, purpose: LinkPurpose, secret: str) -> tuple[str | None, Role]:
+        """E-mail address and role of a link. Raises `NotAllowed` when it is used up, out of date or unknown."""
+        found = await self._accounts.peek_link(digest(secret), purpose, self._clock.now())
+        if found is None or (purpose is LinkPurpose.SETUP and not await self.needs_setup()):
+            raise NotAllowed("This link was used already, or is too old. Ask for a new one.")
+        return found
+
+    async def follow_link(self, purpose: LinkPurpose, secret: str, password: str, email: str | None = None) -> SignedIn:
+        """Set the password that a link is for, making the account where it is new, and sign in. The link is used up
+        only when all else is right."""
+        check_password(password)
+        known_email, role = await self.peek_link(purpose, secret)
+        address = clean_email(known_email or email or "")
+        if await self._accounts.use_link(digest(secret), purpose, self._clock.now()) is None:
+            raise NotAllowed("This link was used already. Ask for a new one.")
+        if purpose is LinkPurpose.PASSWORD_RESET:
+            user, _ = await self._accounts.user_by_email(address)
+            for ended in await self._accounts.set_password(user.id, await self._hash(password), None):
+                await self._gate.dismiss(ended)
+        else:
+            user = await self.create_user(address, password, role)
+        return await self.start_session(user)
+
+    async def sign_in(self, email: str, password: str, client: str) -> SignedIn:
+        """A session for the right password. Raises `NotAllowed`, or `LimitReached` after too many failures from
+        `client` (a network address) or for this e-mail address."""
+        address = email.strip().lower()
+        keys = (f"client:{client}", f"email:{address}")
+        self._limiter.check(*keys)
+        user = await self.authenticate(address, password)
+        if user is None:
+            self._limiter.failed(*keys)
+            await self._platform.add_event(Event(EventName.USER_SIGN_IN_FAILED, self._clock.now(), detail={"client": client[:60]}))
+            raise NotAllowed("E-mail address or password is wrong.")
+        self._limiter.succeeded(*keys)
+        return await self.start_session(user)
+
+    async def authenticate(self, address: str, password: str) -> User | None:
+        """The account that this password belongs to; takes as long for an unknown address."""
+        found = await self._find(address)
+        user, hashed = found if found is not None else (None, None)
+        matches = await self._verify(hashed or self._dummy_hash, password[:1000])
+        if user is None or hashed is None or not matches or user.disabled:
+            return None
+        if self._hasher.check_needs_rehash(hashed):
+            await self._accounts.set_password_hash(user.id, await self._hash(password))
+        return user
+
+    async def start_session(self, user: User) -> SignedIn:
+        """A new session for a user who proved who they are."""
+        cookie = self._ids.token()
+        now = self._clock.now()
+        session = Session(digest(cookie), user.id, now, now + SESSION_SECONDS)
+        await self._accounts.add_session(session, self._event(EventName.USER_SIGNED_IN, user.id))
+        await self._gate.admit(session)
+        return SignedIn(user, session, cookie)
+
+    async def session(self, cookie: str) -> tuple[Session, User] | None:
+        """Who is behind a cookie, or None."""
+        return await self._accounts.session(digest(cookie), self._clock.now())
+
+    async def sign_out(self, session_hash: str) -> None:
+        """End a session."""
+        await self._accounts.end_session(session_hash)
+        await self._gate.dismiss(session_hash)
+
+    async def sessions_of(self, user: User) -> Sequence[Session]:
+        """The user's valid sessions, newest first."""
+        return await self._accounts.sessions_of(user.id, self._clock.now())
+
+    async def end_own_session(self, user: User, session_hash: str) -> None:
+        """End one of the user's own sessions. Raises `NotFound` for anyone else's."""
+        if session_hash not in {session.hash for session in await self.sessions_of(user)}:
+            raise NotFound("There is no such session.")
+        await self.sign_out(session_hash)
+
+    async def set_disabled(self, user_id: UserId, *, disabled: bool) -> None:
+        """Shut a user out at once, or let them in again. Their instances run on."""
+        name = EventName.USER_DISABLED if disabled else EventName.USER_ENABLED
+        for ended in await self._accounts.set_disabled(user_id, disabled=disabled, event=self._event(name, user_id)):
+            await self._gate.dismiss(ended)
+
+    async def users(self) -> Sequence[User]:
+        """All accounts, oldest first."""
+        return await self._accounts.users()
+
+    async def user_by_email(self, email: str) -> User:
+        """Raises `NotFound`."""
+        found = await self._find(clean_email(email))
+        if found is None:
+            raise NotFound(f"There is no account {email.strip()[:60]!r}.")
+        return found[0]
+
+    async def create_token(self, user: User, label: str) -> str:
+        """A new API token, shown this once."""
+        secret = TOKEN_PREFIX + self._ids.token()
+        name = clean_display_name(label, "label")
+        token_id = digest(secret)[:12]
+        event = Event(EventName.TOKEN_CREATED, self._clock.now(), user_id=user.id, detail={"label": name})
+        await self._accounts.add_token(token_id, digest(secret), user.id, name, self._clock.now(), event)
+        return secret
+
+    async def tokens_of(self, user: User) -> Sequence[tuple[str, str, float]]:
+        """Id, label and creation time of the user's tokens."""
+        return await self._accounts.tokens_of(user.id)
+
+    async def revoke_token(self, user: User, token_id: str) -> None:
+        """Make one of the user's own tokens useless. Raises `NotFound`."""
+        if token_id not in {known for known, _, _ in await self.tokens_of(user)}:
+            raise NotFound("There is no such token.")
+        await self._accounts.revoke_token(token_id, self._event(EventName.TOKEN_REVOKED, user.id))
+
+    async def user_by_token(self, token: str) -> User | None:
+        """Whose API token it is, or None."""
+        return await self._accounts.user_by_token(digest(token)) if token.startswith(TOKEN_PREFIX) else None
+
+    async def _new_link(self, purpose: LinkPurpose, email: str | None, role: Role, seconds: float, event: Event | None) -> str:
+        secret = self._ids.token()
+        await self._accounts.add_link(digest(secret), purpose, email, role, self._clock.now() + seconds, event)
+        return secret
+
+    async def _find(self, address: str) -> tuple[User, str | None] | None:
+        try:
+            return await self._accounts.user_by_email(address)
+        except NotFound:
+            return None
+
+    async def _hash(self, password: str) -> str:
+        return await asyncio.to_thread(self._hasher.hash, password)
+
+    async def _verify(self, hashed: str, password: str) -> bool:
+        try:
+            return await asyncio.to_thread(self._hasher.verify, hashed, password)
+        except (VerificationError, InvalidHashError):
+            return False
+
+    def _event(self, name: EventName, user_id: UserId) -> Event:
+        return Event(name, self._clock.now(), user_id=user_id)
+
+
+def check_same(password: str, again: str) -> None:
+    """Raise `InvalidInput` when a password was not typed the same twice."""
+    if password != again:
+        raise InvalidInput(FieldProblem("password_again", "The two passwords differ."))

@@ -1,0 +1,225 @@
+"""Create, change, restart, delete and restore an instance: each writes what is wanted and gives a hint; controllers do the rest."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from openclaw_hosted.domain.account import User
+from openclaw_hosted.domain.errors import FieldProblem, InvalidInput, NotFound, StateConflict
+from openclaw_hosted.domain.events import Event, EventName
+from openclaw_hosted.domain.gateway import (
+    CredentialsChange,
+    GatewaySettings,
+    check_credentials,
+    check_settings,
+    decode_change,
+    encode_change,
+)
+from openclaw_hosted.domain.instance import Instance, Phase, Step
+from openclaw_hosted.domain.naming import InstanceId, clean_display_name, is_instance_id
+from openclaw_hosted.ports.clock import Clock, Ids
+from openclaw_hosted.ports.gateways import Gateways
+from openclaw_hosted.ports.router import Router
+from openclaw_hosted.ports.stores import Caps, Hints, IdempotencyKey, InstanceStore, MachineStore, NewInstance
+from openclaw_hosted.ports.vault import Sealer
+
+IDEMPOTENCY_KEY_MAX_LENGTH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class CreateRequest:
+    """What a user asks for. The credentials are never printed."""
+
+    name: str
+    settings: GatewaySettings
+    credentials: CredentialsChange
+
+
+@dataclass(frozen=True, slots=True)
+class ChangeRequest:
+    """What a user wants changed; None leaves a part as it is."""
+
+    name: str | None = None
+    settings: GatewaySettings | None = None
+    credentials: CredentialsChange | None = None
+
+
+class InstanceService:
+    """What users may do with their instances. Another user's instance is answered like one that does not exist."""
+
+    def __init__(
+        self,
+        instances: InstanceStore,
+        machines: MachineStore,
+        gateways: Gateways,
+        router: Router,
+        sealer: Sealer,
+        hints: Hints,
+        clock: Clock,
+        ids: Ids,
+        caps: Caps,
+    ) -> None:
+        self._instances = instances
+        self._machines = machines
+        self._gateways = gateways
+        self._router = router
+        self._sealer = sealer
+        self._hints = hints
+        self._clock = clock
+        self._ids = ids
+        self._caps = caps
+
+    async def create(self, user: User, request: CreateRequest, idempotency_key: str | None = None) -> tuple[Instance, bool]:
+        """The new instance, or the one that the same key made before, and whether it is new. Calls no provider."""
+        name = clean_display_name(request.name)
+        check_credentials(request.credentials.set)
+        names = frozenset(request.credentials.set)
+        check_settings(request.settings, names)
+        new = NewInstance(user.id, name, request.settings, names, fallback_id=self._ids.instance_id())
+        instance, is_new = await self._instances.create(
+            new,
+            lambda instance_id: self._seal(instance_id, request.credentials),
+            self._caps,
+            _idempotency(idempotency_key, request),
+            self._clock.now(),
+        )
+        await self._wake("placement", "pool", "changes")
+        return instance, is_new
+
+    async def get(self, user: User, instance_id: str) -> Instance:
+        """One of the user's own. Raises `NotFound`."""
+        if not is_instance_id(instance_id):
+            raise NotFound(f"There is no instance {instance_id[:40]!r}.")
+        instance = await self._instances.get(InstanceId(instance_id))
+        if instance.owner_id != user.id or instance.phase is Phase.PURGED:
+            raise NotFound(f"There is no instance {instance_id!r}.")
+        return instance
+
+    async def list(self, user: User) -> Sequence[Instance]:
+        """The user's own, newest first."""
+        return await self._instances.list_for(user.id)
+
+    async def steps(self, user: User, instance_id: str) -> Sequence[Step]:
+        """The steps of one of the user's own instances, in the order in which they began."""
+        instance = await self.get(user, instance_id)
+        return await self._instances.steps(instance.id)
+
+    async def change(self, user: User, instance_id: str, request: ChangeRequest, *, expected_revision: int | None = None) -> Instance:
+        """Change name, settings or credentials; brought into force without a restart where OpenClaw can."""
+        instance = await self.get(user, instance_id)
+        name = None if request.name is None else clean_display_name(request.name)
+        settings = request.settings or instance.settings
+        credentials = request.credentials or CredentialsChange()
+        check_credentials(credentials.set)
+        names = (instance.credential_names - credentials.remove) | frozenset(credentials.set)
+        check_settings(settings, names)
+        changes_secrets = bool(credentials.set or credentials.remove)
+        sealed = await self._sealed_change(instance, credentials) if changes_secrets else None
+        changed = await self._instances.change(
+            instance.id,
+            self._clock.now(),
+            self._event(EventName.INSTANCE_CHANGED, instance),
+            name=name,
+            settings=settings if settings != instance.settings else None,
+            credential_names=names if changes_secrets else None,
+            sealed=sealed,
+            expected_revision=instance.revision if changes_secrets else expected_revision,
+        )
+        await self._wake("placement", "changes")
+        return changed
+
+    async def restart(self, user: User, instance_id: str) -> Instance:
+        """Restart its OpenClaw; a failed instance is tried again from the start."""
+        instance = await self.get(user, instance_id)
+        event = self._event(EventName.INSTANCE_RESTART_ASKED, instance)
+        changed = await self._instances.ask_restart(instance.id, self._clock.now(), event)
+        await self._wake("placement", "changes")
+        return changed
+
+    async def delete(self, user: User, instance_id: str, *, typed_name: str | None = None) -> Instance:
+        """Delete it; `restore` undoes that while what it kept lasts. `typed_name`, where given, has to be its name."""
+        instance = await self.get(user, instance_id)
+        if typed_name is not None and typed_name.strip() != instance.name:
+            raise InvalidInput(FieldProblem("typed_name", f"Type the name exactly as it stands: {instance.name}"))
+        if instance.phase in (Phase.DELETED, Phase.DELETING):
+            return instance
+        event = self._event(EventName.INSTANCE_DELETE_ASKED, instance)
+        changed = await self._instances.ask_delete(instance.id, self._clock.now(), event)
+        await self._wake("placement", "changes")
+        return changed
+
+    async def restore(self, user: User, instance_id: str) -> Instance:
+        """Undo a deletion: same id, same data, another machine. Raises `StateConflict` once nothing is kept any more."""
+        if not is_instance_id(instance_id):
+            raise NotFound(f"There is no instance {instance_id[:40]!r}.")
+        instance = await self._instances.get(InstanceId(instance_id))
+        if instance.owner_id != user.id:
+            raise NotFound(f"There is no instance {instance_id!r}.")
+        if instance.phase is Phase.PURGED:
+            raise StateConflict("What it kept was destroyed after the time for undo had passed; create a new instance.")
+        event = self._event(EventName.INSTANCE_RESTORED, instance)
+        restored = await self._instances.ask_restore(instance.id, self._caps, self._clock.now(), event)
+        await self._wake("placement", "pool", "changes")
+        return restored
+
+    async def logs(self, user: User, instance_id: str, lines: int = 200) -> Sequence[str]:
+        """The newest lines of its OpenClaw's log, oldest first; empty while it has no machine."""
+        instance = await self.get(user, instance_id)
+        if instance.machine_id is None:
+            return []
+        machine = await self._machines.get(instance.machine_id)
+        if machine.provider_ref is None:
+            return []
+        return await self._gateways.logs(machine.provider_ref, lines)
+
+    def url(self, instance_id: InstanceId) -> str:
+        """The public address of an instance."""
+        return self._router.public_url(instance_id)
+
+    async def wait_for_change(self, timeout_seconds: float) -> bool:
+        """Wait until something may have changed, so that a live page looks again."""
+        return await self._hints.wait("changes", timeout_seconds)
+
+    def _seal(self, instance_id: InstanceId, change: CredentialsChange) -> bytes | None:
+        if not change.set and not change.remove:
+            return None
+        return self._sealer.seal(encode_change(change), instance_id)
+
+    async def _sealed_change(self, instance: Instance, change: CredentialsChange) -> bytes:
+        """`change` sealed, on top of one that has not reached the vault yet."""
+        waiting = await self._instances.sealed_credentials(instance.id)
+        if waiting is not None:
+            earlier = decode_change(self._sealer.unseal(waiting[1], instance.id))
+            change = CredentialsChange(change.apply_to(earlier.set), (earlier.remove | change.remove) - frozenset(change.set))
+        return self._sealer.seal(encode_change(change), instance.id)
+
+    def _event(self, name: EventName, instance: Instance) -> Event:
+        return Event(name, self._clock.now(), instance_id=instance.id, machine_id=instance.machine_id, user_id=instance.owner_id)
+
+    async def _wake(self, *topics: str) -> None:
+        for topic in topics:
+            await self._hints.hint(topic)
+
+
+def _idempotency(key: str | None, request: CreateRequest) -> IdempotencyKey | None:
+    if key is None:
+        return None
+    if not 0 < len(key) <= IDEMPOTENCY_KEY_MAX_LENGTH or not key.isprintable():
+        raise InvalidInput(FieldProblem("Idempotency-Key", f"Use 1 to {IDEMPOTENCY_KEY_MAX_LENGTH} printable characters."))
+    return IdempotencyKey(key, hashlib.sha256(_canonical(request)).hexdigest())
+
+
+def _canonical(request: CreateRequest) -> bytes:
+    settings = request.settings
+    body: Mapping[str, object] = {
+        "name": request.name,
+        "provider": settings.provider,
+        "model": settings.model,
+        "base_url": settings.base_url,
+        "channels": sorted(settings.channels),
+        "credentials": dict(sorted(request.credentials.set.items())),
+    }
+    return json.dumps(body, sort_keys=True).encode()

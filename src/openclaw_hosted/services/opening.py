@@ -1,0 +1,100 @@
+"""Open an instance: the user clicks, and is in.
+
+Open arms a grant that the same session may redeem once, within a minute, for a ticket into the gateway. Over HTTPS OpenClaw's own
+page fetches the ticket; elsewhere the ticket travels in the fragment of a one-time link, which no server or log sees.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from openclaw_hosted.domain.account import Session, User
+from openclaw_hosted.domain.errors import NotAllowed, NotFound, StateConflict, Unavailable
+from openclaw_hosted.domain.events import Event, EventName
+from openclaw_hosted.domain.instance import Instance, Phase
+from openclaw_hosted.domain.naming import InstanceId
+from openclaw_hosted.ports.clock import Clock
+from openclaw_hosted.ports.gateways import BootstrapTicket, Gateways
+from openclaw_hosted.ports.router import Gate, Router
+from openclaw_hosted.ports.stores import AccountStore, InstanceStore, MachineStore, PlatformStore
+
+GRANT_SECONDS = 60.0
+OPENABLE_PHASES = frozenset({Phase.RUNNING, Phase.UPDATING})
+
+
+@dataclass(frozen=True, slots=True)
+class BootstrapAnswer:
+    """What OpenClaw's page expects from `.well-known/openclaw/browser-bootstrap`."""
+
+    token: str
+    profile: str = "owner"
+
+    def __repr__(self) -> str:
+        return f"BootstrapAnswer(profile={self.profile!r})"
+
+
+class OpeningService:
+    """Leads an instance's owner, and nobody else, into OpenClaw's own page."""
+
+    def __init__(
+        self,
+        instances: InstanceStore,
+        machines: MachineStore,
+        accounts: AccountStore,
+        platform: PlatformStore,
+        gateways: Gateways,
+        router: Router,
+        gate: Gate,
+        clock: Clock,
+    ) -> None:
+        self._instances = instances
+        self._machines = machines
+        self._accounts = accounts
+        self._platform = platform
+        self._gateways = gateways
+        self._router = router
+        self._gate = gate
+        self._clock = clock
+
+    async def open(self, user: User, session: Session, instance_id: InstanceId) -> str:
+        """Where to send the browser. Raises `NotFound` for another user's instance, `StateConflict` while it is not running."""
+        instance = await self._own(user, instance_id)
+        await self._gate.admit(session)
+        address = self._router.public_url(instance.id)
+        if address.startswith("https://"):
+            await self._accounts.arm_grant(session.hash, instance.id, self._clock.now() + GRANT_SECONDS)
+        else:
+            address = one_time_link(address, await self._mint(instance))
+        await self._platform.add_event(Event(EventName.INSTANCE_OPENED, self._clock.now(), instance_id=instance.id, user_id=user.id))
+        return address
+
+    async def open_link(self, user: User, instance_id: InstanceId) -> str:
+        """A one-time link into the instance, for whoever holds it, to be opened within minutes in a signed-in browser."""
+        instance = await self._own(user, instance_id)
+        return one_time_link(self._router.public_url(instance.id), await self._mint(instance))
+
+    async def redeem(self, user: User, session: Session, instance_id: InstanceId) -> BootstrapAnswer:
+        """The answer to OpenClaw's page. Raises `NotAllowed` without a grant that this session armed just now."""
+        instance = await self._own(user, instance_id)
+        if not await self._accounts.redeem_grant(session.hash, instance.id, self._clock.now()):
+            raise NotAllowed("Open the instance from its page; this way in is good once, for a minute.")
+        return BootstrapAnswer((await self._mint(instance)).token)
+
+    async def _own(self, user: User, instance_id: InstanceId) -> Instance:
+        instance = await self._instances.get(instance_id)
+        if instance.owner_id != user.id:
+            raise NotFound(f"There is no instance {instance_id!r}.")
+        if instance.phase not in OPENABLE_PHASES:
+            raise StateConflict(f"It is {instance.phase}; it opens once it is running.")
+        return instance
+
+    async def _mint(self, instance: Instance) -> BootstrapTicket:
+        machine = await self._machines.get(instance.machine_id) if instance.machine_id else None
+        if machine is None or machine.provider_ref is None:
+            raise Unavailable("Its machine is being replaced; try again in a moment.")
+        return await self._gateways.mint_bootstrap(machine.provider_ref)
+
+
+def one_time_link(address: str, ticket: BootstrapTicket) -> str:
+    """The address with a ticket in its fragment, as OpenClaw's page reads it."""
+    return f"{address}#bootstrapToken={ticket.token}&bootstrapProfile=owner"

@@ -1,0 +1,130 @@
+"""What an operator sees and does: the pool and its machines, all instances, events."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from openclaw_hosted.domain.account import User
+from openclaw_hosted.domain.errors import FieldProblem, InvalidInput, NotAllowed, StateConflict
+from openclaw_hosted.domain.events import Event, EventName
+from openclaw_hosted.domain.instance import Instance
+from openclaw_hosted.domain.machine import Machine, MachineFailure, MachineState
+from openclaw_hosted.domain.naming import InstanceId, MachineId
+from openclaw_hosted.domain.pool import PoolPolicy
+from openclaw_hosted.ports.clock import Clock
+from openclaw_hosted.ports.stores import Hints, InstanceStore, MachineStore, PlatformStore, PoolMemory
+
+MAX_SPARES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class PoolReport:
+    """The pool at a glance."""
+
+    memory: PoolMemory
+    policy: PoolPolicy
+    spares_wanted: int
+    machines: Mapping[MachineState, int]
+    waiting_instances: int
+
+    @property
+    def available(self) -> int:
+        """How many spares are ready."""
+        return self.machines.get(MachineState.AVAILABLE, 0)
+
+
+class OperationsService:
+    """For admins only: callers check the role before."""
+
+    def __init__(
+        self,
+        machines: MachineStore,
+        instances: InstanceStore,
+        platform: PlatformStore,
+        hints: Hints,
+        clock: Clock,
+        policy: PoolPolicy,
+    ) -> None:
+        self._machines = machines
+        self._instances = instances
+        self._platform = platform
+        self._hints = hints
+        self._clock = clock
+        self._policy = policy
+
+    async def pool(self) -> PoolReport:
+        """The pool now."""
+        memory = await self._platform.pool_memory()
+        machines = await self._machines.list_live()
+        wanted = self._policy.spares if memory.spares is None else memory.spares
+        counts = Counter(machine.state for machine in machines)
+        return PoolReport(memory, self._policy, wanted, counts, await self._instances.count_waiting())
+
+    async def machines(self, *, include_terminated: bool = False) -> Sequence[Machine]:
+        """The machines that exist, or with `include_terminated` the newest of all time."""
+        return await (self._machines.list_recent() if include_terminated else self._machines.list_live())
+
+    async def machine(self, machine_id: str) -> Machine:
+        """One machine. Raises `NotFound`."""
+        return await self._machines.get(MachineId(machine_id))
+
+    async def instances(self) -> Sequence[Instance]:
+        """All instances of all users, newest first."""
+        return await self._instances.list_all()
+
+    async def events(
+        self, *, instance_id: str | None = None, machine_id: str | None = None, before_id: int | None = None, limit: int = 100
+    ) -> Sequence[Event]:
+        """The newest events first."""
+        return await self._platform.events(
+            instance_id=InstanceId(instance_id) if instance_id else None,
+            machine_id=MachineId(machine_id) if machine_id else None,
+            before_id=before_id,
+            limit=limit,
+        )
+
+    async def pause_pool(self, by: User | None) -> None:
+        """Launch no more machines until resumed."""
+        await self._platform.set_pool(paused=True)
+        await self._said(EventName.POOL_PAUSED, by)
+
+    async def resume_pool(self, by: User | None) -> None:
+        """Launch again, and forget earlier failures."""
+        await self._platform.set_pool(paused=False)
+        await self._said(EventName.POOL_RESUMED, by)
+
+    async def set_spares(self, spares: int) -> None:
+        """Keep so many spares from now on, whatever the settings say."""
+        if not 0 <= spares <= MAX_SPARES:
+            raise InvalidInput(FieldProblem("spares", f"Keep between 0 and {MAX_SPARES} spares."))
+        await self._platform.set_pool(spares=spares)
+        await self.replenish()
+
+    async def replenish(self) -> None:
+        """Have the pool look at once whether it needs machines."""
+        await self._hints.hint("pool")
+
+    async def retire_spare(self, machine_id: str) -> Machine:
+        """Terminate a spare; the pool launches another. Raises `StateConflict` for a machine that a user has."""
+        event = Event(EventName.MACHINE_CONDEMNED, self._clock.now(), machine_id=MachineId(machine_id))
+        machine = await self._machines.condemn(
+            MachineId(machine_id), MachineFailure.BY_OPERATOR, self._clock.now(), event, unassigned_only=True
+        )
+        if machine is None:
+            raise StateConflict("A user's instance is on this machine; delete the instance instead.")
+        await self._hints.hint("machines")
+        await self.replenish()
+        return machine
+
+    async def _said(self, name: EventName, by: User | None) -> None:
+        await self._platform.add_event(Event(name, self._clock.now(), user_id=by.id if by else None))
+        await self._hints.hint("pool")
+        await self._hints.hint("changes")
+
+
+def require_admin(user: User) -> None:
+    """Raise `NotAllowed` for an account that is no admin's."""
+    if user.role != "admin":
+        raise NotAllowed("Only an admin may see this.")
