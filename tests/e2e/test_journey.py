@@ -1,0 +1,135 @@
+"""The whole journey in a browser, with the real OpenClaw: sign in, create, open, chat, be refused, delete, undo."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, expect
+
+from tests.support.platform import ADMIN_EMAIL, ADMIN_PASSWORD, RunningPlatform, wait_until
+
+pytestmark = [pytest.mark.openclaw, pytest.mark.browser]
+
+COMPOSER = 'textarea[aria-label="Chat composer"]'
+SEND = "button.chat-send-btn--send"
+OTHER_EMAIL = "other@example.com"
+OTHER_PASSWORD = "another long password"
+
+
+def sign_in(context: BrowserContext, platform: RunningPlatform, email: str, password: str) -> Page:
+    page = context.new_page()
+    page.goto(f"{platform.url}/sign-in")
+    page.get_by_label("E-mail").fill(email)
+    page.get_by_label("Password", exact=True).fill(password)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page).to_have_url(f"{platform.url}/")
+    return page
+
+
+def spare_is_ready(platform: RunningPlatform, api: httpx.Client) -> bool:
+    return bool(api.get("/pool").json()["available"] >= 1)
+
+
+@pytest.fixture(scope="module")
+def api(platform: RunningPlatform) -> Iterator[httpx.Client]:
+    with platform.api() as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def owner(browser: Browser, platform: RunningPlatform) -> Iterator[Page]:
+    context = browser.new_context()
+    yield sign_in(context, platform, ADMIN_EMAIL, ADMIN_PASSWORD)
+    context.close()
+
+
+@pytest.fixture(scope="module")
+def opened(owner: Page, platform: RunningPlatform, api: httpx.Client) -> str:
+    """The id of an instance that its owner created and opened by clicking."""
+    wait_until(lambda: spare_is_ready(platform, api), 240, lambda: f"no spare:\n{platform.output}", every=1)
+    owner.get_by_role("link", name=re.compile("new instance|create", re.IGNORECASE)).first.click()
+    owner.get_by_label("Name", exact=True).fill("First look")
+    owner.get_by_role("button", name="Create instance").click()
+    expect(owner).to_have_url(re.compile(r"/instances/oc-[a-z0-9]{8}$"))
+    instance_id = owner.url.rsplit("/", 1)[1]
+    expect(owner.get_by_role("button", name="Open")).to_be_enabled(timeout=20_000)
+    owner.get_by_role("button", name="Open").click()
+    expect(owner.locator(COMPOSER)).to_be_visible(timeout=45_000)
+    return instance_id
+
+
+def test_a_newcomer_gets_from_sign_in_to_a_chat(owner: Page, opened: str) -> None:
+    owner.locator(COMPOSER).fill("zebra quagga")
+    owner.locator(SEND).click()
+    expect(owner.get_by_text("You said: zebra quagga").first).to_be_visible(timeout=45_000)
+    assert f"/{opened}/" in owner.url
+
+
+def test_another_user_who_opens_the_same_address_is_refused(browser: Browser, platform: RunningPlatform, opened: str) -> None:
+    platform.cli("users", "create", OTHER_EMAIL, "--password-stdin", stdin=OTHER_PASSWORD)
+    context = browser.new_context()
+    page = sign_in(context, platform, OTHER_EMAIL, OTHER_PASSWORD)
+    answer = page.goto(f"{platform.url}/{opened}/")
+    assert answer is not None
+    assert answer.status == 404
+    assert page.locator(COMPOSER).count() == 0
+    assert "zebra" not in page.content()
+    ticket = page.goto(f"{platform.url}/{opened}/.well-known/openclaw/browser-bootstrap")
+    assert ticket is not None
+    assert ticket.status in (403, 404)
+    context.close()
+
+
+def test_a_stranger_is_sent_to_the_sign_in_page(browser: Browser, platform: RunningPlatform, opened: str) -> None:
+    context = browser.new_context()
+    page = context.new_page()
+    page.goto(f"{platform.url}/{opened}/")
+    expect(page).to_have_url(re.compile("/sign-in"))
+    context.close()
+
+
+def test_the_gateways_own_apis_are_not_reachable_from_outside(platform: RunningPlatform, owner: Page, opened: str) -> None:
+    cookies = {cookie["name"]: cookie["value"] for cookie in owner.context.cookies()}
+    for path in (
+        f"/{opened}/api/v1/admin/rpc", f"/{opened}/%2e%2e/api/v1/admin/rpc", f"/{opened}/v1/models", "/v1/models", f"/{opened}//api/v1/admin/rpc",
+        f"/{opened}/%252e%252e/api/v1/admin/rpc", f"/{opened}/..%2fapi/v1/admin/rpc",
+    ):  # fmt: skip
+        answer = httpx.post(platform.url + path, json={"method": "health"}, cookies=cookies, headers={"Authorization": "Bearer x"})
+        assert answer.status_code in (400, 404, 405), f"{path}: {answer.status_code}"
+
+
+def test_gateways_outlive_the_control_plane_and_are_adopted(platform: RunningPlatform, owner: Page, opened: str, api: httpx.Client) -> None:
+    before = api.get(f"/instances/{opened}").json()
+    platform.kill()
+    owner.locator(COMPOSER).fill("still there")
+    owner.locator(SEND).click()
+    expect(owner.get_by_text("You said: still there").first).to_be_visible(timeout=30_000)
+    platform.start(spares=1)
+    after = api.get(f"/instances/{opened}").json()
+    assert after["phase"] == "running"
+    assert after["generation"] == before["generation"]
+    owner.locator(COMPOSER).fill("and after")
+    owner.locator(SEND).click()
+    expect(owner.get_by_text("You said: and after").first).to_be_visible(timeout=30_000)
+
+
+def test_a_deletion_can_be_undone_with_the_conversation_kept(
+    platform: RunningPlatform, browser: Browser, opened: str, api: httpx.Client
+) -> None:
+    context = browser.new_context()
+    page = sign_in(context, platform, ADMIN_EMAIL, ADMIN_PASSWORD)
+    page.goto(f"{platform.url}/instances/{opened}")
+    page.get_by_label(re.compile("type.*name", re.IGNORECASE)).fill("First look")
+    page.get_by_role("button", name="Delete", exact=False).click()
+    wait_until(lambda: api.get(f"/instances/{opened}").json()["phase"] == "deleted", 60)
+    page.goto(f"{platform.url}/instances/{opened}")
+    page.get_by_role("button", name=re.compile("undo|restore", re.IGNORECASE)).click()
+    wait_until(lambda: api.get(f"/instances/{opened}").json()["phase"] == "running", 180, every=0.5)
+    page.goto(f"{platform.url}/instances/{opened}")
+    page.get_by_role("button", name="Open").click()
+    expect(page.locator(COMPOSER)).to_be_visible(timeout=45_000)
+    expect(page.get_by_text("You said: zebra quagga").first).to_be_visible(timeout=30_000)
+    context.close()

@@ -1,0 +1,140 @@
+"""The whole platform as its user starts it: `openclaw-hosted up` in a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+INSTALL_CACHE = Path(os.environ.get("OPENCLAW_HOSTED_TEST_CACHE", REPOSITORY / ".cache" / "openclaw"))
+ADMIN_EMAIL = "admin@example.com"
+ADMIN_PASSWORD = "correct horse battery"
+
+
+def free_port() -> int:
+    """A loopback port that nothing listens on."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def share_install(data_dir: Path) -> None:
+    """Let a fresh data directory use the OpenClaw that an earlier test installed."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    for name in ("openclaw", "compile-cache"):
+        shared = INSTALL_CACHE / name
+        shared.mkdir(parents=True, exist_ok=True)
+        link = data_dir / name
+        if not link.exists():
+            link.symlink_to(shared)
+
+
+@dataclass
+class RunningPlatform:
+    """A platform on one computer, started by its command."""
+
+    data_dir: Path
+    port: int
+    environment: Mapping[str, str] = field(default_factory=dict)
+    process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def url(self) -> str:
+        """The address that a user opens."""
+        return f"http://localhost:{self.port}"
+
+    @property
+    def output(self) -> str:
+        """What the command printed so far."""
+        return (self.data_dir / "up.out").read_text(errors="replace")
+
+    def cli(self, *arguments: str, check: bool = True, stdin: str = "") -> subprocess.CompletedProcess[str]:
+        """Run the command line against this platform."""
+        return subprocess.run(
+            [sys.executable, "-m", "openclaw_hosted", *arguments, "--data-dir", str(self.data_dir)],
+            capture_output=True, text=True, timeout=120, check=check, input=stdin, env={**os.environ, **self.environment},
+        )  # fmt: skip
+
+    def start(self, *, spares: int = 1, timeout_seconds: float = 240) -> None:
+        """Start it and wait until it says that it is ready."""
+        self.data_dir.mkdir(parents=True, exist_ok=True)
+        command = [
+            sys.executable, "-m", "openclaw_hosted", "up",
+            "--port", str(self.port), "--data-dir", str(self.data_dir), "--spares", str(spares),
+        ]  # fmt: skip
+        with (self.data_dir / "up.out").open("wb") as output:
+            self.process = subprocess.Popen(
+                command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                env={
+                    **os.environ, "OPENCLAW_HOSTED_ADMIN_EMAIL": ADMIN_EMAIL, "OPENCLAW_HOSTED_ADMIN_PASSWORD": ADMIN_PASSWORD,
+                    **self.environment,
+                },
+            )  # fmt: skip
+        wait_until(self._answers, timeout_seconds, lambda: f"the platform did not come up:\n{self.output}")
+
+    def kill(self) -> None:
+        """SIGKILL the control plane, and only it."""
+        assert self.process is not None
+        self.process.send_signal(signal.SIGKILL)
+        self.process.wait(30)
+
+    def stop(self) -> None:
+        """Stop the control plane as Ctrl-C does; gateways run on."""
+        assert self.process is not None
+        if self.process.poll() is None:
+            self.process.send_signal(signal.SIGINT)
+            self.process.wait(60)
+
+    def down(self) -> None:
+        """Stop everything, gateways and edge included."""
+        if self.process is not None:
+            self.stop()
+        self.cli("down")
+
+    def api(self) -> httpx.Client:
+        """A client of the API with a token of the admin's."""
+        made = self.cli("tokens", "create", "--user", ADMIN_EMAIL, "--label", "test", "--json")
+        token = json.loads(made.stdout)["token"]
+        return httpx.Client(base_url=f"{self.url}/api/v1", headers={"Authorization": f"Bearer {token}"}, timeout=30)
+
+    def _answers(self) -> bool:
+        assert self.process is not None
+        assert self.process.poll() is None, self.output
+        try:
+            return httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200
+        except httpx.HTTPError:
+            return False
+
+
+def wait_until(condition: Any, timeout_seconds: float, message: Any = lambda: "it did not happen in time", every: float = 0.1) -> None:
+    """Wait for a condition, or fail with a message made then."""
+    deadline = time.monotonic() + timeout_seconds
+    while not condition():
+        assert time.monotonic() < deadline, message()
+        time.sleep(every)
+
+
+@contextmanager
+def running_platform(data_dir: Path, *, spares: int = 1, environment: Mapping[str, str] | None = None) -> Iterator[RunningPlatform]:
+    """A platform for the length of a test; nothing of it is left afterwards."""
+    share_install(data_dir)
+    platform = RunningPlatform(data_dir, free_port(), environment or {})
+    try:
+        platform.start(spares=spares)
+        yield platform
+    finally:
+        platform.down()
+        shutil.rmtree(data_dir, ignore_errors=True)
