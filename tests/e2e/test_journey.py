@@ -29,7 +29,7 @@ def sign_in(context: BrowserContext, platform: RunningPlatform, email: str, pass
     return page
 
 
-def spare_is_ready(platform: RunningPlatform, api: httpx.Client) -> bool:
+def spare_is_ready(api: httpx.Client) -> bool:
     return bool(api.get("/pool").json()["available"] >= 1)
 
 
@@ -49,7 +49,7 @@ def owner(browser: Browser, platform: RunningPlatform) -> Iterator[Page]:
 @pytest.fixture(scope="module")
 def opened(owner: Page, platform: RunningPlatform, api: httpx.Client) -> str:
     """The id of an instance that its owner created and opened by clicking."""
-    wait_until(lambda: spare_is_ready(platform, api), 240, lambda: f"no spare:\n{platform.output}", every=1)
+    wait_until(lambda: spare_is_ready(api), 240, lambda: f"no spare:\n{platform.output}", every=1)
     owner.get_by_role("link", name=re.compile("new instance|create", re.IGNORECASE)).first.click()
     owner.get_by_label("Name", exact=True).fill("First look")
     owner.get_by_role("button", name="Create instance").click()
@@ -94,9 +94,14 @@ def test_a_stranger_is_sent_to_the_sign_in_page(browser: Browser, platform: Runn
 def test_the_gateways_own_apis_are_not_reachable_from_outside(platform: RunningPlatform, owner: Page, opened: str) -> None:
     cookies = {cookie["name"]: cookie["value"] for cookie in owner.context.cookies()}
     for path in (
-        f"/{opened}/api/v1/admin/rpc", f"/{opened}/%2e%2e/api/v1/admin/rpc", f"/{opened}/v1/models", "/v1/models", f"/{opened}//api/v1/admin/rpc",
-        f"/{opened}/%252e%252e/api/v1/admin/rpc", f"/{opened}/..%2fapi/v1/admin/rpc",
-    ):  # fmt: skip
+        f"/{opened}/api/v1/admin/rpc",
+        f"/{opened}/%2e%2e/api/v1/admin/rpc",
+        f"/{opened}/%252e%252e/api/v1/admin/rpc",
+        f"/{opened}/..%2fapi/v1/admin/rpc",
+        f"/{opened}//api/v1/admin/rpc",
+        f"/{opened}/v1/models",
+        "/v1/models",
+    ):
         answer = httpx.post(platform.url + path, json={"method": "health"}, cookies=cookies, headers={"Authorization": "Bearer x"})
         assert answer.status_code in (400, 404, 405), f"{path}: {answer.status_code}"
 

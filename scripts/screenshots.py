@@ -1,0 +1,106 @@
+"""Take a picture of every page, wide and narrow, light and dark: `make screenshots`.
+
+Starts the platform with a real OpenClaw in a folder of its own, goes through the pages as a user and an admin do, and writes
+docs/images/{page}-{wide|narrow}-{light|dark}.png.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tempfile
+from pathlib import Path
+
+import httpx
+from playwright.sync_api import Browser, Page, expect, sync_playwright
+from tests.e2e.conftest import CHROMIUM, CHROMIUM_FLAGS
+from tests.support.platform import ADMIN_EMAIL, ADMIN_PASSWORD, RunningPlatform, running_platform, wait_until
+
+IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
+WIDTHS = {"wide": 1280, "narrow": 390}
+SCHEMES = ("light", "dark")
+
+
+def pictures(browser: Browser, platform: RunningPlatform, api: httpx.Client) -> None:
+    """All pages, in each width and colour scheme."""
+    wait_until(lambda: api.get("/pool").json()["available"] >= 1, 300, every=1)
+    created = api.post("/instances", json={"name": "Research assistant"}).json()
+    wait_until(lambda: api.get(f"/instances/{created['id']}").json()["phase"] == "running", 120)
+    invitation = api.post("/users/invite", json={"email": "friend@example.com"}).json()["url"]
+    anonymous = {"sign-in": "/sign-in", "invite": invitation.removeprefix(platform.url)}
+    signed_in = {
+        "instances": "/",
+        "new": "/instances/new",
+        "instance": f"/instances/{created['id']}",
+        "account": "/account",
+        "admin-pool": "/admin",
+        "admin-instances": "/admin/instances",
+        "admin-users": "/admin/users",
+        "admin-events": "/admin/events",
+        "not-found": "/oc-22222222/",
+    }
+    for width_name, width in WIDTHS.items():
+        for scheme in SCHEMES:
+            context = browser.new_context(viewport={"width": width, "height": 860}, color_scheme=scheme)  # type: ignore[arg-type]
+            page = context.new_page()
+            suffix = f"{width_name}-{scheme}"
+            for name, path in anonymous.items():
+                picture(page, platform.url + path, f"{name}-{suffix}")
+            sign_in(page, platform)
+            for name, path in signed_in.items():
+                picture(page, platform.url + path, f"{name}-{suffix}")
+            context.close()
+    chat(browser, platform, created["id"])
+
+
+def picture(page: Page, address: str, name: str) -> None:
+    """One page, whole."""
+    page.goto(address)
+    page.wait_for_timeout(300)
+    page.screenshot(path=IMAGES / f"{name}.png", full_page=True)
+    overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+    sys.stderr.write(f"{name}{'' if overflow <= 0 else f': {overflow} px too wide'}\n")
+
+
+def sign_in(page: Page, platform: RunningPlatform) -> None:
+    """As the admin."""
+    page.goto(f"{platform.url}/sign-in")
+    page.get_by_label("E-mail").fill(ADMIN_EMAIL)
+    page.get_by_label("Password", exact=True).fill(ADMIN_PASSWORD)
+    page.get_by_role("button", name="Sign in").click()
+    expect(page).to_have_url(f"{platform.url}/")
+
+
+def chat(browser: Browser, platform: RunningPlatform, instance_id: str) -> None:
+    """OpenClaw's own page, after one turn."""
+    context = browser.new_context(viewport={"width": WIDTHS["wide"], "height": 860})
+    page = context.new_page()
+    sign_in(page, platform)
+    page.goto(f"{platform.url}/instances/{instance_id}")
+    page.get_by_role("button", name="Open").click()
+    composer = page.locator('textarea[aria-label="Chat composer"]')
+    composer.fill("Hello, are you there?")
+    page.locator("button.chat-send-btn--send").click()
+    expect(page.get_by_text("You said: Hello, are you there?").first).to_be_visible(timeout=45_000)
+    page.screenshot(path=IMAGES / "chat.png")
+    context.close()
+
+
+def main() -> None:
+    """Start, take the pictures, stop."""
+    IMAGES.mkdir(parents=True, exist_ok=True)
+    if not CHROMIUM or not shutil.which(CHROMIUM):
+        raise SystemExit("Chromium is not installed: apt-get install chromium")
+    with (
+        tempfile.TemporaryDirectory(prefix="och-") as folder,
+        running_platform(Path(folder) / "data", spares=1) as platform,
+        platform.api() as api,
+        sync_playwright() as playwright,
+    ):
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
+        pictures(browser, platform, api)
+        browser.close()
+
+
+if __name__ == "__main__":
+    main()
