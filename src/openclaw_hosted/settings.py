@@ -1,0 +1,136 @@
+"""Every setting of the platform, read from the environment.
+
+Each field's alias is the name of its variable; a wrong value raises `SettingsError`, which names the variable and says what it takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from openclaw_hosted.domain.account import check_password, clean_email
+from openclaw_hosted.domain.errors import InvalidInput, OpenClawHostedError
+from openclaw_hosted.domain.machine import Warmth
+
+DEFAULT_DATA_DIR: Final = Path("~/.local/share/openclaw-hosted")
+
+
+class SettingsError(OpenClawHostedError):
+    """A setting is wrong."""
+
+
+class Settings(BaseSettings):
+    """What an operator may set. Arguments of the command line are given by variable name, and win over the environment."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, case_sensitive=True)
+
+    data_dir: Path = Field(DEFAULT_DATA_DIR, alias="OPENCLAW_HOSTED_DATA_DIR")
+    database: SecretStr | None = Field(None, alias="DATABASE_URL")
+    """A secret, as it may hold a password. Without it: SQLite in the data directory."""
+    host: str = Field("127.0.0.1", alias="HOST")
+    port: int = Field(8080, alias="PORT", ge=1, le=65535)
+    public_url: str = Field("", alias="PUBLIC_URL")
+    """The address that users open, without a trailing slash."""
+    spares: int = Field(2, alias="POOL_SPARE_COUNT", ge=0, le=1000)
+    fleet_cap: int = Field(50, alias="FLEET_CAP", ge=1, le=10_000)
+    warmth: Warmth = Field(Warmth.HOT, alias="POOL_WARMTH")
+    instances_per_user: int = Field(10, alias="INSTANCES_PER_USER", ge=1)
+    instances_total: int = Field(100, alias="INSTANCES_TOTAL", ge=1)
+    retention_days: float = Field(7.0, alias="RETENTION_DAYS", ge=0, le=3650)
+    """How long a deleted instance can be brought back."""
+    admin_email: str | None = Field(None, alias="OPENCLAW_HOSTED_ADMIN_EMAIL")
+    admin_password: SecretStr | None = Field(None, alias="OPENCLAW_HOSTED_ADMIN_PASSWORD")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", alias="LOG_LEVEL")
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],  # noqa: ARG003
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Arguments first, then the environment, and nothing else."""
+        return init_settings, env_settings
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @field_validator("log_level", "warmth", mode="before")
+    @classmethod
+    def _lower(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_address(cls, value: str) -> str:
+        if not value:
+            return value
+        parts = urlsplit(value)
+        if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment:
+            raise ValueError("give scheme and host only, such as https://claw.example.com")
+        return value.rstrip("/")
+
+    @field_validator("database")
+    @classmethod
+    def _is_known_database(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("sqlite", "postgres")):
+            raise ValueError(
+                "give postgresql://USER:PASSWORD@HOST/NAME or sqlite:////PATH, or leave it out for SQLite in the data directory"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _admin_is_whole(self) -> Settings:
+        if self.admin_password is not None and self.admin_email is None:
+            raise ValueError("OPENCLAW_HOSTED_ADMIN_PASSWORD is set without OPENCLAW_HOSTED_ADMIN_EMAIL; set both, or neither")
+        if self.admin_email is not None and self.admin_password is None:
+            raise ValueError("OPENCLAW_HOSTED_ADMIN_EMAIL is set without OPENCLAW_HOSTED_ADMIN_PASSWORD; set both, or neither")
+        try:
+            if self.admin_email is not None and self.admin_password is not None:
+                clean_email(self.admin_email, "OPENCLAW_HOSTED_ADMIN_EMAIL")
+                check_password(self.admin_password.get_secret_value(), "OPENCLAW_HOSTED_ADMIN_PASSWORD")
+        except InvalidInput as error:
+            raise ValueError(str(error)) from None
+        return self
+
+    @property
+    def database_url(self) -> str:
+        """Where the database is. May hold a password: never print it."""
+        return self.database.get_secret_value() if self.database else f"sqlite:///{self.data_dir / 'platform.sqlite'}"
+
+    @property
+    def address(self) -> str:
+        """The address that users open, without a trailing slash."""
+        return self.public_url or f"http://localhost:{self.port}"
+
+    @property
+    def run_dir(self) -> Path:
+        """Sockets and locks."""
+        return self.data_dir / "run"
+
+
+def load_settings(arguments: Mapping[str, object] | None = None) -> Settings:
+    """The settings of the environment, with `arguments` (by variable name; None means not given) on top."""
+    given = {name: value for name, value in (arguments or {}).items() if value is not None}
+    try:
+        return Settings(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise SettingsError(_explain(error)) from None
+
+
+def _explain(error: ValidationError) -> str:
+    lines = []
+    for problem in error.errors(include_input=False, include_url=False):
+        name = ".".join(str(part) for part in problem["loc"])
+        text = problem["msg"].removeprefix("Value error, ")
+        lines.append(f"{name}: {text}" if name else text)
+    return "; ".join(lines) + "."
