@@ -1,1 +1,6 @@
-"""Pages and API."""
+"""Pages and API: what a browser or a client asks for, answered by the services."""
+
+from openclaw_hosted.web.app import create_app
+from openclaw_hosted.web.context import WebOptions
+
+__all__ = ["WebOptions", "create_app"]

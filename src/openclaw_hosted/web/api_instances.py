@@ -1,0 +1,196 @@
+"""The API of instances: what a user has, and may do with it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.responses import StreamingResponse
+
+from openclaw_hosted.domain.account import User
+from openclaw_hosted.domain.errors import FieldProblem, InvalidInput, OpenClawHostedError
+from openclaw_hosted.domain.gateway import CredentialsChange
+from openclaw_hosted.domain.instance import DesiredState, Instance, Phase
+from openclaw_hosted.services.instances import IDEMPOTENCY_KEY_MAX_LENGTH, ChangeRequest, CreateRequest
+from openclaw_hosted.web.changes import check_channels, fitting_credentials
+from openclaw_hosted.web.context import Web, web_of
+from openclaw_hosted.web.errors import RevisionMoved
+from openclaw_hosted.web.live import Snapshot, snapshot, stream, watch
+from openclaw_hosted.web.models import (
+    InstanceCreate,
+    InstanceDetail,
+    InstanceList,
+    InstanceOut,
+    InstancePatch,
+    KeyReportOut,
+    KeyTest,
+    Lines,
+    Link,
+    ProblemOut,
+    instance_detail,
+    instance_out,
+)
+from openclaw_hosted.web.security import Caller, require_caller
+
+PROBLEM_CONTENT: Final = {"application/problem+json": {"schema": {"$ref": "#/components/schemas/ProblemOut"}}}
+
+
+def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
+    """The problems that routes of the API may answer with, for its description."""
+    return {status: {"model": ProblemOut, "description": "A problem", "content": PROBLEM_CONTENT} for status in statuses}
+
+
+router = APIRouter(prefix="/api/v1", tags=["instances"], responses=problems(400, 401, 403, 404, 409, 413, 415, 422, 429, 503))
+LOG_LINES_MAX: Final = 2000
+
+
+@router.post("/instances", status_code=202)
+async def create_instance(
+    request: Request,
+    response: Response,
+    caller: Caller,
+    body: InstanceCreate,
+    idempotency_key: Annotated[str | None, Header(max_length=IDEMPOTENCY_KEY_MAX_LENGTH)] = None,
+) -> InstanceOut:
+    """Ask for a new instance. The same `Idempotency-Key` with the same body answers the same instance."""
+    web = web_of(request)
+    settings, credentials = body.settings.to_domain(), body.credentials.to_domain()
+    check_channels(web.options, settings)
+    wish = CreateRequest(body.name, settings, CredentialsChange(credentials.set))
+    instance, _ = await web.services.instances.create(caller, wish, idempotency_key)
+    response.headers["Location"] = f"/api/v1/instances/{instance.id}"
+    return _out(web, instance)
+
+
+@router.get("/instances")
+async def list_instances(request: Request, caller: Caller) -> InstanceList:
+    """The caller's instances; deleted ones too, while they can be restored."""
+    web = web_of(request)
+    return InstanceList(items=[_out(web, instance) for instance in await web.services.instances.list(caller)])
+
+
+@router.get("/instances/{instance_id}")
+async def get_instance(request: Request, response: Response, caller: Caller, instance_id: str) -> InstanceDetail:
+    """One instance with its steps. The `ETag` may be sent back as `If-Match` with a change."""
+    web = web_of(request)
+    instance, steps = await snapshot(web.services.instances, caller, instance_id)
+    response.headers["ETag"] = f'"{instance.revision}"'
+    return instance_detail(instance, web.services.instances.url(instance.id), steps)
+
+
+@router.get(
+    "/instances/{instance_id}/events",
+    response_class=StreamingResponse,
+    responses={200: {"content": {"text/event-stream": {}}, "description": "Events named `state`, each with the instance as JSON"}},
+)
+async def follow_instance(request: Request, caller: Caller, instance_id: str) -> StreamingResponse:
+    """The instance now, and again whenever it changes, as server-sent events."""
+    web = web_of(request)
+    first = await snapshot(web.services.instances, caller, instance_id)
+
+    def show(seen: Snapshot) -> str:
+        instance, steps = seen
+        return instance_detail(instance, web.services.instances.url(instance.id), steps).model_dump_json()
+
+    async def still_allowed() -> bool:
+        return await _is_still(request, caller)
+
+    return stream(watch(web.services.instances, caller, first, show, still_allowed))
+
+
+@router.patch("/instances/{instance_id}", responses=problems(412))
+async def change_instance(
+    request: Request, caller: Caller, instance_id: str, body: InstancePatch, if_match: Annotated[str | None, Header()] = None
+) -> InstanceOut:
+    """Change name, settings, credentials or the desired state (`deleted`, and `running` to undo that)."""
+    web = web_of(request)
+    instances = web.services.instances
+    instance = await instances.get(caller, instance_id)
+    expected = _expected_revision(instance, if_match)
+    if body.desired_state is DesiredState.RUNNING and instance.phase is Phase.DELETED:
+        instance = await instances.restore(caller, instance_id)
+    if body.name is not None or body.settings is not None or body.credentials is not None:
+        instance = await instances.change(caller, instance_id, _change_request(web, instance, body), expected_revision=expected)
+    if body.desired_state is DesiredState.DELETED:
+        instance = await instances.delete(caller, instance_id)
+    return _out(web, instance)
+
+
+@router.delete("/instances/{instance_id}", status_code=202)
+async def delete_instance(request: Request, caller: Caller, instance_id: str) -> InstanceOut:
+    """Delete it; `restore` undoes that until `restorable_until`."""
+    web = web_of(request)
+    return _out(web, await web.services.instances.delete(caller, instance_id))
+
+
+@router.post("/instances/{instance_id}/restart", status_code=202)
+async def restart_instance(request: Request, caller: Caller, instance_id: str) -> InstanceOut:
+    """Restart its OpenClaw; a failed instance is tried again."""
+    web = web_of(request)
+    return _out(web, await web.services.instances.restart(caller, instance_id))
+
+
+@router.post("/instances/{instance_id}/restore", status_code=202)
+async def restore_instance(request: Request, caller: Caller, instance_id: str) -> InstanceOut:
+    """Undo a deletion: same id, same data."""
+    web = web_of(request)
+    return _out(web, await web.services.instances.restore(caller, instance_id))
+
+
+@router.post("/instances/{instance_id}/open")
+async def open_instance(request: Request, caller: Caller, instance_id: str) -> Link:
+    """A one-time link into the instance, for a browser in which its owner is signed in."""
+    web = web_of(request)
+    instance = await web.services.instances.get(caller, instance_id)
+    return Link(url=await web.services.opening.open_link(caller, instance.id))
+
+
+@router.get("/instances/{instance_id}/logs")
+async def instance_logs(
+    request: Request, caller: Caller, instance_id: str, lines: Annotated[int, Query(ge=1, le=LOG_LINES_MAX)] = 200
+) -> Lines:
+    """The newest lines of its OpenClaw's log."""
+    return Lines(lines=list(await web_of(request).services.instances.logs(caller, instance_id, lines)))
+
+
+@router.post("/keys/test")
+async def try_key(request: Request, caller: Caller, body: KeyTest) -> KeyReportOut:
+    """Try a key with its provider, without keeping it."""
+    del caller
+    keys, credentials = web_of(request).services.keys, body.credentials.to_domain().set
+    if body.channel is not None:
+        report = await keys.try_channel(body.channel, credentials)
+    else:
+        report = await keys.try_model_key(body.settings.to_domain(), credentials)
+    return KeyReportOut(ok=report.ok, message=report.message)
+
+
+def _out(web: Web, instance: Instance) -> InstanceOut:
+    return instance_out(instance, web.services.instances.url(instance.id))
+
+
+def _change_request(web: Web, instance: Instance, body: InstancePatch) -> ChangeRequest:
+    settings = body.settings.to_domain() if body.settings is not None else None
+    credentials = body.credentials.to_domain() if body.credentials is not None else None
+    if settings is not None:
+        check_channels(web.options, settings)
+        credentials = fitting_credentials(instance, settings, credentials or CredentialsChange())
+    return ChangeRequest(body.name, settings, credentials)
+
+
+def _expected_revision(instance: Instance, if_match: str | None) -> int | None:
+    if if_match is None or if_match.strip() == "*":
+        return None
+    text = if_match.strip().removeprefix("W/").strip('"')
+    if not text.isdecimal() or len(text) > 12:
+        raise InvalidInput(FieldProblem("If-Match", "Send the ETag of the instance as it was answered."))
+    if int(text) != instance.revision:
+        raise RevisionMoved
+    return int(text)
+
+
+async def _is_still(request: Request, caller: User) -> bool:
+    try:
+        return (await require_caller(request)).id == caller.id
+    except OpenClawHostedError:
+        return False

@@ -1,0 +1,71 @@
+"""The web application: pages, API, static files, wired to the services."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.responses import JSONResponse
+from fastapi.staticfiles import StaticFiles
+
+from openclaw_hosted.domain.naming import InstanceId
+from openclaw_hosted.services import Services
+from openclaw_hosted.web import (
+    api_accounts,
+    api_instances,
+    api_operations,
+    errors,
+    pages_account,
+    pages_admin,
+    pages_edge,
+    pages_instance,
+    pages_instances,
+)
+from openclaw_hosted.web.context import Web, WebOptions, web_of
+from openclaw_hosted.web.middleware import BodyGuard, SecurityHeaders
+from openclaw_hosted.web.rendering import HERE, make_templates
+
+health = APIRouter(include_in_schema=False)
+
+
+@health.get("/healthz")
+async def healthz() -> dict[str, str]:
+    """Whether the process answers."""
+    return {"status": "ok"}
+
+
+@health.get("/readyz")
+async def readyz(request: Request) -> JSONResponse:
+    """Whether all that the platform needs is well; 503 where not."""
+    checks = await web_of(request).options.readiness()
+    ready = all(checks.values())
+    return JSONResponse({"status": "ready" if ready else "not ready", "checks": checks}, 200 if ready else 503)
+
+
+def create_app(services: Services, options: WebOptions) -> FastAPI:
+    """The application. It does no work of its own outside of requests."""
+    app = FastAPI(
+        title="OpenClaw Hosted",
+        version=options.version,
+        description="A machine of their own with OpenClaw for every user, seconds after they ask.",
+        openapi_url="/api/v1/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    app.state.web = Web(services, options, make_templates())
+    errors.install(app)
+    app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
+    for module in (api_instances, api_operations, api_accounts, pages_account, pages_instances, pages_instance, pages_admin, pages_edge):
+        app.include_router(module.router)
+    app.include_router(health)
+    app.add_middleware(BodyGuard)
+    app.add_middleware(SecurityHeaders, _form_targets(services), secure=options.secure_cookies)
+    return app
+
+
+def _form_targets(services: Services) -> str:
+    """Where a form may lead: here, and to where instances are opened."""
+    sample = InstanceId("oc-22222222")
+    address = urlsplit(services.instances.url(sample))
+    return f"'self' {address.scheme}://{address.netloc.replace(sample, '*')}"

@@ -1,0 +1,64 @@
+"""What every page and API route works with."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from typing import cast
+from urllib.parse import urlsplit
+
+from fastapi import Request
+from fastapi.templating import Jinja2Templates
+
+from openclaw_hosted.domain.gateway import Channel
+from openclaw_hosted.services import Services
+
+
+@dataclass(frozen=True, slots=True)
+class WebOptions:
+    """What the platform decides about its pages."""
+
+    public_url: str
+    """Where people reach the platform, such as `http://localhost:8080`, without a trailing slash."""
+    secure_cookies: bool
+    """Whether the session cookie is `__Host-`, for HTTPS only."""
+    isolation_note: str | None
+    """A line shown wherever machines or instances are, where machines are not isolated from each other."""
+    version: str
+    retention_days: int
+    """How long a deletion can be undone."""
+    readiness: Callable[[], Awaitable[dict[str, bool]]]
+    """What has to be well for the platform to be ready, each by name."""
+    channels: tuple[Channel, ...] = tuple(Channel)
+    """The channels that the installed OpenClaw has."""
+
+    @property
+    def cookie_name(self) -> str:
+        """Name of the session cookie."""
+        return "__Host-ochs" if self.secure_cookies else "ochs"
+
+    @property
+    def public_host(self) -> str:
+        """Host and port of the public address."""
+        return urlsplit(self.public_url).netloc
+
+
+@dataclass(frozen=True, slots=True)
+class Web:
+    """The services, the options and the templates."""
+
+    services: Services
+    options: WebOptions
+    templates: Jinja2Templates
+
+
+def web_of(request: Request) -> Web:
+    """What this request's app was made with."""
+    return cast("Web", request.app.state.web)
+
+
+def client_address(request: Request) -> str:
+    """The network address that a request came from. The edge, which alone reaches the socket, sets X-Forwarded-For."""
+    if request.client is not None and request.client.host:
+        return request.client.host
+    return request.headers.get("x-forwarded-for", "").rsplit(",", 1)[-1].strip() or "unknown"

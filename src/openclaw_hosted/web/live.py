@@ -1,0 +1,55 @@
+"""Server-sent events: an instance as it changes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from typing import Final
+
+from fastapi.responses import StreamingResponse
+
+from openclaw_hosted.domain.account import User
+from openclaw_hosted.domain.errors import NotFound
+from openclaw_hosted.domain.instance import Instance, Step
+from openclaw_hosted.services import InstanceService
+from openclaw_hosted.web.rendering import is_settled
+
+UNSETTLED_SECONDS: Final = 0.5
+SETTLED_SECONDS: Final = 5.0
+LOOKS_PER_STREAM: Final = 200
+"""After so many looks a stream ends, and the browser comes again: a revoked session does not listen for long."""
+
+Snapshot = tuple[Instance, Sequence[Step]]
+
+
+def sse(event: str, data: str) -> str:
+    """One event on the wire."""
+    lines = "\n".join(f"data: {line}" for line in data.splitlines())
+    return f"event: {event}\n{lines}\n\n"
+
+
+async def snapshot(instances: InstanceService, user: User, instance_id: str) -> Snapshot:
+    """An instance with its steps. Raises `NotFound`."""
+    return await instances.get(user, instance_id), await instances.steps(user, instance_id)
+
+
+async def watch(
+    instances: InstanceService, user: User, first: Snapshot, show: Callable[[Snapshot], str], still_allowed: Callable[[], Awaitable[bool]]
+) -> AsyncIterator[str]:
+    """`first` and then each change, put into words by `show`; a heartbeat while there is none."""
+    yield sse("state", show(first))
+    last = first
+    for _ in range(LOOKS_PER_STREAM):
+        await instances.wait_for_change(SETTLED_SECONDS if is_settled(last[0]) else UNSETTLED_SECONDS)
+        if not await still_allowed():
+            return
+        try:
+            now = await snapshot(instances, user, last[0].id)
+        except NotFound:
+            return
+        yield ": still here\n\n" if now == last else sse("state", show(now))
+        last = now
+
+
+def stream(events: AsyncIterator[str]) -> StreamingResponse:
+    """Events as a response that proxies pass on at once."""
+    return StreamingResponse(events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})

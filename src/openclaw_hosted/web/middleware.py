@@ -1,0 +1,111 @@
+"""What holds for every request before any route is chosen: its size, its content type, and the headers of its answer."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from openclaw_hosted.web.errors import answer_error
+
+BODY_LIMIT_BYTES: Final = 64 * 1024
+BODY_METHODS: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+JSON_TYPES: Final = frozenset({"application/json", "application/merge-patch+json"})
+FORM_TYPE: Final = "application/x-www-form-urlencoded"
+
+
+class BodyGuard:
+    """Refuses bodies that are too large (413), or of a type that is not taken here (415)."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        refusal = _refusal(scope["method"], scope["path"], Headers(scope=scope))
+        if refusal is not None:
+            response = await answer_error(Request(scope, receive), refusal)
+            await response(scope, receive, send)
+            return
+        await self._app(scope, _counted(receive), send)
+
+
+class SecurityHeaders:
+    """Sets the headers that keep a browser from letting other pages in."""
+
+    def __init__(self, app: ASGIApp, form_targets: str, *, secure: bool) -> None:
+        self._app = app
+        self._headers = _security_headers(form_targets, secure=secure)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                headers = MutableHeaders(scope=message)
+                for name, value in self._headers.items():
+                    headers[name] = value
+                headers.setdefault("Cache-Control", "public, max-age=3600" if scope["path"].startswith("/static/") else "no-store")
+            await send(message)
+
+        await self._app(scope, receive, send_with_headers)
+
+
+def _refusal(method: str, path: str, headers: Headers) -> HTTPException | None:
+    length = headers.get("content-length", "0")
+    if not length.isdecimal():
+        return HTTPException(400, "The Content-Length header is not a number.")
+    if int(length) > BODY_LIMIT_BYTES:
+        return _too_large()
+    has_body = int(length) > 0 or "transfer-encoding" in headers
+    kind = headers.get("content-type", "").partition(";")[0].strip().lower()
+    if method not in BODY_METHODS or not has_body:
+        return None
+    if path.startswith("/api/"):
+        return None if kind in JSON_TYPES else HTTPException(415, "Send the body as application/json.")
+    return None if kind == FORM_TYPE else HTTPException(415, f"Send the form as {FORM_TYPE}.")
+
+
+def _counted(receive: Receive) -> Callable[[], Awaitable[Message]]:
+    received = 0
+
+    async def receive_counted() -> Message:
+        nonlocal received
+        message = await receive()
+        received += len(message.get("body", b""))
+        if received > BODY_LIMIT_BYTES:
+            raise _too_large()
+        return message
+
+    return receive_counted
+
+
+def _too_large() -> HTTPException:
+    return HTTPException(413, f"A request may have at most {BODY_LIMIT_BYTES // 1024} KB.", {"Connection": "close"})
+
+
+def _security_headers(form_targets: str, *, secure: bool) -> dict[str, str]:
+    policy = (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; connect-src 'self'; "
+        f"form-action {form_targets}; base-uri 'none'; frame-ancestors 'none'"
+    )
+    headers = {
+        "Content-Security-Policy": policy,
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Permissions-Policy": "camera=(), geolocation=(), microphone=()",
+        "Referrer-Policy": "same-origin",
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
+    }
+    return {**headers, "Strict-Transport-Security": "max-age=31536000"} if secure else headers

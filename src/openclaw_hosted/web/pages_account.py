@@ -1,0 +1,181 @@
+"""Signing in and out, the one-time links, and one's own account."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response
+from starlette.convertors import StringConvertor, register_url_convertor
+from starlette.datastructures import FormData
+
+from openclaw_hosted.domain.account import LinkPurpose
+from openclaw_hosted.domain.errors import InvalidInput, LimitReached, NotAllowed, NotFound
+from openclaw_hosted.services.accounts import SignedIn, check_same
+from openclaw_hosted.web.context import client_address, web_of
+from openclaw_hosted.web.errors import STATUS
+from openclaw_hosted.web.forms import by_field, text_of
+from openclaw_hosted.web.rendering import render
+from openclaw_hosted.web.security import (
+    CurrentVisitor,
+    OpenForm,
+    Visitor,
+    VisitorForm,
+    admit,
+    check_navigation,
+    dismiss,
+    find_visitor,
+    local_path,
+)
+
+SESSION_ID_LENGTH = 12
+
+
+class LinkKind(StrEnum):
+    """The first part of a one-time link's path."""
+
+    SETUP = "setup"
+    INVITE = "invite"
+    RESET = "reset"
+
+    @property
+    def purpose(self) -> LinkPurpose:
+        """What the link is for."""
+        return LinkPurpose.PASSWORD_RESET if self is LinkKind.RESET else LinkPurpose(self.value)
+
+
+class LinkKindConvertor(StringConvertor):
+    """Matches the kinds of links in a path, and nothing else."""
+
+    regex = "|".join(LinkKind)
+
+
+register_url_convertor("link", LinkKindConvertor())
+router = APIRouter(include_in_schema=False)
+
+
+@router.get("/sign-in")
+async def sign_in_page(request: Request, next: str = "/") -> Response:  # noqa: A002 - the name of the query parameter
+    """The form to sign in with."""
+    if await find_visitor(request) is not None:
+        return RedirectResponse(local_path(next), 303)
+    needs_setup = await web_of(request).services.accounts.needs_setup()
+    return render(request, "sign_in.html", next=local_path(next), needs_setup=needs_setup, email="", problem=None)
+
+
+@router.post("/sign-in")
+async def sign_in(request: Request, form: OpenForm) -> Response:
+    """Sign in, and go to where one came from."""
+    web = web_of(request)
+    email, password = text_of(form, "email")[:300], str(form.get("password") or "")
+    try:
+        signed_in = await web.services.accounts.sign_in(email, password, client_address(request))
+    except (NotAllowed, LimitReached) as error:
+        target = local_path(text_of(form, "next"))
+        status = STATUS[type(error)]
+        headers = {"Retry-After": "300"} if status == 429 else None
+        return render(
+            request, "sign_in.html", status=status, headers=headers, next=target, needs_setup=False, email=email, problem=str(error)
+        )
+    return admit(RedirectResponse(local_path(text_of(form, "next")), 303), signed_in, web.options)
+
+
+@router.post("/sign-out")
+async def sign_out(request: Request, form: VisitorForm) -> Response:
+    """End this session."""
+    del form
+    web = web_of(request)
+    await web.services.accounts.sign_out(visitor_of(request).session.hash)
+    return dismiss(RedirectResponse("/sign-in", 303), web.options)
+
+
+@router.get("/account")
+async def account_page(request: Request, visitor: CurrentVisitor) -> Response:
+    """Sessions, tokens and password."""
+    return await _account(request, visitor)
+
+
+@router.post("/account/password")
+async def change_password(request: Request, form: VisitorForm) -> Response:
+    """Set another password; all other sessions end."""
+    web, visitor = web_of(request), visitor_of(request)
+    accounts = web.services.accounts
+    try:
+        check_same(str(form.get("password") or ""), str(form.get("password_again") or ""))
+        await accounts.sign_in(visitor.user.email, str(form.get("current_password") or ""), client_address(request))
+        secret = await accounts.reset_link(visitor.user.id)
+        signed_in = await accounts.follow_link(LinkPurpose.PASSWORD_RESET, secret, str(form.get("password") or ""))
+    except InvalidInput as error:
+        return await _account(request, visitor, status=422, errors=by_field(error.problems))
+    except (NotAllowed, LimitReached) as error:
+        return await _account(request, visitor, status=STATUS[type(error)], errors={"current_password": str(error)})
+    return admit(RedirectResponse("/account", 303), signed_in, web.options)
+
+
+@router.post("/account/sessions/{session_id}/end")
+async def end_session(request: Request, form: VisitorForm, session_id: str) -> Response:
+    """End one of one's own sessions."""
+    del form
+    accounts, visitor = web_of(request).services.accounts, visitor_of(request)
+    for session in await accounts.sessions_of(visitor.user):
+        if session.hash[:SESSION_ID_LENGTH] == session_id:
+            await accounts.end_own_session(visitor.user, session.hash)
+            return RedirectResponse("/account", 303)
+    raise NotFound("There is no such session.")
+
+
+@router.post("/account/tokens")
+async def create_token(request: Request, form: VisitorForm) -> Response:
+    """Make an API token and show it, this once."""
+    visitor = visitor_of(request)
+    try:
+        token = await web_of(request).services.accounts.create_token(visitor.user, text_of(form, "label"))
+    except InvalidInput as error:
+        return await _account(request, visitor, status=422, errors=by_field(error.problems))
+    return await _account(request, visitor, new_token=token)
+
+
+@router.post("/account/tokens/{token_id}/revoke")
+async def revoke_token(request: Request, form: VisitorForm, token_id: str) -> Response:
+    """Make one of one's own tokens useless."""
+    del form
+    await web_of(request).services.accounts.revoke_token(visitor_of(request).user, token_id)
+    return RedirectResponse("/account", 303)
+
+
+@router.get("/{kind:link}/{secret}")
+async def link_page(request: Request, kind: LinkKind, secret: str) -> Response:
+    """The form that a one-time link leads to."""
+    check_navigation(request)
+    email, _ = await web_of(request).services.accounts.peek_link(kind.purpose, secret)
+    return render(request, "link.html", kind=kind, known_email=email, email="", errors={})
+
+
+@router.post("/{kind:link}/{secret}")
+async def follow_link(request: Request, form: OpenForm, kind: LinkKind, secret: str) -> Response:
+    """Set the password that the link is for, and sign in."""
+    web = web_of(request)
+    known, _ = await web.services.accounts.peek_link(kind.purpose, secret)
+    try:
+        signed_in = await _follow(request, form, kind, secret)
+    except InvalidInput as error:
+        context: dict[str, Any] = {"kind": kind, "known_email": known, "email": text_of(form, "email"), "errors": by_field(error.problems)}
+        return render(request, "link.html", status=422, **context)
+    return admit(RedirectResponse("/", 303), signed_in, web.options)
+
+
+async def _follow(request: Request, form: FormData, kind: LinkKind, secret: str) -> SignedIn:
+    password = str(form.get("password") or "")
+    check_same(password, str(form.get("password_again") or ""))
+    return await web_of(request).services.accounts.follow_link(kind.purpose, secret, password, text_of(form, "email"))
+
+
+async def _account(
+    request: Request, visitor: Visitor, *, status: int = 200, errors: dict[str, str] | None = None, new_token: str | None = None
+) -> Response:
+    accounts = web_of(request).services.accounts
+    sessions = [(session.hash[:SESSION_ID_LENGTH], session) for session in await accounts.sessions_of(visitor.user)]
+    tokens = await accounts.tokens_of(visitor.user)
+    context: dict[str, Any] = {"sessions": sessions, "tokens": tokens, "errors": errors or {}, "new_token": new_token}
+    return render(request, "account.html", status=status, **context)

@@ -1,0 +1,154 @@
+"""One instance: its state as it changes, and what can be done with it."""
+
+from __future__ import annotations
+
+import hmac
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.responses import RedirectResponse, Response
+
+from openclaw_hosted.domain.errors import InvalidInput, NotAllowed, PortError, StateConflict
+from openclaw_hosted.services.instances import ChangeRequest
+from openclaw_hosted.web.changes import check_channels, fitting_credentials
+from openclaw_hosted.web.context import web_of
+from openclaw_hosted.web.errors import NotSignedIn, problem_of
+from openclaw_hosted.web.forms import CREDENTIAL_LABELS, InstanceForm, by_field, text_of
+from openclaw_hosted.web.live import Snapshot, snapshot, stream, watch
+from openclaw_hosted.web.pages_instances import try_keys
+from openclaw_hosted.web.rendering import render
+from openclaw_hosted.web.security import CurrentVisitor, Visitor, VisitorForm, find_visitor
+
+router = APIRouter(prefix="/instances/{instance_id}", include_in_schema=False)
+
+
+@router.get("")
+async def instance_page(request: Request, visitor: CurrentVisitor, instance_id: str) -> Response:
+    """One instance."""
+    return await _page(request, visitor, instance_id)
+
+
+@router.get("/live")
+async def instance_live(request: Request, instance_id: str, key: str = "") -> Response:
+    """The changing part of the page, as server-sent events. `key` shows that a page of the visitor's asks."""
+    visitor = await find_visitor(request)
+    if visitor is None:
+        raise NotSignedIn
+    if not hmac.compare_digest(visitor.live_key.encode(), key.encode()):
+        raise NotAllowed
+    web = web_of(request)
+    first = await snapshot(web.services.instances, visitor.user, instance_id)
+    template = web.templates.get_template("_instance_live.html")
+
+    def show(seen: Snapshot) -> str:
+        return template.render(instance=seen[0], steps=seen[1])
+
+    async def still_allowed() -> bool:
+        return await find_visitor(request) is not None
+
+    return stream(watch(web.services.instances, visitor.user, first, show, still_allowed))
+
+
+@router.post("/open")
+async def open_instance(request: Request, form: VisitorForm, instance_id: str) -> Response:
+    """Lead the browser into OpenClaw."""
+    del form
+    web, visitor = web_of(request), visitor_of(request)
+    instance = await web.services.instances.get(visitor.user, instance_id)
+    try:
+        return RedirectResponse(await web.services.opening.open(visitor.user, visitor.session, instance.id), 303)
+    except (StateConflict, PortError) as error:
+        return await _page(request, visitor, instance_id, status=problem_of(error).status, errors={"open": str(error)})
+
+
+@router.post("/restart")
+async def restart_instance(request: Request, form: VisitorForm, instance_id: str) -> Response:
+    """Restart its OpenClaw."""
+    del form
+    await web_of(request).services.instances.restart(visitor_of(request).user, instance_id)
+    return _back(instance_id)
+
+
+@router.post("/restore")
+async def restore_instance(request: Request, form: VisitorForm, instance_id: str) -> Response:
+    """Undo a deletion."""
+    del form
+    await web_of(request).services.instances.restore(visitor_of(request).user, instance_id)
+    return _back(instance_id)
+
+
+@router.post("/delete")
+async def delete_instance(request: Request, form: VisitorForm, instance_id: str) -> Response:
+    """Delete it, when its name is typed right."""
+    visitor = visitor_of(request)
+    try:
+        await web_of(request).services.instances.delete(visitor.user, instance_id, typed_name=text_of(form, "typed_name"))
+    except InvalidInput as error:
+        return await _page(request, visitor, instance_id, status=422, errors=by_field(error.problems))
+    return _back(instance_id)
+
+
+@router.get("/settings")
+async def settings_page(request: Request, visitor: CurrentVisitor, instance_id: str) -> Response:
+    """The form that changes name, model, channels and keys."""
+    instance = await web_of(request).services.instances.get(visitor.user, instance_id)
+    return _settings(request, instance_id, InstanceForm.of(instance))
+
+
+@router.post("/settings")
+async def change_settings(request: Request, form: VisitorForm, instance_id: str) -> Response:
+    """Change name, model, channels and keys; keys left empty stay."""
+    web, visitor = web_of(request), visitor_of(request)
+    instance = await web.services.instances.get(visitor.user, instance_id)
+    wish = InstanceForm.read(form, instance.credential_names)
+    try:
+        check_channels(web.options, wish.settings())
+        credentials = fitting_credentials(instance, wish.settings(), wish.credentials)
+        change = ChangeRequest(wish.name if wish.name != instance.name else None, wish.settings(), credentials)
+        await web.services.instances.change(visitor.user, instance_id, change)
+    except InvalidInput as error:
+        return _settings(request, instance_id, wish, status=422, errors=by_field(error.problems))
+    return _back(instance_id)
+
+
+@router.post("/settings/test-key")
+async def test_changed_key(request: Request, form: VisitorForm, instance_id: str) -> Response:
+    """Try the keys typed into the form without keeping them."""
+    web = web_of(request)
+    instance = await web.services.instances.get(visitor_of(request).user, instance_id)
+    wish = InstanceForm.read(form, instance.credential_names)
+    reports = await try_keys(web, wish, wish.credentials)
+    if "hx-request" in request.headers:
+        return render(request, "_key_report.html", reports=reports)
+    return _settings(request, instance_id, wish, reports=reports)
+
+
+@router.get("/logs")
+async def logs_page(request: Request, visitor: CurrentVisitor, instance_id: str) -> Response:
+    """The newest lines of its OpenClaw's log."""
+    instances = web_of(request).services.instances
+    instance = await instances.get(visitor.user, instance_id)
+    try:
+        lines, problem = await instances.logs(visitor.user, instance_id), None
+    except PortError as error:
+        lines, problem = [], str(error)
+    return render(request, "instance_logs.html", instance=instance, lines=lines, problem=problem)
+
+
+async def _page(
+    request: Request, visitor: Visitor, instance_id: str, *, status: int = 200, errors: dict[str, str] | None = None
+) -> Response:
+    instances = web_of(request).services.instances
+    instance, steps = await snapshot(instances, visitor.user, instance_id)
+    context: dict[str, Any] = {"instance": instance, "steps": steps, "url": instances.url(instance.id), "errors": errors or {}}
+    return render(request, "instance.html", status=status, **context)
+
+
+def _settings(request: Request, instance_id: str, wish: InstanceForm, *, status: int = 200, **context: object) -> Response:
+    shown: dict[str, Any] = {"errors": {}, "reports": [], **context}
+    labels = CREDENTIAL_LABELS
+    return render(request, "instance_settings.html", status=status, instance_id=instance_id, form=wish, credential_labels=labels, **shown)
+
+
+def _back(instance_id: str) -> Response:
+    return RedirectResponse(f"/instances/{instance_id}", 303)

@@ -1,0 +1,179 @@
+"""Who asks, and whether the request is really theirs.
+
+In path routing an instance's own pages share the platform's origin, so neither `SameSite` nor `Origin` tells them apart. What does:
+a form needs the session's CSRF token, and a page that holds one is given to a top-level navigation only (`Sec-Fetch-Dest`, which
+scripts can't set), can't be framed, and severs its opener. The API takes a cookie only together with that token, for reading too.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+from fastapi import Depends, Request
+from fastapi.responses import Response
+from starlette.datastructures import FormData
+
+from openclaw_hosted.domain.account import Role, Session, User
+from openclaw_hosted.domain.errors import NotAllowed
+from openclaw_hosted.services.accounts import SESSION_SECONDS, SignedIn
+from openclaw_hosted.services.operations import require_admin
+from openclaw_hosted.web.context import WebOptions, web_of
+from openclaw_hosted.web.errors import NotSignedIn
+
+CSRF_FIELD: Final = "csrf_token"
+CSRF_HEADER: Final = "x-csrf-token"
+STALE_FORM: Final = "This form is out of date. Go back, reload the page, and send it again."
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """A signed-in browser. `csrf_token` is derived from the cookie, which alone knows it."""
+
+    user: User
+    session: Session
+    csrf_token: str
+    live_key: str
+
+    @property
+    def is_admin(self) -> bool:
+        """Whether operators' pages are theirs to see."""
+        return self.user.role is Role.ADMIN
+
+    def __repr__(self) -> str:
+        return f"Visitor(user={self.user.id!r})"
+
+
+def derive(cookie: str, purpose: str) -> str:
+    """A token for one purpose, from which the cookie can't be told."""
+    return hashlib.sha256(f"{cookie}{purpose}".encode()).hexdigest()
+
+
+async def find_visitor(request: Request) -> Visitor | None:
+    """Who is signed in with this browser, if anyone."""
+    web = web_of(request)
+    cookie = request.cookies.get(web.options.cookie_name, "")
+    found = await web.services.accounts.session(cookie) if cookie else None
+    if found is None:
+        return None
+    session, user = found
+    visitor = Visitor(user, session, derive(cookie, "csrf"), derive(cookie, "live"))
+    request.state.visitor = visitor
+    return visitor
+
+
+def visitor_of(request: Request) -> Visitor:
+    """Who sent the form, which was read before."""
+    visitor: Visitor = request.state.visitor
+    return visitor
+
+
+async def require_visitor(request: Request) -> Visitor:
+    """The signed-in visitor of a page. Raises `NotSignedIn`."""
+    visitor = await find_visitor(request)
+    if visitor is None:
+        raise NotSignedIn
+    check_navigation(request)
+    return visitor
+
+
+async def require_admin_visitor(visitor: Annotated[Visitor, Depends(require_visitor)]) -> Visitor:
+    """The signed-in operator of a page. Raises `NotAllowed`."""
+    require_admin(visitor.user)
+    return visitor
+
+
+async def read_form(request: Request) -> FormData:
+    """A form sent by a page of ours. Raises `NotAllowed` for one from elsewhere."""
+    check_origin(request)
+    return await request.form()
+
+
+async def read_visitor_form(request: Request) -> FormData:
+    """A form with the session's CSRF token, as a field or as htmx's header. Raises `NotAllowed`, `NotSignedIn`."""
+    visitor = await find_visitor(request)
+    if visitor is None:
+        raise NotSignedIn
+    form = await read_form(request)
+    check_csrf(visitor, str(form.get(CSRF_FIELD) or request.headers.get(CSRF_HEADER, "")))
+    return form
+
+
+async def require_caller(request: Request) -> User:
+    """Whose bearer token, or session cookie with its CSRF token, an API request carries. Raises `NotSignedIn`."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    if scheme.lower() == "bearer":
+        user = await web_of(request).services.accounts.user_by_token(token.strip())
+        if user is None:
+            raise NotSignedIn("This token is not valid.")
+        return user
+    visitor = await find_visitor(request)
+    if visitor is None:
+        raise NotSignedIn("Send an API token as `Authorization: Bearer …`.")
+    check_origin(request)
+    check_csrf(visitor, request.headers.get(CSRF_HEADER, ""))
+    return visitor.user
+
+
+async def require_admin_caller(caller: Annotated[User, Depends(require_caller)]) -> User:
+    """An admin who calls the API. Raises `NotAllowed`."""
+    require_admin(caller)
+    return caller
+
+
+def check_csrf(visitor: Visitor, token: str) -> None:
+    """Raise `NotAllowed` for a token that is not this session's."""
+    if not hmac.compare_digest(visitor.csrf_token.encode(), token.encode()):
+        raise NotAllowed(STALE_FORM)
+
+
+def check_origin(request: Request) -> None:
+    """Raise `NotAllowed` for a request that another site makes."""
+    if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
+        raise NotAllowed("This request came from another site.")
+    origin = request.headers.get("origin")
+    if origin is not None and urlsplit(origin).netloc not in (request.headers.get("host"), web_of(request).options.public_host):
+        raise NotAllowed("This request came from another site.")
+
+
+def check_navigation(request: Request) -> None:
+    """Raise `NotAllowed` where a script or a frame, rather than a person, asks for a page with forms."""
+    if request.method in ("GET", "HEAD") and request.headers.get("sec-fetch-dest", "document") != "document":
+        raise NotAllowed("Open this page in a browser tab of its own.")
+
+
+def admit(response: Response, signed_in: SignedIn, options: WebOptions) -> Response:
+    """`response`, with the cookie of a fresh session."""
+    response.set_cookie(
+        options.cookie_name,
+        signed_in.cookie,
+        max_age=int(SESSION_SECONDS),
+        path="/",
+        secure=options.secure_cookies,
+        httponly=True,
+        samesite="lax",
+    )
+    return response
+
+
+def dismiss(response: Response, options: WebOptions) -> Response:
+    """`response`, with the cookie taken away."""
+    response.delete_cookie(options.cookie_name, path="/", secure=options.secure_cookies, httponly=True, samesite="lax")
+    return response
+
+
+def local_path(text: str) -> str:
+    """`text` if it is a plain path on this platform, else the front page."""
+    plain = text.startswith("/") and "//" not in text and all(char.isascii() and (char.isalnum() or char in "/-_.~") for char in text)
+    return text if plain else "/"
+
+
+CurrentVisitor = Annotated[Visitor, Depends(require_visitor)]
+AdminVisitor = Annotated[Visitor, Depends(require_admin_visitor)]
+OpenForm = Annotated[FormData, Depends(read_form)]
+VisitorForm = Annotated[FormData, Depends(read_visitor_form)]
+Caller = Annotated[User, Depends(require_caller)]
+AdminCaller = Annotated[User, Depends(require_admin_caller)]
