@@ -1,0 +1,132 @@
+"""How answers are printed, for people and for programs, and what the exit codes mean."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from enum import IntEnum
+from typing import Any, Final
+
+from rich.console import Console
+from rich.table import Table
+
+from openclaw_hosted.domain.errors import (
+    Conflict,
+    Denied,
+    IllegalTransition,
+    InvalidInput,
+    NotAllowed,
+    NotFound,
+    OpenClawHostedError,
+    StateConflict,
+    Unavailable,
+)
+from openclaw_hosted.settings import SettingsError
+
+out: Final = Console(highlight=False, soft_wrap=True)
+err: Final = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+class Exit(IntEnum):
+    """What the command's exit code says."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    NOT_FOUND = 3
+    NOT_ALLOWED = 4
+    CONFLICT = 5
+    NOT_REACHABLE = 6
+
+
+_BY_STATUS: Final[Mapping[int, Exit]] = {
+    400: Exit.USAGE,
+    401: Exit.NOT_ALLOWED,
+    403: Exit.NOT_ALLOWED,
+    404: Exit.NOT_FOUND,
+    409: Exit.CONFLICT,
+    412: Exit.CONFLICT,
+    422: Exit.USAGE,
+    502: Exit.NOT_REACHABLE,
+    503: Exit.NOT_REACHABLE,
+    504: Exit.NOT_REACHABLE,
+}
+_BY_ERROR: Final[Mapping[type[OpenClawHostedError], Exit]] = {
+    SettingsError: Exit.USAGE,
+    InvalidInput: Exit.USAGE,
+    NotFound: Exit.NOT_FOUND,
+    NotAllowed: Exit.NOT_ALLOWED,
+    Denied: Exit.NOT_ALLOWED,
+    StateConflict: Exit.CONFLICT,
+    IllegalTransition: Exit.CONFLICT,
+    Conflict: Exit.CONFLICT,
+    Unavailable: Exit.NOT_REACHABLE,
+}
+
+
+class CommandError(OpenClawHostedError):
+    """The command failed."""
+
+    def __init__(self, message: str, code: Exit = Exit.FAILED) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def code_of_status(status: int) -> Exit:
+    """The exit code for a status of the API."""
+    return _BY_STATUS.get(status, Exit.FAILED)
+
+
+def code_of_error(error: OpenClawHostedError) -> Exit:
+    """The exit code for an error of the platform."""
+    if isinstance(error, CommandError):
+        return error.code
+    return next((_BY_ERROR[kind] for kind in type(error).__mro__ if kind in _BY_ERROR), Exit.FAILED)
+
+
+def print_json(value: Any) -> None:
+    """`value` for programs."""
+    out.print(json.dumps(value, indent=2, ensure_ascii=False), markup=False)
+
+
+def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
+    """`rows` for people, or the line `empty` where there are none."""
+    table = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(cell(value) for value in row))
+    if table.row_count:
+        out.print(table)
+    else:
+        out.print(empty, markup=False)
+
+
+def print_fields(fields: Mapping[str, object]) -> None:
+    """Names and values, one pair a line."""
+    table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column(style="bold")
+    table.add_column(overflow="fold")
+    for name, value in fields.items():
+        table.add_row(name, cell(value))
+    out.print(table)
+
+
+def cell(value: object) -> str:
+    """A value as a person reads it; nothing in it is taken for markup."""
+    if value is None or value == "":
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return str(value).replace("[", r"\[")
+
+
+def when(text: str | None) -> str:
+    """A time of the API in local time."""
+    return datetime.fromisoformat(text).astimezone().strftime("%Y-%m-%d %H:%M:%S") if text else "–"
+
+
+def say(line: str) -> None:
+    """A line for people; never on standard output, which belongs to the data."""
+    err.print(line, markup=False)

@@ -1,0 +1,94 @@
+"""The data directory: made, checked, and held by one control plane at a time."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from enum import StrEnum
+from pathlib import Path
+
+from openclaw_hosted.domain.errors import OpenClawHostedError, StateConflict
+
+SOCKET_PATH_MAX_BYTES = 107
+LONGEST_SOCKET_NAME = "caddy-admin.sock"
+
+
+class DataDirError(OpenClawHostedError):
+    """The data directory can't be used."""
+
+
+class Role(StrEnum):
+    """A part of the control plane; a data directory has one process for each."""
+
+    WEB = "web"
+    CONTROLLER = "controller"
+
+
+def prepare(data_dir: Path) -> None:
+    """Make the directory and those inside it that all parts share. Raises `DataDirError` with the way out."""
+    longest = data_dir / "run" / LONGEST_SOCKET_NAME
+    if len(os.fsencode(longest)) > SOCKET_PATH_MAX_BYTES:
+        raise DataDirError(f"The path {data_dir} is too long for Unix sockets; choose a shorter --data-dir.")
+    try:
+        data_dir.mkdir(parents=True, exist_ok=True)
+        for name, mode in (("run", 0o700), ("vault", 0o700), ("machines", 0o700), ("volumes", 0o700), ("edge", 0o700), ("logs", 0o700)):
+            folder = data_dir / name
+            folder.mkdir(mode=mode, exist_ok=True)
+            folder.chmod(mode)
+        probe = data_dir / "run" / f".writable.{os.getpid()}"
+        probe.write_bytes(b"")
+        probe.unlink()
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise DataDirError(f"{data_dir} can't be written: {reason}. Choose another with --data-dir, or change who owns it.") from error
+
+
+def holder(data_dir: Path, role: Role) -> int | None:
+    """The process that holds `role` of this data directory, if any."""
+    path = _lock_path(data_dir, role)
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return None
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        text = os.read(descriptor, 20).decode(errors="replace").strip()
+        return int(text) if text.isdecimal() else 0
+    finally:
+        os.close(descriptor)
+    return None
+
+
+@contextmanager
+def held(data_dir: Path, roles: Sequence[Role]) -> Iterator[None]:
+    """Hold `roles` of a data directory. Raises `StateConflict` naming the process that holds one already."""
+    with ExitStack() as stack:
+        for role in roles:
+            stack.enter_context(_lock(data_dir, role))
+        yield
+
+
+@contextmanager
+def _lock(data_dir: Path, role: Role) -> Iterator[None]:
+    descriptor = os.open(_lock_path(data_dir, role), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            pid = holder(data_dir, role) or "unknown"
+            raise StateConflict(
+                f"A platform already runs on {data_dir} (process {pid}). Stop it with Ctrl-C or `openclaw-hosted down`, "
+                "or choose another --data-dir."
+            ) from None
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"{os.getpid()}\n".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _lock_path(data_dir: Path, role: Role) -> Path:
+    return data_dir / "run" / f"{role}.lock"
