@@ -1,0 +1,187 @@
+"""Programs that outlive the control plane: each has a supervisor of its own, known by the lock that it holds on its directory."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from openclaw_hosted.adapters.local import supervisor
+from openclaw_hosted.adapters.local.files import is_locked, locked, read_json, write_json
+from openclaw_hosted.adapters.system import SystemClock
+from openclaw_hosted.domain.errors import Unavailable
+from openclaw_hosted.ports.clock import Clock
+
+POLL_SECONDS = 0.02
+LEAVE_MARGIN_SECONDS = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Program:
+    """What to run. `env` is the whole environment; secrets do not belong into `argv` or `env`, which others may read."""
+
+    argv: Sequence[str]
+    """The first is an absolute path."""
+    env: Mapping[str, str]
+    cwd: str
+    log: str
+    """Where its output goes; rotated at 10 MB."""
+    stop_timeout_seconds: float = 10.0
+    never_restart_exit_codes: Sequence[int] = ()
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells programs apart: a running one with another fingerprint is replaced."""
+        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessStatus:
+    """How a supervised program is."""
+
+    state: str = "stopped"
+    """`running`, `waiting` (to be started again), `refused` (its exit code said not to), `stopped`."""
+    supervisor_pid: int | None = None
+    child_pid: int | None = None
+    started_at: float | None = None
+    """Seconds since the epoch."""
+    restarts: int = 0
+    exit_code: int | None = None
+    """Of the last exit since the program was last changed."""
+    fingerprint: str | None = None
+
+
+class SupervisedProcess:
+    """One program with its supervisor, known by its directory. Any process may make this object: it adopts what runs."""
+
+    def __init__(self, directory: Path, clock: Clock | None = None) -> None:
+        self.directory = directory.resolve()
+        self._clock = clock or SystemClock()
+
+    @property
+    def lock_path(self) -> Path:
+        """Locked for as long as a supervisor lives."""
+        return self.directory / "lock"
+
+    def is_alive(self) -> bool:
+        """Whether its supervisor lives."""
+        return is_locked(self.lock_path)
+
+    def status(self) -> ProcessStatus:
+        """How the program is, as its supervisor last wrote."""
+        body = read_json(self.directory / "status.json")
+        if body is None or not self.is_alive():
+            return ProcessStatus()
+        return ProcessStatus(**{name: body[name] for name in ProcessStatus.__slots__ if name in body})
+
+    async def ensure(self, program: Program) -> None:
+        """Have the program run, and no other. Does nothing where it does; does not wait for it."""
+        await asyncio.to_thread(self._ensure, program)
+
+    async def supervise(self) -> None:
+        """Have a supervisor; a program wanted before is wanted again."""
+        await asyncio.to_thread(self._supervise)
+
+    async def restart(self) -> None:
+        """Stop the program cleanly and start it again; does not wait for either. Does nothing where none is wanted."""
+        await asyncio.to_thread(self._restart)
+
+    async def halt(self, timeout_seconds: float | None = None) -> None:
+        """Stop the program and wait until it has; the supervisor stays."""
+        await asyncio.to_thread(self._want_stopped, leave=False)
+        await self._wait(lambda: self.status().child_pid is None, timeout_seconds)
+
+    async def ask_to_leave(self) -> None:
+        """Ask the program and its supervisor to end; does not wait."""
+        await asyncio.to_thread(self._want_stopped, leave=True)
+
+    async def stop(self, timeout_seconds: float | None = None) -> None:
+        """End the program and its supervisor, and wait until nothing is left of either."""
+        await self.ask_to_leave()
+        await self._wait(lambda: not self.is_alive(), timeout_seconds)
+        await self._wait(self.end_leftovers, LEAVE_MARGIN_SECONDS)
+
+    def end_leftovers(self) -> bool:
+        """Send the end to what runs without a supervisor, which happens only where that was killed; whether there was nothing."""
+        if self.is_alive():
+            return True
+        found = supervisor.marked_processes(str(self.directory))
+        for pid in found:
+            supervisor.kill(pid, signal.SIGKILL)
+        return not found
+
+    def _ensure(self, program: Program) -> None:
+        with locked(self._write_lock()):
+            desired = read_json(self.directory / "desired.json") or {}
+            known = str(desired.get("fingerprint", ""))
+            fingerprint = known if known.partition("#")[0] == program.fingerprint else program.fingerprint
+            wanted = {**json.loads(json.dumps(asdict(program))), "fingerprint": fingerprint, "run": True, "leave": False}
+            if desired != wanted:
+                write_json(self.directory / "desired.json", wanted)
+        self._supervise()
+
+    def _restart(self) -> None:
+        with locked(self._write_lock()):
+            desired = read_json(self.directory / "desired.json")
+            if desired and desired.get("argv"):
+                count = int(str(desired["fingerprint"]).partition("#")[2] or 0) + 1
+                fingerprint = f"{str(desired['fingerprint']).partition('#')[0]}#{count}"
+                write_json(self.directory / "desired.json", {**desired, "fingerprint": fingerprint, "run": True})
+        self._supervise()
+
+    def _want_stopped(self, *, leave: bool) -> None:
+        if not self.directory.is_dir():
+            return
+        with locked(self._write_lock()):
+            desired = read_json(self.directory / "desired.json") or {}
+            write_json(self.directory / "desired.json", {**desired, "run": False, "leave": leave})
+        self._hint()
+
+    def _supervise(self) -> None:
+        with locked(self._write_lock()):
+            desired = read_json(self.directory / "desired.json")
+            if desired is None or desired.get("leave"):
+                write_json(self.directory / "desired.json", {**(desired or {"run": False}), "leave": False})
+        if self.is_alive():
+            self._hint()
+            return
+        command = [sys.executable, "-S", "-I", supervisor.__file__, str(self.directory)]
+        done = subprocess.run(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd="/", check=False, text=True
+        )
+        if done.returncode not in (0, supervisor.ALREADY_SUPERVISED):
+            raise Unavailable(f"A supervisor can't be started: {done.stderr.strip()[-300:]}")
+
+    def _hint(self) -> None:
+        """Have the supervisor look now rather than within a second."""
+        pid = (read_json(self.directory / "status.json") or {}).get("supervisor_pid")
+        if isinstance(pid, int) and self._is_my_supervisor(pid):
+            supervisor.kill(pid, signal.SIGHUP)
+
+    def _is_my_supervisor(self, pid: int) -> bool:
+        try:
+            arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+        except OSError:
+            return False
+        return os.fsencode(self.directory) in arguments
+
+    def _write_lock(self) -> Path:
+        self.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return self.directory / "desired.lock"
+
+    async def _wait(self, condition: Callable[[], bool], timeout_seconds: float | None) -> None:
+        if timeout_seconds is None:
+            desired = await asyncio.to_thread(read_json, self.directory / "desired.json") or {}
+            timeout_seconds = float(desired.get("stop_timeout_seconds", 10.0)) + LEAVE_MARGIN_SECONDS
+        deadline = self._clock.monotonic() + timeout_seconds
+        while not await asyncio.to_thread(condition):
+            if self._clock.monotonic() > deadline:
+                raise Unavailable(f"{self.directory.name} did not stop within {timeout_seconds:.0f} seconds.")
+            await self._clock.sleep(POLL_SECONDS)
