@@ -1,0 +1,190 @@
+"""Machines as processes: a directory with a supervisor for each. They share the computer and its user, so nothing isolates them."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from openclaw_hosted.adapters.local.files import locked, read_json, write_json
+from openclaw_hosted.adapters.local.processes import SupervisedProcess
+from openclaw_hosted.domain.errors import NoCapacity, NotFound
+from openclaw_hosted.domain.naming import MachineId
+from openclaw_hosted.ports.clock import Clock
+from openclaw_hosted.ports.machines import LaunchSpec, MachineHealth, ObservedMachine
+
+BYTES_PER_GATEWAY: Final = 1_400_000_000
+BYTES_KEPT_FREE: Final = 500_000_000
+PORT_STEP: Final = 120
+"""OpenClaw derives further ports from its own; what is this far apart never meets."""
+SETTLING_SECONDS: Final = 90.0
+"""A gateway younger than this has not taken all its memory yet."""
+ZONE: Final = "local"
+TERMINATE_MARK: Final = "terminate"
+
+
+class LocalMachines:
+    """DIR/machines/<machine id>/, each with a supervisor that outlives the control plane. The provider's id is the machine's id."""
+
+    def __init__(self, data_dir: Path, clock: Clock, *, ports: range = range(20000, 60000, PORT_STEP)) -> None:
+        self._directory = data_dir.resolve() / "machines"
+        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock = self._directory / ".lock"
+        self._clock = clock
+        self._ports = ports
+
+    async def launch(self, spec: LaunchSpec) -> str:
+        """Make the machine, or find it where it exists; returns the provider's id. Raises `NoCapacity`."""
+        if await asyncio.to_thread(self._is_doomed, spec.machine_id):
+            raise NoCapacity(f"Machine {spec.machine_id} is shutting down.")
+        if not (self._directory / spec.machine_id / "machine.json").exists() and await self.room() == 0:
+            raise NoCapacity("This computer has no memory for another OpenClaw, which takes about 1.3 GB.")
+        await asyncio.to_thread(self._make, spec)
+        await self._process(spec.machine_id).supervise()
+        return spec.machine_id
+
+    async def observe(self) -> Sequence[ObservedMachine]:
+        """All machines that exist. Also clears away what is left of terminated ones."""
+        return await asyncio.to_thread(self._observe)
+
+    async def label(self, provider_ref: str, labels: Mapping[str, str]) -> None:
+        """Write labels to labels.json. Raises `NotFound`."""
+        await asyncio.to_thread(lambda: write_json(self._existing(provider_ref) / "labels.json", dict(labels)))
+
+    async def start(self, provider_ref: str) -> None:
+        """Give a machine whose supervisor died a new one, which starts its gateway again. Raises `NotFound`."""
+        await asyncio.to_thread(self._existing, provider_ref)
+        await self._process(provider_ref).supervise()
+
+    async def terminate(self, provider_ref: str) -> None:
+        """Ask gateway and supervisor to end; the directory goes once they have, seen by `observe`."""
+        if not await asyncio.to_thread(self._doom, provider_ref):
+            return
+        process = self._process(provider_ref)
+        await process.ask_to_leave()
+
+    async def room(self) -> int | None:
+        """How many more gateways the free memory takes, counting in those that have not grown yet."""
+        return await asyncio.to_thread(self._room)
+
+    def _make(self, spec: LaunchSpec) -> None:
+        with locked(self._lock):
+            path = self._path(spec.machine_id)
+            if path.exists():
+                return
+            draft = self._directory / f".{spec.machine_id}.new"
+            draft.mkdir(mode=0o700, exist_ok=True)
+            body = {
+                "machine_id": spec.machine_id, "volume_id": spec.volume_id, "reserved_instance_id": spec.reserved_instance_id,
+                "image": spec.image, "port": self._free_port(), "launched_at": self._clock.now(),
+            }  # fmt: skip
+            write_json(draft / "machine.json", body)
+            draft.rename(path)
+
+    def _free_port(self) -> int:
+        taken = {machine_port(path) for path in self._machine_dirs()}
+        start = zlib.crc32(os.fsencode(self._directory)) % len(self._ports)
+        for port in (*self._ports[start:], *self._ports[:start]):
+            if port not in taken and _is_bindable(port):
+                return port
+        raise NoCapacity("All ports for machines are taken.")
+
+    def _observe(self) -> Sequence[ObservedMachine]:
+        observed = []
+        for path in self._machine_dirs():
+            alive = SupervisedProcess(path).is_alive()
+            doomed = (path / TERMINATE_MARK).exists()
+            if doomed and not alive and self._cleared(path):
+                continue
+            facts = read_json(path / "machine.json") or {}
+            machine_id = facts.get("machine_id")
+            observed.append(
+                ObservedMachine(
+                    provider_ref=path.name,
+                    machine_id=MachineId(machine_id) if machine_id else None,
+                    health=MachineHealth.SHUTTING_DOWN if doomed else MachineHealth.UP if alive else MachineHealth.STOPPED,
+                    address=machine_address(path),
+                    zone=ZONE,
+                    launched_at=float(facts.get("launched_at", 0.0)),
+                )
+            )
+        return observed
+
+    def _cleared(self, path: Path) -> bool:
+        """Whether nothing of a terminated machine is left."""
+        if not SupervisedProcess(path).end_leftovers():
+            return False
+        remains = self._directory / f".{path.name}.gone"
+        with suppress(FileNotFoundError):
+            path.rename(remains)
+        shutil.rmtree(remains, ignore_errors=True)
+        return True
+
+    def _is_doomed(self, provider_ref: str) -> bool:
+        return (self._path(provider_ref) / TERMINATE_MARK).exists()
+
+    def _doom(self, provider_ref: str) -> bool:
+        path = self._path(provider_ref)
+        if not path.is_dir():
+            return False
+        (path / TERMINATE_MARK).touch(mode=0o600)
+        return True
+
+    def _room(self) -> int:
+        now = self._clock.now()
+        growing = 0
+        for path in self._machine_dirs():
+            status = SupervisedProcess(path).status()
+            young = status.started_at is None or now - status.started_at < SETTLING_SECONDS
+            growing += status.child_pid is None or young
+        free = int(psutil.virtual_memory().available) - BYTES_KEPT_FREE
+        return max(0, free // BYTES_PER_GATEWAY - growing)
+
+    def _machine_dirs(self) -> Iterator[Path]:
+        return (path for path in sorted(self._directory.iterdir()) if path.is_dir() and not path.name.startswith("."))
+
+    def _process(self, provider_ref: str) -> SupervisedProcess:
+        return SupervisedProcess(self._path(provider_ref), self._clock)
+
+    def _existing(self, provider_ref: str) -> Path:
+        path = self._path(provider_ref)
+        if not path.is_dir() or (path / TERMINATE_MARK).exists():
+            raise NotFound(f"Machine {provider_ref} does not exist.")
+        return path
+
+    def _path(self, provider_ref: str) -> Path:
+        if not provider_ref or "/" in provider_ref or provider_ref.startswith("."):
+            raise NotFound("That is not the id of a machine.")
+        return self._directory / provider_ref
+
+
+def machine_port(path: Path) -> int | None:
+    """The port of the gateway on the machine in this directory."""
+    port = (read_json(path / "machine.json") or {}).get("port")
+    return port if isinstance(port, int) else None
+
+
+def machine_address(path: Path) -> str | None:
+    """`host:port` of the gateway on the machine in this directory."""
+    port = machine_port(path)
+    return f"127.0.0.1:{port}" if port else None
+
+
+def _is_bindable(port: int) -> bool:
+    for family, host in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+        try:
+            with socket.socket(family) as probe:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                probe.bind((host, port))
+        except OSError as problem:
+            if family == socket.AF_INET or problem.errno == 98:
+                return False
+    return True

@@ -1,0 +1,84 @@
+// What the platform asks of a gateway and OpenClaw's own admin API does not offer. Needs the gateway's token.
+import { definePluginEntry } from "openclaw/plugin-sdk/plugin-entry";
+import { issueDeviceBootstrapToken } from "openclaw/plugin-sdk/device-bootstrap";
+import { dispatchGatewayMethod } from "openclaw/plugin-sdk/gateway-method-runtime";
+
+const MAX_BODY_BYTES = 65536;
+const OWNER = {
+  roles: ["operator"],
+  purpose: "control-ui-owner",
+  scopes: [
+    "operator.admin",
+    "operator.approvals",
+    "operator.pairing",
+    "operator.questions",
+    "operator.read",
+    "operator.talk.secrets",
+    "operator.write",
+  ],
+};
+const DISPATCHED = new Set(["secrets.reload", "sessions.delete", "sessions.list"]);
+
+function answer(res, status, body) {
+  res.statusCode = status;
+  res.setHeader("Cache-Control", "no-store");
+  res.setHeader("Content-Type", "application/json");
+  res.end(JSON.stringify(body));
+  return true;
+}
+
+function refuse(res, status, code, message) {
+  return answer(res, status, { ok: false, error: { code, message } });
+}
+
+async function readBody(req) {
+  const chunks = [];
+  let length = 0;
+  for await (const chunk of req) {
+    length += chunk.length;
+    if (length > MAX_BODY_BYTES) throw new Error("too large");
+    chunks.push(chunk);
+  }
+  return JSON.parse(Buffer.concat(chunks).toString("utf8"));
+}
+
+async function mintBootstrap() {
+  const issued = await issueDeviceBootstrapToken({ profile: OWNER });
+  return { bootstrapToken: issued.token, bootstrapProfile: "owner", expiresAtMs: issued.expiresAtMs };
+}
+
+function handler(instanceId) {
+  return async (req, res) => {
+    if (req.method !== "POST") return refuse(res, 405, "INVALID_REQUEST", "POST only");
+    let request;
+    try {
+      request = await readBody(req);
+    } catch {
+      return refuse(res, 400, "INVALID_REQUEST", "not a JSON body of at most 64 KB");
+    }
+    try {
+      if (request.method === "identity") return answer(res, 200, { ok: true, payload: { instanceId, pid: process.pid } });
+      if (request.method === "browser.bootstrap") return answer(res, 200, { ok: true, payload: await mintBootstrap() });
+      if (!DISPATCHED.has(request.method)) return refuse(res, 400, "INVALID_REQUEST", "unknown method");
+      const result = await dispatchGatewayMethod(request.method, request.params ?? {});
+      return answer(res, result.ok ? 200 : 500, result);
+    } catch (problem) {
+      return refuse(res, 503, "UNAVAILABLE", String(problem));
+    }
+  };
+}
+
+export default definePluginEntry({
+  id: "oc-hosted",
+  name: "OpenClaw Hosted",
+  description: "What the platform that hosts this gateway needs of it",
+  register(api) {
+    api.registerHttpRoute({
+      path: "/api/v1/oc-hosted/rpc",
+      auth: "gateway",
+      match: "exact",
+      gatewayRuntimeScopeSurface: "trusted-operator",
+      handler: handler(api.config?.gateway?.controlUi?.basePath?.replace(/^\//, "") ?? null),
+    });
+  },
+});

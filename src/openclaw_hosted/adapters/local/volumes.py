@@ -1,0 +1,134 @@
+"""Volumes: a directory for each, with a mark that says whose data it holds."""
+
+from __future__ import annotations
+
+import asyncio
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+
+from openclaw_hosted.adapters.local.files import locked, write_atomically
+from openclaw_hosted.domain.errors import Conflict, NotFound
+from openclaw_hosted.domain.naming import InstanceId, MachineId, VolumeId
+from openclaw_hosted.ports.volumes import ObservedVolume
+
+
+class LocalVolumes:
+    """DIR/volumes/<volume id>/ with `instance-id` (the mark), `attached-to`, and `state/`.
+
+    An attachment lasts no longer than its machine: what a machine that is gone had attached is free.
+    """
+
+    def __init__(self, data_dir: Path) -> None:
+        self._directory = data_dir / "volumes"
+        self._machines = data_dir / "machines"
+        self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        self._lock = self._directory / ".lock"
+
+    def state_dir(self, volume_id: VolumeId) -> Path:
+        """Where OpenClaw keeps its state on this volume."""
+        return self._path(volume_id) / "state"
+
+    async def create(self, volume_id: VolumeId) -> None:
+        """Make an empty volume. Does nothing where it exists, whatever it holds."""
+        await asyncio.to_thread(self._create, volume_id)
+
+    async def attach(self, volume_id: VolumeId, machine_id: MachineId) -> None:
+        """Attach it. Raises `Conflict` while another machine has it, `NotFound` where it does not exist."""
+        await asyncio.to_thread(self._attach, volume_id, machine_id)
+
+    async def mark(self, volume_id: VolumeId, instance_id: InstanceId) -> None:
+        """Write whose data it holds; raises `Conflict` where it names another."""
+        await asyncio.to_thread(self._mark, volume_id, instance_id)
+
+    async def detach(self, volume_id: VolumeId, machine_id: MachineId) -> None:
+        """Detach it. Does nothing where that machine does not have it."""
+        await asyncio.to_thread(self._detach, volume_id, machine_id)
+
+    async def purge(self, volume_id: VolumeId, instance_id: InstanceId) -> None:
+        """Destroy it for good. Raises `Conflict` when it is attached or marked for another. Does nothing where it is gone."""
+        await asyncio.to_thread(self._purge, volume_id, instance_id)
+
+    async def list(self) -> Sequence[ObservedVolume]:
+        """All that exist."""
+        return await asyncio.to_thread(self._list)
+
+    def _create(self, volume_id: VolumeId) -> None:
+        with locked(self._lock):
+            path = self._path(volume_id)
+            if path.exists():
+                return
+            draft = self._directory / f".{volume_id}.new"
+            (draft / "state").mkdir(parents=True, exist_ok=True, mode=0o700)
+            draft.rename(path)
+
+    def _attach(self, volume_id: VolumeId, machine_id: MachineId) -> None:
+        with locked(self._lock):
+            path = self._existing(volume_id)
+            holder = self._holder(path)
+            if holder not in (None, machine_id):
+                raise Conflict(f"Volume {volume_id} is attached to machine {holder}.")
+            if holder is None:
+                write_atomically(path / "attached-to", machine_id.encode())
+
+    def _mark(self, volume_id: VolumeId, instance_id: InstanceId) -> None:
+        with locked(self._lock):
+            path = self._existing(volume_id)
+            marked = _read(path / "instance-id")
+            if marked not in (None, instance_id):
+                raise Conflict(f"Volume {volume_id} holds the data of instance {marked}, not of {instance_id}.")
+            if marked is None:
+                write_atomically(path / "instance-id", instance_id.encode())
+
+    def _detach(self, volume_id: VolumeId, machine_id: MachineId) -> None:
+        with locked(self._lock):
+            path = self._path(volume_id)
+            if _read(path / "attached-to") == machine_id:
+                (path / "attached-to").unlink()
+
+    def _purge(self, volume_id: VolumeId, instance_id: InstanceId) -> None:
+        with locked(self._lock):
+            path = self._path(volume_id)
+            if not path.is_dir():
+                return
+            if holder := self._holder(path):
+                raise Conflict(f"Volume {volume_id} is attached to machine {holder}.")
+            marked = _read(path / "instance-id")
+            if marked not in (None, instance_id):
+                raise Conflict(f"Volume {volume_id} holds the data of instance {marked}, not of {instance_id}.")
+            doomed = self._directory / f".{volume_id}.purged"
+            path.rename(doomed)
+        shutil.rmtree(doomed)
+
+    def _list(self) -> Sequence[ObservedVolume]:
+        return [
+            ObservedVolume(VolumeId(path.name), _instance(_read(path / "instance-id")), self._holder(path))
+            for path in sorted(self._directory.iterdir())
+            if path.is_dir() and not path.name.startswith(".")
+        ]
+
+    def _holder(self, path: Path) -> MachineId | None:
+        holder = _read(path / "attached-to")
+        return MachineId(holder) if holder and (self._machines / holder).is_dir() else None
+
+    def _existing(self, volume_id: VolumeId) -> Path:
+        path = self._path(volume_id)
+        if not path.is_dir():
+            raise NotFound(f"Volume {volume_id} does not exist.")
+        return path
+
+    def _path(self, volume_id: VolumeId) -> Path:
+        if not volume_id or "/" in volume_id or volume_id.startswith("."):
+            raise NotFound("That is not the id of a volume.")
+        return self._directory / volume_id
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text().strip() or None
+    except FileNotFoundError:
+        return None
+
+
+def _instance(name: str | None) -> InstanceId | None:
+    return InstanceId(name) if name else None
