@@ -27,6 +27,7 @@ from openclaw_hosted.web.security import (
     dismiss,
     find_visitor,
     local_path,
+    visitor_of,
 )
 
 SESSION_ID_LENGTH = 12

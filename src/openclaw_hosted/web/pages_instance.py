@@ -17,7 +17,13 @@ from openclaw_hosted.web.forms import CREDENTIAL_LABELS, InstanceForm, by_field,
 from openclaw_hosted.web.live import Snapshot, snapshot, stream, watch
 from openclaw_hosted.web.pages_instances import try_keys
 from openclaw_hosted.web.rendering import render
-from openclaw_hosted.web.security import CurrentVisitor, Visitor, VisitorForm, find_visitor
+from openclaw_hosted.web.security import (
+    CurrentVisitor,
+    Visitor,
+    VisitorForm,
+    find_visitor,
+    visitor_of,
+)
 
 router = APIRouter(prefix="/instances/{instance_id}", include_in_schema=False)
 

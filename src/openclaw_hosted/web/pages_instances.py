@@ -17,7 +17,11 @@ from openclaw_hosted.web.context import Web, web_of
 from openclaw_hosted.web.errors import STATUS
 from openclaw_hosted.web.forms import CREDENTIAL_LABELS, InstanceForm, by_field
 from openclaw_hosted.web.rendering import render
-from openclaw_hosted.web.security import CurrentVisitor, VisitorForm
+from openclaw_hosted.web.security import (
+    CurrentVisitor,
+    VisitorForm,
+    visitor_of,
+)
 
 router = APIRouter(include_in_schema=False)
 
