@@ -1,0 +1,224 @@
+"""Users, sessions, API tokens, one-time links, and grants to open an instance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, delete, func, insert, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from openclaw_hosted.domain.account import LinkPurpose, Role, Session, User
+from openclaw_hosted.domain.errors import NotFound, StateConflict
+from openclaw_hosted.domain.events import Event
+from openclaw_hosted.domain.naming import InstanceId, UserId
+from openclaw_hosted.store import tables
+from openclaw_hosted.store.database import Database
+from openclaw_hosted.store.rows import event_values, to_session, to_user
+
+_U = tables.users.c
+_S = tables.sessions.c
+_L = tables.links.c
+_G = tables.grants.c
+IDEMPOTENCY_SECONDS = 86_400.0
+
+
+class SqlAccounts:
+    """`AccountStore` on a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add_user(self, user: User, password_hash: str | None, event: Event | None) -> None:
+        values = {
+            "id": user.id,
+            "email": user.email,
+            "role": user.role,
+            "password_hash": password_hash,
+            "disabled": user.disabled,
+            "created_at": user.created_at,
+        }
+        try:
+            async with self._database.write() as connection:
+                await connection.execute(insert(tables.users).values(values))
+                await _record(connection, event)
+        except IntegrityError:
+            raise StateConflict("That e-mail address has an account already.") from None
+
+    async def user(self, user_id: UserId) -> User:
+        async with self._database.read() as connection:
+            return await _user(connection, user_id)
+
+    async def user_by_email(self, email: str) -> tuple[User, str | None]:
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(tables.users).where(_U.email == email))).one_or_none()
+        if row is None:
+            raise NotFound("There is no such account.")
+        return to_user(row), row.password_hash
+
+    async def users(self) -> Sequence[User]:
+        async with self._database.read() as connection:
+            return [to_user(row) for row in await connection.execute(select(tables.users).order_by(_U.created_at, _U.id))]
+
+    async def set_password(self, user_id: UserId, password_hash: str, event: Event | None) -> Sequence[str]:
+        async with self._database.write() as connection:
+            await connection.execute(update(tables.users).where(_U.id == user_id).values(password_hash=password_hash))
+            await _record(connection, event)
+            return await _end_sessions(connection, user_id)
+
+    async def set_password_hash(self, user_id: UserId, password_hash: str) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(update(tables.users).where(_U.id == user_id).values(password_hash=password_hash))
+
+    async def set_disabled(self, user_id: UserId, *, disabled: bool, event: Event) -> Sequence[str]:
+        async with self._database.write() as connection:
+            user = await _user(connection, user_id)
+            if disabled and user.role is Role.ADMIN:
+                await _keep_an_admin(connection, user_id)
+            await connection.execute(update(tables.users).where(_U.id == user_id).values(disabled=disabled))
+            await _record(connection, event)
+            if not disabled:
+                return []
+            await connection.execute(delete(tables.tokens).where(tables.tokens.c.user_id == user_id))
+            return await _end_sessions(connection, user_id)
+
+    async def set_role(self, user_id: UserId, role: Role) -> None:
+        async with self._database.write() as connection:
+            user = await _user(connection, user_id)
+            if user.role is Role.ADMIN and role is not Role.ADMIN:
+                await _keep_an_admin(connection, user_id)
+            await connection.execute(update(tables.users).where(_U.id == user_id).values(role=role))
+
+    async def add_session(self, session: Session, event: Event | None) -> None:
+        values = {
+            "hash": session.hash,
+            "user_id": session.user_id,
+            "created_at": session.created_at,
+            "expires_at": session.expires_at,
+        }
+        async with self._database.write() as connection:
+            await connection.execute(insert(tables.sessions).values(values))
+            await _record(connection, event)
+
+    async def session(self, session_hash: str, now: float) -> tuple[Session, User] | None:
+        joined = (
+            select(tables.sessions, tables.users)
+            .join(tables.users, _U.id == _S.user_id)
+            .where(_S.hash == session_hash, _S.expires_at > now, _U.disabled.is_(False))
+            .set_label_style(LABEL_STYLE_TABLENAME_PLUS_COL)
+        )
+        async with self._database.read() as connection:
+            row = (await connection.execute(joined)).mappings().one_or_none()
+        if row is None:
+            return None
+        session = Session(row["sessions_hash"], row["sessions_user_id"], row["sessions_created_at"], row["sessions_expires_at"])
+        user = User(row["users_id"], row["users_email"], Role(row["users_role"]), row["users_created_at"], bool(row["users_disabled"]))
+        return session, user
+
+    async def sessions(self, now: float) -> Sequence[Session]:
+        valid = select(tables.sessions).join(tables.users, _U.id == _S.user_id).where(_S.expires_at > now, _U.disabled.is_(False))
+        async with self._database.read() as connection:
+            return [to_session(row) for row in await connection.execute(valid)]
+
+    async def sessions_of(self, user_id: UserId, now: float) -> Sequence[Session]:
+        own = select(tables.sessions).where(_S.user_id == user_id, _S.expires_at > now).order_by(_S.created_at.desc())
+        async with self._database.read() as connection:
+            return [to_session(row) for row in await connection.execute(own)]
+
+    async def end_session(self, session_hash: str) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(delete(tables.sessions).where(_S.hash == session_hash))
+
+    async def sweep(self, now: float) -> None:
+        keys = tables.idempotency_keys
+        async with self._database.write() as connection:
+            await connection.execute(delete(tables.sessions).where(_S.expires_at <= now))
+            await connection.execute(delete(tables.links).where(_L.expires_at <= now))
+            await connection.execute(delete(tables.grants).where(_G.expires_at <= now))
+            await connection.execute(delete(keys).where(keys.c.created_at <= now - IDEMPOTENCY_SECONDS))
+
+    async def add_token(self, token_id: str, token_hash: str, user_id: UserId, label: str, now: float, event: Event) -> None:
+        values = {"id": token_id, "hash": token_hash, "user_id": user_id, "label": label, "created_at": now}
+        async with self._database.write() as connection:
+            await connection.execute(insert(tables.tokens).values(values))
+            await _record(connection, event)
+
+    async def user_by_token(self, token_hash: str) -> User | None:
+        owner = (
+            select(tables.users)
+            .join(tables.tokens, tables.tokens.c.user_id == _U.id)
+            .where(tables.tokens.c.hash == token_hash, _U.disabled.is_(False))
+        )
+        async with self._database.read() as connection:
+            row = (await connection.execute(owner)).one_or_none()
+        return None if row is None else to_user(row)
+
+    async def tokens_of(self, user_id: UserId) -> Sequence[tuple[str, str, float]]:
+        table = tables.tokens
+        own = select(table).where(table.c.user_id == user_id).order_by(table.c.created_at)
+        async with self._database.read() as connection:
+            return [(row.id, row.label, row.created_at) for row in await connection.execute(own)]
+
+    async def revoke_token(self, token_id: str, event: Event) -> None:
+        async with self._database.write() as connection:
+            gone = await connection.execute(delete(tables.tokens).where(tables.tokens.c.id == token_id))
+            if gone.rowcount == 0:
+                raise NotFound("There is no such token.")
+            await _record(connection, event)
+
+    async def add_link(
+        self, link_hash: str, purpose: LinkPurpose, email: str | None, role: Role, expires_at: float, event: Event | None
+    ) -> None:
+        values = {"hash": link_hash, "purpose": purpose, "email": email, "role": role, "expires_at": expires_at}
+        async with self._database.write() as connection:
+            if purpose is LinkPurpose.SETUP:
+                await connection.execute(delete(tables.links).where(_L.purpose == purpose))
+            await connection.execute(insert(tables.links).values(values))
+            await _record(connection, event)
+
+    async def peek_link(self, link_hash: str, purpose: LinkPurpose, now: float) -> tuple[str | None, Role] | None:
+        found = select(tables.links).where(_L.hash == link_hash, _L.purpose == purpose, _L.expires_at > now)
+        async with self._database.read() as connection:
+            row = (await connection.execute(found)).one_or_none()
+        return None if row is None else (row.email, Role(row.role))
+
+    async def use_link(self, link_hash: str, purpose: LinkPurpose, now: float) -> tuple[str | None, Role] | None:
+        used = delete(tables.links).where(_L.hash == link_hash, _L.purpose == purpose, _L.expires_at > now).returning(_L.email, _L.role)
+        async with self._database.write() as connection:
+            row = (await connection.execute(used)).one_or_none()
+        return None if row is None else (row.email, Role(row.role))
+
+    async def arm_grant(self, session_hash: str, instance_id: InstanceId, expires_at: float) -> None:
+        same = (_G.session_hash == session_hash) & (_G.instance_id == instance_id)
+        values = {"session_hash": session_hash, "instance_id": instance_id, "expires_at": expires_at}
+        async with self._database.write() as connection:
+            if (await connection.execute(update(tables.grants).where(same).values(values))).rowcount == 0:
+                await connection.execute(insert(tables.grants).values(values))
+
+    async def redeem_grant(self, session_hash: str, instance_id: InstanceId, now: float) -> bool:
+        used = delete(tables.grants).where(_G.session_hash == session_hash, _G.instance_id == instance_id, _G.expires_at > now)
+        async with self._database.write() as connection:
+            return bool((await connection.execute(used)).rowcount == 1)
+
+
+async def _user(connection: AsyncConnection, user_id: UserId) -> User:
+    row = (await connection.execute(select(tables.users).where(_U.id == user_id))).one_or_none()
+    if row is None:
+        raise NotFound("There is no such account.")
+    return to_user(row)
+
+
+async def _keep_an_admin(connection: AsyncConnection, leaving: UserId) -> None:
+    others = select(func.count()).select_from(tables.users).where(_U.role == Role.ADMIN, _U.disabled.is_(False), _U.id != leaving)
+    if (await connection.execute(others)).scalar_one() == 0:
+        raise StateConflict("This is the last admin. Make someone else an admin first.")
+
+
+async def _end_sessions(connection: AsyncConnection, user_id: UserId) -> Sequence[str]:
+    ended = delete(tables.sessions).where(_S.user_id == user_id).returning(_S.hash)
+    return [row.hash for row in await connection.execute(ended)]
+
+
+async def _record(connection: AsyncConnection, event: Event | None) -> None:
+    if event is not None:
+        await connection.execute(insert(tables.events).values(event_values(event)))

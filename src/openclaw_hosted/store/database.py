@@ -1,0 +1,110 @@
+"""One database, SQLite or Postgres, and transactions on it.
+
+On SQLite all writes go through one connection with `BEGIN IMMEDIATE`, so there is one writer and no 'database is locked'.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy import Float, event, literal_column
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.sql.elements import ColumnElement
+
+from openclaw_hosted.domain.errors import Unavailable
+
+BUSY_TIMEOUT_MS = 15_000
+FLEET_LOCK = 7_331_001
+CREATE_LOCK = 7_331_002
+
+
+def async_url(url: str) -> str:
+    """`url` with the asynchronous driver of its database."""
+    parsed = make_url(url)
+    driver = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
+    name = driver.get(parsed.drivername.split("+")[0], parsed.drivername)
+    return parsed.set(drivername=name).render_as_string(hide_password=False)
+
+
+class Database:
+    """Engines and transactions."""
+
+    def __init__(self, url: str) -> None:
+        self.url = async_url(url)
+        self.is_sqlite = self.url.startswith("sqlite")
+        if self.is_sqlite:
+            self._writer = _sqlite_engine(self.url, "BEGIN IMMEDIATE", pool_size=1)
+            self._reader = _sqlite_engine(self.url, "BEGIN", pool_size=4)
+        else:
+            self._writer = self._reader = create_async_engine(self.url, pool_size=10, max_overflow=10, pool_pre_ping=True)
+        self._write_lock = asyncio.Lock() if self.is_sqlite else None
+
+    @property
+    def now(self) -> ColumnElement[float]:
+        """The database's own clock, in seconds since the epoch."""
+        sql = "(julianday('now') - 2440587.5) * 86400.0" if self.is_sqlite else "extract(epoch from clock_timestamp())::double precision"
+        return literal_column(f"({sql})", Float)
+
+    @asynccontextmanager
+    async def write(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that writes; committed at the end, rolled back on any error."""
+        with _translated():
+            if self._write_lock is None:
+                async with self._writer.begin() as connection:
+                    yield connection
+                return
+            async with self._write_lock, self._writer.begin() as connection:
+                yield connection
+
+    @asynccontextmanager
+    async def read(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that reads."""
+        with _translated():
+            async with self._reader.connect() as connection:
+                yield connection
+
+    async def lock(self, connection: AsyncConnection, number: int) -> None:
+        """Hold an exclusive lock until the end of the transaction; SQLite's writer has it anyway."""
+        if not self.is_sqlite:
+            await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({number})")
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._writer.dispose()
+        if self._reader is not self._writer:
+            await self._reader.dispose()
+
+
+class _translated:  # noqa: N801 - reads as a phrase
+    """Turns the driver's connection failures into `Unavailable`."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        lost = isinstance(error, OperationalError | OSError) or (isinstance(error, DBAPIError) and error.connection_invalidated)
+        if lost:
+            raise Unavailable("The database does not answer; it will be tried again.") from error
+
+
+def _sqlite_engine(url: str, begin: str, pool_size: int) -> AsyncEngine:
+    engine = create_async_engine(url, pool_size=pool_size, max_overflow=0, pool_timeout=60)
+
+    @event.listens_for(engine.sync_engine, "connect")
+    def _configure(connection: Any, _record: Any) -> None:
+        connection.isolation_level = None
+        cursor = connection.cursor()
+        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", f"busy_timeout={BUSY_TIMEOUT_MS}"):
+            cursor.execute(f"PRAGMA {pragma}")
+        cursor.close()
+
+    @event.listens_for(engine.sync_engine, "begin")
+    def _begin(connection: Any) -> None:
+        connection.exec_driver_sql(begin)
+
+    return engine

@@ -1,0 +1,91 @@
+"""Hints within this process, and on Postgres between replicas by LISTEN and NOTIFY."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from typing import Any
+
+import asyncpg
+from sqlalchemy import text
+
+from openclaw_hosted.store.database import Database
+
+CHANNEL = "openclaw_hosted"
+RECONNECT_SECONDS = 2.0
+
+
+class LocalHints:
+    """`Hints` within one process. Each waiter hears of every hint given since its last wait."""
+
+    def __init__(self) -> None:
+        self._given: dict[str, int] = {}
+        self._heard: dict[tuple[str, int], int] = {}
+        self._news = asyncio.Condition()
+
+    async def hint(self, topic: str) -> None:
+        self._given[topic] = self._given.get(topic, 0) + 1
+        async with self._news:
+            self._news.notify_all()
+
+    async def wait(self, topic: str, timeout_seconds: float) -> bool:
+        waiter = (topic, id(asyncio.current_task()))
+        seen = self._heard.get(waiter, self._given.get(topic, 0))
+        try:
+            async with asyncio.timeout(timeout_seconds), self._news:
+                await self._news.wait_for(lambda: self._given.get(topic, 0) > seen)
+        except TimeoutError:
+            return False
+        finally:
+            self._remember(waiter)
+        return True
+
+    async def close(self) -> None:
+        """Nothing is held."""
+
+    def _remember(self, waiter: tuple[str, int]) -> None:
+        if waiter not in self._heard and (task := asyncio.current_task()) is not None:
+            task.add_done_callback(lambda _: self._heard.pop(waiter, None))
+        self._heard[waiter] = self._given.get(waiter[0], 0)
+
+
+class PostgresHints(LocalHints):
+    """`Hints` for all replicas on one Postgres."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__()
+        self._database = database
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._listener = asyncio.create_task(self._listen())
+
+    async def hint(self, topic: str) -> None:
+        await super().hint(topic)
+        async with self._database.write() as connection:
+            await connection.execute(text("SELECT pg_notify(:channel, :topic)"), {"channel": CHANNEL, "topic": topic})
+
+    async def close(self) -> None:
+        self._listener.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._listener
+
+    async def _listen(self) -> None:
+        url = self._database.url.replace("postgresql+asyncpg", "postgresql")
+        while True:
+            with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await self._listen_once(url)
+            await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def _listen_once(self, url: str) -> None:
+        connection = await asyncpg.connect(url)
+        ended = asyncio.Event()
+        connection.add_termination_listener(lambda _: ended.set())
+        try:
+            await connection.add_listener(CHANNEL, self._heard_from_elsewhere)
+            await ended.wait()
+        finally:
+            await connection.close(timeout=2)
+
+    def _heard_from_elsewhere(self, _connection: Any, _pid: int, _channel: str, topic: str) -> None:
+        task = asyncio.get_running_loop().create_task(super().hint(topic))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)

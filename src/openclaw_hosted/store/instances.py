@@ -1,0 +1,263 @@
+"""Rows of instances: what users ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row, and_, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from openclaw_hosted.domain.errors import LimitReached, NotFound, StateConflict
+from openclaw_hosted.domain.events import Event, EventName
+from openclaw_hosted.domain.gateway import DEFAULT_SETTINGS, Credential, GatewaySettings
+from openclaw_hosted.domain.instance import (
+    LIVE_PHASES,
+    DesiredState,
+    Instance,
+    InstanceEvent,
+    Phase,
+    Step,
+    StepName,
+    next_phase,
+)
+from openclaw_hosted.domain.machine import Warmth
+from openclaw_hosted.domain.naming import InstanceId, UserId
+from openclaw_hosted.ports.stores import Caps, CredentialSealing, IdempotencyKey, NewInstance
+from openclaw_hosted.store import tables
+from openclaw_hosted.store.database import CREATE_LOCK, Database
+from openclaw_hosted.store.machines import claim_spare
+from openclaw_hosted.store.placements import PlacementRows
+from openclaw_hosted.store.rows import dump_names, dump_settings, event_values, step_values, to_instance, to_step
+from openclaw_hosted.store.work import WorkTable
+
+_I = tables.instances.c
+_LIVE = _I.phase.in_(sorted(LIVE_PHASES))
+_WAITING = and_(_I.phase.in_([Phase.PENDING, Phase.REPLACING]), _I.machine_id.is_(None))
+_NOTE = {Warmth.HOT.value: "A hot spare was free.", Warmth.PULLED.value: "A spare was free.", Warmth.BOOTED.value: "A spare was free."}
+
+
+class SqlInstances(PlacementRows):
+    """`InstanceStore` on a database; what controllers do with a leased row stands in `PlacementRows`."""
+
+    def __init__(self, database: Database) -> None:
+        super().__init__(database, WorkTable(database, tables.instances))
+
+    async def create(
+        self, new: NewInstance, seal: CredentialSealing, caps: Caps, idempotency: IdempotencyKey | None, now: float
+    ) -> tuple[Instance, bool]:
+        async with self._database.write() as connection:
+            await self._database.lock(connection, CREATE_LOCK)
+            earlier = await _earlier(connection, new.owner_id, idempotency)
+            if earlier is not None:
+                return earlier, False
+            await _check_caps(connection, new.owner_id, caps)
+            machine = await claim_spare(connection, None, 1, now)
+            instance_id = InstanceId(machine.reserved_instance_id) if machine is not None else new.fallback_id
+            sealed = seal(instance_id)
+            revision = 0 if sealed is None and new.settings == DEFAULT_SETTINGS else 1
+            statement = insert(tables.instances).values(
+                id=instance_id,
+                owner_id=new.owner_id,
+                name=new.name,
+                desired=DesiredState.RUNNING,
+                phase=Phase.PENDING if machine is None else next_phase(Phase.PENDING, InstanceEvent.MACHINE_CLAIMED),
+                settings=dump_settings(new.settings),
+                credential_names=dump_names(new.credential_names),
+                sealed_credentials=sealed,
+                sealed_revision=None if sealed is None else revision,
+                generation=0 if machine is None else 1,
+                machine_id=None if machine is None else machine.id,
+                volume_id=None if machine is None else machine.volume_id,
+                revision=revision,
+                created_at=now,
+                phase_changed_at=now,
+            )
+            instance = to_instance((await connection.execute(statement.returning(*tables.instances.c))).one())
+            if idempotency is not None:
+                await _remember(connection, instance, idempotency, now)
+            await _record_create(connection, instance, machine, now)
+        return instance, True
+
+    async def get(self, instance_id: InstanceId) -> Instance:
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(tables.instances).where(_I.id == instance_id))).one_or_none()
+        if row is None:
+            raise NotFound(f"There is no instance {str(instance_id)[:40]!r}.")
+        return to_instance(row)
+
+    async def list_for(self, owner_id: UserId) -> Sequence[Instance]:
+        return await self._select(_I.owner_id == owner_id, _I.phase != Phase.PURGED)
+
+    async def list_all(self, limit: int = 1000) -> Sequence[Instance]:
+        return await self._select(_I.phase != Phase.PURGED, limit=limit)
+
+    async def count_waiting(self) -> int:
+        async with self._database.read() as connection:
+            return int((await connection.execute(select(func.count()).select_from(tables.instances).where(_WAITING))).scalar_one())
+
+    async def known_ids(self) -> frozenset[InstanceId]:
+        async with self._database.read() as connection:
+            rows = await connection.execute(select(_I.id).where(_I.phase != Phase.PURGED))
+            return frozenset(InstanceId(row.id) for row in rows)
+
+    async def steps(self, instance_id: InstanceId) -> Sequence[Step]:
+        table = tables.steps
+        async with self._database.read() as connection:
+            rows = await connection.execute(select(table).where(table.c.instance_id == instance_id).order_by(table.c.id))
+            return [to_step(row) for row in rows]
+
+    async def sealed_credentials(self, instance_id: InstanceId) -> tuple[int, bytes] | None:
+        async with self._database.read() as connection:
+            found = select(_I.sealed_revision, _I.sealed_credentials).where(_I.id == instance_id)
+            row = (await connection.execute(found)).one_or_none()
+        if row is None or row.sealed_credentials is None:
+            return None
+        return int(row.sealed_revision), bytes(row.sealed_credentials)
+
+    async def change(
+        self,
+        instance_id: InstanceId,
+        now: float,
+        event: Event,
+        *,
+        name: str | None = None,
+        settings: GatewaySettings | None = None,
+        credential_names: frozenset[Credential] | None = None,
+        sealed: bytes | None = None,
+        expected_revision: int | None = None,
+    ) -> Instance:
+        async with self._database.write() as connection:
+            row = await _wanted(connection, instance_id)
+            if expected_revision is not None and row.revision != expected_revision:
+                raise StateConflict("It was changed meanwhile. Reload, and make your change again.")
+            values: dict[str, Any] = {}
+            if name is not None:
+                values["name"] = name
+            if settings is not None:
+                values["settings"] = dump_settings(settings)
+            if credential_names is not None:
+                values["credential_names"] = dump_names(credential_names)
+            if sealed is not None:
+                values |= {"sealed_credentials": sealed, "sealed_revision": row.revision + 1}
+            if settings is not None or credential_names is not None or sealed is not None:
+                values |= {"revision": row.revision + 1, **_woken(row, InstanceEvent.CHANGED, now)}
+            return await _write(connection, instance_id, values, event)
+
+    async def ask_restart(self, instance_id: InstanceId, now: float, event: Event) -> Instance:
+        async with self._database.write() as connection:
+            row = await _wanted(connection, instance_id)
+            taken = InstanceEvent.RETRIED if row.phase == Phase.FAILED else InstanceEvent.CHANGED
+            values = {"restarts_asked": row.restarts_asked + 1, **_woken(row, taken, now)}
+            return await _write(connection, instance_id, values, event)
+
+    async def ask_delete(self, instance_id: InstanceId, now: float, event: Event) -> Instance:
+        async with self._database.write() as connection:
+            row = await _locked(connection, instance_id)
+            if row.desired == DesiredState.DELETED:
+                return to_instance(row)
+            values = {
+                "desired": DesiredState.DELETED,
+                "lease_token": None,
+                **_woken(row, InstanceEvent.DELETE_ASKED, now),
+            }
+            return await _write(connection, instance_id, values, event)
+
+    async def ask_restore(self, instance_id: InstanceId, caps: Caps, now: float, event: Event) -> Instance:
+        async with self._database.write() as connection:
+            await self._database.lock(connection, CREATE_LOCK)
+            row = await _locked(connection, instance_id)
+            if row.phase != Phase.DELETED:
+                why = "What it kept was destroyed." if row.phase == Phase.PURGED else f"It is {row.phase}."
+                raise StateConflict(f"{why} Only a deleted instance can be brought back.")
+            if row.purge_after is not None and row.purge_after <= now:
+                raise StateConflict("The time for undo has passed; create a new instance.")
+            await _check_caps(connection, UserId(row.owner_id), caps)
+            values = {
+                "desired": DesiredState.RUNNING,
+                "applied_revision": None,
+                "deleted_at": None,
+                "purge_after": None,
+                "lease_token": None,
+                **_woken(row, InstanceEvent.RESTORED, now),
+            }
+            return await _write(connection, instance_id, values, event)
+
+    async def _select(self, *conditions: Any, limit: int | None = None) -> Sequence[Instance]:
+        statement = select(tables.instances).where(*conditions).order_by(_I.created_at.desc(), _I.id).limit(limit)
+        async with self._database.read() as connection:
+            return [to_instance(row) for row in await connection.execute(statement)]
+
+
+async def _earlier(connection: AsyncConnection, owner_id: UserId, idempotency: IdempotencyKey | None) -> Instance | None:
+    if idempotency is None:
+        return None
+    keys = tables.idempotency_keys
+    found = select(keys).where(keys.c.owner_id == owner_id, keys.c.key == idempotency.key)
+    row = (await connection.execute(found)).one_or_none()
+    if row is None:
+        return None
+    if row.fingerprint != idempotency.fingerprint:
+        raise StateConflict("This idempotency key was used for another request. Take a new key.")
+    return to_instance((await connection.execute(select(tables.instances).where(_I.id == row.instance_id))).one())
+
+
+async def _check_caps(connection: AsyncConnection, owner_id: UserId, caps: Caps) -> None:
+    count = select(func.count()).select_from(tables.instances).where(_LIVE)
+    if (await connection.execute(count)).scalar_one() >= caps.platform:
+        raise LimitReached(f"This platform holds {caps.platform} instances at most. Ask its operator for more room.")
+    if (await connection.execute(count.where(_I.owner_id == owner_id))).scalar_one() >= caps.per_user:
+        raise LimitReached(f"You may have {caps.per_user} instances at most. Delete one that you no longer need.")
+
+
+async def _remember(connection: AsyncConnection, instance: Instance, idempotency: IdempotencyKey, now: float) -> None:
+    await connection.execute(
+        insert(tables.idempotency_keys).values(
+            owner_id=instance.owner_id,
+            key=idempotency.key,
+            fingerprint=idempotency.fingerprint,
+            instance_id=instance.id,
+            created_at=now,
+        )
+    )
+
+
+async def _record_create(connection: AsyncConnection, instance: Instance, machine: Row[Any] | None, now: float) -> None:
+    def event(name: EventName) -> Event:
+        return Event(name, now, instance.id, instance.machine_id, instance.owner_id)
+
+    happened = [event(EventName.INSTANCE_CREATED)]
+    if machine is not None:
+        happened.append(event(EventName.MACHINE_CLAIMED))
+        step = Step(StepName.MACHINE, 1, 1, now, now, note=_NOTE[machine.warmth])
+        await connection.execute(insert(tables.steps).values(step_values(instance.id, step)))
+    await connection.execute(insert(tables.events), [event_values(each) for each in happened])
+
+
+def _woken(row: Row[Any], event: InstanceEvent, now: float) -> dict[str, Any]:
+    """The next phase, due at once, with a clean slate of attempts."""
+    phase = next_phase(Phase(row.phase), event)
+    values: dict[str, Any] = {"phase": phase, "next_attempt_at": 0.0, "attempts": 0, "last_error": None}
+    return values if phase == row.phase else {**values, "phase_changed_at": now}
+
+
+async def _locked(connection: AsyncConnection, instance_id: InstanceId) -> Row[Any]:
+    row = (await connection.execute(select(tables.instances).where(_I.id == instance_id).with_for_update())).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no instance {str(instance_id)[:40]!r}.")
+    return row
+
+
+async def _wanted(connection: AsyncConnection, instance_id: InstanceId) -> Row[Any]:
+    row = await _locked(connection, instance_id)
+    if row.desired == DesiredState.DELETED:
+        raise StateConflict("It is deleted, or being deleted. Restore it first.")
+    return row
+
+
+async def _write(connection: AsyncConnection, instance_id: InstanceId, values: dict[str, Any], event: Event) -> Instance:
+    await connection.execute(insert(tables.events).values(event_values(event)))
+    if not values:
+        return to_instance(await _locked(connection, instance_id))
+    statement = update(tables.instances).where(_I.id == instance_id).values(values).returning(*tables.instances.c)
+    return to_instance((await connection.execute(statement)).one())

@@ -1,0 +1,179 @@
+"""Rows of machines."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Row, case, func, insert, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from openclaw_hosted.domain.errors import NotFound
+from openclaw_hosted.domain.events import Event
+from openclaw_hosted.domain.machine import (
+    LIVE_STATES,
+    TRANSITIONS,
+    Machine,
+    MachineEvent,
+    MachineFailure,
+    MachineState,
+    Warmth,
+    next_state,
+)
+from openclaw_hosted.domain.naming import InstanceId, MachineId
+from openclaw_hosted.ports.stores import Lease, NewMachine
+from openclaw_hosted.store import tables
+from openclaw_hosted.store.database import FLEET_LOCK, Database
+from openclaw_hosted.store.rows import event_values, to_machine
+from openclaw_hosted.store.work import WorkTable
+
+_M = tables.machines.c
+_LIVE = _M.state.in_(sorted(LIVE_STATES))
+_UNSETTLED = _M.state.in_([MachineState.INITIALIZING, MachineState.TERMINATING])
+_WARMEST_FIRST = case({Warmth.HOT.value: 0, Warmth.PULLED.value: 1}, value=_M.warmth, else_=2)
+
+
+class SqlMachines:
+    """`MachineStore` on a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._work = WorkTable(database, tables.machines)
+
+    async def add(self, machines: Sequence[NewMachine], fleet_cap: int, now: float) -> Sequence[Machine]:
+        async with self._database.write() as connection:
+            await self._database.lock(connection, FLEET_LOCK)
+            live = (await connection.execute(select(func.count()).select_from(tables.machines).where(_LIVE))).scalar_one()
+            rows = []
+            for new in machines[: max(0, fleet_cap - live)]:
+                statement = insert(tables.machines).values(
+                    id=new.id,
+                    state=MachineState.INITIALIZING,
+                    reserved_instance_id=new.reserved_instance_id,
+                    volume_id=new.volume_id,
+                    image=new.image,
+                    warmth=new.warmth,
+                    created_at=now,
+                    state_changed_at=now,
+                )
+                rows.append((await connection.execute(statement.returning(*tables.machines.c))).one())
+        return [to_machine(row) for row in rows]
+
+    async def get(self, machine_id: MachineId) -> Machine:
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(tables.machines).where(_M.id == machine_id))).one_or_none()
+        if row is None:
+            raise NotFound(f"There is no machine {str(machine_id)[:40]!r}.")
+        return to_machine(row)
+
+    async def list_live(self) -> Sequence[Machine]:
+        async with self._database.read() as connection:
+            rows = await connection.execute(select(tables.machines).where(_LIVE).order_by(_M.created_at, _M.id))
+            return [to_machine(row) for row in rows]
+
+    async def list_recent(self, limit: int = 200) -> Sequence[Machine]:
+        async with self._database.read() as connection:
+            rows = await connection.execute(select(tables.machines).order_by(_M.created_at.desc(), _M.id).limit(limit))
+            return [to_machine(row) for row in rows]
+
+    async def lease_due(self, limit: int, seconds: float) -> Sequence[tuple[Machine, Lease]]:
+        return [(to_machine(row), lease) for row, lease in await self._work.lease_due(_UNSETTLED, limit, seconds)]
+
+    async def renew(self, lease: Lease, seconds: float) -> Lease:
+        return await self._work.renew(lease, seconds)
+
+    async def launched(self, lease: Lease, provider_ref: str, now: float) -> Machine:
+        async with self._database.write() as connection:
+            row = await self._work.guarded(connection, lease, provider_ref=provider_ref, state_changed_at=now)
+        return to_machine(row)
+
+    async def located(self, lease: Lease, address: str, zone: str) -> Machine:
+        async with self._database.write() as connection:
+            return to_machine(await self._work.guarded(connection, lease, address=address, zone=zone))
+
+    async def became_ready(self, lease: Lease, now: float, event: Event) -> Machine:
+        async with self._database.write() as connection:
+            row = await self._work.held(connection, lease)
+            state = next_state(MachineState(row.state), MachineEvent.BECAME_READY)
+            ready = await self._work.guarded(
+                connection, lease, state=state, state_changed_at=now, lease_token=None, attempts=0, last_error=None
+            )
+            await connection.execute(insert(tables.events).values(event_values(event)))
+        return to_machine(ready)
+
+    async def condemn(
+        self, machine_id: MachineId, failure: MachineFailure, now: float, event: Event, *, unassigned_only: bool = False
+    ) -> Machine | None:
+        async with self._database.write() as connection:
+            row = await _locked(connection, machine_id)
+            if unassigned_only and row.state == MachineState.ASSIGNED:
+                return None
+            if row.state in (MachineState.TERMINATING, MachineState.TERMINATED):
+                return to_machine(row)
+            statement = (
+                update(tables.machines)
+                .where(_M.id == machine_id)
+                .values(
+                    state=next_state(MachineState(row.state), MachineEvent.CONDEMNED),
+                    failure=failure,
+                    state_changed_at=now,
+                    lease_token=None,
+                    attempts=0,
+                    next_attempt_at=0.0,
+                )
+                .returning(*tables.machines.c)
+            )
+            condemned = (await connection.execute(statement)).one()
+            await connection.execute(insert(tables.events).values(event_values(event)))
+        return to_machine(condemned)
+
+    async def seen_gone(self, machine_id: MachineId, now: float, event: Event) -> None:
+        async with self._database.write() as connection:
+            row = await _locked(connection, machine_id)
+            if row.state == MachineState.TERMINATED:
+                return
+            state = next_state(MachineState(row.state), MachineEvent.SEEN_GONE)
+            values = {"state": state, "state_changed_at": now, "lease_token": None}
+            await connection.execute(update(tables.machines).where(_M.id == machine_id).values(values))
+            await connection.execute(insert(tables.events).values(event_values(event)))
+
+    async def relocate(self, machine_id: MachineId, address: str) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(update(tables.machines).where(_M.id == machine_id).values(address=address))
+
+    async def put_off(self, lease: Lease, seconds: float, error: str | None) -> None:
+        await self._work.put_off(lease, seconds, error)
+
+
+async def claim_spare(connection: AsyncConnection, instance_id: InstanceId | None, generation: int, now: float) -> Row[Any] | None:
+    """Take a spare, the warmest first and then the oldest, in one statement; None when there is none.
+
+    Without an `instance_id` the spare's own reserved id is taken.
+    """
+    candidate = (
+        select(_M.id)
+        .where(_M.state == MachineState.AVAILABLE)
+        .order_by(_WARMEST_FIRST, _M.created_at, _M.id)
+        .limit(1)
+        .with_for_update(skip_locked=True)
+        .scalar_subquery()
+    )
+    statement = (
+        update(tables.machines)
+        .where(_M.id == candidate, _M.state == MachineState.AVAILABLE)
+        .values(
+            state=TRANSITIONS[MachineState.AVAILABLE, MachineEvent.CLAIMED],
+            instance_id=_M.reserved_instance_id if instance_id is None else instance_id,
+            generation=generation,
+            state_changed_at=now,
+        )
+        .returning(*tables.machines.c)
+    )
+    return (await connection.execute(statement)).one_or_none()
+
+
+async def _locked(connection: AsyncConnection, machine_id: MachineId) -> Row[Any]:
+    row = (await connection.execute(select(tables.machines).where(_M.id == machine_id).with_for_update())).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no machine {str(machine_id)[:40]!r}.")
+    return row

@@ -1,0 +1,46 @@
+"""All stores on one database."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sqlalchemy import text
+
+from openclaw_hosted.store.accounts import SqlAccounts
+from openclaw_hosted.store.database import Database
+from openclaw_hosted.store.hints import LocalHints, PostgresHints
+from openclaw_hosted.store.instances import SqlInstances
+from openclaw_hosted.store.machines import SqlMachines
+from openclaw_hosted.store.migrate import migrate
+from openclaw_hosted.store.platform import SqlPlatform
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """The stores of one database."""
+
+    database: Database
+    machines: SqlMachines
+    instances: SqlInstances
+    accounts: SqlAccounts
+    platform: SqlPlatform
+    hints: LocalHints
+
+    async def ping(self) -> None:
+        """Raise `Unavailable` where the database does not answer."""
+        async with self.database.read() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self.hints.close()
+        await self.database.close()
+
+
+async def open_store(database_url: str, *, upgrade: bool = True) -> Store:
+    """Open a database, brought to this version's schema first. Raises `StateConflict` for one of a newer version."""
+    if upgrade:
+        await migrate(database_url)
+    database = Database(database_url)
+    hints = LocalHints() if database.is_sqlite else PostgresHints(database)
+    return Store(database, SqlMachines(database), SqlInstances(database), SqlAccounts(database), SqlPlatform(database), hints)

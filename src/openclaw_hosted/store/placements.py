@@ -1,0 +1,148 @@
+"""What controllers do with a leased instance."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import and_, insert, or_, select, update
+
+from openclaw_hosted.domain.events import Event
+from openclaw_hosted.domain.instance import UNSETTLED_PHASES, DesiredState, Instance, InstanceEvent, Phase, Step, next_phase
+from openclaw_hosted.domain.machine import Machine
+from openclaw_hosted.domain.naming import InstanceId, MachineId
+from openclaw_hosted.ports.stores import Lease
+from openclaw_hosted.store import tables
+from openclaw_hosted.store.database import Database
+from openclaw_hosted.store.machines import claim_spare
+from openclaw_hosted.store.rows import event_values, step_values, to_instance, to_machine
+from openclaw_hosted.store.work import WorkTable
+
+_I = tables.instances.c
+_S = tables.steps.c
+_UNTIL_THE_END = frozenset({InstanceEvent.TORN_DOWN, InstanceEvent.PURGED})
+
+
+class PlacementRows:
+    """The part of `InstanceStore` that works under a lease."""
+
+    def __init__(self, database: Database, work: WorkTable) -> None:
+        self._database = database
+        self._work = work
+
+    async def lease_due(self, limit: int, seconds: float) -> Sequence[tuple[Instance, Lease]]:
+        purgeable = and_(_I.phase == Phase.DELETED, _I.purge_after <= self._database.now)
+        has_work = or_(_I.phase.in_(sorted(UNSETTLED_PHASES)), purgeable)
+        return [(to_instance(row), lease) for row, lease in await self._work.lease_due(has_work, limit, seconds)]
+
+    async def renew(self, lease: Lease, seconds: float) -> Lease:
+        return await self._work.renew(lease, seconds)
+
+    async def put_off(self, lease: Lease, seconds: float, error: str | None) -> None:
+        await self._work.put_off(lease, seconds, error)
+
+    async def claim_machine(self, lease: Lease, now: float, event: Event) -> tuple[Instance, Machine] | None:
+        async with self._database.write() as connection:
+            row = await self._work.held(connection, lease)
+            if row.machine_id is not None:
+                machine = (await connection.execute(select(tables.machines).where(tables.machines.c.id == row.machine_id))).one()
+                return to_instance(row), to_machine(machine)
+            claimed = await claim_spare(connection, InstanceId(row.id), row.generation + 1, now)
+            if claimed is None:
+                return None
+            phase = next_phase(Phase(row.phase), InstanceEvent.MACHINE_CLAIMED)
+            bound = await self._work.guarded(
+                connection,
+                lease,
+                phase=phase,
+                phase_changed_at=now if phase != row.phase else row.phase_changed_at,
+                machine_id=claimed.id,
+                generation=row.generation + 1,
+                volume_id=row.volume_id or claimed.volume_id,
+                applied_revision=None,
+            )
+            about = {**event_values(event), "instance_id": row.id, "machine_id": claimed.id, "user_id": row.owner_id}
+            await connection.execute(insert(tables.events).values(about))
+        return to_instance(bound), to_machine(claimed)
+
+    async def record_step(self, lease: Lease, step: Step) -> None:
+        async with self._database.write() as connection:
+            row = await self._work.held(connection, lease)
+            same = and_(_S.instance_id == row.id, _S.name == step.name, _S.generation == step.generation, _S.attempt == step.attempt)
+            begun = update(tables.steps).where(same, _S.started_at == step.started_at)
+            values = step_values(row.id, step)
+            if (await connection.execute(begun.values(values))).rowcount == 0:
+                await connection.execute(insert(tables.steps).values(values))
+
+    async def forget_sealed(self, lease: Lease, revision: int) -> None:
+        async with self._database.write() as connection:
+            row = await self._work.held(connection, lease)
+            if row.sealed_revision == revision:
+                await self._work.guarded(connection, lease, sealed_credentials=None, sealed_revision=None)
+
+    async def unbind_machine(self, lease: Lease) -> Instance:
+        async with self._database.write() as connection:
+            return to_instance(await self._work.guarded(connection, lease, machine_id=None))
+
+    async def settle(
+        self,
+        lease: Lease,
+        event: InstanceEvent,
+        now: float,
+        *,
+        note: Event | None = None,
+        applied_revision: int | None = None,
+        restarts_done: int | None = None,
+        purge_after: float | None = None,
+        error: str | None = None,
+    ) -> Instance:
+        async with self._database.write() as connection:
+            row = await self._work.held(connection, lease)
+            if row.desired == DesiredState.DELETED and event not in _UNTIL_THE_END:
+                return to_instance(await self._work.guarded(connection, lease, lease_token=None, next_attempt_at=0.0))
+            values: dict[str, Any] = {"lease_token": None, "attempts": 0, "next_attempt_at": 0.0, "last_error": error}
+            if applied_revision is not None:
+                values["applied_revision"] = applied_revision
+            if restarts_done is not None:
+                values["restarts_done"] = restarts_done
+            values |= _ending(event, now, purge_after)
+            phase = next_phase(Phase(row.phase), event)
+            if phase is Phase.RUNNING and _has_more_to_do(row, values):
+                phase = Phase.UPDATING
+            values |= {"phase": phase, "phase_changed_at": now if phase != row.phase else row.phase_changed_at}
+            settled = await self._work.guarded(connection, lease, **values)
+            if note is not None:
+                await connection.execute(insert(tables.events).values(event_values(note)))
+        return to_instance(settled)
+
+    async def machine_lost(self, instance_id: InstanceId, machine_id: MachineId, now: float, event: Event) -> bool:
+        async with self._database.write() as connection:
+            found = select(tables.instances).where(_I.id == instance_id).with_for_update()
+            row = (await connection.execute(found)).one_or_none()
+            if row is None or row.machine_id != machine_id or row.desired == DesiredState.DELETED or row.phase == Phase.FAILED:
+                return False
+            values = {
+                "phase": next_phase(Phase(row.phase), InstanceEvent.MACHINE_LOST),
+                "phase_changed_at": now,
+                "machine_id": None,
+                "lease_token": None,
+                "next_attempt_at": 0.0,
+                "attempts": 0,
+            }
+            await connection.execute(update(tables.instances).where(_I.id == instance_id).values(values))
+            await connection.execute(insert(tables.events).values(event_values(event)))
+        return True
+
+
+def _ending(event: InstanceEvent, now: float, purge_after: float | None) -> dict[str, Any]:
+    if event is InstanceEvent.TORN_DOWN:
+        return {"machine_id": None, "deleted_at": now, "purge_after": purge_after}
+    if event is InstanceEvent.PURGED:
+        return {"volume_id": None, "sealed_credentials": None, "sealed_revision": None, "credential_names": "[]"}
+    return {}
+
+
+def _has_more_to_do(row: Any, values: dict[str, Any]) -> bool:
+    applied = values.get("applied_revision", row.applied_revision)
+    restarts = values.get("restarts_done", row.restarts_done)
+    return bool((applied is not None and row.revision > applied) or row.restarts_asked > restarts)

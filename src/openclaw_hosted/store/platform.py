@@ -1,0 +1,115 @@
+"""Events, named leases, and what the pool remembers."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy.exc import IntegrityError
+
+from openclaw_hosted.domain.events import Event
+from openclaw_hosted.domain.naming import InstanceId, MachineId
+from openclaw_hosted.ports.stores import Lease, PoolMemory
+from openclaw_hosted.store import tables
+from openclaw_hosted.store.database import Database
+from openclaw_hosted.store.rows import event_values, to_event
+
+_E = tables.events.c
+_L = tables.leases.c
+_P = tables.pool.c
+POOL_ROW = 1
+
+
+class SqlPlatform:
+    """`PlatformStore` on a database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add_event(self, event: Event) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(insert(tables.events).values(event_values(event)))
+
+    async def events(
+        self,
+        *,
+        instance_id: InstanceId | None = None,
+        machine_id: MachineId | None = None,
+        before_id: int | None = None,
+        limit: int = 100,
+    ) -> Sequence[Event]:
+        statement = select(tables.events).order_by(_E.id.desc()).limit(limit)
+        if instance_id is not None:
+            statement = statement.where(_E.instance_id == instance_id)
+        if machine_id is not None:
+            statement = statement.where(_E.machine_id == machine_id)
+        if before_id is not None:
+            statement = statement.where(_E.id < before_id)
+        async with self._database.read() as connection:
+            return [to_event(row) for row in await connection.execute(statement)]
+
+    async def acquire(self, name: str, token: str, seconds: float) -> Lease | None:
+        now = self._database.now
+        mine = (
+            update(tables.leases)
+            .where(_L.name == name, or_(_L.token == token, _L.expires_at <= now))
+            .values(token=token, expires_at=now + seconds)
+            .returning(_L.expires_at)
+        )
+        try:
+            async with self._database.write() as connection:
+                row = (await connection.execute(mine)).one_or_none()
+                if row is None and not await self._exists(connection, name):
+                    fresh = insert(tables.leases).values(name=name, token=token, expires_at=now + seconds)
+                    row = (await connection.execute(fresh.returning(_L.expires_at))).one()
+        except IntegrityError:
+            return None
+        return None if row is None else Lease(name, token, row.expires_at)
+
+    async def release(self, lease: Lease) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(delete(tables.leases).where(_L.name == lease.key, _L.token == lease.token))
+
+    async def pool_memory(self) -> PoolMemory:
+        async with self._database.read() as connection:
+            row = (await connection.execute(select(tables.pool).where(_P.id == POOL_ROW))).one()
+        return PoolMemory(row.spares, bool(row.paused), row.failures_in_row, row.last_failure_at, row.last_error, row.status, row.note)
+
+    async def launch_failed(self, now: float, error: str) -> int:
+        counted = (
+            update(tables.pool)
+            .where(_P.id == POOL_ROW)
+            .values(failures_in_row=_P.failures_in_row + 1, last_failure_at=now, last_error=error)
+            .returning(_P.failures_in_row)
+        )
+        async with self._database.write() as connection:
+            return int((await connection.execute(counted)).scalar_one())
+
+    async def launch_succeeded(self) -> None:
+        await self._write(failures_in_row=0, last_failure_at=None, last_error=None)
+
+    async def set_pool(
+        self, *, paused: bool | None = None, spares: int | None = None, status: str | None = None, note: str | None = None
+    ) -> None:
+        given = {"paused": paused, "spares": spares, "status": status, "note": note}
+        values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+        if note == "":
+            values["note"] = None
+        if paused is False:
+            values |= {"failures_in_row": 0, "last_failure_at": None, "last_error": None}
+        if values:
+            await self._write(**values)
+
+    async def schema_version(self) -> str:
+        async with self._database.read() as connection:
+            return await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision() or "none")
+
+    async def _write(self, **values: Any) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(update(tables.pool).where(_P.id == POOL_ROW).values(**values))
+
+    @staticmethod
+    async def _exists(connection: Any, name: str) -> bool:
+        return (await connection.execute(select(_L.name).where(_L.name == name))).one_or_none() is not None

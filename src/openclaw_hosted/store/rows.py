@@ -1,0 +1,142 @@
+"""Rows to domain values, and back."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from sqlalchemy import Row
+
+from openclaw_hosted.domain.account import Role, Session, User
+from openclaw_hosted.domain.events import Event, EventName
+from openclaw_hosted.domain.gateway import Channel, Credential, GatewaySettings, ModelProvider
+from openclaw_hosted.domain.instance import DesiredState, Instance, Phase, Step, StepName
+from openclaw_hosted.domain.machine import Machine, MachineFailure, MachineState, Warmth
+from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId, VolumeId
+
+
+def dump_settings(settings: GatewaySettings) -> str:
+    """Settings as JSON."""
+    return json.dumps(
+        {
+            "provider": settings.provider,
+            "model": settings.model,
+            "base_url": settings.base_url,
+            "channels": sorted(settings.channels),
+        }
+    )
+
+
+def load_settings(text: str) -> GatewaySettings:
+    """The inverse of `dump_settings`."""
+    body = json.loads(text)
+    channels = frozenset(Channel(name) for name in body["channels"])
+    return GatewaySettings(ModelProvider(body["provider"]), body["model"], body["base_url"], channels)
+
+
+def dump_names(names: frozenset[Credential]) -> str:
+    """Names of credentials as JSON."""
+    return json.dumps(sorted(names))
+
+
+def to_machine(row: Row[Any]) -> Machine:
+    """A row of `machines`."""
+    return Machine(
+        id=MachineId(row.id),
+        state=MachineState(row.state),
+        reserved_instance_id=InstanceId(row.reserved_instance_id),
+        volume_id=VolumeId(row.volume_id),
+        image=row.image,
+        warmth=Warmth(row.warmth),
+        created_at=row.created_at,
+        state_changed_at=row.state_changed_at,
+        instance_id=InstanceId(row.instance_id) if row.instance_id else None,
+        generation=row.generation,
+        provider_ref=row.provider_ref,
+        address=row.address,
+        zone=row.zone,
+        failure=MachineFailure(row.failure) if row.failure else None,
+        attempts=row.attempts,
+        last_error=row.last_error,
+    )
+
+
+def to_instance(row: Row[Any]) -> Instance:
+    """A row of `instances`."""
+    return Instance(
+        id=InstanceId(row.id),
+        owner_id=UserId(row.owner_id),
+        name=row.name,
+        desired=DesiredState(row.desired),
+        phase=Phase(row.phase),
+        created_at=row.created_at,
+        phase_changed_at=row.phase_changed_at,
+        settings=load_settings(row.settings),
+        credential_names=frozenset(Credential(name) for name in json.loads(row.credential_names)),
+        generation=row.generation,
+        machine_id=MachineId(row.machine_id) if row.machine_id else None,
+        volume_id=VolumeId(row.volume_id) if row.volume_id else None,
+        revision=row.revision,
+        applied_revision=row.applied_revision,
+        restarts_asked=row.restarts_asked,
+        restarts_done=row.restarts_done,
+        attempts=row.attempts,
+        next_attempt_at=row.next_attempt_at,
+        last_error=row.last_error,
+        deleted_at=row.deleted_at,
+        purge_after=row.purge_after,
+    )
+
+
+def to_step(row: Row[Any]) -> Step:
+    """A row of `steps`."""
+    return Step(StepName(row.name), row.generation, row.attempt, row.started_at, row.ended_at, row.error, row.note)
+
+
+def to_user(row: Row[Any]) -> User:
+    """A row of `users`."""
+    return User(UserId(row.id), row.email, Role(row.role), row.created_at, bool(row.disabled))
+
+
+def to_session(row: Row[Any]) -> Session:
+    """A row of `sessions`."""
+    return Session(row.hash, UserId(row.user_id), row.created_at, row.expires_at)
+
+
+def to_event(row: Row[Any]) -> Event:
+    """A row of `events`."""
+    return Event(
+        EventName(row.name),
+        row.at,
+        InstanceId(row.instance_id) if row.instance_id else None,
+        MachineId(row.machine_id) if row.machine_id else None,
+        UserId(row.user_id) if row.user_id else None,
+        json.loads(row.detail),
+        row.id,
+    )
+
+
+def event_values(event: Event) -> dict[str, Any]:
+    """The columns of an event."""
+    return {
+        "name": event.name,
+        "at": event.at,
+        "instance_id": event.instance_id,
+        "machine_id": event.machine_id,
+        "user_id": event.user_id,
+        "detail": json.dumps(dict(event.detail)),
+    }
+
+
+def step_values(instance_id: str, step: Step) -> dict[str, Any]:
+    """The columns of a step."""
+    return {
+        "instance_id": instance_id,
+        "name": step.name,
+        "generation": step.generation,
+        "attempt": step.attempt,
+        "started_at": step.started_at,
+        "ended_at": step.ended_at,
+        "error": step.error,
+        "note": step.note,
+    }

@@ -1,0 +1,78 @@
+"""Rows as work items: leased, renewed, put off, guarded by the lease's token."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, Table, or_, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from openclaw_hosted.domain.errors import LeaseLost
+from openclaw_hosted.ports.stores import Lease
+from openclaw_hosted.store.database import Database
+
+
+class WorkTable:
+    """The lease columns of one table."""
+
+    def __init__(self, database: Database, table: Table) -> None:
+        self._database = database
+        self._table = table
+
+    async def lease_due(self, has_work: ColumnElement[bool], limit: int, seconds: float) -> Sequence[tuple[Row[Any], Lease]]:
+        """Lease up to `limit` rows that have work, are due, and that nobody else holds."""
+        table, now = self._table, self._database.now
+        free = or_(table.c.lease_token.is_(None), table.c.lease_expires_at <= now)
+        due = (
+            select(table.c.id)
+            .where(has_work, table.c.next_attempt_at <= now, free)
+            .order_by(table.c.next_attempt_at)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        token = secrets.token_urlsafe(16)
+        statement = update(table).where(table.c.id.in_(due)).values(lease_token=token, lease_expires_at=now + seconds).returning(*table.c)
+        async with self._database.write() as connection:
+            rows = (await connection.execute(statement)).all()
+        return [(row, Lease(row.id, token, row.lease_expires_at)) for row in rows]
+
+    async def renew(self, lease: Lease, seconds: float) -> Lease:
+        """Hold it longer."""
+        async with self._database.write() as connection:
+            row = await self.guarded(connection, lease, lease_expires_at=self._database.now + seconds)
+        return Lease(lease.key, lease.token, row.lease_expires_at)
+
+    async def put_off(self, lease: Lease, seconds: float, error: str | None) -> None:
+        """Give it back and come again in `seconds`; with `error`, count an attempt."""
+        counted: dict[str, Any] = {} if error is None else {"attempts": self._table.c.attempts + 1, "last_error": error}
+        async with self._database.write() as connection:
+            await self.guarded(connection, lease, lease_token=None, next_attempt_at=self._database.now + seconds, **counted)
+
+    async def guarded(self, connection: AsyncConnection, lease: Lease, **values: Any) -> Row[Any]:
+        """Update the leased row; raises `LeaseLost` where it is no longer held."""
+        table = self._table
+        statement = (
+            update(table)
+            .where(table.c.id == lease.key, table.c.lease_token == lease.token, table.c.lease_expires_at > self._database.now)
+            .values(**values)
+            .returning(*table.c)
+        )
+        row = (await connection.execute(statement)).one_or_none()
+        if row is None:
+            raise LeaseLost
+        return row
+
+    async def held(self, connection: AsyncConnection, lease: Lease) -> Row[Any]:
+        """The leased row, locked until the end of the transaction; raises `LeaseLost` where it is no longer held."""
+        table = self._table
+        statement = (
+            select(table)
+            .where(table.c.id == lease.key, table.c.lease_token == lease.token, table.c.lease_expires_at > self._database.now)
+            .with_for_update()
+        )
+        row = (await connection.execute(statement)).one_or_none()
+        if row is None:
+            raise LeaseLost
+        return row
