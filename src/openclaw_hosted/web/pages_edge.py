@@ -12,7 +12,7 @@ from openclaw_hosted.domain.naming import INSTANCE_ID_PATTERN, InstanceId
 from openclaw_hosted.web.context import web_of
 from openclaw_hosted.web.errors import RETRY_AFTER_SECONDS, NotSignedIn, wants_page
 from openclaw_hosted.web.rendering import render
-from openclaw_hosted.web.security import find_visitor
+from openclaw_hosted.web.security import check_navigation, find_visitor
 
 ALL_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
 WAITING_PHASES = frozenset({Phase.PENDING, Phase.PLACING, Phase.UPDATING, Phase.REPLACING, Phase.DELETING})
@@ -55,6 +55,7 @@ async def instance_address(request: Request, instance_id: str) -> Response:
         instance = await web_of(request).services.instances.get(visitor.user, instance_id)
     except NotFound:
         raise NotFound(NO_SUCH_PLACE) from None
+    check_navigation(request)
     waiting = instance.phase in WAITING_PHASES
     headers = {"Retry-After": str(REFRESH_SECONDS), "Refresh": str(REFRESH_SECONDS)} if waiting else None
     status = 503 if waiting else 200 if instance.phase is Phase.RUNNING else 410 if instance.phase is Phase.DELETED else 502

@@ -141,7 +141,9 @@ def make_templates() -> Jinja2Templates:
 
 
 def render(request: Request, name: str, *, status: int = 200, headers: Mapping[str, str] | None = None, **context: Any) -> Response:
-    """A page. `visitor`, where given, is who is signed in."""
+    """A page. It knows its visitor, and so holds their CSRF token, only where a browser navigates to it; a script or frame of
+    another page on this origin gets the same page as a stranger."""
     web = web_of(request)
-    base = {"options": web.options, "visitor": getattr(request.state, "visitor", None)}
+    navigates = request.headers.get("sec-fetch-dest", "document") == "document"
+    base = {"options": web.options, "visitor": getattr(request.state, "visitor", None) if navigates else None}
     return web.templates.TemplateResponse(request, name, {**base, **context}, status, dict(headers or {}))

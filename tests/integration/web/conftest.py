@@ -113,10 +113,10 @@ class Browser:
     async def get(self, path: str, **headers: str) -> httpx.Response:
         return await self.client.get(path, headers=headers)
 
-    async def post(self, path: str, headers: dict[str, str] | None = None, **form: str | list[str]) -> httpx.Response:
+    async def post(self, path: str, headers: Any = None, **form: Any) -> httpx.Response:
         return await self.client.post(path, data={"csrf_token": self.csrf, **form}, headers=headers)
 
-    async def create(self, name: str = "My assistant", **form: str | list[str]) -> str:
+    async def create(self, name: str = "My assistant", **form: Any) -> str:
         answer = await self.post("/instances", name=name, **form)
         assert answer.status_code == 303, answer.text
         return answer.headers["location"].rsplit("/", 1)[1]

@@ -25,7 +25,7 @@ async def test_every_form_route_wants_the_token(world: World, admin: User) -> No
         instance_id = await browser.create()
         modules = (pages_account, pages_admin, pages_instance, pages_instances)
         routes = [route for module in modules for route in module.router.routes if isinstance(route, APIRoute)]
-        own = [route.path for route in routes if "POST" in route.methods and not re.match(r"/(sign-in|\{kind:)", route.path)]
+        own = [route.path for route in routes if "POST" in (route.methods or ()) and not re.match(r"/(sign-in|\{kind:)", route.path)]
         assert len(own) > 15
         for path in own:
             filled = path.replace("{instance_id}", instance_id).replace("{user_id}", admin.id)
@@ -52,7 +52,15 @@ async def test_scripts_and_frames_get_no_page_with_a_form(world: World, ada: Use
             assert answer.status_code == 403
         edge = await browser.get(f"/{instance_id}/", **{"Sec-Fetch-Dest": destination})
         assert browser.csrf not in edge.text
-        assert browser.csrf not in answer.text
+
+
+async def test_an_error_page_holds_no_token_for_a_script(world: World, ada: User) -> None:
+    async with world.browser(ada) as browser:
+        for headers in ({"Sec-Fetch-Dest": "empty"}, {"Sec-Fetch-Dest": "iframe"}):
+            answer = await browser.client.post("/instances", data={"name": "A"}, headers=headers)
+            assert answer.status_code == 403
+            assert browser.csrf not in answer.text
+            assert browser.csrf not in (await browser.get("/nothing", **headers)).text
 
 
 async def test_a_cookie_alone_does_not_open_the_api(world: World, ada: User) -> None:
