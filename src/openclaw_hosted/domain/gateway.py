@@ -48,6 +48,8 @@ CHANNEL_CREDENTIALS: Final[Mapping[Channel, tuple[Credential, ...]]] = {
     Channel.DISCORD: (Credential.DISCORD_BOT_TOKEN,),
     Channel.SLACK: (Credential.SLACK_BOT_TOKEN, Credential.SLACK_APP_TOKEN),
 }
+SHIPPED_CHANNELS: Final = frozenset({Channel.TELEGRAM})
+"""Those that the pinned OpenClaw carries. Any other would be accepted by it and silently absent."""
 USER_CREDENTIALS: Final = frozenset(Credential) - {Credential.GATEWAY_TOKEN}
 CREDENTIAL_MAX_LENGTH: Final = 512
 MODEL_MAX_LENGTH: Final = 120

@@ -48,7 +48,7 @@ class OpenClawRelease:
 
 def installed_release(data_dir: Path) -> OpenClawRelease | None:
     """The pinned release, if it is installed under this data directory."""
-    root = data_dir / "openclaw" / f"{OPENCLAW_VERSION}-{_lock_hash()[:8]}"
+    root = data_dir.resolve() / "openclaw" / f"{OPENCLAW_VERSION}-{_lock_hash()[:8]}"
     marker = read_json(root / MARKER) or {}
     if marker.get("lock") != _lock_hash():
         return None

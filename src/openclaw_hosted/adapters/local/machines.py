@@ -92,7 +92,8 @@ class LocalMachines:
     def _free_port(self) -> int:
         taken = {machine_port(path) for path in self._machine_dirs()}
         start = zlib.crc32(os.fsencode(self._directory)) % len(self._ports)
-        for port in (*self._ports[start:], *self._ports[:start]):
+        for index in range(len(self._ports)):
+            port = self._ports[(start + index) % len(self._ports)]
             if port not in taken and _is_bindable(port):
                 return port
         raise NoCapacity("All ports for machines are taken.")

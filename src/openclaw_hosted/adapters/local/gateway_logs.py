@@ -1,0 +1,77 @@
+"""A gateway's log, readable and with credentials blotted out."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+
+BLOT: Final = "●●●"
+TAIL_BYTES: Final = 512_000
+SHORTEST_SECRET: Final = 6
+CREDENTIAL_LOOKS: Final = re.compile(
+    r"sk-[A-Za-z0-9_\-]{8,}|xox[a-z]-[A-Za-z0-9\-]{8,}|xapp-[A-Za-z0-9\-]{8,}|AIza[A-Za-z0-9_\-]{20,}|\b\d{6,12}:[A-Za-z0-9_\-]{30,}"
+    r"|\b[MNO][A-Za-z0-9_\-]{22,28}\.[A-Za-z0-9_\-]{5,8}\.[A-Za-z0-9_\-]{25,}"
+    r"|(?<=[Bb]earer )[^\s\"',]+|(?<=[Tt]oken=)[^\s&\"']+|(?<=[Kk]ey=)[^\s&\"']+"
+)
+FAILURE: Final = re.compile(r"Gateway failed to start|Gateway start blocked|Refusing to bind|EADDRINUSE|SECRETS_OWNER_UNAVAILABLE")
+
+
+def blot(text: str, secrets: Iterable[str]) -> str:
+    """`text` without these secrets, nor anything that looks like a credential."""
+    for secret in sorted((value for value in secrets if len(value) >= SHORTEST_SECRET), key=len, reverse=True):
+        text = text.replace(secret, BLOT)
+    return CREDENTIAL_LOOKS.sub(BLOT, text)
+
+
+def tail(path: Path, lines: int) -> list[str]:
+    """The last lines of a file, oldest first; none where there is no file."""
+    try:
+        with path.open("rb") as file:
+            size = file.seek(0, 2)
+            file.seek(max(0, size - TAIL_BYTES))
+            content = file.read().decode(errors="replace").splitlines()
+    except FileNotFoundError:
+        return []
+    return content[-lines:] if lines > 0 else []
+
+
+def readable(line: str) -> str:
+    """A line of OpenClaw's log as people read it."""
+    entry = _entry(line)
+    if entry is None:
+        return line
+    parts = [str(entry.get("time", ""))[:19].replace("T", " "), str(entry.get("level", "")).upper()]
+    if subsystem := entry.get("subsystem"):
+        parts.append(f"[{subsystem}]")
+    return " ".join([*parts, str(entry["message"])])
+
+
+def failure_since(lines: Sequence[str], since: float) -> str | None:
+    """What OpenClaw said about a failure to start after this moment (seconds since the epoch); the last such message."""
+    for line in reversed(lines):
+        entry = _entry(line)
+        message = str(entry["message"]) if entry else line
+        if FAILURE.search(message):
+            return message if entry is None or _seconds(entry) >= since - 1 else None
+    return None
+
+
+def _entry(line: str) -> dict[str, Any] | None:
+    if not line.startswith("{"):
+        return None
+    try:
+        body = json.loads(line)
+    except ValueError:
+        return None
+    return body if isinstance(body, dict) and "message" in body else None
+
+
+def _seconds(entry: dict[str, Any]) -> float:
+    try:
+        return datetime.fromisoformat(str(entry.get("time"))).timestamp()
+    except ValueError:
+        return 0.0

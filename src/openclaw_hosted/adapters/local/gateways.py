@@ -1,0 +1,335 @@
+"""Gateways as processes of this computer, each under the supervisor of its machine."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+import psutil
+
+from openclaw_hosted.adapters.local.files import write_json
+from openclaw_hosted.adapters.local.gateway_home import GatewayHome, GatewayRecord, config_path, read_config
+from openclaw_hosted.adapters.local.gateway_logs import blot, failure_since, readable, tail
+from openclaw_hosted.adapters.local.gateway_rpc import GatewayClient, RpcRefused
+from openclaw_hosted.adapters.local.install import OpenClawRelease
+from openclaw_hosted.adapters.local.openclaw_config import Surroundings, merge_patch, provider_id, render_config, settings_patch
+from openclaw_hosted.adapters.local.processes import ProcessStatus, Program
+from openclaw_hosted.adapters.local.vault import LocalVault
+from openclaw_hosted.adapters.local.volumes import LocalVolumes
+from openclaw_hosted.domain.errors import Conflict, GatewayRejectedSettings, NotFound, PortError, Unavailable
+from openclaw_hosted.domain.gateway import SHIPPED_CHANNELS, Credential, GatewaySpec, ModelProvider
+from openclaw_hosted.domain.naming import MachineId, VolumeId
+from openclaw_hosted.ports.clock import Clock
+from openclaw_hosted.ports.gateways import BootstrapTicket, GatewayStatus
+
+REFUSED_SETTINGS_EXIT_CODE: Final = 78
+STOP_TIMEOUT_SECONDS: Final = 30.0
+WARM_UP_SESSION: Final = "warmup"
+IDENTITY_TIMEOUT_SECONDS: Final = 5.0
+PASSED_ON: Final = ("LANG", "TZ", "NODE_EXTRA_CA_CERTS", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
+LOOPBACK: Final = "127.0.0.1,localhost,::1"
+
+
+class LocalGateways:
+    """Starts OpenClaw on the machines of `LocalMachines`. Any process may make this object: it adopts what runs."""
+
+    def __init__(
+        self,
+        data_dir: Path,
+        release: OpenClawRelease,
+        vault: LocalVault,
+        volumes: LocalVolumes,
+        clock: Clock,
+        *,
+        echo_base_url: str,
+        public_origins: Sequence[str],
+        trusted_proxies: Sequence[str] = ("127.0.0.1/32",),
+    ) -> None:
+        self._data_dir = data_dir.resolve()
+        self._release = release
+        self._vault = vault
+        self._volumes = volumes
+        self._clock = clock
+        self._echo_base_url = echo_base_url
+        self._public_origins = tuple(public_origins)
+        self._trusted_proxies = tuple(trusted_proxies)
+        self._http = httpx.AsyncClient(trust_env=False, limits=httpx.Limits(max_keepalive_connections=50))
+        self._alone: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._seen_ready: dict[str, int | None] = {}
+
+    async def aclose(self) -> None:
+        """Close the connections; gateways run on."""
+        await self._http.aclose()
+
+    async def start(self, provider_ref: str, spec: GatewaySpec) -> None:
+        """Have the gateway of `spec` run; raises `Conflict` for a foreign volume, an older generation or a channel not shipped."""
+        check_shipped(spec)
+        async with self._alone[provider_ref]:
+            home = self._home(provider_ref)
+            record = await asyncio.to_thread(home.record)
+            _check_generation(record, spec)
+            if _is_same(record, spec) and home.process.status().state == "running":
+                await asyncio.to_thread(self._adopt, home, record, spec)
+                return
+            await self._take_volume(home, record, spec)
+            document = await self._vault.get_as(MachineId(provider_ref), spec.instance_id)
+            await asyncio.to_thread(self._write_files, home, spec, document)
+            refused = home.process.status().state == "refused"
+            await home.process.ensure(self._program(home, spec))
+            if refused:
+                await home.process.restart()
+
+    async def apply(self, provider_ref: str, spec: GatewaySpec) -> None:
+        """Bring settings and credentials into force; see the port. Reads no more than files where nothing changed."""
+        check_shipped(spec)
+        async with self._alone[provider_ref]:
+            home = self._home(provider_ref)
+            record = await asyncio.to_thread(home.record)
+            _check_generation(record, spec)
+            if record is None or not _is_same(record, spec):
+                raise Conflict(f"Machine {provider_ref} does not serve {spec.instance_id}.")
+            if record.in_force and record.revision == spec.revision:
+                return
+            await self._bring_into_force(home, record, spec)
+
+    async def restart(self, provider_ref: str) -> None:
+        """Stop the gateway cleanly and start it again. Does not wait for it to be ready."""
+        await self._home(provider_ref).process.restart()
+
+    async def stop(self, provider_ref: str) -> None:
+        """Stop the gateway cleanly. Does nothing where none runs."""
+        with suppress(NotFound):
+            await self._home(provider_ref).process.halt()
+
+    async def status(self, provider_ref: str) -> GatewayStatus:
+        """How it is now; ready means that it proved who it is, with its token, and is the process that runs here."""
+        home = self._home(provider_ref)
+        record, process = await asyncio.to_thread(lambda: (home.record(), home.process.status()))
+        instance_id = None
+        if record is not None and process.child_pid is not None:
+            instance_id = await self._identity(home, process)
+        ready = instance_id is not None and instance_id == (record and record.instance_id) and await self._is_ready(home, process)
+        problem = None if ready else await asyncio.to_thread(_problem, home, process)
+        return GatewayStatus(
+            running=process.child_pid is not None,
+            ready=ready,
+            instance_id=instance_id,
+            restarts=process.restarts,
+            exit_code=process.exit_code,
+            problem=problem,
+            version=self._release.version,
+        )
+
+    async def warm_up(self, provider_ref: str) -> None:
+        """Have it answer one turn from the echo model, and forget it."""
+        home = self._home(provider_ref)
+        client = self._client(home)
+        await client.turn("hello", session_key=WARM_UP_SESSION, model="echo/echo")
+        forgotten = await client.bridge("sessions.delete", {"key": f"agent:main:{WARM_UP_SESSION}", "deleteTranscript": True})
+        record = await asyncio.to_thread(home.record)
+        if record is not None:
+            await asyncio.to_thread(self._unlink_archived, record, forgotten.get("archived"))
+
+    async def mint_bootstrap(self, provider_ref: str) -> BootstrapTicket:
+        """A ticket that lets one browser in as the owner."""
+        payload = await self._client(self._home(provider_ref)).bridge("browser.bootstrap")
+        try:
+            return BootstrapTicket(str(payload["bootstrapToken"]), float(payload["expiresAtMs"]) / 1000)
+        except (KeyError, TypeError, ValueError):
+            raise Unavailable("The gateway gave no bootstrap ticket.") from None
+
+    async def logs(self, provider_ref: str, lines: int = 200) -> Sequence[str]:
+        """The newest log lines, oldest first, with credentials blotted out."""
+        home = self._home(provider_ref)
+        return await asyncio.to_thread(lambda: [blot(readable(line), home.secrets().values()) for line in tail(home.log_path, lines)])
+
+    async def _take_volume(self, home: GatewayHome, record: GatewayRecord | None, spec: GatewaySpec) -> None:
+        """Attach the volume of `spec`; a gateway that served another id before is stopped first."""
+        machine_id = MachineId(home.directory.name)
+        await self._volumes.attach(spec.volume_id, machine_id)
+        await self._volumes.mark(spec.volume_id, spec.instance_id)
+        if record is not None and not _is_same(record, spec):
+            await home.process.halt()
+            await asyncio.to_thread(home.forget_secrets)
+            if record.volume_id != spec.volume_id:
+                await self._volumes.detach(VolumeId(record.volume_id), machine_id)
+
+    def _write_files(self, home: GatewayHome, spec: GatewaySpec, document: Mapping[Credential, str]) -> None:
+        home.prepare()
+        state_dir = self._volumes.state_dir(spec.volume_id)
+        home.write_secrets(document)
+        existing = read_config(state_dir)
+        config = render_config(spec, self._surroundings(home), existing)
+        if config != existing:
+            write_json(config_path(state_dir), config)
+        home.note(spec, in_force=True)
+
+    def _adopt(self, home: GatewayHome, record: GatewayRecord | None, spec: GatewaySpec) -> None:
+        """Note the generation that the running gateway serves from now on; its settings are for `apply`."""
+        if record is not None and record.generation != spec.generation:
+            kept = GatewaySpec(spec.instance_id, spec.generation, spec.volume_id, spec.image, revision=record.revision)
+            home.note(kept, in_force=record.in_force)
+
+    async def _bring_into_force(self, home: GatewayHome, record: GatewayRecord, spec: GatewaySpec) -> None:
+        document = await self._vault.get_as(MachineId(home.directory.name), spec.instance_id)
+        existing = read_config(self._volumes.state_dir(spec.volume_id))
+        patch = settings_patch(spec, self._surroundings(home), existing)
+        if home.process.status().child_pid is None:
+            await asyncio.to_thread(self._write_files, home, spec, document)
+            await home.process.restart()
+            raise Unavailable("The gateway was not running; it is being started with the new settings.")
+        client = self._client(home)
+        known_token = home.token()
+        pending = not record.in_force
+        if pending or merge_patch(existing, patch) != existing or dict(document) != _without_echo(home):
+            await asyncio.to_thread(home.note, spec, in_force=False)
+            await asyncio.to_thread(home.write_secrets, document)
+            await self._reload(home, client, existing, patch)
+            if document.get(Credential.GATEWAY_TOKEN) != known_token:
+                await home.process.restart()
+            else:
+                await _check_in_force(client, spec)
+        await asyncio.to_thread(home.note, spec, in_force=True)
+
+    async def _reload(self, home: GatewayHome, client: GatewayClient, existing: dict[str, Any], patch: dict[str, Any]) -> None:
+        """Patch the configuration of the running gateway, and have it read its credentials again."""
+        try:
+            if merge_patch(existing, patch) != existing:
+                seen = await client.admin("config.get")
+                await client.admin("config.patch", {"raw": json.dumps(patch), "baseHash": seen.get("hash")})
+            await client.bridge("secrets.reload")
+        except RpcRefused as refusal:
+            if refusal.code == "INVALID_REQUEST" and "invalid config" in str(refusal):
+                raise GatewayRejectedSettings(blot(str(refusal), home.secrets().values())) from None
+            raise Unavailable(blot(f"The gateway did not take the settings: {refusal}", home.secrets().values())) from None
+
+    async def _identity(self, home: GatewayHome, process: ProcessStatus) -> str | None:
+        """The id that answers at the machine's address, if it knows the token and is the process that was started here."""
+        try:
+            payload = await self._client(home).bridge("identity", timeout_seconds=IDENTITY_TIMEOUT_SECONDS)
+        except PortError:
+            return None
+        if not await asyncio.to_thread(_is_within, payload.get("pid"), process.child_pid):
+            return None
+        instance_id = payload.get("instanceId")
+        return instance_id if isinstance(instance_id, str) else None
+
+    async def _is_ready(self, home: GatewayHome, process: ProcessStatus) -> bool:
+        """Whether all of it has started. Once it has, a channel in trouble does not count against it."""
+        if self._seen_ready.get(home.directory.name) == process.child_pid:
+            return True
+        if not await self._client(home).is_ready():
+            return False
+        self._seen_ready[home.directory.name] = process.child_pid
+        return True
+
+    def _unlink_archived(self, record: GatewayRecord, archived: Any) -> None:
+        state_dir = self._volumes.state_dir(VolumeId(record.volume_id)).resolve()
+        for name in archived if isinstance(archived, list) else []:
+            path = Path(str(name)).resolve()
+            if path.is_relative_to(state_dir):
+                path.unlink(missing_ok=True)
+
+    def _home(self, provider_ref: str) -> GatewayHome:
+        if not provider_ref or "/" in provider_ref or provider_ref.startswith("."):
+            raise NotFound("That is not the id of a machine.")
+        return GatewayHome(self._data_dir / "machines" / provider_ref, self._clock)
+
+    def _client(self, home: GatewayHome) -> GatewayClient:
+        return GatewayClient(self._http, home.address, home.token())
+
+    def _surroundings(self, home: GatewayHome) -> Surroundings:
+        return Surroundings(
+            port=home.port,
+            secrets_path=str(home.secrets_path),
+            log_path=str(home.directory / "openclaw.jsonl"),
+            plugin_paths=(str(self._release.plugin),),
+            echo_base_url=self._echo_base_url,
+            public_origins=self._public_origins,
+            trusted_proxies=self._trusted_proxies,
+        )
+
+    def _program(self, home: GatewayHome, spec: GatewaySpec) -> Program:
+        state_dir = self._volumes.state_dir(spec.volume_id)
+        passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+        return Program(
+            argv=(str(self._release.node), str(self._release.entry), "gateway"),
+            env={
+                **passed_on,
+                "NO_PROXY": LOOPBACK,
+                "no_proxy": LOOPBACK,
+                "PATH": f"{self._release.node.parent}:/usr/local/bin:/usr/bin:/bin",
+                "HOME": str(home.directory / "home"),
+                "TMPDIR": str(home.directory / "tmp"),
+                "OPENCLAW_HOME": str(home.directory / "home"),
+                "OPENCLAW_STATE_DIR": str(state_dir),
+                "OPENCLAW_CONFIG_PATH": str(config_path(state_dir)),
+                "OPENCLAW_NO_RESPAWN": "1",
+                "OPENCLAW_DISABLE_BONJOUR": "1",
+                "NODE_COMPILE_CACHE": str(self._data_dir / "compile-cache"),
+            },
+            cwd=str(home.directory / "home"),
+            log=str(home.log_path),
+            stop_timeout_seconds=STOP_TIMEOUT_SECONDS,
+            never_restart_exit_codes=(REFUSED_SETTINGS_EXIT_CODE,),
+        )
+
+
+def check_shipped(spec: GatewaySpec) -> None:
+    """Raise `Conflict` for a channel that the pinned OpenClaw does not carry: it would be silently absent."""
+    missing = sorted(channel.capitalize() for channel in spec.settings.channels - SHIPPED_CHANNELS)
+    if missing:
+        raise Conflict(f"This platform's OpenClaw does not carry {' and '.join(missing)} yet. Take the channel out of the settings.")
+
+
+def _is_same(record: GatewayRecord | None, spec: GatewaySpec) -> bool:
+    return record is not None and (record.instance_id, record.volume_id) == (spec.instance_id, spec.volume_id)
+
+
+def _check_generation(record: GatewayRecord | None, spec: GatewaySpec) -> None:
+    if record is not None and record.generation > spec.generation:
+        raise Conflict(f"The machine has seen generation {record.generation}, which is later than {spec.generation}.")
+
+
+async def _check_in_force(client: GatewayClient, spec: GatewaySpec) -> None:
+    """Raise `Unavailable` unless the gateway itself says that it has the user's model provider."""
+    if spec.settings.provider is ModelProvider.ECHO:
+        return
+    known = json.dumps((await client.admin("models.authStatus")).get("providers", []))
+    if f'"{provider_id(spec.settings.provider)}"' not in known:
+        raise Unavailable("The gateway has not taken the model provider yet.")
+
+
+def _without_echo(home: GatewayHome) -> dict[str, str]:
+    return {name: value for name, value in home.secrets().items() if name in set(Credential)}
+
+
+def _is_within(pid: Any, root: int | None) -> bool:
+    """Whether process `pid` is `root` or below it."""
+    if not isinstance(pid, int) or root is None:
+        return False
+    try:
+        return pid == root or any(parent.pid == root for parent in psutil.Process(pid).parents())
+    except psutil.Error:
+        return False
+
+
+def _problem(home: GatewayHome, process: ProcessStatus) -> str | None:
+    """What is wrong, in plain words, if that can be told."""
+    started_at = process.started_at or 0.0
+    said = failure_since(tail(home.log_path, 400), started_at)
+    reason = blot(said, home.secrets().values())[:600] if said else None
+    if process.state == "refused":
+        return f"OpenClaw refused to start with these settings. {reason or 'Its log says more.'}"
+    if process.child_pid is not None:
+        return reason
+    if process.exit_code is not None:
+        return f"OpenClaw ended with exit code {process.exit_code}. {reason or ''}".strip()
+    return None

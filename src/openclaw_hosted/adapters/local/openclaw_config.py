@@ -1,0 +1,168 @@
+"""OpenClaw's configuration for a hosted gateway, as a patch over what is there. Credentials are only referred to, never in it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from openclaw_hosted.domain.gateway import Channel, Credential, GatewaySettings, GatewaySpec, ModelProvider
+from openclaw_hosted.domain.naming import base_path
+
+Config = dict[str, Any]
+
+SECRET_PROVIDER: Final = "platform"
+ECHO_KEY: Final = "echoKey"
+"""The echo model takes any key; OpenClaw insists on one."""
+DEFAULT_MODELS: Final[Mapping[ModelProvider, str]] = {
+    ModelProvider.ECHO: "echo",
+    ModelProvider.ANTHROPIC: "claude-opus-5",
+    ModelProvider.OPENAI: "gpt-6-astra",
+    ModelProvider.OPENROUTER: "auto",
+    ModelProvider.GOOGLE: "gemini-3.1-pro-preview",
+}
+COMPATIBLE_PROVIDER_ID: Final = "custom"
+UNUSED_PLUGINS: Final = (
+    "bonjour", "browser", "canvas", "cua-computer", "file-transfer", "geolocation", "github", "linux-node", "ollama", "talk-voice", "xai",
+)  # fmt: skip
+"""Those that need a screen, a local network or a device, and cost every gateway 2.5 seconds at its start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What a gateway finds on its machine."""
+
+    port: int
+    secrets_path: str
+    log_path: str
+    plugin_paths: Sequence[str]
+    """The platform's own plugin, and those of channels."""
+    echo_base_url: str
+    public_origins: Sequence[str]
+    trusted_proxies: Sequence[str]
+
+
+def provider_id(provider: ModelProvider) -> str:
+    """How OpenClaw calls a model provider."""
+    return COMPATIBLE_PROVIDER_ID if provider is ModelProvider.COMPATIBLE else provider.value
+
+
+def primary_model(settings: GatewaySettings) -> str:
+    """The model that answers, as OpenClaw writes it: `provider/model`."""
+    prefix = provider_id(settings.provider)
+    model = settings.model or DEFAULT_MODELS.get(settings.provider, "")
+    return model if model.startswith(f"{prefix}/") and settings.provider is not ModelProvider.COMPATIBLE else f"{prefix}/{model}"
+
+
+def render_config(spec: GatewaySpec, surroundings: Surroundings, existing: Config) -> Config:
+    """The whole configuration to start with: what the platform sets, over what the user changed in OpenClaw itself."""
+    based = merge_patch(existing, _base_patch(spec, surroundings))
+    return merge_patch(based, settings_patch(spec, surroundings, based))
+
+
+def settings_patch(spec: GatewaySpec, surroundings: Surroundings, existing: Config) -> Config:
+    """A merge patch that brings the user's settings into `existing`, and takes away what earlier settings put there."""
+    settings = spec.settings
+    providers = {"echo": _echo_stanza(surroundings.echo_base_url)}
+    if settings.provider is not ModelProvider.ECHO:
+        providers[provider_id(settings.provider)] = _provider_stanza(settings)
+    channels = {channel.value: _channel_stanza(channel) for channel in sorted(settings.channels)}
+    return {
+        "gateway": {"controlUi": {"allowedOrigins": sorted({*surroundings.public_origins, *spec.allowed_origins})}},
+        "agents": {"defaults": {"model": {"primary": primary_model(settings)}}},
+        "models": {"mode": "merge", "providers": {**_removed(existing, ("models", "providers"), providers), **providers}},
+        "channels": {**_removed(existing, ("channels",), channels), **channels},
+    }
+
+
+def merge_patch(target: Config, patch: Config) -> Config:
+    """`target` with `patch` applied as RFC 7396 says: null takes away, objects merge, all else replaces."""
+    merged = dict(target)
+    for key, value in patch.items():
+        if value is None:
+            merged.pop(key, None)
+        elif isinstance(value, dict):
+            below = merged.get(key)
+            merged[key] = merge_patch(below if isinstance(below, dict) else {}, value)
+        else:
+            merged[key] = value
+    return merged
+
+
+def _base_patch(spec: GatewaySpec, surroundings: Surroundings) -> Config:
+    return {
+        "secrets": {"providers": {SECRET_PROVIDER: {"source": "file", "path": surroundings.secrets_path, "mode": "json"}}},
+        "gateway": {
+            "mode": "local",
+            "bind": "loopback",
+            "port": surroundings.port,
+            "auth": {
+                "mode": "token",
+                "token": _secret(Credential.GATEWAY_TOKEN),
+                "rateLimit": {"maxAttempts": 10, "windowMs": 60000, "lockoutMs": 300000},
+            },
+            "controlUi": {"basePath": base_path(spec.instance_id)},
+            "trustedProxies": list(surroundings.trusted_proxies),
+            "http": {"endpoints": {"chatCompletions": {"enabled": True}}},
+        },
+        "plugins": {
+            "load": {"paths": list(surroundings.plugin_paths)},
+            "entries": {
+                "admin-http-rpc": {"enabled": True},
+                "oc-hosted": {"enabled": True},
+                **{name: {"enabled": False} for name in UNUSED_PLUGINS},
+            },
+        },
+        "browser": {"enabled": False},
+        "models": {"pricing": {"enabled": False}},
+        "agents": {"defaults": {"heartbeat": {"every": "0m"}}},
+        "logging": {"consoleStyle": "json", "file": surroundings.log_path},
+        "update": {"checkOnStart": False},
+    }
+
+
+def _secret(name: str) -> Config:
+    return {"source": "file", "provider": SECRET_PROVIDER, "id": f"/{name}"}
+
+
+def _echo_stanza(base_url: str) -> Config:
+    free = {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0}
+    model = {
+        "id": "echo", "name": "Echo", "reasoning": False, "input": ["text"], "cost": free, "contextWindow": 128000, "maxTokens": 4096,
+    }  # fmt: skip
+    return {"baseUrl": base_url, "apiKey": _secret(ECHO_KEY), "api": "openai-completions", "models": [model]}
+
+
+def _provider_stanza(settings: GatewaySettings) -> Config:
+    key = {"apiKey": _secret(Credential.MODEL_API_KEY)}
+    if settings.provider is not ModelProvider.COMPATIBLE:
+        return key
+    model = {"id": settings.model, "name": settings.model}
+    return {**key, "baseUrl": settings.base_url, "api": "openai-completions", "models": [model]}
+
+
+def _channel_stanza(channel: Channel) -> Config:
+    if channel is Channel.TELEGRAM:
+        return {"enabled": True, "botToken": _secret(Credential.TELEGRAM_BOT_TOKEN), "dmPolicy": "pairing"}
+    if channel is Channel.DISCORD:
+        return {"enabled": True, "token": _secret(Credential.DISCORD_BOT_TOKEN)}
+    return {
+        "enabled": True, "mode": "socket",
+        "botToken": _secret(Credential.SLACK_BOT_TOKEN), "appToken": _secret(Credential.SLACK_APP_TOKEN),
+    }  # fmt: skip
+
+
+def _removed(existing: Config, path: Sequence[str], wanted: Mapping[str, Any]) -> Config:
+    """A patch that takes away the stanzas which refer to the platform's credentials and are no longer wanted."""
+    stanzas: Any = existing
+    for name in path:
+        stanzas = stanzas.get(name) if isinstance(stanzas, dict) else None
+    if not isinstance(stanzas, dict):
+        return {}
+    return {name: None for name, stanza in stanzas.items() if name not in wanted and _refers_to_platform(stanza)}
+
+
+def _refers_to_platform(stanza: Any) -> bool:
+    if not isinstance(stanza, dict):
+        return False
+    return any(isinstance(value, dict) and value.get("provider") == SECRET_PROVIDER for value in stanza.values())
