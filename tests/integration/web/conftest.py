@@ -1,9 +1,12 @@
 from __future__ import annotations
 
+import asyncio
 import re
+import shutil
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, cast
 
 import httpx
@@ -12,22 +15,16 @@ from fastapi import FastAPI
 
 from openclaw_hosted.adapters.system import SystemIds
 from openclaw_hosted.domain.account import Role, User
-from openclaw_hosted.domain.instance import Phase, Step, StepName
-from openclaw_hosted.domain.machine import MachineState
+from openclaw_hosted.domain.instance import Instance, Phase, StepName
+from openclaw_hosted.domain.machine import MachineState, Warmth
 from openclaw_hosted.domain.naming import InstanceId, MachineId
 from openclaw_hosted.domain.pool import PoolPolicy
 from openclaw_hosted.ports.stores import Caps
 from openclaw_hosted.services import AccountService, InstanceService, OpeningService, OperationsService, Services
+from openclaw_hosted.store import tables
+from openclaw_hosted.store.open import Store, open_store
 from openclaw_hosted.web import WebOptions, create_app
-from tests.integration.web.memory import (
-    MemoryAccounts,
-    MemoryClock,
-    MemoryEdge,
-    MemoryHints,
-    MemoryInstances,
-    MemoryMachines,
-    MemoryPlatform,
-)
+from tests.integration.web.memory import MemoryClock, MemoryEdge
 
 PASSWORD = "correct horse battery"
 SECRET_KEY = "sk-very-secret-0123456789"
@@ -37,30 +34,23 @@ PAGE = {"Accept": "text/html,*/*"}
 
 @dataclass
 class World:
-    """A platform in memory with its web application, an admin, and two users."""
+    """A platform on SQLite with its web application; machines and edge are made up."""
 
+    store: Store
     clock: MemoryClock = field(default_factory=MemoryClock)
-    accounts: MemoryAccounts = field(default_factory=MemoryAccounts)
-    instances: MemoryInstances = field(default_factory=MemoryInstances)
-    machines: MemoryMachines = field(default_factory=MemoryMachines)
-    platform: MemoryPlatform = field(default_factory=MemoryPlatform)
-    hints: MemoryHints = field(default_factory=MemoryHints)
     edge: MemoryEdge = field(default_factory=MemoryEdge)
     ready: dict[str, bool] = field(default_factory=lambda: {"store": True})
     secure: bool = False
     isolation_note: str | None = "Process mode: no isolation between machines."
 
     def services(self) -> Services:
-        any_of = cast("Any", self)
-        ids, caps = SystemIds(), Caps(50, 10)
+        store, edge, clock, ids, caps = self.store, cast("Any", self.edge), self.clock, SystemIds(), Caps(50, 10)
         return Services(
-            InstanceService(any_of.instances, any_of.machines, any_of.edge, any_of.edge, any_of.edge, any_of.hints, self.clock, ids, caps),
-            OpeningService(
-                any_of.instances, any_of.machines, any_of.accounts, any_of.platform, any_of.edge, any_of.edge, any_of.edge, self.clock
-            ),
-            AccountService(any_of.accounts, any_of.platform, any_of.edge, self.clock, ids),
-            OperationsService(any_of.machines, any_of.instances, any_of.platform, self.hints, self.clock, PoolPolicy(image="2026.9.6")),
-            self.edge,
+            InstanceService(store.instances, store.machines, edge, edge, edge, store.hints, clock, ids, caps),
+            OpeningService(store.instances, store.machines, store.accounts, store.platform, edge, edge, edge, clock),
+            AccountService(store.accounts, store.platform, edge, clock, ids),
+            OperationsService(store.machines, store.instances, store.platform, store.hints, clock, PoolPolicy(image="2026.9.6")),
+            edge,
         )
 
     def __post_init__(self) -> None:
@@ -91,16 +81,42 @@ class World:
             assert answer.status_code == 303
             yield Browser(client, await csrf_of(client))
 
-    def run(self, instance_id: str) -> None:
+    async def row(self, instance_id: str) -> Instance:
+        return await self.store.instances.get(InstanceId(instance_id))
+
+    async def put(self, instance_id: str, **columns: Any) -> None:
+        """Have an instance be as the controllers would have left it."""
+        async with self.store.database.write() as connection:
+            await connection.execute(tables.instances.update().where(tables.instances.c.id == instance_id).values(**columns))
+
+    async def add_machine(self, state: MachineState, instance_id: str | None = None) -> MachineId:
+        """A machine in this state, bound to an instance where one is given."""
+        ids, now = SystemIds(), self.clock.now()
+        machine_id = ids.machine_id()
+        async with self.store.database.write() as connection:
+            await connection.execute(
+                tables.machines.insert().values(
+                    id=machine_id, state=state, reserved_instance_id=instance_id or ids.instance_id(), volume_id=ids.volume_id(),
+                    image="2026.9.6", warmth=Warmth.HOT, instance_id=instance_id, generation=1, provider_ref=f"process-{machine_id}",
+                    created_at=now, state_changed_at=now,
+                )
+            )  # fmt: skip
+        return machine_id
+
+    async def run(self, instance_id: str) -> None:
         """Have an instance run on a machine, with the steps that led there."""
-        machine = self.machines.put(len(self.machines.rows), MachineState.ASSIGNED, InstanceId(instance_id), self.clock.now())
-        start = self.clock.now()
+        machine_id, start = await self.add_machine(MachineState.ASSIGNED, instance_id), self.clock.now()
         names = [StepName.MACHINE, StepName.SECRET, StepName.GATEWAY, StepName.ROUTE, StepName.PROBE]
-        self.instances.step_rows[instance_id] = [
-            Step(name, 1, 1, start + number * 0.04, start + number * 0.04 + 0.038, None, "a hot spare was free" if number == 0 else None)
+        values = [
+            {
+                "instance_id": instance_id, "name": name, "generation": 1, "attempt": 1, "started_at": start + number * 0.04,
+                "ended_at": start + number * 0.04 + 0.038, "note": None if number else "a hot spare was free",
+            }
             for number, name in enumerate(names)
-        ]
-        self.instances.put(instance_id, phase=Phase.RUNNING, machine_id=MachineId(machine.id), generation=1)
+        ]  # fmt: skip
+        async with self.store.database.write() as connection:
+            await connection.execute(tables.steps.insert(), values)
+        await self.put(instance_id, phase=Phase.RUNNING, machine_id=machine_id, generation=1)
 
 
 @dataclass
@@ -129,9 +145,26 @@ async def csrf_of(client: httpx.AsyncClient) -> str:
     return found[1]
 
 
+@pytest.fixture(scope="session")
+def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A database of this version without a row, to be copied."""
+    path = tmp_path_factory.mktemp("empty") / "platform.sqlite"
+
+    async def make() -> None:
+        store = await open_store(f"sqlite:///{path}")
+        await store.aclose()
+
+    asyncio.run(make())
+    return path
+
+
 @pytest.fixture
-def world() -> World:
-    return World()
+async def world(empty_database: Path, tmp_path: Path) -> AsyncIterator[World]:
+    path = tmp_path / "platform.sqlite"
+    shutil.copy(empty_database, path)
+    store = await open_store(f"sqlite:///{path}", upgrade=False)
+    yield World(store)
+    await store.aclose()
 
 
 @pytest.fixture

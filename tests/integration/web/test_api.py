@@ -141,9 +141,9 @@ async def test_desired_state_deletes_and_brings_back(world: World, ada: User) ->
         assert (await api.patch(path, json={"desired_state": "deleted"})).json()["phase"] == "deleting"
         assert (await api.delete(path)).status_code == 202
         assert problem(await api.post(path + "/restore"))["status"] == 409
-        world.instances.put(instance_id, phase=Phase.DELETED)
+        await world.put(instance_id, phase=Phase.DELETED)
         assert (await api.patch(path, json={"desired_state": "running"})).json()["phase"] == "pending"
-        world.instances.put(instance_id, phase=Phase.PURGED)
+        await world.put(instance_id, phase=Phase.PURGED)
         assert problem(await api.post(path + "/restore"))["status"] == 409
         assert (await api.get(path)).status_code == 404
 
@@ -154,8 +154,8 @@ async def test_events_follow_an_instance_and_end_with_the_token(world: World, ad
 
         async def move() -> None:
             await asyncio.sleep(0.2)
-            world.run(instance_id)
-            await world.hints.hint("changes")
+            await world.run(instance_id)
+            await world.store.hints.hint("changes")
             await asyncio.sleep(0.2)
             for token_id, _, _ in await world.kit.accounts.tokens_of(ada):
                 await world.kit.accounts.revoke_token(ada, token_id)
@@ -217,11 +217,11 @@ async def test_health_and_readiness(world: World) -> None:
         assert unready.json()["checks"] == {"store": True, "edge": False}
 
 
-async def test_an_unforeseen_error_tells_nothing(world: World, ada: User) -> None:
+async def test_an_unforeseen_error_tells_nothing(world: World, ada: User, monkeypatch: pytest.MonkeyPatch) -> None:
     async def broken(*_: object) -> None:
         raise RuntimeError(SECRET_KEY)
 
-    world.instances.list_for = broken  # type: ignore[method-assign,assignment]
+    monkeypatch.setattr(type(world.store.instances), "list_for", broken)
     async with world.api(ada) as api:
         answer = await api.get("/instances")
         assert problem(answer)["status"] == 500

@@ -109,7 +109,7 @@ async def test_the_journey_of_an_instance(world: World, ada: User) -> None:
         page = await browser.get(f"/instances/{instance_id}")
         assert "Waiting for a machine" in page.text
         assert re.search(r"<button[^>]*disabled[^>]*>Open", page.text)
-        world.run(instance_id)
+        await world.run(instance_id)
         page = await browser.get(f"/instances/{instance_id}")
         assert "a hot spare was free" in page.text
         assert "38 ms" in page.text
@@ -122,10 +122,10 @@ async def test_the_journey_of_an_instance(world: World, ada: User) -> None:
         assert wrong.status_code == 422
         assert "exactly" in wrong.text
         assert (await browser.post(f"/instances/{instance_id}/delete", typed_name="My assistant")).status_code == 303
-        world.instances.put(instance_id, phase=Phase.DELETED, purge_after=world.clock.now() + 7 * 86400)
+        await world.put(instance_id, phase=Phase.DELETED, purge_after=world.clock.now() + 7 * 86400)
         assert "Undo deletion" in (await browser.get(f"/instances/{instance_id}")).text
         assert (await browser.post(f"/instances/{instance_id}/restore")).status_code == 303
-        assert world.instances.rows[instance_id].desired is DesiredState.RUNNING
+        assert (await world.row(instance_id)).desired is DesiredState.RUNNING
 
 
 async def test_an_instance_that_is_not_running_says_so_instead_of_opening(world: World, ada: User) -> None:
@@ -180,24 +180,24 @@ async def test_a_key_never_moves_to_another_provider(world: World, ada: User) ->
         assert "key of its own" in moved.text
         kept = await browser.post(path, name="B", provider="openai", model="gpt-6-astra")
         assert kept.status_code == 303
-        assert world.instances.rows[instance_id].name == "B"
-        assert world.instances.rows[instance_id].credential_names
+        assert (await world.row(instance_id)).name == "B"
+        assert (await world.row(instance_id)).credential_names
         assert (await browser.post(path, name="B", provider="echo")).status_code == 303
-        assert not world.instances.rows[instance_id].credential_names
+        assert not (await world.row(instance_id)).credential_names
 
 
 async def test_operators_see_and_steer_the_pool(world: World, admin: User) -> None:
-    world.machines.put(1, MachineState.AVAILABLE, None, world.clock.now())
+    machine_id = await world.add_machine(MachineState.AVAILABLE)
     async with world.browser(admin) as browser:
         page = await browser.get("/admin")
         assert "no isolation" in page.text
-        assert "mc-22222221" in page.text
+        assert machine_id in page.text
         assert (await browser.post("/admin/pool/pause")).status_code == 303
-        assert world.platform.memory.paused
+        assert (await world.store.platform.pool_memory()).paused
         assert (await browser.post("/admin/pool/spares", spares="5")).status_code == 303
-        assert world.platform.memory.spares == 5
+        assert (await world.store.platform.pool_memory()).spares == 5
         assert (await browser.post("/admin/pool/spares", spares="-1")).status_code == 422
-        assert (await browser.post("/admin/machines/mc-22222221/retire")).status_code == 303
+        assert (await browser.post(f"/admin/machines/{machine_id}/retire")).status_code == 303
         for path in ("/admin/instances", "/admin/users", "/admin/events"):
             assert (await browser.get(path)).status_code == 200
 
@@ -214,12 +214,12 @@ async def test_what_stands_at_an_instances_address(world: World, ada: User, bob:
         starting = await owner.get(path)
         assert starting.status_code == 503
         assert starting.headers["retry-after"] == "2"
-        assert 'http-equiv="refresh"' in starting.text
-        world.run(instance_id)
+        assert starting.headers["refresh"] == "2"
+        await world.run(instance_id)
         assert f'action="/instances/{instance_id}/open"' in (await owner.get(path)).text
-        world.instances.put(instance_id, phase=Phase.FAILED, last_error="Out of disk.")
+        await world.put(instance_id, phase=Phase.FAILED, last_error="Out of disk.")
         assert "Out of disk." in (await owner.get(path)).text
-        world.instances.put(instance_id, phase=Phase.DELETED, purge_after=world.clock.now() + 60)
+        await world.put(instance_id, phase=Phase.DELETED, purge_after=world.clock.now() + 60)
         assert "Undo deletion" in (await owner.get(path)).text
         posted = await owner.post(path)
         assert posted.status_code == 404
@@ -231,7 +231,7 @@ async def test_a_bootstrap_ticket_is_given_once_to_the_session_that_opened(world
     world.edge.scheme = "https"
     async with world.browser(ada) as owner, world.browser(bob) as other:
         instance_id = await owner.create()
-        world.run(instance_id)
+        await world.run(instance_id)
         path = f"/{instance_id}/.well-known/openclaw/browser-bootstrap"
         assert (await owner.get(path)).status_code == 403
         assert "#" not in (await owner.post(f"/instances/{instance_id}/open")).headers["location"]

@@ -17,7 +17,7 @@ async def test_a_form_without_the_sessions_token_is_refused(world: World, ada: U
         for token in ("", "0" * 64):
             answer = await browser.client.post("/instances", data={"name": "A", "csrf_token": token})
             assert answer.status_code == 403
-        assert not world.instances.rows
+        assert not await world.store.instances.list_all()
 
 
 async def test_every_form_route_wants_the_token(world: World, admin: User) -> None:
@@ -76,7 +76,7 @@ async def test_the_live_part_of_a_page_wants_the_pages_key(world: World, ada: Us
 
 
 async def test_the_cookie_is_strict(ada: User, world: World) -> None:
-    secure = World(secure=True, accounts=world.accounts)
+    secure = World(world.store, secure=True)
     for origin, attributes in ((world, {"ochs="}), (secure, {"__Host-ochs=", "Secure"})):
         async with origin.client(**PAGE) as client:
             answer = await client.post("/sign-in", data={"email": ada.email, "password": PASSWORD})
@@ -110,7 +110,7 @@ async def test_no_page_has_an_inline_script_or_style(world: World, admin: User) 
 async def test_another_users_instance_is_404_everywhere(world: World, ada: User, bob: User) -> None:
     async with world.browser(ada) as owner, world.browser(bob) as browser, world.api(bob) as api:
         instance_id = await owner.create()
-        world.run(instance_id)
+        await world.run(instance_id)
         for tail in ("", "/settings", "/logs"):
             assert (await browser.get(f"/instances/{instance_id}{tail}")).status_code == 404
         for tail in ("open", "restart", "restore", "delete", "settings", "settings/test-key"):

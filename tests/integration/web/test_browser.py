@@ -1,0 +1,139 @@
+"""Pages in Chromium: nothing serious for axe-core, nothing wider than a phone, and the live parts live."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import socket
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+import uvicorn
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, Page, async_playwright, expect
+
+from openclaw_hosted.domain.account import User
+from openclaw_hosted.domain.instance import Phase
+from openclaw_hosted.domain.machine import MachineState
+from tests.integration.web.conftest import PASSWORD, World
+
+pytestmark = pytest.mark.browser
+CHROMIUM = os.environ.get("CHROMIUM", shutil.which("chromium") or shutil.which("chromium-browser") or "")
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
+
+
+@asynccontextmanager
+async def served(world: World) -> AsyncIterator[str]:
+    """The application on a free loopback port."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(world.app, log_level="critical", access_log=False, lifespan="off", timeout_graceful_shutdown=1))
+    task = asyncio.create_task(server.serve([listener]))
+    while not server.started:  # noqa: ASYNC110 - uvicorn tells by a flag only
+        await asyncio.sleep(0.02)
+    try:
+        yield f"http://localhost:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await task
+        listener.close()
+
+
+@asynccontextmanager
+async def chromium() -> AsyncIterator[Browser]:
+    if not CHROMIUM:
+        pytest.skip("Chromium is not installed: apt-get install chromium")
+    async with async_playwright() as playwright:
+        browser = await playwright.chromium.launch(executable_path=CHROMIUM, args=FLAGS)
+        yield browser
+        await browser.close()
+
+
+async def sign_in(page: Page, address: str, user: User) -> None:
+    await page.goto(f"{address}/sign-in")
+    await page.get_by_label("E-mail").fill(user.email)
+    await page.get_by_label("Password", exact=True).fill(PASSWORD)
+    await page.get_by_role("button", name="Sign in").click()
+    await expect(page).to_have_url(f"{address}/")
+
+
+async def make_paths(world: World, admin: User) -> list[str]:
+    """Pages in all their states."""
+    async with world.browser(admin) as browser:
+        ids = [await browser.create(name) for name in ("Running", "Failed " + "x" * 50, "Deleted", "Waiting")]
+    await world.run(ids[0])
+    await world.put(ids[1], phase=Phase.FAILED, last_error="OpenClaw refused " + "w" * 80)
+    await world.put(ids[2], phase=Phase.DELETED, desired="deleted", purge_after=world.clock.now() + 86400)
+    await world.add_machine(MachineState.AVAILABLE)
+    await world.kit.operations.pause_pool(admin)
+    invite = await world.kit.accounts.invite("new@example.com")
+    places = [f"/instances/{instance_id}" for instance_id in ids] + [f"/{instance_id}/" for instance_id in ids]
+    fixed = ["/", "/instances/new", "/account", "/admin", "/admin/instances", "/admin/users", "/admin/events", "/nothing"]
+    return [*fixed, *places, f"/instances/{ids[0]}/settings", f"/instances/{ids[0]}/logs", f"/invite/{invite}"]
+
+
+async def findings(page: Page) -> list[str]:
+    violations = (await Axe().run(page)).response["violations"]
+    return [f"{found['id']}: {found['nodes'][0]['html'][:120]}" for found in violations if found["impact"] in ("serious", "critical")]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_no_page_has_a_serious_finding_or_overflows_a_phone(world: World, admin: User, scheme: str) -> None:
+    paths = await make_paths(world, admin)
+    wrong: dict[str, list[str]] = {}
+    async with served(world) as address, chromium() as browser:
+        context = await browser.new_context(viewport={"width": 390, "height": 844}, color_scheme="dark" if scheme == "dark" else "light")
+        page = await context.new_page()
+        await page.goto(f"{address}/sign-in")
+        wrong["/sign-in"] = await findings(page)
+        await sign_in(page, address, admin)
+        for path in paths:
+            await page.goto(address + path, wait_until="load")
+            wrong[path] = await findings(page)
+            if await page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+                wrong[path].append("overflows")
+        await context.close()
+    assert {path: found for path, found in wrong.items() if found} == {}
+
+
+async def test_an_instances_page_follows_it_live(world: World, ada: User) -> None:
+    async with served(world) as address, chromium() as browser:
+        page = await browser.new_page()
+        problems: list[str] = []
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        await sign_in(page, address, ada)
+        await page.get_by_role("link", name="Create your first instance").click()
+        await page.get_by_label("Name", exact=True).fill("First look")
+        await page.get_by_role("button", name="Create instance").click()
+        await expect(page.get_by_text("Waiting for a machine")).to_be_visible()
+        await expect(page.get_by_role("button", name="Open")).to_be_disabled()
+        await world.run(page.url.rsplit("/", 1)[1])
+        await expect(page.get_by_role("button", name="Open")).to_be_enabled(timeout=10_000)
+        await expect(page.get_by_text("a hot spare was free")).to_be_visible()
+        assert problems == []
+
+
+async def test_a_key_is_tried_without_leaving_the_page(world: World, ada: User) -> None:
+    async with served(world) as address, chromium() as browser:
+        page = await browser.new_page()
+        await sign_in(page, address, ada)
+        await page.goto(f"{address}/instances/new")
+        await page.get_by_label("Name", exact=True).fill("First look")
+        await page.get_by_role("radio", name="OpenAI GPT").check()
+        await page.get_by_label("API key").fill("sk-something")
+        await page.get_by_role("button", name="Test this key").click()
+        await expect(page.get_by_text("The provider takes this key.")).to_be_visible()
+        await expect(page.get_by_label("API key")).to_have_value("sk-something")
+
+
+async def test_a_script_on_the_same_origin_gets_neither_token_nor_data(world: World, ada: User) -> None:
+    async with served(world) as address, chromium() as browser:
+        page = await browser.new_page()
+        await sign_in(page, address, ada)
+        await page.goto(f"{address}/static/app.css")
+        for path in ("/account", "/", "/api/v1/me", "/nothing"):
+            text = await page.evaluate("path => fetch(path, {headers: {Accept: 'text/html'}}).then(answer => answer.text())", path)
+            assert "csrf_token" not in text
+            assert ada.email not in text
