@@ -38,6 +38,11 @@ def secret_name(instance_id: InstanceId) -> str:
     return f"openclaw/{instance_id}"
 
 
+def volume_of(instance_id: InstanceId) -> VolumeId:
+    """The volume that holds an instance's data: known before either exists, and never another's."""
+    return VolumeId(f"vol-{instance_id.removeprefix('oc-')}")
+
+
 def clean_display_name(text: str, field: str = "name") -> str:
     """`text` without surrounding blanks; raises `InvalidInput` when it cannot serve as a name."""
     name = text.strip()

@@ -177,7 +177,7 @@ class InstanceStore(Protocol):
 
     async def claim_machine(self, lease: Lease, now: float, event: Event) -> tuple[Instance, Machine] | None:
         """Bind a spare to it and raise its generation, in one transaction; None when no spare is free. Where it is bound
-        already, returns that. An instance that has served keeps its volume; a first machine brings its own."""
+        already, returns that. The instance keeps its own volume, whatever machine it gets."""
         ...
 
     async def record_step(self, lease: Lease, step: Step) -> None:

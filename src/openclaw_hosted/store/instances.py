@@ -22,7 +22,7 @@ from openclaw_hosted.domain.instance import (
     next_phase,
 )
 from openclaw_hosted.domain.machine import Warmth
-from openclaw_hosted.domain.naming import InstanceId, UserId
+from openclaw_hosted.domain.naming import InstanceId, UserId, volume_of
 from openclaw_hosted.ports.stores import Caps, CredentialSealing, IdempotencyKey, NewInstance
 from openclaw_hosted.store import tables
 from openclaw_hosted.store.database import CREATE_LOCK, Database
@@ -68,7 +68,7 @@ class SqlInstances(PlacementRows):
                 sealed_revision=None if sealed is None else revision,
                 generation=0 if machine is None else 1,
                 machine_id=None if machine is None else machine.id,
-                volume_id=None if machine is None else machine.volume_id,
+                volume_id=volume_of(instance_id),
                 revision=revision,
                 created_at=now,
                 phase_changed_at=now,

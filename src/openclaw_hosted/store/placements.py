@@ -10,7 +10,7 @@ from sqlalchemy import and_, insert, or_, select, update
 from openclaw_hosted.domain.events import Event
 from openclaw_hosted.domain.instance import UNSETTLED_PHASES, DesiredState, Instance, InstanceEvent, Phase, Step, next_phase
 from openclaw_hosted.domain.machine import Machine
-from openclaw_hosted.domain.naming import InstanceId, MachineId
+from openclaw_hosted.domain.naming import InstanceId, MachineId, volume_of
 from openclaw_hosted.ports.stores import Lease
 from openclaw_hosted.store import tables
 from openclaw_hosted.store.database import Database
@@ -58,7 +58,7 @@ class PlacementRows:
                 phase_changed_at=now if phase != row.phase else row.phase_changed_at,
                 machine_id=claimed.id,
                 generation=row.generation + 1,
-                volume_id=row.volume_id or claimed.volume_id,
+                volume_id=volume_of(InstanceId(row.id)),
                 applied_revision=None,
             )
             about = {**event_values(event), "instance_id": row.id, "machine_id": claimed.id, "user_id": row.owner_id}
@@ -127,7 +127,7 @@ class PlacementRows:
                 "machine_id": None,
                 "lease_token": None,
                 "next_attempt_at": 0.0,
-                "attempts": 0,
+                "attempts": 0 if row.phase == Phase.RUNNING else row.attempts,
             }
             await connection.execute(update(tables.instances).where(_I.id == instance_id).values(values))
             await connection.execute(insert(tables.events).values(event_values(event)))

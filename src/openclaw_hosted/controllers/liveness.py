@@ -1,0 +1,143 @@
+"""Liveness: sees that what is said to run does run, and that the edge knows what the store knows.
+
+Looks at all machines in one listing, and at each gateway. A spare that is dead is condemned; an assigned machine that stopped is started,
+and one that is gone is given up, so that placement finds another. One bad look is never enough. It mends routes and sessions at
+the edge, and changes nothing that is as it should be.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Mapping
+
+import structlog
+
+from openclaw_hosted.controllers.ports import ControllerOptions, Ports
+from openclaw_hosted.domain.errors import Conflict, NotFound, PortError
+from openclaw_hosted.domain.events import Event, EventName
+from openclaw_hosted.domain.instance import Instance, Phase
+from openclaw_hosted.domain.machine import Machine, MachineFailure, MachineState, Warmth
+from openclaw_hosted.domain.naming import InstanceId
+from openclaw_hosted.ports.machines import MachineHealth, ObservedMachine
+from openclaw_hosted.ports.router import Route, Target
+
+log = structlog.get_logger("liveness")
+ROUTED_PHASES = frozenset({Phase.RUNNING, Phase.UPDATING})
+
+
+class LivenessController:
+    """One tick: look at everything, mend what is wrong."""
+
+    def __init__(self, ports: Ports, options: ControllerOptions) -> None:
+        self._ports = ports
+        self._options = options
+        self._bad_looks: Counter[str] = Counter()
+        self._restarts: dict[str, int] = {}
+
+    async def tick(self) -> None:
+        """Look once."""
+        ports = self._ports
+        observed = {seen.provider_ref: seen for seen in await ports.machines.observe()}
+        machines = [m for m in await ports.machine_store.list_live() if m.state in (MachineState.AVAILABLE, MachineState.ASSIGNED)]
+        routes = {route.instance_id: route for route in await ports.router.list()}
+        instances = {instance.id: instance for instance in await ports.instance_store.list_all()}
+        await asyncio.gather(*(self._look_at(machine, observed, routes, instances) for machine in machines))
+        await self._sync_sessions()
+        self._forget_others({machine.id for machine in machines})
+
+    async def _look_at(
+        self,
+        machine: Machine,
+        observed: Mapping[str, ObservedMachine],
+        routes: Mapping[InstanceId, Route],
+        instances: Mapping[InstanceId, Instance],
+    ) -> None:
+        try:
+            if await self._is_well(machine, observed.get(machine.provider_ref or "")):
+                self._bad_looks.pop(machine.id, None)
+                await self._mend_route(machine, observed[machine.provider_ref or ""], routes, instances)
+                return
+        except PortError as error:
+            log.warning("look failed", machine=machine.id, error=str(error))
+        self._bad_looks[machine.id] += 1
+        if self._bad_looks[machine.id] >= self._options.dead_after_looks:
+            await self._condemn(machine, seen=observed.get(machine.provider_ref or ""))
+
+    async def _is_well(self, machine: Machine, seen: ObservedMachine | None) -> bool:
+        if seen is None:
+            return False
+        if seen.health is MachineHealth.STOPPED:
+            if machine.state is MachineState.AVAILABLE:
+                return False
+            try:
+                await self._ports.machines.start(seen.provider_ref)
+            except (Conflict, NotFound):
+                self._bad_looks[machine.id] = self._options.dead_after_looks
+                return False
+            return True
+        if seen.address is not None and seen.address != machine.address:
+            await self._ports.machine_store.relocate(machine.id, seen.address)
+        if machine.warmth is not Warmth.HOT and machine.state is MachineState.AVAILABLE:
+            return True
+        status = await self._ports.gateways.status(seen.provider_ref)
+        await self._notice_restarts(machine, status.restarts)
+        return machine.state is MachineState.ASSIGNED or (status.ready and status.instance_id == machine.reserved_instance_id)
+
+    async def _notice_restarts(self, machine: Machine, restarts: int) -> None:
+        before = self._restarts.get(machine.id, restarts)
+        self._restarts[machine.id] = restarts
+        if restarts > before:
+            event = Event(
+                EventName.GATEWAY_RESTARTED,
+                self._ports.clock.now(),
+                machine.instance_id,
+                machine.id,
+                detail={"restarts": restarts},
+            )
+            await self._ports.platform_store.add_event(event)
+
+    async def _mend_route(self, machine: Machine, routes: Mapping[InstanceId, Route], instances: Mapping[InstanceId, Instance]) -> None:
+        if machine.provider_ref is None or machine.address is None:
+            return
+        target = Target(machine.id, machine.provider_ref, machine.address)
+        if machine.state is MachineState.AVAILABLE:
+            if machine.warmth is Warmth.HOT and machine.reserved_instance_id not in routes:
+                await self._ports.router.prepare(machine.reserved_instance_id, target)
+            return
+        instance = instances.get(machine.instance_id) if machine.instance_id else None
+        if instance is None or instance.phase not in ROUTED_PHASES or instance.machine_id != machine.id:
+            return
+        route = routes.get(instance.id)
+        bound = route is not None and (route.machine_id, route.owner_id) == (machine.id, instance.owner_id)
+        if not bound or address != machine.address:
+            await self._ports.router.bind(instance.id, target, instance.owner_id, instance.generation)
+
+    async def _condemn(self, machine: Machine, seen: ObservedMachine | None) -> None:
+        """A spare at once; an assigned machine only when it is gone, or can't be started: its gateway has a supervisor."""
+        ports, now = self._ports, self._ports.clock.now()
+        if machine.state is MachineState.ASSIGNED and seen is not None and seen.health is not MachineHealth.STOPPED:
+            return
+        event = Event(EventName.MACHINE_CONDEMNED, now, machine.instance_id, machine.id, detail={"reason": MachineFailure.DIED})
+        spare = machine.state is MachineState.AVAILABLE
+        await ports.machine_store.condemn(machine.id, MachineFailure.DIED, now, event, unassigned_only=spare)
+        if machine.instance_id is not None:
+            lost = Event(EventName.INSTANCE_MACHINE_LOST, now, machine.instance_id, machine.id)
+            await ports.instance_store.machine_lost(machine.instance_id, machine.id, now, lost)
+        for topic in ("machines", "placement", "pool", "changes"):
+            await ports.hints.hint(topic)
+
+    async def _sync_sessions(self) -> None:
+        valid = {session.hash: session for session in await self._ports.account_store.sessions(self._ports.clock.now())}
+        passing = await self._ports.gate.sessions()
+        for session_hash, session in valid.items():
+            if session_hash not in passing:
+                await self._ports.gate.admit(session)
+        for session_hash in passing.keys() - valid.keys():
+            if await self._ports.account_store.session(session_hash, self._ports.clock.now()) is None:
+                await self._ports.gate.dismiss(session_hash)
+
+    def _forget_others(self, known: set[str]) -> None:
+        for memory in (self._bad_looks, self._restarts):
+            for machine_id in memory.keys() - known:
+                del memory[machine_id]

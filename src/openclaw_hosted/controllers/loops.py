@@ -1,0 +1,36 @@
+"""All loops, put together."""
+
+from __future__ import annotations
+
+from openclaw_hosted.controllers.liveness import LivenessController
+from openclaw_hosted.controllers.orphans import OrphansController
+from openclaw_hosted.controllers.placement import PlacementController
+from openclaw_hosted.controllers.pool import PoolController
+from openclaw_hosted.controllers.ports import ControllerOptions, Ports
+from openclaw_hosted.controllers.readiness import ReadinessController
+from openclaw_hosted.controllers.runtime import PeriodicLoop, RowWorkers, run_together
+from openclaw_hosted.domain.instance import Instance
+from openclaw_hosted.domain.machine import Machine
+
+
+class ControlLoops:
+    """Runs every controller until cancelled. Several replicas may run side by side on one store."""
+
+    def __init__(self, ports: Ports, options: ControllerOptions) -> None:
+        readiness, placement = ReadinessController(ports, options), PlacementController(ports, options)
+        common = (ports.hints, ports.ids, options)
+        self._machines: RowWorkers[Machine] = RowWorkers(
+            "machines", "machines", ports.machine_store, readiness.handle, readiness.give_up, lambda row: row.attempts, *common
+        )
+        self._instances: RowWorkers[Instance] = RowWorkers(
+            "placement", "placement", ports.instance_store, placement.handle, placement.give_up, lambda row: row.attempts, *common
+        )
+        alone = (ports.platform_store, ports.hints, ports.ids, ports.clock, options)
+        pool, liveness, orphans = PoolController(ports, options), LivenessController(ports, options), OrphansController(ports, options)
+        self._pool = PeriodicLoop("pool", pool.tick, *alone, options.scan_seconds * 5)
+        self._liveness = PeriodicLoop("liveness", liveness.tick, *alone, options.liveness_seconds)
+        self._orphans = PeriodicLoop("orphans", orphans.tick, *alone, options.orphans_seconds)
+
+    async def run(self) -> None:
+        """Until cancelled; then work under way is dropped, and goes on where it stood when someone runs again."""
+        await run_together(self._machines.run, self._instances.run, self._pool.run, self._liveness.run, self._orphans.run)

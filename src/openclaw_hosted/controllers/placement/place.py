@@ -1,0 +1,190 @@
+"""The steps that bring an instance onto a machine, and its changes into force."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any
+
+from openclaw_hosted.controllers.gateways import ensure_token, wait_until_ready
+from openclaw_hosted.controllers.placement.steps import StepRecorder
+from openclaw_hosted.controllers.ports import ControllerOptions, Ports
+from openclaw_hosted.controllers.runtime import Waiting
+from openclaw_hosted.domain.errors import NotFound, Unavailable
+from openclaw_hosted.domain.events import Event, EventName
+from openclaw_hosted.domain.gateway import GatewaySpec, decode_change
+from openclaw_hosted.domain.instance import Instance, InstanceEvent, StepName
+from openclaw_hosted.domain.machine import Machine, MachineFailure, MachineState
+from openclaw_hosted.domain.naming import volume_of
+from openclaw_hosted.ports.router import Target
+from openclaw_hosted.ports.stores import Lease
+
+ATTEMPTS_PER_MACHINE = 3
+"""After so many failed attempts the fault is taken to be the machine's, and another one is tried."""
+
+
+class Placing:
+    """The flows `place` and `update`."""
+
+    def __init__(self, ports: Ports, options: ControllerOptions) -> None:
+        self._ports = ports
+        self._options = options
+
+    async def place(self, instance: Instance, lease: Lease) -> None:
+        """From a waiting instance to one that answers at its address."""
+        instance, machine = await self._claim(instance, lease)
+        await self._or_lose(self._place_on(instance, machine, lease), instance, machine)
+
+    async def update(self, instance: Instance, lease: Lease) -> None:
+        """Bring new settings, or a restart, into force on the machine that it has."""
+        machine = await self._machine_of(instance)
+        await self._or_lose(self._update_on(instance, machine, lease), instance, machine)
+
+    async def _update_on(self, instance: Instance, machine: Machine, lease: Lease) -> None:
+        ports = self._ports
+        assert machine.provider_ref is not None
+        steps = StepRecorder(ports, instance, lease)
+        async with steps.step(StepName.SECRET):
+            await self._secret(instance, machine, lease)
+        async with steps.step(StepName.GATEWAY):
+            if instance.restarts_asked > instance.restarts_done:
+                await ports.gateways.restart(machine.provider_ref)
+            await wait_until_ready(ports, self._options, machine.provider_ref, instance.id)
+            await ports.gateways.apply(machine.provider_ref, self._spec(instance, machine))
+        await self._settle(instance, lease)
+
+    async def _claim(self, instance: Instance, lease: Lease) -> tuple[Instance, Machine]:
+        ports, now = self._ports, self._ports.clock.now()
+        if instance.machine_id is not None:
+            return instance, await self._machine_of(instance)
+        event = Event(EventName.MACHINE_CLAIMED, now)
+        claimed = await ports.instance_store.claim_machine(lease, now, event)
+        await ports.hints.hint("pool")
+        if claimed is None:
+            raise Waiting(self._options.scan_seconds)
+        instance, machine = claimed
+        await StepRecorder(ports, instance, lease).done(StepName.MACHINE, instance.phase_changed_at, "A machine became free.")
+        return instance, machine
+
+    async def _machine_of(self, instance: Instance) -> Machine:
+        assert instance.machine_id is not None
+        machine = await self._ports.machine_store.get(instance.machine_id)
+        if machine.state is not MachineState.ASSIGNED or machine.instance_id != instance.id:
+            await self._lose(instance, machine)
+            raise Waiting(0)
+        return machine
+
+    async def _place_on(self, instance: Instance, machine: Machine, lease: Lease) -> None:
+        ports = self._ports
+        steps = StepRecorder(ports, instance, lease)
+        assert machine.provider_ref is not None
+        assert machine.address is not None
+        target = Target(machine.id, machine.provider_ref, machine.address)
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._gateway_side(instance, machine, lease, steps))
+            group.create_task(self._target(instance, target, steps))
+            group.create_task(self._label(instance, machine, steps))
+        async with steps.step(StepName.ROUTE):
+            await ports.router.bind(instance.id, target, instance.owner_id, instance.generation)
+        async with steps.step(StepName.PROBE):
+            await ports.router.probe(instance.id, target)
+        await self._settle(instance, lease)
+
+    async def _gateway_side(self, instance: Instance, machine: Machine, lease: Lease, steps: StepRecorder) -> None:
+        """Secret, volume and gateway, in this order; ends once the gateway has proven whom it serves."""
+        ports, spec = self._ports, self._spec(instance, machine)
+        assert machine.provider_ref is not None
+        async with steps.step(StepName.SECRET):
+            await self._secret(instance, machine, lease)
+        async with steps.step(StepName.VOLUME):
+            if not await self._had_volume(instance):
+                await ports.volumes.create(spec.volume_id)
+            await self._free_volume(instance, machine)
+        async with steps.step(StepName.GATEWAY):
+            status = await ports.gateways.status(machine.provider_ref)
+            if not status.ready or status.instance_id != instance.id:
+                await ports.gateways.start(machine.provider_ref, spec)
+                await wait_until_ready(ports, self._options, machine.provider_ref, instance.id)
+            await ports.gateways.apply(machine.provider_ref, spec)
+
+    async def _secret(self, instance: Instance, machine: Machine, lease: Lease) -> None:
+        """Credentials that the user just gave go to the vault, on top of those that are there."""
+        ports = self._ports
+        document = await ensure_token(ports, instance.id)
+        sealed = await ports.instance_store.sealed_credentials(instance.id)
+        if sealed is not None:
+            revision, blob = sealed
+            change = decode_change(ports.sealer.unseal(blob, instance.id))
+            await ports.vault.put(instance.id, change.apply_to(document), revision)
+            await ports.instance_store.forget_sealed(lease, revision)
+        await ports.vault.grant(instance.id, machine.id)
+
+    async def _had_volume(self, instance: Instance) -> bool:
+        """Whether its volume was made before: then a missing one is an error, never a reason to make an empty one."""
+        steps = await self._ports.instance_store.steps(instance.id)
+        return any(step.name is StepName.VOLUME and step.ended_at is not None and step.error is None for step in steps)
+
+    async def _free_volume(self, instance: Instance, machine: Machine) -> None:
+        """Take the volume from a machine of an earlier generation that is gone."""
+        for volume in await self._ports.volumes.list():
+            holder = volume.attached_to
+            if volume.volume_id != volume_of(instance.id) or holder in (None, machine.id):
+                continue
+            assert holder is not None
+            if (await self._ports.machine_store.get(holder)).state is not MachineState.TERMINATED:
+                raise Waiting(self._options.poll_seconds)
+            await self._ports.volumes.detach(volume.volume_id, holder)
+
+    async def _target(self, instance: Instance, target: Target, steps: StepRecorder) -> None:
+        async with steps.step(StepName.TARGET):
+            await self._ports.router.prepare(instance.id, target)
+
+    async def _label(self, instance: Instance, machine: Machine, steps: StepRecorder) -> None:
+        assert machine.provider_ref is not None
+        labels = {"Status": "assigned", "UserId": instance.owner_id, "InstanceId": instance.id}
+        async with steps.step(StepName.LABEL):
+            await self._ports.machines.label(machine.provider_ref, labels)
+
+    async def _settle(self, instance: Instance, lease: Lease) -> None:
+        ports, now = self._ports, self._ports.clock.now()
+        note = Event(EventName.INSTANCE_RUNNING, now, instance.id, instance.machine_id, instance.owner_id)
+        await ports.instance_store.settle(
+            lease,
+            InstanceEvent.PLACED,
+            now,
+            note=note,
+            applied_revision=instance.revision,
+            restarts_done=instance.restarts_asked,
+        )
+        await ports.hints.hint("placement")
+
+    async def _or_lose(self, work: Coroutine[Any, Any, None], instance: Instance, machine: Machine) -> None:
+        """Do the work; where the machine is gone, or has failed too often, go on with another."""
+        try:
+            await work
+        except* (NotFound, Unavailable) as group:
+            if instance.attempts + 1 < ATTEMPTS_PER_MACHINE and group.subgroup(NotFound) is None:
+                raise
+            await self._lose(instance, machine)
+            raise Waiting(0) from group
+
+    async def _lose(self, instance: Instance, machine: Machine) -> None:
+        """Give the machine up and let another one take over its volume."""
+        ports, now = self._ports, self._ports.clock.now()
+        lost = Event(EventName.INSTANCE_MACHINE_LOST, now, instance.id, machine.id, instance.owner_id)
+        condemned = Event(EventName.MACHINE_CONDEMNED, now, instance.id, machine.id, detail={"reason": MachineFailure.DIED})
+        await ports.machine_store.condemn(machine.id, MachineFailure.DIED, now, condemned)
+        await ports.instance_store.machine_lost(instance.id, machine.id, now, lost)
+        for topic in ("machines", "placement", "changes"):
+            await ports.hints.hint(topic)
+
+    def _spec(self, instance: Instance, machine: Machine) -> GatewaySpec:
+        return GatewaySpec(
+            instance.id,
+            instance.generation,
+            volume_of(instance.id),
+            machine.image,
+            instance.settings,
+            instance.revision,
+            self._options.allowed_origins,
+        )

@@ -1,0 +1,92 @@
+"""The pool: keeps N+2 machines ready.
+
+Watches all machines and the instances that wait for one. Promises that the fleet's cap is never exceeded, that a spare which never
+got ready or carries an old release is replaced, and that a provider which keeps failing is asked ever more slowly and in the end not
+at all, until an operator resumes the pool. It only writes rows; bringing machines up and down is the work of readiness.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import structlog
+
+from openclaw_hosted.controllers.ports import ControllerOptions, Ports
+from openclaw_hosted.domain.events import Event, EventName
+from openclaw_hosted.domain.machine import Machine, MachineFailure, MachineState
+from openclaw_hosted.domain.naming import MachineId, volume_of
+from openclaw_hosted.domain.pool import Condemn, Launch, PoolPlan, PoolPolicy, PoolView, plan_pool
+from openclaw_hosted.ports.stores import NewMachine, PoolMemory
+
+log = structlog.get_logger("pool")
+
+
+class PoolController:
+    """One tick: look, plan, write."""
+
+    def __init__(self, ports: Ports, options: ControllerOptions) -> None:
+        self._ports = ports
+        self._options = options
+
+    async def tick(self) -> float:
+        """Do what the pool needs now; returns after how many seconds to look again."""
+        ports = self._ports
+        memory = await ports.platform_store.pool_memory()
+        machines = await ports.machine_store.list_live()
+        waiting = await ports.instance_store.count_waiting()
+        policy, note = await self._policy(memory, machines, waiting)
+        view = PoolView(ports.clock.now(), machines, waiting, memory.failures_in_row, memory.last_failure_at, memory.paused)
+        plan = plan_pool(view, policy)
+        for action in plan.actions:
+            match action:
+                case Launch(count):
+                    await self._launch(count, policy)
+                case Condemn(machine_id, failure):
+                    await self._condemn(machine_id, failure)
+        if plan.actions:
+            await ports.hints.hint("machines")
+        await self._say(memory, plan, note)
+        return plan.look_again_seconds
+
+    async def _policy(self, memory: PoolMemory, machines: Sequence[Machine], waiting: int) -> tuple[PoolPolicy, str]:
+        """The policy in force, with fewer spares where the host has no room for all, and a line that says so."""
+        wanted = self._options.policy.spares if memory.spares is None else memory.spares
+        policy = replace(self._options.policy, spares=wanted)
+        room = await self._ports.machines.room()
+        if room is None:
+            return policy, ""
+        unstarted = sum(m.state is MachineState.INITIALIZING and m.provider_ref is None for m in machines)
+        held = sum(m.state in (MachineState.AVAILABLE, MachineState.INITIALIZING) for m in machines)
+        possible = max(0, room - unstarted) + held - waiting
+        if possible >= wanted:
+            return policy, ""
+        spares = max(0, possible)
+        return replace(policy, spares=spares), f"Memory allows {spares} of the {wanted} spares asked for."
+
+    async def _launch(self, count: int, policy: PoolPolicy) -> None:
+        ports = self._ports
+        new = [
+            NewMachine(ports.ids.machine_id(), reserved, volume_of(reserved), policy.image, self._options.warmth)
+            for reserved in [ports.ids.instance_id() for _ in range(count)]
+        ]
+        added = await ports.machine_store.add(new, policy.fleet_cap, ports.clock.now())
+        for machine in added:
+            await ports.platform_store.add_event(Event(EventName.MACHINE_LAUNCHED, ports.clock.now(), machine_id=machine.id))
+
+    async def _condemn(self, machine_id: MachineId, failure: MachineFailure) -> None:
+        ports, now = self._ports, self._ports.clock.now()
+        event = Event(EventName.MACHINE_CONDEMNED, now, machine_id=machine_id, detail={"reason": failure})
+        condemned = await ports.machine_store.condemn(machine_id, failure, now, event, unassigned_only=True)
+        if condemned is not None and failure is MachineFailure.NOT_READY_IN_TIME:
+            await ports.platform_store.launch_failed(now, condemned.last_error or "A machine was not ready in time.")
+
+    async def _say(self, memory: PoolMemory, plan: PoolPlan, note: str) -> None:
+        if memory.status == plan.status and (memory.note or "") == note:
+            return
+        await self._ports.platform_store.set_pool(status=plan.status, note=note)
+        if memory.status != plan.status:
+            detail = {"from": memory.status, "to": str(plan.status)}
+            await self._ports.platform_store.add_event(Event(EventName.POOL_STATUS_CHANGED, self._ports.clock.now(), detail=detail))
+            log.info("pool status", **detail)
+        await self._ports.hints.hint("changes")

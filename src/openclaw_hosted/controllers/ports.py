@@ -1,0 +1,59 @@
+"""Everything a controller may touch, and what it is set to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from openclaw_hosted.domain.machine import Warmth
+from openclaw_hosted.domain.pool import PoolPolicy
+from openclaw_hosted.ports.clock import Clock, Ids
+from openclaw_hosted.ports.gateways import Gateways
+from openclaw_hosted.ports.machines import Machines
+from openclaw_hosted.ports.router import Gate, Router
+from openclaw_hosted.ports.stores import AccountStore, Hints, InstanceStore, MachineStore, PlatformStore
+from openclaw_hosted.ports.vault import Sealer, Vault
+from openclaw_hosted.ports.volumes import Volumes
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The ports and stores that controllers act through."""
+
+    machines: Machines
+    gateways: Gateways
+    vault: Vault
+    sealer: Sealer
+    router: Router
+    gate: Gate
+    volumes: Volumes
+    clock: Clock
+    ids: Ids
+    machine_store: MachineStore
+    instance_store: InstanceStore
+    account_store: AccountStore
+    platform_store: PlatformStore
+    hints: Hints
+
+
+@dataclass(frozen=True, slots=True)
+class ControllerOptions:
+    """What an operator may set, and what tests shorten. Times are seconds."""
+
+    policy: PoolPolicy = field(default_factory=PoolPolicy)
+    warmth: Warmth = Warmth.HOT
+    allowed_origins: tuple[str, ...] = ()
+    retention_seconds: float = 7 * 86_400.0
+    workers: int = 8
+    lease_seconds: float = 60.0
+    scan_seconds: float = 1.0
+    """How often a loop looks without a hint."""
+    poll_seconds: float = 0.25
+    """How often something awaited is looked at again."""
+    gateway_ready_seconds: float = 150.0
+    retry_base_seconds: float = 1.0
+    retry_cap_seconds: float = 60.0
+    attempts_limit: int = 12
+    liveness_seconds: float = 5.0
+    dead_after_looks: int = 3
+    orphans_seconds: float = 60.0
+    orphan_grace_seconds: float = 600.0

@@ -1,0 +1,137 @@
+"""Readiness: brings each new machine up until it is a spare, and each condemned one down until it is seen to be gone.
+
+Works on machine rows that are `initializing` or `terminating`, under their leases. Every step is an ensure: after a crash the next
+worker goes through all of them again and finds most of them done. It never touches a machine that is available or assigned.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from openclaw_hosted.controllers.gateways import ensure_token, wait_until_ready
+from openclaw_hosted.controllers.ports import ControllerOptions, Ports
+from openclaw_hosted.controllers.runtime import Waiting
+from openclaw_hosted.domain.errors import NotFound, PortError, Unavailable
+from openclaw_hosted.domain.events import Event, EventName
+from openclaw_hosted.domain.gateway import GatewaySpec
+from openclaw_hosted.domain.machine import Machine, MachineFailure, MachineState, Warmth
+from openclaw_hosted.ports.machines import LaunchSpec, MachineHealth, ObservedMachine
+from openclaw_hosted.ports.router import Target
+from openclaw_hosted.ports.stores import Lease
+
+
+class ReadinessController:
+    """Handles one leased machine row."""
+
+    def __init__(self, ports: Ports, options: ControllerOptions) -> None:
+        self._ports = ports
+        self._options = options
+
+    async def handle(self, machine: Machine, lease: Lease) -> None:
+        """Bring it up, or down."""
+        if machine.state is MachineState.TERMINATING:
+            await self._bring_down(machine)
+        else:
+            await self._bring_up(machine, lease)
+        await self._wake("changes", "pool")
+
+    async def give_up(self, machine: Machine, lease: Lease, error: str) -> None:
+        """A machine that can't be brought up is condemned; one that can't be brought down is tried for ever."""
+        if machine.state is MachineState.TERMINATING:
+            await self._ports.machine_store.put_off(lease, self._options.retry_cap_seconds, error)
+            return
+        event = self._event(EventName.MACHINE_CONDEMNED, machine, reason=MachineFailure.LAUNCH_FAILED)
+        await self._ports.machine_store.condemn(machine.id, MachineFailure.LAUNCH_FAILED, self._ports.clock.now(), event)
+        await self._wake("machines", "pool")
+
+    async def _bring_up(self, machine: Machine, lease: Lease) -> None:
+        ports = self._ports
+        if machine.provider_ref is None:
+            machine = await self._launch(machine, lease)
+        observed = await self._wait_until_up(machine)
+        assert observed.address is not None
+        if (machine.address, machine.zone) != (observed.address, observed.zone):
+            machine = await ports.machine_store.located(lease, observed.address, observed.zone)
+        if machine.warmth is Warmth.HOT:
+            await self._warm(machine)
+        await ports.machine_store.became_ready(lease, ports.clock.now(), self._event(EventName.MACHINE_AVAILABLE, machine))
+        await ports.platform_store.launch_succeeded()
+        await self._wake("placement")
+
+    async def _launch(self, machine: Machine, lease: Lease) -> Machine:
+        ports = self._ports
+        spec = LaunchSpec(machine.id, machine.volume_id, machine.reserved_instance_id, machine.image)
+        try:
+            provider_ref = await ports.machines.launch(spec)
+        except PortError as error:
+            await ports.platform_store.launch_failed(ports.clock.now(), str(error))
+            await ports.platform_store.add_event(self._event(EventName.MACHINE_LAUNCH_FAILED, machine, error=str(error)[:300]))
+            raise
+        return await ports.machine_store.launched(lease, provider_ref, ports.clock.now())
+
+    async def _wait_until_up(self, machine: Machine) -> ObservedMachine:
+        deadline = self._ports.clock.monotonic() + self._options.gateway_ready_seconds
+        while self._ports.clock.monotonic() < deadline:
+            observed = await self._observe(machine)
+            if observed is not None and observed.health is MachineHealth.UP and observed.address is not None:
+                return observed
+            if observed is not None and observed.health is MachineHealth.STOPPED:
+                await self._ports.machines.start(observed.provider_ref)
+            await self._ports.clock.sleep(self._options.poll_seconds)
+        raise Unavailable("The machine did not come up in time.")
+
+    async def _warm(self, machine: Machine) -> None:
+        """Do beforehand all that does not depend on the user."""
+        ports, instance_id = self._ports, machine.reserved_instance_id
+        assert machine.provider_ref is not None
+        assert machine.address is not None
+        await ensure_token(ports, instance_id)
+        await ports.vault.grant(instance_id, machine.id)
+        await ports.volumes.create(machine.volume_id)
+        spec = GatewaySpec(instance_id, 0, machine.volume_id, machine.image, allowed_origins=self._options.allowed_origins)
+        await ports.gateways.start(machine.provider_ref, spec)
+        await wait_until_ready(ports, self._options, machine.provider_ref, instance_id)
+        await ports.router.prepare(instance_id, Target(machine.id, machine.provider_ref, machine.address))
+        await ports.gateways.warm_up(machine.provider_ref)
+
+    async def _bring_down(self, machine: Machine) -> None:
+        ports = self._ports
+        serves_itself = machine.instance_id == machine.reserved_instance_id
+        if not serves_itself:
+            await ports.router.release(machine.reserved_instance_id)
+        if machine.provider_ref is not None:
+            await self._terminate(machine, machine.provider_ref)
+        elif await self._observe(machine) is not None:
+            await ports.machines.terminate(machine.id)
+            raise Waiting(self._options.poll_seconds)
+        if not serves_itself:
+            await ports.vault.purge(machine.reserved_instance_id)
+            await ports.volumes.purge(machine.volume_id, machine.reserved_instance_id)
+        event = self._event(EventName.MACHINE_TERMINATED, machine, reason=machine.failure or "")
+        await ports.machine_store.seen_gone(machine.id, ports.clock.now(), event)
+        await self._wake("placement")
+
+    async def _terminate(self, machine: Machine, provider_ref: str) -> None:
+        """Stop its gateway, let go of its volumes, end it, and wait until the provider no longer lists it."""
+        ports = self._ports
+        with suppress(NotFound):
+            await ports.gateways.stop(provider_ref)
+        for volume in await ports.volumes.list():
+            if volume.attached_to == machine.id:
+                await ports.volumes.detach(volume.volume_id, machine.id)
+        await ports.machines.terminate(provider_ref)
+        if await self._observe(machine) is not None:
+            raise Waiting(self._options.poll_seconds)
+
+    async def _observe(self, machine: Machine) -> ObservedMachine | None:
+        for observed in await self._ports.machines.observe():
+            if observed.machine_id == machine.id or observed.provider_ref == machine.provider_ref:
+                return observed
+        return None
+
+    def _event(self, name: EventName, machine: Machine, **detail: str) -> Event:
+        return Event(name, self._ports.clock.now(), machine.instance_id, machine.id, detail=detail)
+
+    async def _wake(self, *topics: str) -> None:
+        for topic in topics:
+            await self._ports.hints.hint(topic)
