@@ -97,10 +97,17 @@ class LivenessController:
             )
             await self._ports.platform_store.add_event(event)
 
-    async def _mend_route(self, machine: Machine, routes: Mapping[InstanceId, Route], instances: Mapping[InstanceId, Instance]) -> None:
-        if machine.provider_ref is None or machine.address is None:
+    async def _mend_route(
+        self,
+        machine: Machine,
+        seen: ObservedMachine,
+        routes: Mapping[InstanceId, Route],
+        instances: Mapping[InstanceId, Instance],
+    ) -> None:
+        address = seen.address or machine.address
+        if address is None:
             return
-        target = Target(machine.id, machine.provider_ref, machine.address)
+        target = Target(machine.id, seen.provider_ref, address)
         if machine.state is MachineState.AVAILABLE:
             if machine.warmth is Warmth.HOT and machine.reserved_instance_id not in routes:
                 await self._ports.router.prepare(machine.reserved_instance_id, target)

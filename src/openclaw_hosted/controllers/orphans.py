@@ -1,7 +1,8 @@
 """Orphans: whatever exists without a row, after a grace period.
 
 The provider is listed before the store, so that the store's view is the fresher one. Machines, routes, credentials and volumes that
-no row knows are removed. A volume is removed only when neither its own id nor the mark inside it belongs to an instance that keeps anything.
+no row knows are removed.
+A volume is removed only when neither its own id nor the mark inside it belongs to an instance that keeps anything.
 """
 
 from __future__ import annotations
