@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import re
 import shutil
+import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ from typing import Any, cast
 
 import httpx
 import pytest
+import uvicorn
 from fastapi import FastAPI
 
 from openclaw_hosted.adapters.system import SystemIds
@@ -136,6 +138,23 @@ class Browser:
         answer = await self.post("/instances", name=name, **form)
         assert answer.status_code == 303, answer.text
         return answer.headers["location"].rsplit("/", 1)[1]
+
+
+@asynccontextmanager
+async def served(world: World) -> AsyncIterator[str]:
+    """The application on a free loopback port."""
+    listener = socket.socket()
+    listener.bind(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(world.app, log_level="critical", access_log=False, lifespan="off", timeout_graceful_shutdown=1))
+    task = asyncio.create_task(server.serve([listener]))
+    while not server.started:  # noqa: ASYNC110 - uvicorn tells by a flag only
+        await asyncio.sleep(0.02)
+    try:
+        yield f"http://localhost:{listener.getsockname()[1]}"
+    finally:
+        server.should_exit = True
+        await task
+        listener.close()
 
 
 async def csrf_of(client: httpx.AsyncClient) -> str:

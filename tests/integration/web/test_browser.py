@@ -2,43 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import shutil
-import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
-import uvicorn
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 from openclaw_hosted.domain.account import User
 from openclaw_hosted.domain.instance import Phase
 from openclaw_hosted.domain.machine import MachineState
-from tests.integration.web.conftest import PASSWORD, World
+from tests.integration.web.conftest import PASSWORD, World, served
 
 pytestmark = pytest.mark.browser
 CHROMIUM = os.environ.get("CHROMIUM", shutil.which("chromium") or shutil.which("chromium-browser") or "")
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update", "--disable-sync"]
-
-
-@asynccontextmanager
-async def served(world: World) -> AsyncIterator[str]:
-    """The application on a free loopback port."""
-    listener = socket.socket()
-    listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(uvicorn.Config(world.app, log_level="critical", access_log=False, lifespan="off", timeout_graceful_shutdown=1))
-    task = asyncio.create_task(server.serve([listener]))
-    while not server.started:  # noqa: ASYNC110 - uvicorn tells by a flag only
-        await asyncio.sleep(0.02)
-    try:
-        yield f"http://localhost:{listener.getsockname()[1]}"
-    finally:
-        server.should_exit = True
-        await task
-        listener.close()
 
 
 @asynccontextmanager

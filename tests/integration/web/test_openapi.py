@@ -2,7 +2,19 @@
 
 from __future__ import annotations
 
-from tests.integration.web.conftest import World
+import asyncio
+from typing import Any
+
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.core.result import Ok
+from schemathesis.specs.openapi.checks import content_type_conformance, response_schema_conformance, status_code_conformance
+
+from openclaw_hosted.domain.account import User
+from tests.integration.web.conftest import World, served
+
+CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
 
 async def test_the_description_names_every_route_of_the_api(world: World) -> None:
@@ -16,3 +28,43 @@ async def test_the_description_names_every_route_of_the_api(world: World) -> Non
     } <= operations  # fmt: skip
     assert all(path.startswith("/api/v1/") for path in described["paths"])
     assert "problem+json" in str(described["paths"]["/api/v1/instances"]["post"]["responses"]["422"])
+
+
+async def test_whatever_is_sent_the_api_keeps_to_its_description(world: World, admin: User) -> None:
+    token = await world.kit.accounts.create_token(admin, "fuzz")
+    async with world.client() as client:
+        described = (await client.get("/api/v1/openapi.json")).json()
+    for path in [path for path in described["paths"] if path.endswith("/events") and "{" in path]:
+        del described["paths"][path]
+    async with served(world) as address:
+        failures = await asyncio.to_thread(send_all_sorts, described, address, token)
+    assert failures == []
+
+
+def send_all_sorts(description: dict[str, Any], address: str, token: str) -> list[str]:
+    """What an answer did that the description does not say, over every operation and a few random requests each."""
+    schema = schemathesis.openapi.from_dict(description)
+    schema.config.update(base_url=address)
+    failures: list[str] = []
+    statuses: set[int] = set()
+    for found in schema.get_all_operations():
+        assert isinstance(found, Ok)
+        operation = found.ok()
+        if operation.path.startswith("/api/v1/tokens/{") or "disable" in operation.path:
+            continue
+
+        @settings(max_examples=5, deadline=None, database=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+        @given(case=operation.as_strategy())
+        def send(case: Any) -> None:
+            answer = case.call(headers={"Authorization": f"Bearer {token}"}, timeout=20)
+            statuses.add(answer.status_code)
+            try:
+                case.validate_response(answer, checks=CHECKS)
+            except schemathesis.errors.SchemathesisError as error:
+                failures.append(f"{case.method} {case.path}: {error}")
+            except BaseExceptionGroup as group:
+                failures.append(f"{case.method} {case.path}: {group.exceptions}"[:600])
+
+        send()
+    assert {200, 202, 404, 422} <= statuses
+    return failures
