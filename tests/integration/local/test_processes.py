@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import psutil
@@ -15,6 +15,7 @@ import pytest
 
 from openclaw_hosted.adapters.local import supervisor
 from openclaw_hosted.adapters.local.processes import Program, SupervisedProcess
+from tests.support.waiting import until
 
 SLEEPER = "import time, sys; print('hello', flush=True); time.sleep(600)"
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
@@ -25,12 +26,6 @@ for own_session in (False, True):
 print('has children', flush=True)
 time.sleep(600)
 """
-
-
-async def until(condition: Callable[[], object], timeout_seconds: float = 10.0) -> None:
-    async with asyncio.timeout(timeout_seconds):
-        while not condition():
-            await asyncio.sleep(0.02)
 
 
 def marked(process: SupervisedProcess) -> set[int]:

@@ -19,7 +19,14 @@ from openclaw_hosted.adapters.local.gateway_home import GatewayHome, GatewayReco
 from openclaw_hosted.adapters.local.gateway_logs import blot, failure_since, readable, tail
 from openclaw_hosted.adapters.local.gateway_rpc import GatewayClient, RpcRefused
 from openclaw_hosted.adapters.local.install import OpenClawRelease
-from openclaw_hosted.adapters.local.openclaw_config import Surroundings, merge_patch, provider_id, render_config, settings_patch
+from openclaw_hosted.adapters.local.openclaw_config import (
+    Surroundings,
+    merge_patch,
+    provider_id,
+    render_config,
+    replaced_arrays,
+    settings_patch,
+)
 from openclaw_hosted.adapters.local.processes import ProcessStatus, Program
 from openclaw_hosted.adapters.local.vault import LocalVault
 from openclaw_hosted.adapters.local.volumes import LocalVolumes
@@ -203,7 +210,8 @@ class LocalGateways:
         try:
             if merge_patch(existing, patch) != existing:
                 seen = await client.admin("config.get")
-                await client.admin("config.patch", {"raw": json.dumps(patch), "baseHash": seen.get("hash")})
+                replaced = replaced_arrays(existing, patch)
+                await client.admin("config.patch", {"raw": json.dumps(patch), "baseHash": seen.get("hash"), "replacePaths": replaced})
             await client.bridge("secrets.reload")
         except RpcRefused as refusal:
             if refusal.code == "INVALID_REQUEST" and "invalid config" in str(refusal):

@@ -89,6 +89,17 @@ def merge_patch(target: Config, patch: Config) -> Config:
     return merged
 
 
+def replaced_arrays(target: Any, patch: Any, path: str = "") -> list[str]:
+    """The paths of the arrays in `target` that `patch` takes away or replaces; OpenClaw wants them named."""
+    if isinstance(target, list):
+        return [path] if target != patch else []
+    if not isinstance(target, dict):
+        return []
+    names = target if patch is None else [name for name in patch if name in target] if isinstance(patch, dict) else []
+    below = (replaced_arrays(target[name], patch[name] if patch else None, f"{path}.{name}" if path else name) for name in names)
+    return [found for paths in below for found in paths]
+
+
 def _base_patch(spec: GatewaySpec, surroundings: Surroundings) -> Config:
     return {
         "secrets": {"providers": {SECRET_PROVIDER: {"source": "file", "path": surroundings.secrets_path, "mode": "json"}}},

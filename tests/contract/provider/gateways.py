@@ -1,0 +1,67 @@
+"""The contract of `Gateways`. Its tests are few, for a provider may take many seconds to start one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from openclaw_hosted.domain.errors import Conflict, NotFound
+from openclaw_hosted.domain.gateway import Credential
+from tests.contract.provider.harness import ProviderHarness, eventually, ready_to_start
+
+
+async def until_ready(harness: ProviderHarness, ref: str) -> None:
+    async def is_ready() -> bool:
+        return (await harness.gateways.status(ref)).ready
+
+    await eventually(harness, is_ready)
+
+
+class GatewaysContract:
+    async def test_a_gateway_starts_serves_stops_and_starts_again(self, harness: ProviderHarness) -> None:
+        ref, spec = await ready_to_start(harness)
+        before = await harness.gateways.status(ref)
+        assert (before.running, before.ready, before.instance_id) == (False, False, None)
+        for _ in range(2):
+            await harness.gateways.start(ref, spec)
+        await until_ready(harness, ref)
+        status = await harness.gateways.status(ref)
+        assert (status.running, status.instance_id, status.problem) == (True, spec.instance_id, None)
+
+        await harness.gateways.warm_up(ref)
+        first, second = [await harness.gateways.mint_bootstrap(ref) for _ in range(2)]
+        assert first.token != second.token
+        await harness.gateways.apply(ref, replace(spec, generation=1, revision=1))
+
+        token = (await harness.vault.get(spec.instance_id))[Credential.GATEWAY_TOKEN]
+        assert not any(token in line for line in await harness.gateways.logs(ref))
+
+        for _ in range(2):
+            await harness.gateways.stop(ref)
+        assert not (await harness.gateways.status(ref)).running
+        await harness.gateways.start(ref, replace(spec, generation=1, revision=1))
+        await until_ready(harness, ref)
+
+    async def test_an_older_generation_is_refused(self, harness: ProviderHarness) -> None:
+        ref, spec = await ready_to_start(harness)
+        await harness.gateways.start(ref, replace(spec, generation=2))
+        with pytest.raises(Conflict):
+            await harness.gateways.start(ref, replace(spec, generation=1))
+
+    async def test_a_volume_with_anothers_data_is_refused(self, harness: ProviderHarness) -> None:
+        ref, spec = await ready_to_start(harness)
+        await harness.volumes.mark(spec.volume_id, harness.ids.instance_id())
+        with pytest.raises(Conflict):
+            await harness.gateways.start(ref, spec)
+        assert not (await harness.gateways.status(ref)).running
+
+    async def test_a_missing_volume_is_not_made_up(self, harness: ProviderHarness) -> None:
+        ref, spec = await ready_to_start(harness)
+        with pytest.raises(NotFound):
+            await harness.gateways.start(ref, replace(spec, volume_id=harness.ids.volume_id()))
+
+    async def test_a_machine_that_does_not_exist_has_no_gateway(self, harness: ProviderHarness) -> None:
+        with pytest.raises(NotFound):
+            await harness.gateways.status("mc-unknown2")
+        await harness.gateways.stop("mc-unknown2")

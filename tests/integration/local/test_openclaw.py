@@ -1,0 +1,147 @@
+"""The local provider with the real OpenClaw."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from dataclasses import replace
+
+import httpx
+import psutil
+import pytest
+
+from openclaw_hosted.adapters.local import supervisor
+from openclaw_hosted.adapters.local.gateway_home import config_path
+from openclaw_hosted.adapters.local.machines import LocalMachines
+from openclaw_hosted.domain.errors import Conflict, NotFound
+from openclaw_hosted.domain.gateway import Credential, GatewaySettings, GatewaySpec, ModelProvider
+from openclaw_hosted.ports.machines import MachineHealth
+from tests.support.echo_model import EchoServer
+from tests.support.local_computer import Computer
+from tests.support.waiting import until
+
+pytestmark = pytest.mark.openclaw
+
+
+async def chat(computer: Computer, ref: str, token: str, text: str) -> str:
+    machine = next(m for m in await computer.machines.observe() if m.provider_ref == ref)
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
+        answer = await http.post(
+            f"http://{machine.address}/v1/chat/completions",
+            json={"model": "openclaw", "messages": [{"role": "user", "content": text}]},
+            headers={"Authorization": f"Bearer {token}"},
+        )
+    answer.raise_for_status()
+    return str(answer.json()["choices"][0]["message"]["content"])
+
+
+async def is_stopped(computer: Computer, ref: str) -> bool:
+    return await computer.health(ref) is MachineHealth.STOPPED
+
+
+async def is_gone(computer: Computer, ref: str) -> bool:
+    return await computer.health(ref) is None
+
+
+async def test_a_gateway_lives_from_launch_to_termination(computer: Computer, echo: EchoServer) -> None:
+    ref, spec = await computer.launch()
+    token = (await computer.vault.get(spec.instance_id))[Credential.GATEWAY_TOKEN]
+    await computer.gateways.start(ref, spec)
+    await until(lambda: computer.is_ready(ref), 120, 0.2)
+    await computer.gateways.warm_up(ref)
+    state_dir = computer.volumes.state_dir(spec.volume_id)
+    assert not list(state_dir.rglob("*.zst"))
+
+    claimed = replace(spec, generation=1, revision=1)
+    await computer.gateways.start(ref, claimed)
+    began = time.perf_counter()
+    await computer.gateways.apply(ref, claimed)
+    assert time.perf_counter() - began < 0.05
+    assert "zebra" in await chat(computer, ref, token, "zebra")
+
+    ticket = await computer.gateways.mint_bootstrap(ref)
+    assert ticket.token not in repr(ticket)
+    assert 500 < ticket.expires_at - time.time() <= 601
+    assert (await computer.gateways.mint_bootstrap(ref)).token != ticket.token
+
+    await a_model_key_comes_into_force_without_a_restart(computer, echo, ref, replace(claimed, revision=2))
+    await a_killed_gateway_comes_back_and_is_adopted(computer, ref, token)
+    lines = await computer.gateways.logs(ref, 5000)
+    assert lines
+    assert not any(token in line or "sk-first" in line for line in lines)
+
+    marked = supervisor.marked_processes(str(computer.process(ref).directory))
+    assert len(marked) >= 3
+    await computer.machines.terminate(ref)
+    await until(lambda: is_gone(computer, ref), 40)
+    assert not any(psutil.pid_exists(pid) for pid in marked)
+    assert not (computer.data_dir / "machines" / ref).exists()
+    with pytest.raises(NotFound):
+        await computer.gateways.status(ref)
+
+
+async def a_model_key_comes_into_force_without_a_restart(computer: Computer, echo: EchoServer, ref: str, spec: GatewaySpec) -> None:
+    spec = replace(spec, settings=GatewaySettings(ModelProvider.COMPATIBLE, "echo", echo.base_url))
+    document = dict(await computer.vault.get(spec.instance_id))
+    token = document[Credential.GATEWAY_TOKEN]
+    before = computer.process(ref).status().child_pid
+    for revision, key in ((2, "sk-first-key-0001"), (3, "sk-first-key-0002")):
+        await computer.vault.put(spec.instance_id, {**document, Credential.MODEL_API_KEY: key}, revision)
+        await computer.gateways.apply(ref, replace(spec, revision=revision))
+        assert "giraffe" in await chat(computer, ref, token, "giraffe")
+        assert echo.keys[-1] == key
+    await computer.gateways.apply(ref, replace(spec, revision=4, settings=GatewaySettings()))
+    assert "gnu" in await chat(computer, ref, token, "gnu")
+    assert echo.keys[-1] == "none"
+    assert computer.process(ref).status().child_pid == before
+
+
+async def a_killed_gateway_comes_back_and_is_adopted(computer: Computer, ref: str, token: str) -> None:
+    launcher = psutil.Process(computer.process(ref).status().child_pid)
+    (gateway, *_) = launcher.children()
+    gateway.send_signal(signal.SIGKILL)
+    await until(lambda: computer.process(ref).status().restarts == 1)
+    computer.gateways = computer.new_gateways()
+    await until(lambda: computer.is_ready(ref), 90, 0.2)
+    machines = LocalMachines(computer.data_dir, computer.clock)
+    assert [m.health for m in await machines.observe()] == [MachineHealth.UP]
+    assert "okapi" in await chat(computer, ref, token, "okapi")
+
+
+async def test_settings_that_openclaw_refuses_are_reported_and_not_tried_again(computer: Computer) -> None:
+    ref, spec = await computer.launch()
+    config_path(computer.volumes.state_dir(spec.volume_id)).write_text('{"gateway": {"nonsense": 1}}')
+    await computer.gateways.start(ref, spec)
+    await until(lambda: computer.process(ref).status().exit_code is not None, 60)
+    status = await computer.gateways.status(ref)
+    assert (status.running, status.ready, status.exit_code) == (False, False, 78)
+    assert "nonsense" in (status.problem or "")
+    await asyncio.sleep(2)
+    assert len((computer.data_dir / "machines" / ref / "exits.jsonl").read_text().splitlines()) == 1
+
+
+async def test_a_machine_whose_supervisor_was_killed_comes_back_with_its_state(computer: Computer) -> None:
+    ref, spec = await computer.launch()
+    token = (await computer.vault.get(spec.instance_id))[Credential.GATEWAY_TOKEN]
+    await computer.gateways.start(ref, spec)
+    await until(lambda: computer.is_ready(ref), 120, 0.2)
+    note = computer.volumes.state_dir(spec.volume_id) / "note.txt"
+    note.write_text("kept")
+    supervisor_pid = computer.process(ref).status().supervisor_pid
+    assert supervisor_pid
+    os.kill(supervisor_pid, signal.SIGKILL)
+    await until(lambda: is_stopped(computer, ref))
+    await computer.machines.start(ref)
+    await until(lambda: computer.is_ready(ref), 120, 0.2)
+    assert note.read_text() == "kept"
+    assert "lynx" in await chat(computer, ref, token, "lynx")
+
+
+async def test_a_volume_with_another_instances_data_is_refused(computer: Computer) -> None:
+    ref, spec = await computer.launch()
+    await computer.volumes.mark(spec.volume_id, computer.ids.instance_id())
+    with pytest.raises(Conflict):
+        await computer.gateways.start(ref, spec)
+    assert not (await computer.gateways.status(ref)).running

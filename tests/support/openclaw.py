@@ -1,0 +1,24 @@
+"""Fixtures: the real OpenClaw, installed once for all tests of this computer, and a model for it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+
+import pytest
+
+from openclaw_hosted.adapters.local.install import OpenClawRelease, ensure_openclaw
+from tests.support.echo_model import EchoServer, echo_server
+from tests.support.platform import INSTALL_CACHE
+
+
+@pytest.fixture(scope="session")
+def release() -> OpenClawRelease:
+    INSTALL_CACHE.mkdir(parents=True, exist_ok=True)
+    return asyncio.run(ensure_openclaw(INSTALL_CACHE, print))
+
+
+@pytest.fixture(scope="session")
+def echo() -> Iterator[EchoServer]:
+    with echo_server() as server:
+        yield server
