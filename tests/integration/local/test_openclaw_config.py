@@ -1,0 +1,83 @@
+"""What the platform writes into OpenClaw's configuration, and what it reads from its log."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+
+from openclaw_hosted.adapters.local.gateway_logs import blot, failure_since, readable
+from openclaw_hosted.adapters.local.openclaw_config import Surroundings, primary_model, render_config, replaced_arrays, settings_patch
+from openclaw_hosted.domain.gateway import Channel, GatewaySettings, GatewaySpec, ModelProvider
+from openclaw_hosted.domain.naming import InstanceId, VolumeId
+
+SPEC = GatewaySpec(InstanceId("oc-22222222"), 1, VolumeId("vo-22222222"), "2026.9.6")
+PLACE = Surroundings(20000, "/s/secrets.json", "/s/log", ("/plugin",), "http://127.0.0.1:1/v1", ("http://localhost",), ("127.0.0.1/32",))
+
+
+def with_settings(settings: GatewaySettings) -> GatewaySpec:
+    return replace(SPEC, settings=settings)
+
+
+def test_the_base_path_is_the_instances_id() -> None:
+    assert render_config(SPEC, PLACE, {})["gateway"]["controlUi"]["basePath"] == "/oc-22222222"
+
+
+def test_rendering_over_its_own_result_changes_nothing() -> None:
+    spec = with_settings(GatewaySettings(ModelProvider.GOOGLE, channels=frozenset({Channel.TELEGRAM})))
+    once = render_config(spec, PLACE, {})
+    assert render_config(spec, PLACE, once) == once
+
+
+def test_what_the_user_changed_in_openclaw_is_kept() -> None:
+    own = {"models": {"providers": {"ollama": {"baseUrl": "http://mine"}}}, "agents": {"defaults": {"thinking": "high"}}}
+    config = render_config(SPEC, PLACE, own)
+    assert config["models"]["providers"]["ollama"] == {"baseUrl": "http://mine"}
+    assert config["agents"]["defaults"]["thinking"] == "high"
+
+
+def test_what_earlier_settings_put_there_is_taken_away() -> None:
+    before = render_config(
+        with_settings(GatewaySettings(ModelProvider.COMPATIBLE, "m", "http://h/v1", frozenset({Channel.TELEGRAM}))), PLACE, {}
+    )
+    patch = settings_patch(SPEC, PLACE, before)
+    assert patch["models"]["providers"]["custom"] is None
+    assert patch["channels"] == {"telegram": None}
+    assert replaced_arrays(before, patch) == ["models.providers.custom.models"]
+    assert list(render_config(SPEC, PLACE, before)["models"]["providers"]) == ["echo"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "model"),
+    [
+        (GatewaySettings(), "echo/echo"),
+        (GatewaySettings(ModelProvider.ANTHROPIC, "claude-haiku-4-5"), "anthropic/claude-haiku-4-5"),
+        (GatewaySettings(ModelProvider.OPENROUTER, "openrouter/auto"), "openrouter/auto"),
+        (GatewaySettings(ModelProvider.OPENROUTER, "acme/large"), "openrouter/acme/large"),
+        (GatewaySettings(ModelProvider.COMPATIBLE, "custom/m", "http://h/v1"), "custom/custom/m"),
+    ],
+)
+def test_a_model_is_named_with_its_provider(settings: GatewaySettings, model: str) -> None:
+    assert primary_model(settings) == model
+
+
+def test_credentials_are_blotted_out_of_logs() -> None:
+    text = "got sk-abcdefghijk and 123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw and hunter22 at http://x/?token=abc Bearer zzz"
+    clean = blot(text, ["hunter22", "at"])
+    for secret in ("sk-abc", "AAHdq", "hunter22", "token=abc", "zzz"):
+        assert secret not in clean
+    assert " at http" in clean
+
+
+def test_a_log_line_is_readable() -> None:
+    line = json.dumps({"time": "2026-11-23T17:26:00.123Z", "level": "info", "subsystem": "gateway", "message": "gateway ready"})
+    assert readable(line) == "2026-11-23 17:26:00 INFO [gateway] gateway ready"
+    assert readable("plain") == "plain"
+
+
+def test_only_a_failure_of_this_start_counts() -> None:
+    line = json.dumps({"time": "2026-11-23T17:26:00Z", "level": "error", "message": "Gateway failed to start: Invalid config"})
+    at = 1795454760.0
+    assert failure_since([line, "{}"], at) == "Gateway failed to start: Invalid config"
+    assert failure_since([line], at + 60) is None
