@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fcntl
+import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -10,9 +11,11 @@ from enum import StrEnum
 from pathlib import Path
 
 from openclaw_hosted.domain.errors import OpenClawHostedError, StateConflict
+from openclaw_hosted.settings import Settings
 
 SOCKET_PATH_MAX_BYTES = 107
 LONGEST_SOCKET_NAME = "caddy-admin.sock"
+ADDRESS_FILE = "address.json"
 
 
 class DataDirError(OpenClawHostedError):
@@ -92,3 +95,23 @@ def _lock(data_dir: Path, role: Role) -> Iterator[None]:
 
 def _lock_path(data_dir: Path, role: Role) -> Path:
     return data_dir / "run" / f"{role}.lock"
+
+
+def remember_address(settings: Settings) -> None:
+    """Keep where the platform listens, for commands that run beside it."""
+    body = {"host": settings.host, "port": settings.port, "public_url": settings.public_url}
+    draft = settings.run_dir / f".address.{os.getpid()}"
+    draft.write_text(json.dumps(body))
+    draft.replace(settings.run_dir / ADDRESS_FILE)
+
+
+def with_known_address(settings: Settings) -> Settings:
+    """`settings` with the address at which the platform of the data directory was last started, where none was given."""
+    if settings.model_fields_set & {"host", "port", "public_url"}:
+        return settings
+    try:
+        body = json.loads((settings.run_dir / ADDRESS_FILE).read_text())
+        known = {"host": str(body["host"]), "port": int(body["port"]), "public_url": str(body["public_url"])}
+    except (OSError, ValueError, KeyError, TypeError):
+        return settings
+    return settings.model_copy(update=known)

@@ -6,7 +6,8 @@ import logging
 import logging.handlers
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,8 +35,24 @@ def hide_secrets(_logger: object, _method: str, event: Event) -> Event:
     return event
 
 
-def set_up_logging(level: str, file: Path | None) -> None:
-    """Send all logs to `file`, rotated, or to standard error where it is None."""
+@contextmanager
+def logging_to(level: str, file: Path | None) -> Iterator[None]:
+    """Send all logs to `file`, rotated, or to standard error where it is None, for the length of the block."""
+    handler = _handler(file)
+    root = logging.getLogger()
+    before = root.handlers[:]
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())
+    for name in _QUIET:
+        logging.getLogger(name).setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        root.handlers[:] = before
+        handler.close()
+
+
+def _handler(file: Path | None) -> logging.Handler:
     handler: logging.Handler
     if file is None:
         handler = logging.StreamHandler(sys.stderr)
@@ -57,11 +74,6 @@ def set_up_logging(level: str, file: Path | None) -> None:
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, structlog.processors.JSONRenderer()],
         )
     )
-    root = logging.getLogger()
-    root.handlers[:] = [handler]
-    root.setLevel(level.upper())
-    for name in _QUIET:
-        logging.getLogger(name).setLevel(logging.WARNING)
     structlog.configure(
         processors=[
             structlog.stdlib.filter_by_level,
@@ -73,3 +85,4 @@ def set_up_logging(level: str, file: Path | None) -> None:
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=True,
     )
+    return handler

@@ -1,0 +1,165 @@
+"""`openclaw-hosted up`, `serve` and `down`: the platform on this computer, from nothing to an address, and back."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from openclaw_hosted import datadir
+from openclaw_hosted.bootstrap import Platform, open_platform, stop_everything
+from openclaw_hosted.cli.output import CommandError, out, say
+from openclaw_hosted.cli.progress import Progress
+from openclaw_hosted.datadir import Role
+from openclaw_hosted.logging import logging_to
+from openclaw_hosted.server import serving
+from openclaw_hosted.settings import Settings, load_settings
+
+STOP_SECONDS = 30.0
+
+
+class ServeRole(StrEnum):
+    """Which parts of the control plane a process runs."""
+
+    WEB = "web"
+    CONTROLLER = "controller"
+    ALL = "all"
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """The parts one by one."""
+        return (Role.WEB, Role.CONTROLLER) if self is ServeRole.ALL else (Role(self),)
+
+
+DataDirOption = Annotated[
+    Path | None, typer.Option("--data-dir", help="Where everything is kept. [OPENCLAW_HOSTED_DATA_DIR]", show_default=False)
+]
+Port = Annotated[
+    int | None, typer.Option("--port", min=1, max=65535, help="Port of the web address; 8080 by default. [PORT]", show_default=False)
+]
+Host = Annotated[
+    str | None,
+    typer.Option("--host", help="Address to listen on; this computer alone by default, 0.0.0.0 for all. [HOST]", show_default=False),
+]
+Spares = Annotated[
+    int | None, typer.Option("--spares", min=0, help="How many spares to keep ready; 2 by default. [POOL_SPARE_COUNT]", show_default=False)
+]
+
+
+def up(port: Port = None, host: Host = None, data_dir: DataDirOption = None, spares: Spares = None) -> None:
+    """Start the whole platform on this computer: OpenClaw, the edge, the web page. Ctrl-C stops it; instances run on."""
+    settings = _settings(port, host, data_dir, spares)
+    datadir.prepare(settings.data_dir)
+    log = settings.data_dir / "logs" / "platform.log"
+    with datadir.held(settings.data_dir, ServeRole.ALL.roles), logging_to(settings.log_level, log):
+        asyncio.run(_up(settings))
+
+
+def serve(
+    role: Annotated[ServeRole, typer.Option(help="Which parts to run in this process.")] = ServeRole.ALL,
+    port: Port = None,
+    host: Host = None,
+    data_dir: DataDirOption = None,
+    spares: Spares = None,
+) -> None:
+    """Run the control plane, or a part of it, under a process manager: logs on standard error, nothing else printed."""
+    settings = _settings(port, host, data_dir, spares)
+    datadir.prepare(settings.data_dir)
+    with datadir.held(settings.data_dir, role.roles), logging_to(settings.log_level, None):
+        asyncio.run(_serve(settings, role))
+
+
+def down(data_dir: DataDirOption = None) -> None:
+    """Stop everything of a data directory: the control plane, the edge, and all gateways. Data is kept."""
+    settings = _settings(None, None, data_dir, None)
+    if not settings.data_dir.is_dir():
+        say(f"Nothing runs on {settings.data_dir}: there is no such directory.")
+        return
+    for pid in {datadir.holder(settings.data_dir, role) for role in Role} - {None, 0, os.getpid()}:
+        assert pid is not None
+        _stop_control_plane(settings.data_dir, pid)
+    with Progress() as progress:
+        stopped = asyncio.run(stop_everything(settings, progress))
+    say(f"Stopped {stopped} programs of {settings.data_dir}; its data is kept." if stopped else f"Nothing runs on {settings.data_dir}.")
+
+
+async def _up(settings: Settings) -> None:
+    stop = _stop_event()
+    with Progress() as progress:
+        async with _running(settings, ServeRole.ALL, progress) as platform:
+            progress.close()
+            _welcome(settings, await platform.first_account(), platform.notes)
+            await stop.wait()
+            out.print("\nStopping the control plane …", markup=False)
+    command = f"openclaw-hosted down --data-dir {settings.data_dir}"
+    out.print(f"Stopped. Instances and spares run on; this stops them as well, data kept:\n  {command}", markup=False)
+
+
+async def _serve(settings: Settings, role: ServeRole) -> None:
+    stop = _stop_event()
+    with Progress(quiet=True) as progress:
+        async with _running(settings, role, progress) as platform:
+            await platform.first_account()
+            await stop.wait()
+
+
+@asynccontextmanager
+async def _running(settings: Settings, role: ServeRole, progress: Progress) -> AsyncIterator[Platform]:
+    async with AsyncExitStack() as stack:
+        platform = await stack.enter_async_context(open_platform(settings, progress))
+        if Role.WEB in role.roles:
+            await stack.enter_async_context(serving(platform.web_app(), platform.web_socket))
+        if Role.CONTROLLER in role.roles:
+            await platform.start_edge(progress)
+            await stack.enter_async_context(platform.controlling())
+        yield platform
+
+
+def _stop_event() -> asyncio.Event:
+    """Set by the first Ctrl-C or SIGTERM; the second ends the process at once."""
+    event = asyncio.Event()
+    loop = asyncio.get_running_loop()
+
+    def asked() -> None:
+        if event.is_set():
+            os._exit(130)
+        event.set()
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, asked)
+    return event
+
+
+def _stop_control_plane(data_dir: Path, pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGTERM)
+    except ProcessLookupError:
+        return
+    except PermissionError as error:
+        raise CommandError(f"Process {pid} belongs to another user of this computer; stop it as that user.") from error
+    deadline = time.monotonic() + STOP_SECONDS
+    while any(datadir.holder(data_dir, role) == pid for role in Role):
+        if time.monotonic() > deadline:
+            raise CommandError(f"The control plane (process {pid}) does not stop; end it with: kill -9 {pid}")
+        time.sleep(0.05)
+
+
+def _settings(port: int | None, host: str | None, data_dir: Path | None, spares: int | None) -> Settings:
+    return load_settings({"PORT": port, "HOST": host, "OPENCLAW_HOSTED_DATA_DIR": data_dir, "POOL_SPARE_COUNT": spares})
+
+
+def _welcome(settings: Settings, setup_link: str | None, notes: tuple[str, ...]) -> None:
+    out.print(f"\nOpenClaw Hosted is running at {settings.address}", style="bold", markup=False)
+    if setup_link is not None:
+        out.print(f"\nMake the first account (this link works once, within a day):\n  {setup_link}", markup=False)
+    for note in notes:
+        out.print(f"\nNote: {note}", markup=False)
+    out.print(f"\nLogs are in {settings.data_dir / 'logs'}. Ctrl-C stops the control plane; instances run on.", markup=False)

@@ -1,0 +1,222 @@
+"""The command line against a data directory of its own: real services, real database, no platform running."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.integration.cli.conftest import ADMIN, PASSWORD, Cli
+
+COMMANDS = [
+    ("up",), ("serve",), ("down",), ("status",), ("doctor",), ("version",),
+    *(("instances", name) for name in ("create", "list", "show", "open", "logs", "restart", "delete", "restore")),
+    *(("machines", name) for name in ("list", "show")),
+    *(("pool", name) for name in ("show", "replenish", "pause", "resume", "set")),
+    *(("users", name) for name in ("list", "create", "invite", "reset-link", "disable", "enable")),
+    *(("tokens", name) for name in ("create", "list", "revoke")),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
+def test_every_command_explains_itself(cli: Cli, command: tuple[str, ...]) -> None:
+    shown = cli.bare(*command, "--help")
+    assert shown.code == 0
+    assert "Usage: openclaw-hosted " + " ".join(command) in shown.stdout
+
+
+def test_no_command_takes_a_key_as_an_argument(cli: Cli) -> None:
+    options = cli.bare("instances", "create", "--help").stdout
+    assert "--api-key-stdin" in options
+    assert "--api-key-file" in options
+    assert "--api-key " not in options
+
+
+def test_an_unknown_command_is_wrong_usage(cli: Cli) -> None:
+    assert cli.bare("dance").code == 2
+
+
+def test_the_version_names_the_openclaw_that_it_runs(cli: Cli) -> None:
+    assert set(cli.bare("version", "--json").json) == {"openclaw_hosted", "openclaw", "python"}
+
+
+def test_an_instance_is_created_listed_shown_and_deleted(with_admin: Cli) -> None:
+    made = with_admin("instances", "create", "First look", "--json")
+    assert made.code == 0, made.stderr
+    instance_id = made.json["id"]
+    assert made.json["phase"] == "pending"
+    assert [item["id"] for item in with_admin("instances", "list", "--json").json["items"]] == [instance_id]
+    assert with_admin("instances", "show", "First look", "--json").json["id"] == instance_id
+    assert instance_id in with_admin("instances", "show", instance_id).stdout
+    deleted = with_admin("instances", "delete", instance_id, "--yes", "--json")
+    assert deleted.json["phase"] == "deleting"
+
+
+def test_deleting_without_a_terminal_asks_for_yes(with_admin: Cli) -> None:
+    instance_id = with_admin("instances", "create", "Keep me", "--json").json["id"]
+    refused = with_admin("instances", "delete", instance_id)
+    assert refused.code == 2
+    assert "--yes" in refused.stderr
+    assert with_admin("instances", "show", instance_id, "--json").json["phase"] == "pending"
+
+
+def test_a_key_is_read_from_standard_input_and_never_printed(with_admin: Cli) -> None:
+    key = "sk-ant-0123456789abcdef"
+    made = with_admin("instances", "create", "Work", "--provider", "anthropic", "--api-key-stdin", "--json", stdin=key + "\n")
+    assert made.code == 0, made.stderr
+    assert made.json["credentials"] == ["modelApiKey"]
+    assert key not in made.stdout + made.stderr
+    database = b"".join(path.read_bytes() for path in with_admin.data_dir.glob("platform.sqlite*"))
+    assert key.encode() not in database
+
+
+def test_a_key_is_read_from_a_file(with_admin: Cli, tmp_path: Path) -> None:
+    (tmp_path / "key").write_text("sk-ant-0123456789abcdef\n")
+    made = with_admin("instances", "create", "Work", "--provider", "anthropic", "--api-key-file", str(tmp_path / "key"), "--json")
+    assert made.json["credentials"] == ["modelApiKey"]
+
+
+def test_a_key_with_a_line_break_is_refused_without_being_repeated(with_admin: Cli) -> None:
+    refused = with_admin("instances", "create", "Work", "--provider", "openai", "--api-key-stdin", stdin="sk-first\nsecond-part")
+    assert refused.code == 2
+    assert "one word" in refused.stderr
+    assert "second-part" not in refused.stderr
+
+
+def test_a_missing_key_says_how_to_give_it(with_admin: Cli) -> None:
+    refused = with_admin("instances", "create", "Work", "--provider", "openai")
+    assert refused.code == 2
+    assert "standard input" in refused.stderr
+
+
+@pytest.mark.parametrize("name", ["", "x" * 500, "two\nlines"])
+def test_a_name_that_can_not_serve_is_refused(with_admin: Cli, name: str) -> None:
+    refused = with_admin("instances", "create", name)
+    assert refused.code == 2
+    assert refused.stderr.startswith("openclaw-hosted: name")
+
+
+@pytest.mark.parametrize("instance", ["oc-22222222", "oc-../../etc", "../platform.sqlite", "no such name"])
+def test_an_unknown_instance_is_not_found(with_admin: Cli, instance: str) -> None:
+    assert with_admin("instances", "show", instance).code == 3
+
+
+def test_two_instances_of_one_name_are_told_apart_by_id(with_admin: Cli) -> None:
+    for _ in range(2):
+        with_admin("instances", "create", "Twin")
+    refused = with_admin("instances", "show", "Twin")
+    assert refused.code == 5
+    assert "Give the id" in refused.stderr
+
+
+def test_an_instance_that_does_not_run_can_not_be_opened(with_admin: Cli) -> None:
+    instance_id = with_admin("instances", "create", "Waits", "--json").json["id"]
+    assert with_admin("instances", "open", instance_id).code == 5
+
+
+def test_waiting_ends_with_a_hint_when_nothing_moves(with_admin: Cli) -> None:
+    waited = with_admin("instances", "create", "Waits", "--wait", "--timeout", "1")
+    assert waited.code == 1
+    assert "still pending" in waited.stderr
+
+
+def test_the_same_idempotency_key_makes_one_instance(with_admin: Cli) -> None:
+    ids = {with_admin("instances", "create", "Once", "--idempotency-key", "k1", "--json").json["id"] for _ in range(2)}
+    assert len(ids) == 1
+    assert with_admin("instances", "create", "Other", "--idempotency-key", "k1").code in (2, 5)
+
+
+def test_without_an_account_the_way_out_is_named(cli: Cli) -> None:
+    refused = cli("instances", "create", "Too early")
+    assert refused.code == 3
+    assert "users create" in refused.stderr
+
+
+def test_another_user_sees_nothing_of_the_first(with_admin: Cli) -> None:
+    with_admin("users", "create", "other@example.com", "--password-stdin", stdin=PASSWORD)
+    instance_id = with_admin("instances", "create", "Mine", "--json").json["id"]
+    assert with_admin("instances", "list", "--user", "other@example.com", "--json").json["items"] == []
+    assert with_admin("instances", "show", instance_id, "--user", "other@example.com").code == 3
+
+
+def test_acting_as_someone_unknown_is_not_found(with_admin: Cli) -> None:
+    assert with_admin("instances", "list", "--user", "nobody@example.com").code == 3
+
+
+def test_the_pool_is_shown_paused_resumed_and_set(with_admin: Cli) -> None:
+    assert with_admin("pool", "show", "--json").json["spares_wanted"] == 2
+    assert with_admin("pool", "pause", "--json").json["paused"] is True
+    assert with_admin("pool", "resume", "--json").json["paused"] is False
+    assert with_admin("pool", "set", "5", "--json").json["spares_wanted"] == 5
+    assert with_admin("pool", "replenish").code == 0
+    assert with_admin("pool", "set", "100000").code == 2
+    assert "0 of 5" in with_admin("pool", "show").stdout
+
+
+def test_machines_are_listed_and_an_unknown_one_is_not_found(with_admin: Cli) -> None:
+    assert with_admin("machines", "list", "--json").json == {"items": []}
+    assert with_admin("machines", "show", "../pool").code == 3
+
+
+def test_users_are_invited_disabled_and_enabled(with_admin: Cli) -> None:
+    link = with_admin("users", "invite", "friend@example.com").stdout.strip()
+    assert link.startswith("http://localhost:8080/invite/")
+    with_admin("users", "create", "other@example.com", "--password-stdin", stdin=PASSWORD)
+    assert with_admin("users", "reset-link", "other@example.com").stdout.startswith("http://localhost:8080/reset/")
+    assert with_admin("users", "disable", "other@example.com", "--json").json["disabled"] is True
+    assert with_admin("users", "enable", "other@example.com", "--json").json["disabled"] is False
+    assert with_admin("users", "disable", ADMIN).code == 5
+    assert with_admin("users", "disable", "nobody@example.com").code == 3
+    assert {item["email"] for item in with_admin("users", "list", "--json").json["items"]} == {ADMIN, "other@example.com"}
+
+
+def test_a_taken_address_and_a_short_password_are_refused(with_admin: Cli) -> None:
+    assert with_admin("users", "create", ADMIN, "--password-stdin", stdin=PASSWORD).code == 5
+    short = with_admin("users", "create", "new@example.com", "--password-stdin", stdin="short")
+    assert short.code == 2
+    assert "characters" in short.stderr
+
+
+def test_a_token_is_made_listed_and_revoked(with_admin: Cli) -> None:
+    made = with_admin("tokens", "create", "--user", ADMIN, "--label", "laptop", "--json").json
+    assert made["token"].startswith("ochs_")
+    listed = with_admin("tokens", "list", "--json")
+    assert [item["label"] for item in listed.json["items"]] == ["laptop"]
+    assert made["token"] not in listed.stdout
+    assert with_admin("tokens", "revoke", made["id"]).code == 0
+    assert with_admin("tokens", "revoke", made["id"]).code == 3
+
+
+def test_a_platform_that_does_not_run_is_said_not_to_run(with_admin: Cli) -> None:
+    shown = with_admin("status", "--json")
+    assert shown.code == 6
+    assert shown.json["running"] is False
+
+
+def test_the_status_of_a_directory_that_does_not_exist_makes_none(cli: Cli) -> None:
+    assert cli("status").code == 6
+    assert not cli.data_dir.exists()
+
+
+def test_stopping_what_does_not_run_is_done_at_once(with_admin: Cli) -> None:
+    stopped = with_admin("down")
+    assert stopped.code == 0
+    assert "Nothing runs" in stopped.stderr
+
+
+def test_the_doctor_looks_at_all_that_is_needed(cli: Cli) -> None:
+    checks = {item["check"]: item for item in cli("doctor", "--json").json["items"]}
+    assert {"python", "node", "openclaw", "caddy", "port", "memory", "disk", "data directory", "isolation", "database"} <= set(checks)
+    assert all(item["fix"] for item in checks.values() if item["verdict"] == "problem")
+    assert checks["isolation"]["verdict"] == "warning"
+
+
+def test_a_platform_elsewhere_needs_a_token(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENCLAW_HOSTED_URL", "http://127.0.0.1:9")
+    missing = cli.bare("pool", "show")
+    assert missing.code == 2
+    assert "OPENCLAW_HOSTED_TOKEN" in missing.stderr
+    monkeypatch.setenv("OPENCLAW_HOSTED_TOKEN", "ochs_x")
+    silent = cli.bare("pool", "show")
+    assert silent.code == 6
+    assert "does not answer" in silent.stderr
