@@ -70,6 +70,7 @@ async def test_a_gateway_lives_from_launch_to_termination(computer: Computer, ec
     await a_killed_gateway_comes_back_and_is_adopted(computer, ref, token)
     lines = await computer.gateways.logs(ref, 5000)
     assert lines
+    assert not any("Migrated legacy config" in line for line in lines)
     assert not any(token in line or "sk-first" in line for line in lines)
 
     marked = supervisor.marked_processes(str(computer.process(ref).directory))
@@ -92,7 +93,8 @@ async def a_model_key_comes_into_force_without_a_restart(computer: Computer, ech
         await computer.gateways.apply(ref, replace(spec, revision=revision))
         assert "giraffe" in await chat(computer, ref, token, "giraffe")
         assert echo.keys[-1] == key
-    await computer.gateways.apply(ref, replace(spec, revision=4, settings=GatewaySettings()))
+    await computer.gateways.apply(ref, replace(spec, revision=4, settings=GatewaySettings(ModelProvider.ANTHROPIC)))
+    await computer.gateways.apply(ref, replace(spec, revision=5, settings=GatewaySettings()))
     assert "gnu" in await chat(computer, ref, token, "gnu")
     assert echo.keys[-1] == "none"
     assert computer.process(ref).status().child_pid == before

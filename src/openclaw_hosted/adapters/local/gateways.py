@@ -210,7 +210,7 @@ class LocalGateways:
         try:
             if merge_patch(existing, patch) != existing:
                 seen = await client.admin("config.get")
-                replaced = replaced_arrays(existing, patch)
+                replaced = sorted({*replaced_arrays(existing, patch), *replaced_arrays(seen.get("config"), patch)})
                 await client.admin("config.patch", {"raw": json.dumps(patch), "baseHash": seen.get("hash"), "replacePaths": replaced})
             await client.bridge("secrets.reload")
         except RpcRefused as refusal:

@@ -90,7 +90,7 @@ def merge_patch(target: Config, patch: Config) -> Config:
 
 
 def replaced_arrays(target: Any, patch: Any, path: str = "") -> list[str]:
-    """The paths of the arrays in `target` that `patch` takes away or replaces; OpenClaw wants them named."""
+    """The paths of the arrays in `target` that `patch` takes away or replaces; OpenClaw wants them named, even empty ones."""
     if isinstance(target, list):
         return [path] if target != patch else []
     if not isinstance(target, dict):
@@ -125,7 +125,6 @@ def _base_patch(spec: GatewaySpec, surroundings: Surroundings) -> Config:
             },
         },
         "browser": {"enabled": False},
-        "models": {"pricing": {"enabled": False}},
         "agents": {"defaults": {"heartbeat": {"every": "0m"}}},
         "logging": {"consoleStyle": "json", "file": surroundings.log_path},
         "update": {"checkOnStart": False},
