@@ -53,7 +53,9 @@ def send_all_sorts(description: dict[str, Any], address: str, token: str) -> lis
         if operation.path.startswith("/api/v1/tokens/{") or "disable" in operation.path:
             continue
 
-        @settings(max_examples=5, deadline=None, database=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate])
+        @settings(
+            max_examples=5, derandomize=True, deadline=None, database=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate]
+        )
         @given(case=operation.as_strategy())
         def send(case: Any) -> None:
             answer = case.call(headers={"Authorization": f"Bearer {token}"}, timeout=20)
@@ -66,5 +68,5 @@ def send_all_sorts(description: dict[str, Any], address: str, token: str) -> lis
                 failures.append(f"{case.method} {case.path}: {group.exceptions}"[:600])
 
         send()
-    assert {200, 202, 404, 422} <= statuses
+    assert {200, 404, 422} <= statuses
     return failures
