@@ -103,6 +103,7 @@ class LocalGateways:
             if record is None or not _is_same(record, spec):
                 raise Conflict(f"Machine {provider_ref} does not serve {spec.instance_id}.")
             if record.in_force and record.revision == spec.revision:
+                await asyncio.to_thread(home.note, spec, in_force=True)
                 return
             await self._bring_into_force(home, record, spec)
 

@@ -101,9 +101,12 @@ class LocalMachines:
     def _observe(self) -> Sequence[ObservedMachine]:
         observed = []
         for path in self._machine_dirs():
-            alive = SupervisedProcess(path).is_alive()
+            process = SupervisedProcess(path, self._clock)
+            alive = process.is_alive()
             doomed = (path / TERMINATE_MARK).exists()
-            if doomed and not alive and self._cleared(path):
+            if doomed and alive:
+                process.leave()
+            elif doomed and self._cleared(path):
                 continue
             facts = read_json(path / "machine.json") or {}
             machine_id = facts.get("machine_id")

