@@ -149,6 +149,18 @@ async def test_a_killed_supervisor_takes_its_program_along_and_the_next_one_star
     assert marked(process) == {process.status().child_pid}
 
 
+async def test_what_a_dead_supervisor_wrote_is_not_believed(process: SupervisedProcess) -> None:
+    await process.ensure(program(process.directory, SLEEPER))
+    await until(lambda: process.status().child_pid)
+    written = (process.directory / "status.json").read_bytes()
+    dead = process.status().supervisor_pid
+    await process.stop()
+    await process.supervise()
+    await until(lambda: process.status().supervisor_pid not in (None, dead))
+    (process.directory / "status.json").write_bytes(written)
+    assert process.status().child_pid is None
+
+
 async def test_a_second_supervisor_leaves_at_once(process: SupervisedProcess) -> None:
     await asyncio.gather(*(SupervisedProcess(process.directory).supervise() for _ in range(5)))
     assert process.is_alive()

@@ -76,8 +76,8 @@ class SupervisedProcess:
 
     def status(self) -> ProcessStatus:
         """How the program is, as its supervisor last wrote."""
-        body = read_json(self.directory / "status.json")
-        if body is None or not self.is_alive():
+        body = read_json(self.directory / "status.json") or {}
+        if not self._is_my_supervisor(body.get("supervisor_pid")) or not self.is_alive():
             return ProcessStatus()
         return ProcessStatus(**{name: body[name] for name in ProcessStatus.__slots__ if name in body})
 
@@ -172,7 +172,8 @@ class SupervisedProcess:
         if isinstance(pid, int) and self._is_my_supervisor(pid):
             supervisor.kill(pid, signal.SIGHUP)
 
-    def _is_my_supervisor(self, pid: int) -> bool:
+    def _is_my_supervisor(self, pid: object) -> bool:
+        """Whether a supervisor of this directory has this pid: what a dead one wrote does not count."""
         try:
             arguments = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
         except OSError:
