@@ -94,9 +94,9 @@ def down(data_dir: DataDirOption = None) -> None:
 async def _up(settings: Settings) -> None:
     stop = _stop_event()
     with Progress() as progress:
-        async with _running(settings, ServeRole.ALL, progress) as platform:
+        async with _running(settings, ServeRole.ALL, progress) as (platform, setup_link):
             progress.close()
-            _welcome(settings, await platform.first_account(), platform.notes)
+            _welcome(settings, setup_link, platform.notes)
             await stop.wait()
             out.print("\nStopping the control plane …", markup=False)
     command = f"openclaw-hosted down --data-dir {settings.data_dir}"
@@ -106,21 +106,22 @@ async def _up(settings: Settings) -> None:
 async def _serve(settings: Settings, role: ServeRole) -> None:
     stop = _stop_event()
     with Progress(quiet=True) as progress:
-        async with _running(settings, role, progress) as platform:
-            await platform.first_account()
+        async with _running(settings, role, progress):
             await stop.wait()
 
 
 @asynccontextmanager
-async def _running(settings: Settings, role: ServeRole, progress: Progress) -> AsyncIterator[Platform]:
+async def _running(settings: Settings, role: ServeRole, progress: Progress) -> AsyncIterator[tuple[Platform, str | None]]:
+    """The platform, and the link that makes its first account, where there is none; it exists before the first page is served."""
     async with AsyncExitStack() as stack:
         platform = await stack.enter_async_context(open_platform(settings, progress))
+        setup_link = await platform.first_account()
         if Role.WEB in role.roles:
             await stack.enter_async_context(serving(platform.web_app(), platform.web_socket))
         if Role.CONTROLLER in role.roles:
             await platform.start_edge(progress)
             await stack.enter_async_context(platform.controlling())
-        yield platform
+        yield platform, setup_link
 
 
 def _stop_event() -> asyncio.Event:

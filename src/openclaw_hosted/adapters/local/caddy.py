@@ -10,6 +10,10 @@ from openclaw_hosted.domain.naming import INSTANCE_ID_PATTERN
 
 INSTANCE_URI: Final = rf"^/{INSTANCE_ID_PATTERN}([/?]|$)"
 PLATFORM_COOKIES: Final = r"(^|;\s*)(__Host-)?ochs[^=;]*=[^;]*"
+THIS_COMPUTER: Final = r"^(127\.|::1$|@|$)"
+LOCAL_CLIENT: Final = "192.0.2.1"
+"""What a gateway is told when the client is this computer: OpenClaw 2026.9 refuses a forwarded address that is also its trusted
+proxy's, and treats other loopback addresses as its owner. This one is reserved for documentation (RFC 5737)."""
 RETRY_SECONDS: Final = "2"
 
 PAGE: Final = """<!doctype html>
@@ -62,6 +66,11 @@ def _instance(run_dir: Path) -> dict[str, Any]:
                 "match": {"status_code": [200]},
                 "routes": [
                     {"handle": [{"handler": "vars", "upstream": "{http.reverse_proxy.header.X-Upstream}"}]},
+                    {"handle": [{"handler": "vars", "client": "{http.request.remote.host}"}]},
+                    {
+                        "match": [{"vars_regexp": {"{http.request.remote.host}": {"pattern": THIS_COMPUTER}}}],
+                        "handle": [{"handler": "vars", "client": LOCAL_CLIENT}],
+                    },
                     {"handle": [_gateway()]},
                 ],
             },
@@ -72,12 +81,15 @@ def _instance(run_dir: Path) -> dict[str, Any]:
 
 def _gateway() -> dict[str, Any]:
     """To the gateway, path unchanged, without the platform's cookies."""
-    without_cookies = {"replace": {"Cookie": [{"search_regexp": PLATFORM_COOKIES, "replace": ""}]}}
+    request = {
+        "set": {"X-Forwarded-For": ["{http.vars.client}"]},
+        "replace": {"Cookie": [{"search_regexp": PLATFORM_COOKIES, "replace": ""}]},
+    }
     return {
         "handler": "reverse_proxy",
         "upstreams": [{"dial": "{http.vars.upstream}"}],
         "flush_interval": -1,
-        "headers": {"request": without_cookies},
+        "headers": {"request": request},
     }
 
 
