@@ -1,0 +1,176 @@
+"""The pure core: every state against every event, the pool's plan, and what counts as good input."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from openclaw_hosted.domain.errors import IllegalTransition, InvalidInput
+from openclaw_hosted.domain.gateway import (
+    Channel,
+    Credential,
+    CredentialsChange,
+    GatewaySettings,
+    ModelProvider,
+    check_credentials,
+    check_settings,
+    decode_change,
+    encode_change,
+)
+from openclaw_hosted.domain.instance import TRANSITIONS as INSTANCE_TRANSITIONS
+from openclaw_hosted.domain.instance import InstanceEvent, Phase, next_phase
+from openclaw_hosted.domain.machine import TRANSITIONS as MACHINE_TRANSITIONS
+from openclaw_hosted.domain.machine import Machine, MachineEvent, MachineFailure, MachineState, Warmth, next_state
+from openclaw_hosted.domain.naming import InstanceId, MachineId, clean_display_name, is_instance_id, volume_of
+from openclaw_hosted.domain.pool import Condemn, Launch, PoolPolicy, PoolStatus, PoolView, backoff_seconds, plan_pool
+
+POLICY = PoolPolicy(spares=2, fleet_cap=5, image="new", ready_timeout_seconds=100, max_launches_at_once=2)
+
+
+def machine(number: int, state: MachineState, *, image: str = "new", created_at: float = 0.0) -> Machine:
+    reserved = InstanceId(f"oc-{number}")
+    return Machine(MachineId(f"m-{number}"), state, reserved, volume_of(reserved), image, Warmth.HOT, created_at, created_at)
+
+
+@pytest.mark.parametrize("state", MachineState)
+@pytest.mark.parametrize("event", MachineEvent)
+def test_a_machine_takes_the_transitions_of_its_table_and_no_others(state: MachineState, event: MachineEvent) -> None:
+    if (state, event) in MACHINE_TRANSITIONS:
+        assert next_state(state, event) is MACHINE_TRANSITIONS[state, event]
+    else:
+        with pytest.raises(IllegalTransition):
+            next_state(state, event)
+
+
+@pytest.mark.parametrize("phase", Phase)
+@pytest.mark.parametrize("event", InstanceEvent)
+def test_an_instance_takes_the_transitions_of_its_table_and_no_others(phase: Phase, event: InstanceEvent) -> None:
+    if (phase, event) in INSTANCE_TRANSITIONS:
+        assert next_phase(phase, event) is INSTANCE_TRANSITIONS[phase, event]
+    else:
+        with pytest.raises(IllegalTransition):
+            next_phase(phase, event)
+
+
+def test_an_assigned_machine_never_goes_back_to_the_pool() -> None:
+    after = {target for (state, _), target in MACHINE_TRANSITIONS.items() if state is MachineState.ASSIGNED}
+    assert after == {MachineState.TERMINATING}
+
+
+def test_every_phase_can_be_deleted_but_those_that_are() -> None:
+    deletable = {phase for phase, event in INSTANCE_TRANSITIONS if event is InstanceEvent.DELETE_ASKED}
+    assert deletable == set(Phase) - {Phase.DELETED, Phase.PURGED}
+
+
+def test_an_empty_pool_launches_as_many_as_may_start_at_once() -> None:
+    plan = plan_pool(PoolView(0, [], waiting_instances=3), POLICY)
+    assert plan.actions == (Launch(2),)
+    assert plan.status is PoolStatus.FILLING
+
+
+def test_a_full_pool_does_nothing() -> None:
+    plan = plan_pool(PoolView(0, [machine(1, MachineState.AVAILABLE), machine(2, MachineState.AVAILABLE)]), POLICY)
+    assert (plan.actions, plan.status) == ((), PoolStatus.READY)
+
+
+def test_spares_that_are_late_or_carry_an_old_image_are_condemned() -> None:
+    view = PoolView(200, [machine(1, MachineState.INITIALIZING), machine(2, MachineState.AVAILABLE, image="old", created_at=150)])
+    condemned = [action for action in plan_pool(view, POLICY).actions if isinstance(action, Condemn)]
+    assert {(action.machine_id, action.failure) for action in condemned} == {
+        ("m-1", MachineFailure.NOT_READY_IN_TIME),
+        ("m-2", MachineFailure.OLD_IMAGE),
+    }
+
+
+def test_assigned_machines_are_left_alone_whatever_they_carry() -> None:
+    view = PoolView(1e9, [machine(number, MachineState.ASSIGNED, image="old") for number in range(5)])
+    plan = plan_pool(view, POLICY)
+    assert (plan.actions, plan.status) == ((), PoolStatus.AT_CAP)
+
+
+def test_failures_slow_the_pool_down_and_in_the_end_stop_it() -> None:
+    waits = [backoff_seconds(POLICY, failures) for failures in range(12)]
+    assert waits == sorted(waits)
+    assert waits[0] == 0
+    assert waits[-1] == POLICY.backoff_cap_seconds
+    failing = plan_pool(PoolView(1000, [], failures_in_row=3, last_failure_at=999), POLICY)
+    assert (failing.actions, failing.status) == ((), PoolStatus.FAILING)
+    stopped = plan_pool(PoolView(1e6, [], failures_in_row=POLICY.failures_until_stop, last_failure_at=0), POLICY)
+    assert (stopped.actions, stopped.status) == ((), PoolStatus.STOPPED)
+
+
+def test_a_paused_pool_launches_nothing() -> None:
+    assert plan_pool(PoolView(0, [], paused=True), POLICY).status is PoolStatus.PAUSED
+
+
+@given(
+    states=st.lists(st.sampled_from(sorted(set(MachineState) - {MachineState.TERMINATED})), max_size=12),
+    waiting=st.integers(0, 10),
+    spares=st.integers(0, 6),
+    cap=st.integers(0, 12),
+)
+def test_no_plan_exceeds_the_cap_or_touches_an_assigned_machine(states: list[MachineState], waiting: int, spares: int, cap: int) -> None:
+    machines = [machine(number, state) for number, state in enumerate(states)]
+    policy = PoolPolicy(spares=spares, fleet_cap=cap, image="new")
+    plan = plan_pool(PoolView(0, machines, waiting), policy)
+    launches = sum(action.count for action in plan.actions if isinstance(action, Launch))
+    assert launches == 0 or len(machines) + launches <= cap
+    condemned = {action.machine_id for action in plan.actions if isinstance(action, Condemn)}
+    assert condemned.isdisjoint(each.id for each in machines if each.state is MachineState.ASSIGNED)
+    available = sum(each.state is MachineState.AVAILABLE for each in machines)
+    kept = sum(each.state is MachineState.AVAILABLE and each.id not in condemned for each in machines)
+    assert kept >= min(available, spares + waiting)
+
+
+@pytest.mark.parametrize("name", ["", "   ", "x" * 61, "x" * 500, "two\nlines", "nul\x00"])
+def test_a_bad_name_is_refused_with_the_field_named(name: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        clean_display_name(name)
+    assert [problem.field for problem in caught.value.problems] == ["name"]
+
+
+@pytest.mark.parametrize("value", ["", "a\nb", "a b", "x" * 513, "schlüssel"])
+def test_a_key_that_cannot_be_one_is_refused_without_being_repeated(value: str) -> None:
+    with pytest.raises(InvalidInput) as caught:
+        check_credentials({Credential.MODEL_API_KEY: value})
+    assert caught.value.problems[0].field == "credentials.modelApiKey"
+    assert not value or value not in str(caught.value)
+
+
+def test_the_gateway_token_is_not_the_users_to_set() -> None:
+    with pytest.raises(InvalidInput):
+        check_credentials({Credential.GATEWAY_TOKEN: "mine"})
+
+
+def test_all_that_is_wrong_with_settings_is_said_at_once() -> None:
+    settings = GatewaySettings(ModelProvider.COMPATIBLE, None, "ftp://x", frozenset({Channel.SLACK}))
+    with pytest.raises(InvalidInput) as caught:
+        check_settings(settings, frozenset())
+    assert {problem.field for problem in caught.value.problems} == {
+        "credentials.modelApiKey",
+        "settings.model",
+        "settings.base_url",
+        "credentials.slackBotToken",
+        "credentials.slackAppToken",
+    }
+
+
+def test_a_change_of_credentials_survives_being_sealed() -> None:
+    change = CredentialsChange({Credential.MODEL_API_KEY: "k"}, frozenset({Credential.TELEGRAM_BOT_TOKEN}))
+    assert decode_change(encode_change(change)) == change
+    assert change.apply_to({Credential.TELEGRAM_BOT_TOKEN: "t", Credential.GATEWAY_TOKEN: "g"}) == {
+        Credential.GATEWAY_TOKEN: "g",
+        Credential.MODEL_API_KEY: "k",
+    }
+    assert "key-value" not in repr(CredentialsChange({Credential.MODEL_API_KEY: "key-value"}))
+
+
+@pytest.mark.parametrize("text", ["oc-7f3k2m9q", "oc-22222222"])
+def test_an_instance_id_is_known_by_its_form(text: str) -> None:
+    assert is_instance_id(text)
+
+
+@pytest.mark.parametrize("text", ["", "oc-", "oc-7f3k2m9", "oc-7f3k2m9q/", "../oc-7f3k2m9q", "OC-7F3K2M9Q", "oc-7f3k2m9l", "oc-7f3k2m9q\n"])
+def test_anything_else_is_no_instance_id(text: str) -> None:
+    assert not is_instance_id(text)
