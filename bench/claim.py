@@ -23,11 +23,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
-from openclaw_hosted.bootstrap import open_vault
-from tests.support.platform import ADMIN_EMAIL, ADMIN_PASSWORD, RunningPlatform, running_platform
 
+from openclaw_hosted.bootstrap import open_vault
 from openclaw_hosted.domain.gateway import Credential
 from openclaw_hosted.domain.naming import InstanceId
+from tests.support.platform import ADMIN_EMAIL, ADMIN_PASSWORD, RunningPlatform, running_platform
 
 TRIAL_TIMEOUT_SECONDS = 300.0
 
