@@ -5,9 +5,9 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -35,11 +35,12 @@ from openclaw_hosted.adapters.system import SystemClock, SystemIds
 from openclaw_hosted.controllers import ControlLoops
 from openclaw_hosted.controllers.ports import ControllerOptions, Ports
 from openclaw_hosted.doctor import CHECKS, Finding, Verdict, port_is_free
-from openclaw_hosted.domain.account import Role, User
+from openclaw_hosted.domain.account import Role, Session, User
 from openclaw_hosted.domain.errors import NotFound, OpenClawHostedError, StateConflict, Unavailable
 from openclaw_hosted.domain.gateway import SHIPPED_CHANNELS, Credentials
 from openclaw_hosted.domain.naming import InstanceId, UserId
 from openclaw_hosted.domain.pool import PoolPolicy
+from openclaw_hosted.ports.router import Gate
 from openclaw_hosted.ports.stores import Caps
 from openclaw_hosted.services import AccountService, InstanceService, OpeningService, OperationsService, Services
 from openclaw_hosted.settings import Settings
@@ -69,7 +70,7 @@ class Local:
     vault: LocalVault
     sealer: LocalSealer
     router: LocalRouter
-    gate: LocalGate
+    gate: Gate
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +98,7 @@ class Platform:
         """Have the edge run with these settings; an edge that does already is left alone."""
         progress("Starting the edge")
         await self.edge.ensure()
-        datadir.remember_address(self.settings)
+        datadir.remember(self.settings)
 
     async def first_account(self) -> str | None:
         """Make the first account as the settings say; without them, a one-time link that makes it. None where there is one."""
@@ -149,6 +150,7 @@ async def open_services(settings: Settings) -> AsyncIterator[tuple[Services, Sto
     try:
         clock = SystemClock()
         ports = _local_ports(settings, installed_release(settings.data_dir) or _absent_release(settings.data_dir), clock)
+        ports = replace(ports, gate=EdgeMayBeDown(ports.gate))
         yield _services(settings, store, ports, clock, SystemIds()), store
     finally:
         await store.aclose()
@@ -158,7 +160,7 @@ async def open_services(settings: Settings) -> AsyncIterator[tuple[Services, Sto
 async def local_api(settings: Settings, acting: str | None, *, needs_account: bool) -> AsyncIterator[httpx.AsyncClient]:
     """The API inside this process, acting as `acting` (an e-mail address), else as the first admin. Whoever may write the data
     directory may do that."""
-    settings = datadir.with_known_address(settings)
+    settings = datadir.as_started(settings)
     async with open_services(settings) as (services, store):
         user = await _acting_user(services, acting, needs_account=needs_account)
 
@@ -200,7 +202,7 @@ async def stop_everything(settings: Settings, progress: Progress) -> int:
 
 async def examine(settings: Settings) -> Sequence[Finding]:
     """All checks of `doctor`."""
-    findings = [check(datadir.with_known_address(settings)) for check in CHECKS]
+    findings = [check(datadir.as_started(settings)) for check in CHECKS]
     return [*findings, _check_openclaw(settings), await _check_database(settings)]
 
 
@@ -219,6 +221,27 @@ def _local_ports(settings: Settings, release: OpenClawRelease, clock: SystemCloc
         router=LocalRouter(data_dir, settings.address),
         gate=LocalGate(data_dir),
     )
+
+
+class EdgeMayBeDown:
+    """A gate for commands that run without a platform: once the edge is back, the control loops tell it who may pass."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+
+    async def admit(self, session: Session) -> None:
+        """Let it pass."""
+        with suppress(Unavailable):
+            await self._gate.admit(session)
+
+    async def dismiss(self, session_hash: str) -> None:
+        """Stop to let it pass."""
+        with suppress(Unavailable):
+            await self._gate.dismiss(session_hash)
+
+    async def sessions(self) -> Mapping[str, UserId]:
+        """Those that pass now."""
+        return await self._gate.sessions()
 
 
 def _services(settings: Settings, store: Store, local: Local, clock: SystemClock, ids: SystemIds) -> Services:
@@ -310,7 +333,9 @@ async def _readiness(settings: Settings, store: Store) -> dict[str, bool]:
 
 def _check_port(settings: Settings) -> None:
     """Raise `StateConflict` when another program has the port; the edge of this data directory may."""
-    ours = any(SupervisedProcess(folder).is_alive() for folder in _subfolders(settings.data_dir / "edge"))
+    known = datadir.as_started(Settings.model_construct(data_dir=settings.data_dir))
+    same = (known.host, known.port) == (settings.host, settings.port)
+    ours = same and SupervisedProcess(settings.data_dir / "edge" / "caddy").is_alive()
     if not ours and not port_is_free(settings.host, settings.port):
         raise StateConflict(f"{settings.host}:{settings.port} is taken by another program. Stop it, or choose another port: --port 8081")
 

@@ -15,7 +15,8 @@ from openclaw_hosted.settings import Settings
 
 SOCKET_PATH_MAX_BYTES = 107
 LONGEST_SOCKET_NAME = "caddy-admin.sock"
-ADDRESS_FILE = "address.json"
+STARTED_FILE = "started.json"
+REMEMBERED = ("host", "port", "public_url", "spares", "fleet_cap")
 
 
 class DataDirError(OpenClawHostedError):
@@ -97,21 +98,19 @@ def _lock_path(data_dir: Path, role: Role) -> Path:
     return data_dir / "run" / f"{role}.lock"
 
 
-def remember_address(settings: Settings) -> None:
-    """Keep where the platform listens, for commands that run beside it."""
-    body = {"host": settings.host, "port": settings.port, "public_url": settings.public_url}
-    draft = settings.run_dir / f".address.{os.getpid()}"
+def remember(settings: Settings) -> None:
+    """Keep how the platform was started, for commands that run beside it."""
+    body = {name: getattr(settings, name) for name in REMEMBERED}
+    draft = settings.run_dir / f".{STARTED_FILE}.{os.getpid()}"
     draft.write_text(json.dumps(body))
-    draft.replace(settings.run_dir / ADDRESS_FILE)
+    draft.replace(settings.run_dir / STARTED_FILE)
 
 
-def with_known_address(settings: Settings) -> Settings:
-    """`settings` with the address at which the platform of the data directory was last started, where none was given."""
-    if settings.model_fields_set & {"host", "port", "public_url"}:
-        return settings
+def as_started(settings: Settings) -> Settings:
+    """`settings` as the platform of the data directory was last started, but for what was given now."""
     try:
-        body = json.loads((settings.run_dir / ADDRESS_FILE).read_text())
-        known = {"host": str(body["host"]), "port": int(body["port"]), "public_url": str(body["public_url"])}
+        body = json.loads((settings.run_dir / STARTED_FILE).read_text())
+        known = {name: body[name] for name in REMEMBERED if name not in settings.model_fields_set}
     except (OSError, ValueError, KeyError, TypeError):
         return settings
     return settings.model_copy(update=known)

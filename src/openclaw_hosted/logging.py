@@ -21,7 +21,7 @@ _SECRET_VALUE: Final = re.compile(
     r"""(ochs_[\w-]{20,} | \bsk-[\w-]{12,} | (?<=Bearer\ )[\w.~+/-]{8,}=* | (?<=bootstrapToken=)[\w-]{8,} | (?<=://)[^/\s:@]+:[^/\s@]+(?=@))""",
     re.VERBOSE,
 )
-_QUIET: Final = ("httpx", "httpcore", "aiosqlite", "sqlalchemy.engine", "alembic", "uvicorn.access", "asyncio")
+_QUIET: Final = ("httpx", "httpcore", "aiosqlite", "sqlalchemy.engine", "alembic", "uvicorn", "asyncio")
 Event = MutableMapping[str, Any]
 
 

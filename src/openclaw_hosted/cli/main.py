@@ -11,7 +11,7 @@ from openclaw_hosted import __version__, datadir
 from openclaw_hosted.bootstrap import OPENCLAW_VERSION
 from openclaw_hosted.cli import accounts, doctor, fleet, instances, up
 from openclaw_hosted.cli.client import AsJson, DataDir, Target, connect
-from openclaw_hosted.cli.output import Exit, code_of_error, err, out, print_fields, print_json
+from openclaw_hosted.cli.output import Exit, cell, code_of_error, err, out, print_fields, print_json
 from openclaw_hosted.domain.errors import OpenClawHostedError
 from openclaw_hosted.settings import load_settings
 
@@ -46,7 +46,7 @@ def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     target = Target(data_dir)
     report: dict[str, object] = {}
     if target.remote is None:
-        settings = load_settings({"OPENCLAW_HOSTED_DATA_DIR": data_dir})
+        settings = datadir.as_started(load_settings({"OPENCLAW_HOSTED_DATA_DIR": data_dir}))
         pids = {role.value: datadir.holder(settings.data_dir, role) for role in datadir.Role}
         report = {"address": settings.address, "data_dir": str(settings.data_dir), "processes": pids}
         runs = all(pid is not None for pid in pids.values())
@@ -85,7 +85,7 @@ def _print_status(report: dict[str, object], *, as_json: bool) -> None:
         return
     flat: dict[str, object] = {}
     for name, value in report.items():
-        text = ", ".join(f"{key}: {part}" for key, part in value.items() if part is not None) if isinstance(value, dict) else value
+        text = ", ".join(f"{key}: {cell(part)}" for key, part in value.items() if part is not None) if isinstance(value, dict) else value
         flat[name.replace("_", " ")] = text
     print_fields(flat)
 
