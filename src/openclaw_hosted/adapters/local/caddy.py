@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from string import Template
 from typing import Any, Final
 
 from openclaw_hosted.domain.naming import INSTANCE_ID_PATTERN
@@ -14,89 +15,156 @@ THIS_COMPUTER: Final = r"^(127\.|::1$|@|$)"
 LOCAL_CLIENT: Final = "192.0.2.1"
 """What a gateway is told when the client is this computer: OpenClaw 2026.9 refuses a forwarded address that is also its trusted
 proxy's, and treats other loopback addresses as its owner. This one is reserved for documentation (RFC 5737)."""
+CLIENTS_CLAIMS: Final = ["Forwarded", "X-Real-Ip", "True-Client-Ip", "Cf-Connecting-Ip"]
+"""Where a client may say that it comes from; Caddy itself replaces X-Forwarded-For, -Proto and -Host."""
+BODY_BYTES: Final = 100_000_000
+TOO_LONG: Final = r"^0*[1-9]\d{8,}$"
+"""A Content-Length of `BODY_BYTES` or more."""
+IDLE_SECONDS: Final = 3
+"""Less than the 5 s after which Uvicorn and Node.js close an idle connection."""
 RETRY_SECONDS: Final = "2"
 
 PAGE: Final = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
-<meta http-equiv="refresh" content="2"><title>One moment</title><style>
-:root{color-scheme:light dark}body{margin:0;min-height:100vh;display:grid;place-items:center;font:16px/1.5 system-ui,sans-serif;
-background:light-dark(#f7f6f3,#16171a);color:light-dark(#1d1e21,#ececea)}main{max-width:30rem;padding:2rem}
-h1{font-size:1.5rem;margin:0 0 .5rem}p{margin:0;color:light-dark(#5b5e66,#a3a6ad)}</style></head>
-<body><main><h1>One moment</h1>
-<p>This is starting again. The page looks by itself every two seconds; your data is safe.</p></main></body></html>
+<meta http-equiv="refresh" content="2"><title>$title</title><style>
+:root{color-scheme:light dark}
+body{margin:0;min-height:100vh;display:grid;place-items:center;background:light-dark(#f6f5f1,#12191b);color:light-dark(#1c2426,#e8ecea);
+font:100%/1.55 ui-sans-serif,system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue","Noto Sans","Liberation Sans",sans-serif}
+main{max-width:28rem;padding:2.25rem 1.5rem;box-sizing:border-box}
+h1{font-size:1.5rem;line-height:1.15;letter-spacing:-.022em;margin:0 0 .75rem;text-wrap:balance}
+p{margin:0;color:light-dark(#566063,#a2b0b1);text-wrap:pretty}
+i{display:block;width:2.25rem;height:.25rem;border-radius:1rem;margin:0 0 1.5rem;background:light-dark(#0f6674,#6fcbd6)}
+@media (prefers-reduced-motion:no-preference){i{animation:b 1.2s ease-in-out infinite alternate}@keyframes b{to{width:4.5rem}}}
+</style></head><body><main><i></i><h1>$title</h1><p>$text</p></main></body></html>
 """
+PLATFORM_AWAY: Final = Template(PAGE).substitute(
+    title="The platform is restarting",
+    text="Instances run on meanwhile, and nothing is lost. This page looks again every two seconds.",
+)
+GATEWAY_AWAY: Final = Template(PAGE).substitute(
+    title="Your OpenClaw is starting again",
+    text="It takes some ten seconds, and your data is safe. This page looks again every two seconds.",
+)
 PROBLEM: Final = json.dumps(
     {
         "type": "about:blank",
         "title": "Service Unavailable",
         "status": 503,
-        "detail": "The platform is starting again; retry in a moment.",
+        "detail": "The platform is restarting; try again in 2 seconds.",
     }
 )
+HTML: Final = "text/html; charset=utf-8"
 
 
-def caddy_config(host: str, port: int, run_dir: Path) -> dict[str, Any]:
-    """The whole configuration. `run_dir` holds the sockets of the web application, the lookup service and, for probes, the edge itself."""
+def caddy_config(host: str, port: int, run_dir: Path, scheme: str) -> dict[str, Any]:
+    """The whole configuration. `run_dir` holds the sockets of the web application, the lookup service and, for probes, the edge itself;
+    `scheme` is that of the address which users open."""
     server = {
-        "listen": [f"{host}:{port}", f"unix/{run_dir}/edge.sock|0600"],
+        "listen": [_listen(host, port), f"unix/{run_dir}/edge.sock|0600"],
+        "protocols": ["h1"],
         "automatic_https": {"disable": True},
+        "read_header_timeout": "10s",
+        "max_header_bytes": 32 * 1024,
         "routes": [
-            {"match": [{"vars_regexp": {"{http.request.uri}": {"pattern": INSTANCE_URI}}}], "handle": [_instance(run_dir)]},
-            {"handle": [_platform(run_dir)]},
+            {"handle": [_nameless(), {"handler": "request_body", "max_size": BODY_BYTES}]},
+            {"match": [{"header_regexp": {"Content-Length": {"pattern": TOO_LONG}}}], "handle": [{"handler": "error", "status_code": 413}]},
+            {"match": [{"vars_regexp": {"{http.request.uri}": {"pattern": INSTANCE_URI}}}], "handle": [_instance(run_dir, scheme)]},
+            {"handle": [_platform(run_dir, scheme)]},
         ],
-        "errors": {"routes": [{"match": [{"path": ["/api/*"]}], "handle": [_static(PROBLEM, "application/problem+json")]},
-                              {"handle": [_static(PAGE, "text/html; charset=utf-8")]}]},
-    }  # fmt: skip
+        "errors": {"routes": _error_routes()},
+    }
     return {
         "admin": {"disabled": True, "config": {"persist": False}},
         "logging": {"logs": {"default": {"level": "WARN"}}},
-        "apps": {"http": {"servers": {"edge": server}}},
+        "apps": {"http": {"grace_period": "2s", "servers": {"edge": server}}},
     }
 
 
-def _instance(run_dir: Path) -> dict[str, Any]:
-    """Ask the lookup service, then go to the gateway or to the platform."""
-    return {
-        "handler": "reverse_proxy",
-        "upstreams": [{"dial": f"unix/{run_dir}/lookup.sock"}],
-        "rewrite": {"method": "GET", "uri": "/lookup"},
-        "headers": {"request": {"set": {"X-Original-Uri": ["{http.request.orig_uri}"]}}},
-        "handle_response": [
+def _listen(host: str, port: int) -> str:
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def _instance(run_dir: Path, scheme: str) -> dict[str, Any]:
+    """Ask the lookup service, waiting for it if it is just being started again; then go to the gateway or to the platform."""
+    this_computer = {"vars_regexp": {"{http.request.remote.host}": {"pattern": THIS_COMPUTER}}}
+    to_gateway = {
+        "upstream": "{http.reverse_proxy.header.X-Upstream}",
+        "client": "{http.request.remote.host}",
+        "leg": "gateway",
+    }
+    return _proxy(
+        f"unix/{run_dir}/lookup.sock",
+        {"set": {"X-Original-Uri": ["{http.request.orig_uri}"]}, "delete": ["Connection", "Upgrade"]},
+        rewrite={"method": "GET", "uri": "/lookup"},
+        load_balancing={"try_duration": "5s", "try_interval": "50ms"},
+        handle_response=[
             {
                 "match": {"status_code": [200]},
                 "routes": [
-                    {"handle": [{"handler": "vars", "upstream": "{http.reverse_proxy.header.X-Upstream}"}]},
-                    {"handle": [{"handler": "vars", "client": "{http.request.remote.host}"}]},
-                    {
-                        "match": [{"vars_regexp": {"{http.request.remote.host}": {"pattern": THIS_COMPUTER}}}],
-                        "handle": [{"handler": "vars", "client": LOCAL_CLIENT}],
-                    },
-                    {"handle": [_gateway()]},
+                    {"handle": [{"handler": "vars", **to_gateway}]},
+                    {"match": [this_computer], "handle": [{"handler": "vars", "client": LOCAL_CLIENT}]},
+                    {"handle": [_gateway(scheme)]},
                 ],
             },
-            {"match": {"status_code": [204]}, "routes": [{"handle": [_platform(run_dir)]}]},
+            {"match": {"status_code": [204]}, "routes": [{"handle": [_platform(run_dir, scheme)]}]},
         ],
-    }
+    )
 
 
-def _gateway() -> dict[str, Any]:
+def _gateway(scheme: str) -> dict[str, Any]:
     """To the gateway, path unchanged, without the platform's cookies."""
     request = {
-        "set": {"X-Forwarded-For": ["{http.vars.client}"]},
+        "set": {"X-Forwarded-For": ["{http.vars.client}"], "X-Forwarded-Proto": [scheme]},
+        "delete": CLIENTS_CLAIMS,
         "replace": {"Cookie": [{"search_regexp": PLATFORM_COOKIES, "replace": ""}]},
     }
+    return _proxy("{http.vars.upstream}", request)
+
+
+def _platform(run_dir: Path, scheme: str) -> dict[str, Any]:
+    return _proxy(f"unix/{run_dir}/web.sock", {"set": {"X-Forwarded-Proto": [scheme]}, "delete": CLIENTS_CLAIMS})
+
+
+def _proxy(dial: str, request_headers: dict[str, Any], **more: Any) -> dict[str, Any]:
     return {
         "handler": "reverse_proxy",
-        "upstreams": [{"dial": "{http.vars.upstream}"}],
+        "upstreams": [{"dial": dial}],
         "flush_interval": -1,
-        "headers": {"request": request},
+        "transport": {"protocol": "http", "keep_alive": {"idle_timeout": f"{IDLE_SECONDS}s"}},
+        "headers": {"request": request_headers},
+        **more,
     }
 
 
-def _platform(run_dir: Path) -> dict[str, Any]:
-    return {"handler": "reverse_proxy", "upstreams": [{"dial": f"unix/{run_dir}/web.sock"}], "flush_interval": -1}
+def _error_routes() -> list[dict[str, Any]]:
+    """What is shown where nothing answers; other errors are told plainly."""
+    away = {"vars": {"{http.error.status_code}": ["502", "503", "504"]}}
+    plain = {
+        "handler": "static_response",
+        "status_code": "{http.error.status_code}",
+        "headers": {"Content-Type": ["text/plain; charset=utf-8"]},
+        "body": "{http.error.status_text}\n",
+    }
+    return [
+        {"handle": [_nameless()]},
+        {"match": [{"not": [away]}], "handle": [plain]},
+        {"match": [{"vars": {"leg": ["gateway"]}}], "handle": [_away(GATEWAY_AWAY, HTML)]},
+        {"match": [{"path": ["/api/*"]}], "handle": [_away(PROBLEM, "application/problem+json")]},
+        {"handle": [_away(PLATFORM_AWAY, HTML)]},
+    ]
 
 
-def _static(body: str, content_type: str) -> dict[str, Any]:
-    headers = {"Content-Type": [content_type], "Retry-After": [RETRY_SECONDS], "Cache-Control": ["no-store"]}
+def _away(body: str, content_type: str) -> dict[str, Any]:
+    headers = {
+        "Content-Type": [content_type],
+        "Content-Security-Policy": ["default-src 'none'; style-src 'unsafe-inline'; frame-ancestors 'none'"],
+        "X-Content-Type-Options": ["nosniff"],
+        "Cache-Control": ["no-store"],
+        "Retry-After": [RETRY_SECONDS],
+    }
     return {"handler": "static_response", "status_code": 503, "headers": headers, "body": body}
+
+
+def _nameless() -> dict[str, Any]:
+    """Takes away what names the software."""
+    return {"handler": "headers", "response": {"deferred": True, "delete": ["Server", "Via"]}}

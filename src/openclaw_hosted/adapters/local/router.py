@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import secrets
-import time
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from http import HTTPStatus
@@ -13,25 +11,28 @@ from typing import Any
 import httpx
 
 from openclaw_hosted.adapters.local.lookup import COOKIE_NAMES
+from openclaw_hosted.adapters.system import SystemClock, SystemIds
 from openclaw_hosted.domain.account import Session
-from openclaw_hosted.domain.errors import Conflict, Unavailable
+from openclaw_hosted.domain.errors import Conflict, NotFound, Unavailable
 from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId
+from openclaw_hosted.ports.clock import Clock, Ids
 from openclaw_hosted.ports.router import Route, Target
 
 TIMEOUT_SECONDS = 10.0
 PROBE_SESSION_SECONDS = 20.0
 OPENCLAW_MARKUP = "<openclaw-app"
+NO_IDLE_CONNECTIONS = httpx.Limits(max_keepalive_connections=0)
+"""A new connection to a Unix socket takes microseconds; an idle one may have been closed by a restart at the other end."""
 
 
 class LookupClient:
     """Speaks to the lookup service on its socket."""
 
     def __init__(self, data_dir: Path) -> None:
-        self._transport = httpx.AsyncHTTPTransport(uds=str(data_dir / "run" / "lookup.sock"))
-        self._client = httpx.AsyncClient(transport=self._transport, base_url="http://lookup", timeout=TIMEOUT_SECONDS)
+        self._client = _client(data_dir / "run" / "lookup.sock", "http://lookup")
 
     async def get(self, path: str) -> dict[str, Any]:
-        """A listing."""
+        """An entry, or a listing. Raises `NotFound`."""
         body: dict[str, Any] = (await self._send("GET", path)).json()
         return body
 
@@ -50,6 +51,8 @@ class LookupClient:
             raise Unavailable("The lookup service does not answer; it is started again by itself.") from None
         if answer.status_code == HTTPStatus.CONFLICT:
             raise Conflict("The route is bound to a newer generation.")
+        if answer.status_code == HTTPStatus.NOT_FOUND:
+            raise NotFound("The edge knows no such route or session.")
         if answer.is_error:
             raise Unavailable(f"The lookup service answered {answer.status_code}.")
         return answer
@@ -58,11 +61,12 @@ class LookupClient:
 class LocalRouter:
     """`Router` on the edge of one computer. `address` is the platform's own, such as `http://localhost:8080`."""
 
-    def __init__(self, data_dir: Path, address: str) -> None:
+    def __init__(self, data_dir: Path, address: str, clock: Clock | None = None, ids: Ids | None = None) -> None:
         self._lookup = LookupClient(data_dir)
         self._address = address.rstrip("/")
-        transport = httpx.AsyncHTTPTransport(uds=str(data_dir / "run" / "edge.sock"))
-        self._edge = httpx.AsyncClient(transport=transport, base_url=self._address, timeout=TIMEOUT_SECONDS)
+        self._edge = _client(data_dir / "run" / "edge.sock", self._address)
+        self._clock = clock or SystemClock()
+        self._ids = ids or SystemIds()
 
     async def prepare(self, instance_id: InstanceId, target: Target) -> None:
         await self._put(instance_id, target, None, 0)
@@ -74,12 +78,13 @@ class LocalRouter:
         await self._lookup.delete(f"/routes/{instance_id}")
 
     async def probe(self, instance_id: InstanceId, target: Target) -> None:
-        route = (await self._lookup.get("/routes")).get(instance_id)
+        route = await self._route(instance_id)
         if route is None or route["address"] != target.address or route["owner"] is None:
             raise Unavailable("The route does not lead to the machine yet.")
-        cookie = secrets.token_urlsafe(32)
+        cookie = self._ids.token()
         key = f"/sessions/{sha256(cookie.encode()).hexdigest()}"
-        await self._lookup.put(key, {"user": route["owner"], "expires_at": time.time() + PROBE_SESSION_SECONDS, "probe": True})
+        expires_at = self._clock.now() + PROBE_SESSION_SECONDS
+        await self._lookup.put(key, {"user": route["owner"], "expires_at": expires_at, "probe": True})
         try:
             answer = await self._edge.get(f"/{instance_id}/", headers={"Cookie": f"{COOKIE_NAMES[1]}={cookie}"})
         except httpx.HTTPError:
@@ -95,6 +100,12 @@ class LocalRouter:
 
     def public_url(self, instance_id: InstanceId) -> str:
         return f"{self._address}/{instance_id}/"
+
+    async def _route(self, instance_id: InstanceId) -> dict[str, Any] | None:
+        try:
+            return await self._lookup.get(f"/routes/{instance_id}")
+        except NotFound:
+            return None
 
     async def _put(self, instance_id: InstanceId, target: Target, owner_id: UserId | None, generation: int) -> None:
         body = {"address": target.address, "machine": target.machine_id, "owner": owner_id, "generation": generation}
@@ -116,3 +127,8 @@ class LocalGate:
     async def sessions(self) -> Mapping[str, UserId]:
         listing = await self._lookup.get("/sessions")
         return {key: UserId(entry["user"]) for key, entry in listing.items() if not entry.get("probe")}
+
+
+def _client(unix_socket: Path, base_url: str) -> httpx.AsyncClient:
+    transport = httpx.AsyncHTTPTransport(uds=str(unix_socket), limits=NO_IDLE_CONNECTIONS)
+    return httpx.AsyncClient(transport=transport, base_url=base_url, timeout=TIMEOUT_SECONDS)
