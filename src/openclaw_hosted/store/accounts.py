@@ -13,7 +13,7 @@ from openclaw_hosted.domain.errors import NotFound, StateConflict
 from openclaw_hosted.domain.events import Event
 from openclaw_hosted.domain.naming import InstanceId, UserId
 from openclaw_hosted.store import tables
-from openclaw_hosted.store.database import Database
+from openclaw_hosted.store.database import ACCOUNT_LOCK, Database
 from openclaw_hosted.store.rows import event_values, to_session, to_user
 
 _U = tables.users.c
@@ -72,6 +72,7 @@ class SqlAccounts:
 
     async def set_disabled(self, user_id: UserId, *, disabled: bool, event: Event) -> Sequence[str]:
         async with self._database.write() as connection:
+            await self._database.lock(connection, ACCOUNT_LOCK)
             user = await _user(connection, user_id)
             if disabled and user.role is Role.ADMIN:
                 await _keep_an_admin(connection, user_id)
@@ -84,6 +85,7 @@ class SqlAccounts:
 
     async def set_role(self, user_id: UserId, role: Role) -> None:
         async with self._database.write() as connection:
+            await self._database.lock(connection, ACCOUNT_LOCK)
             user = await _user(connection, user_id)
             if user.role is Role.ADMIN and role is not Role.ADMIN:
                 await _keep_an_admin(connection, user_id)
@@ -172,6 +174,7 @@ class SqlAccounts:
         values = {"hash": link_hash, "purpose": purpose, "email": email, "role": role, "expires_at": expires_at}
         async with self._database.write() as connection:
             if purpose is LinkPurpose.SETUP:
+                await self._database.lock(connection, ACCOUNT_LOCK)
                 await connection.execute(delete(tables.links).where(_L.purpose == purpose))
             await connection.execute(insert(tables.links).values(values))
             await _record(connection, event)
@@ -192,6 +195,7 @@ class SqlAccounts:
         same = (_G.session_hash == session_hash) & (_G.instance_id == instance_id)
         values = {"session_hash": session_hash, "instance_id": instance_id, "expires_at": expires_at}
         async with self._database.write() as connection:
+            await self._database.lock(connection, ACCOUNT_LOCK)
             if (await connection.execute(update(tables.grants).where(same).values(values))).rowcount == 0:
                 await connection.execute(insert(tables.grants).values(values))
 

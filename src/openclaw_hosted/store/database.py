@@ -10,9 +10,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import asyncpg
 from sqlalchemy import Float, event, literal_column
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -21,27 +23,31 @@ from openclaw_hosted.domain.errors import Unavailable
 BUSY_TIMEOUT_MS = 15_000
 FLEET_LOCK = 7_331_001
 CREATE_LOCK = 7_331_002
+ACCOUNT_LOCK = 7_331_003
+PASSING_SQLSTATES = ("08", "40", "53", "57P")
+"""Lost connections, deadlocks, exhausted resources, a server that stops or starts: the transaction is undone, ask again."""
 
 
-def async_url(url: str) -> str:
-    """`url` with the asynchronous driver of its database."""
+def plain_url(url: str) -> str:
+    """`url` without a driver's name, as `psql` and `asyncpg.connect` read it; `ssl` is SQLAlchemy's word for `sslmode`."""
     parsed = make_url(url)
-    driver = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg", "postgres": "postgresql+asyncpg"}
-    name = driver.get(parsed.drivername.split("+")[0], parsed.drivername)
-    return parsed.set(drivername=name).render_as_string(hide_password=False)
+    family = parsed.drivername.split("+")[0]
+    query = {("sslmode" if name == "ssl" else name): value for name, value in parsed.query.items()}
+    plain = parsed.set(drivername="postgresql" if family == "postgres" else family, query=query)
+    return plain.render_as_string(hide_password=False)
 
 
 class Database:
     """Engines and transactions."""
 
     def __init__(self, url: str) -> None:
-        self.url = async_url(url)
+        self.url = plain_url(url)
         self.is_sqlite = self.url.startswith("sqlite")
         if self.is_sqlite:
             self._writer = _sqlite_engine(self.url, "BEGIN IMMEDIATE", pool_size=1)
             self._reader = _sqlite_engine(self.url, "BEGIN", pool_size=4)
         else:
-            self._writer = self._reader = create_async_engine(self.url, pool_size=10, max_overflow=10, pool_pre_ping=True)
+            self._writer = self._reader = _postgres_engine(self.url)
         self._write_lock = asyncio.Lock() if self.is_sqlite else None
 
     @property
@@ -87,13 +93,28 @@ class _translated:  # noqa: N801 - reads as a phrase
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        lost = isinstance(error, OperationalError | OSError) or (isinstance(error, DBAPIError) and error.connection_invalidated)
-        if lost:
+        if _is_passing(error):
             raise Unavailable("The database does not answer; it will be tried again.") from error
 
 
+def _is_passing(error: BaseException | None) -> bool:
+    if isinstance(error, OperationalError | OSError | PoolTimeout):
+        return True
+    if isinstance(error, DBAPIError) and error.connection_invalidated:
+        return True
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    state = getattr(cause, "sqlstate", None) if isinstance(error, DBAPIError | asyncpg.PostgresError) else None
+    return isinstance(state, str) and state.startswith(PASSING_SQLSTATES)
+
+
+def _postgres_engine(url: str) -> AsyncEngine:
+    return create_async_engine(
+        "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(url), pool_size=10, max_overflow=10, pool_pre_ping=True
+    )
+
+
 def _sqlite_engine(url: str, begin: str, pool_size: int) -> AsyncEngine:
-    engine = create_async_engine(url, pool_size=pool_size, max_overflow=0, pool_timeout=60)
+    engine = create_async_engine(make_url(url).set(drivername="sqlite+aiosqlite"), pool_size=pool_size, max_overflow=0, pool_timeout=60)
 
     @event.listens_for(engine.sync_engine, "connect")
     def _configure(connection: Any, _record: Any) -> None:
@@ -105,6 +126,6 @@ def _sqlite_engine(url: str, begin: str, pool_size: int) -> AsyncEngine:
 
     @event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: Any) -> None:
-        connection.exec_driver_sql(begin)
+        connection.connection.dbapi_connection.run_async(lambda driver: driver.execute(begin))
 
     return engine

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import secrets
 from typing import Any
 
 import asyncpg
 from sqlalchemy import text
 
+from openclaw_hosted.domain.errors import Unavailable
 from openclaw_hosted.store.database import Database
 
 CHANNEL = "openclaw_hosted"
@@ -31,14 +33,11 @@ class LocalHints:
     async def wait(self, topic: str, timeout_seconds: float) -> bool:
         waiter = (topic, id(asyncio.current_task()))
         seen = self._heard.get(waiter, self._given.get(topic, 0))
-        try:
+        with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(timeout_seconds), self._news:
                 await self._news.wait_for(lambda: self._given.get(topic, 0) > seen)
-        except TimeoutError:
-            return False
-        finally:
-            self._remember(waiter)
-        return True
+        self._remember(waiter)
+        return self._heard[waiter] > seen
 
     async def close(self) -> None:
         """Nothing is held."""
@@ -50,18 +49,21 @@ class LocalHints:
 
 
 class PostgresHints(LocalHints):
-    """`Hints` for all replicas on one Postgres."""
+    """`Hints` for all replicas on one Postgres. While it does not answer, hints reach this process only."""
 
     def __init__(self, database: Database) -> None:
         super().__init__()
         self._database = database
+        self._sender = secrets.token_hex(8)
         self._tasks: set[asyncio.Task[None]] = set()
         self._listener = asyncio.create_task(self._listen())
 
     async def hint(self, topic: str) -> None:
         await super().hint(topic)
-        async with self._database.write() as connection:
-            await connection.execute(text("SELECT pg_notify(:channel, :topic)"), {"channel": CHANNEL, "topic": topic})
+        notify = text("SELECT pg_notify(:channel, :payload)")
+        with contextlib.suppress(Unavailable):
+            async with self._database.write() as connection:
+                await connection.execute(notify, {"channel": CHANNEL, "payload": f"{self._sender} {topic}"})
 
     async def close(self) -> None:
         self._listener.cancel()
@@ -69,10 +71,9 @@ class PostgresHints(LocalHints):
             await self._listener
 
     async def _listen(self) -> None:
-        url = self._database.url.replace("postgresql+asyncpg", "postgresql")
         while True:
             with contextlib.suppress(OSError, asyncpg.PostgresError, asyncpg.InterfaceError):
-                await self._listen_once(url)
+                await self._listen_once(self._database.url)
             await asyncio.sleep(RECONNECT_SECONDS)
 
     async def _listen_once(self, url: str) -> None:
@@ -85,7 +86,10 @@ class PostgresHints(LocalHints):
         finally:
             await connection.close(timeout=2)
 
-    def _heard_from_elsewhere(self, _connection: Any, _pid: int, _channel: str, topic: str) -> None:
+    def _heard_from_elsewhere(self, _connection: Any, _pid: int, _channel: str, payload: str) -> None:
+        sender, _, topic = payload.partition(" ")
+        if sender == self._sender:
+            return
         task = asyncio.get_running_loop().create_task(super().hint(topic))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)

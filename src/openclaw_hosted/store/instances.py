@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, and_, func, insert, select, update
+from sqlalchemy import Row, Text, and_, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openclaw_hosted.domain.errors import LimitReached, NotFound, StateConflict
@@ -33,6 +33,17 @@ from openclaw_hosted.store.work import WorkTable
 
 _I = tables.instances.c
 _LIVE = _I.phase.in_(sorted(LIVE_PHASES))
+_COUNT_LIVE = select(func.count()).select_from(tables.instances).where(_LIVE)
+_KEYS = tables.idempotency_keys.c
+_SAME_KEY = and_(_KEYS.owner_id == bindparam("owner", type_=Text), _KEYS.key == bindparam("key", type_=Text))
+_ADMISSION = select(
+    _COUNT_LIVE.scalar_subquery().label("on_platform"),
+    _COUNT_LIVE.where(_I.owner_id == bindparam("owner", type_=Text)).scalar_subquery().label("of_owner"),
+    select(_KEYS.instance_id).where(_SAME_KEY).scalar_subquery().label("instance_id"),
+    select(_KEYS.fingerprint).where(_SAME_KEY).scalar_subquery().label("fingerprint"),
+)
+_ADD_INSTANCE = insert(tables.instances).returning(*tables.instances.c)
+_ADD_KEY, _ADD_STEP, _ADD_EVENTS = insert(tables.idempotency_keys), insert(tables.steps), insert(tables.events)
 _WAITING = and_(_I.phase.in_([Phase.PENDING, Phase.REPLACING]), _I.machine_id.is_(None))
 _NOTE = {Warmth.HOT.value: "A hot spare was free.", Warmth.PULLED.value: "A spare was free.", Warmth.BOOTED.value: "A spare was free."}
 
@@ -48,32 +59,31 @@ class SqlInstances(PlacementRows):
     ) -> tuple[Instance, bool]:
         async with self._database.write() as connection:
             await self._database.lock(connection, CREATE_LOCK)
-            earlier = await _earlier(connection, new.owner_id, idempotency)
+            earlier = await _admit(connection, new.owner_id, caps, idempotency)
             if earlier is not None:
                 return earlier, False
-            await _check_caps(connection, new.owner_id, caps)
             machine = await claim_spare(connection, None, 1, now)
             instance_id = InstanceId(machine.reserved_instance_id) if machine is not None else new.fallback_id
             sealed = seal(instance_id)
             revision = 0 if sealed is None and new.settings == DEFAULT_SETTINGS else 1
-            statement = insert(tables.instances).values(
-                id=instance_id,
-                owner_id=new.owner_id,
-                name=new.name,
-                desired=DesiredState.RUNNING,
-                phase=Phase.PENDING if machine is None else next_phase(Phase.PENDING, InstanceEvent.MACHINE_CLAIMED),
-                settings=dump_settings(new.settings),
-                credential_names=dump_names(new.credential_names),
-                sealed_credentials=sealed,
-                sealed_revision=None if sealed is None else revision,
-                generation=0 if machine is None else 1,
-                machine_id=None if machine is None else machine.id,
-                volume_id=volume_of(instance_id),
-                revision=revision,
-                created_at=now,
-                phase_changed_at=now,
-            )
-            instance = to_instance((await connection.execute(statement.returning(*tables.instances.c))).one())
+            values = {
+                "id": instance_id,
+                "owner_id": new.owner_id,
+                "name": new.name,
+                "desired": DesiredState.RUNNING,
+                "phase": Phase.PENDING if machine is None else next_phase(Phase.PENDING, InstanceEvent.MACHINE_CLAIMED),
+                "settings": dump_settings(new.settings),
+                "credential_names": dump_names(new.credential_names),
+                "sealed_credentials": sealed,
+                "sealed_revision": None if sealed is None else revision,
+                "generation": 0 if machine is None else 1,
+                "machine_id": None if machine is None else machine.id,
+                "volume_id": volume_of(instance_id),
+                "revision": revision,
+                "created_at": now,
+                "phase_changed_at": now,
+            }
+            instance = to_instance((await connection.execute(_ADD_INSTANCE, values)).one())
             if idempotency is not None:
                 await _remember(connection, instance, idempotency, now)
             await _record_create(connection, instance, machine, now)
@@ -170,9 +180,9 @@ class SqlInstances(PlacementRows):
             if row.phase != Phase.DELETED:
                 why = "What it kept was destroyed." if row.phase == Phase.PURGED else f"It is {row.phase}."
                 raise StateConflict(f"{why} Only a deleted instance can be brought back.")
-            if row.purge_after is not None and row.purge_after <= now:
+            if _purge_began(row) or (row.purge_after is not None and row.purge_after <= now):
                 raise StateConflict("The time for undo has passed; create a new instance.")
-            await _check_caps(connection, UserId(row.owner_id), caps)
+            _check_caps((await connection.execute(_ADMISSION, {"owner": row.owner_id, "key": None})).one(), caps)
             values = {
                 "desired": DesiredState.RUNNING,
                 "applied_revision": None,
@@ -189,37 +199,34 @@ class SqlInstances(PlacementRows):
             return [to_instance(row) for row in await connection.execute(statement)]
 
 
-async def _earlier(connection: AsyncConnection, owner_id: UserId, idempotency: IdempotencyKey | None) -> Instance | None:
-    if idempotency is None:
-        return None
-    keys = tables.idempotency_keys
-    found = select(keys).where(keys.c.owner_id == owner_id, keys.c.key == idempotency.key)
-    row = (await connection.execute(found)).one_or_none()
-    if row is None:
+async def _admit(connection: AsyncConnection, owner_id: UserId, caps: Caps, idempotency: IdempotencyKey | None) -> Instance | None:
+    """The instance that an earlier request with this key made, or None where a new one may be made; one query for all of it."""
+    key = None if idempotency is None else idempotency.key
+    row = (await connection.execute(_ADMISSION, {"owner": owner_id, "key": key})).one()
+    if idempotency is None or row.instance_id is None:
+        _check_caps(row, caps)
         return None
     if row.fingerprint != idempotency.fingerprint:
         raise StateConflict("This idempotency key was used for another request. Take a new key.")
     return to_instance((await connection.execute(select(tables.instances).where(_I.id == row.instance_id))).one())
 
 
-async def _check_caps(connection: AsyncConnection, owner_id: UserId, caps: Caps) -> None:
-    count = select(func.count()).select_from(tables.instances).where(_LIVE)
-    if (await connection.execute(count)).scalar_one() >= caps.platform:
+def _check_caps(counted: Any, caps: Caps) -> None:
+    if counted.on_platform >= caps.platform:
         raise LimitReached(f"This platform holds {caps.platform} instances at most. Ask its operator for more room.")
-    if (await connection.execute(count.where(_I.owner_id == owner_id))).scalar_one() >= caps.per_user:
+    if counted.of_owner >= caps.per_user:
         raise LimitReached(f"You may have {caps.per_user} instances at most. Delete one that you no longer need.")
 
 
 async def _remember(connection: AsyncConnection, instance: Instance, idempotency: IdempotencyKey, now: float) -> None:
-    await connection.execute(
-        insert(tables.idempotency_keys).values(
-            owner_id=instance.owner_id,
-            key=idempotency.key,
-            fingerprint=idempotency.fingerprint,
-            instance_id=instance.id,
-            created_at=now,
-        )
-    )
+    values = {
+        "owner_id": instance.owner_id,
+        "key": idempotency.key,
+        "fingerprint": idempotency.fingerprint,
+        "instance_id": instance.id,
+        "created_at": now,
+    }
+    await connection.execute(_ADD_KEY, values)
 
 
 async def _record_create(connection: AsyncConnection, instance: Instance, machine: Row[Any] | None, now: float) -> None:
@@ -230,8 +237,8 @@ async def _record_create(connection: AsyncConnection, instance: Instance, machin
     if machine is not None:
         happened.append(event(EventName.MACHINE_CLAIMED))
         step = Step(StepName.MACHINE, 1, 1, now, now, note=_NOTE[machine.warmth])
-        await connection.execute(insert(tables.steps).values(step_values(instance.id, step)))
-    await connection.execute(insert(tables.events), [event_values(each) for each in happened])
+        await connection.execute(_ADD_STEP, step_values(instance.id, step))
+    await connection.execute(_ADD_EVENTS, [event_values(each) for each in happened])
 
 
 def _woken(row: Row[Any], event: InstanceEvent, now: float) -> dict[str, Any]:
@@ -239,6 +246,11 @@ def _woken(row: Row[Any], event: InstanceEvent, now: float) -> dict[str, Any]:
     phase = next_phase(Phase(row.phase), event)
     values: dict[str, Any] = {"phase": phase, "next_attempt_at": 0.0, "attempts": 0, "last_error": None}
     return values if phase == row.phase else {**values, "phase_changed_at": now}
+
+
+def _purge_began(row: Row[Any]) -> bool:
+    """Whether a deleted row was ever leased: then volume and secret may be destroyed already, whatever the caller's clock says."""
+    return row.lease_token is not None or row.next_attempt_at > 0
 
 
 async def _locked(connection: AsyncConnection, instance_id: InstanceId) -> Row[Any]:

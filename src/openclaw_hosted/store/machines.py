@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Row, case, func, insert, select, update
+from sqlalchemy import Float, Integer, Row, Text, bindparam, case, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openclaw_hosted.domain.errors import NotFound
@@ -31,6 +31,25 @@ _M = tables.machines.c
 _LIVE = _M.state.in_(sorted(LIVE_STATES))
 _UNSETTLED = _M.state.in_([MachineState.INITIALIZING, MachineState.TERMINATING])
 _WARMEST_FIRST = case({Warmth.HOT.value: 0, Warmth.PULLED.value: 1}, value=_M.warmth, else_=2)
+_CANDIDATE = (
+    select(_M.id)
+    .where(_M.state == MachineState.AVAILABLE)
+    .order_by(_WARMEST_FIRST, _M.created_at, _M.id)
+    .limit(1)
+    .with_for_update(skip_locked=True)
+    .scalar_subquery()
+)
+_CLAIM = (
+    update(tables.machines)
+    .where(_M.id == _CANDIDATE, _M.state == MachineState.AVAILABLE)
+    .values(
+        state=TRANSITIONS[MachineState.AVAILABLE, MachineEvent.CLAIMED],
+        instance_id=func.coalesce(bindparam("new_instance_id", type_=Text), _M.reserved_instance_id),
+        generation=bindparam("new_generation", type_=Integer),
+        state_changed_at=bindparam("at", type_=Float),
+    )
+    .returning(*tables.machines.c)
+)
 
 
 class SqlMachines:
@@ -150,26 +169,8 @@ async def claim_spare(connection: AsyncConnection, instance_id: InstanceId | Non
 
     Without an `instance_id` the spare's own reserved id is taken.
     """
-    candidate = (
-        select(_M.id)
-        .where(_M.state == MachineState.AVAILABLE)
-        .order_by(_WARMEST_FIRST, _M.created_at, _M.id)
-        .limit(1)
-        .with_for_update(skip_locked=True)
-        .scalar_subquery()
-    )
-    statement = (
-        update(tables.machines)
-        .where(_M.id == candidate, _M.state == MachineState.AVAILABLE)
-        .values(
-            state=TRANSITIONS[MachineState.AVAILABLE, MachineEvent.CLAIMED],
-            instance_id=_M.reserved_instance_id if instance_id is None else instance_id,
-            generation=generation,
-            state_changed_at=now,
-        )
-        .returning(*tables.machines.c)
-    )
-    return (await connection.execute(statement)).one_or_none()
+    values = {"new_instance_id": instance_id, "new_generation": generation, "at": now}
+    return (await connection.execute(_CLAIM, values)).one_or_none()
 
 
 async def _locked(connection: AsyncConnection, machine_id: MachineId) -> Row[Any]:

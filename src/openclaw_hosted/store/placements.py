@@ -47,10 +47,10 @@ class PlacementRows:
             if row.machine_id is not None:
                 machine = (await connection.execute(select(tables.machines).where(tables.machines.c.id == row.machine_id))).one()
                 return to_instance(row), to_machine(machine)
+            phase = next_phase(Phase(row.phase), InstanceEvent.MACHINE_CLAIMED)
             claimed = await claim_spare(connection, InstanceId(row.id), row.generation + 1, now)
             if claimed is None:
                 return None
-            phase = next_phase(Phase(row.phase), InstanceEvent.MACHINE_CLAIMED)
             bound = await self._work.guarded(
                 connection,
                 lease,

@@ -22,7 +22,10 @@ class WorkTable:
         self._table = table
 
     async def lease_due(self, has_work: ColumnElement[bool], limit: int, seconds: float) -> Sequence[tuple[Row[Any], Lease]]:
-        """Lease up to `limit` rows that have work, are due, and that nobody else holds."""
+        """Lease up to `limit` rows that have work, are due, and that nobody else holds.
+
+        The rows are chosen in a common table expression: Postgres may run a plain sub-select more than once, and lease too many.
+        """
         table, now = self._table, self._database.now
         free = or_(table.c.lease_token.is_(None), table.c.lease_expires_at <= now)
         due = (
@@ -31,9 +34,15 @@ class WorkTable:
             .order_by(table.c.next_attempt_at)
             .limit(limit)
             .with_for_update(skip_locked=True)
+            .cte("due")
         )
         token = secrets.token_urlsafe(16)
-        statement = update(table).where(table.c.id.in_(due)).values(lease_token=token, lease_expires_at=now + seconds).returning(*table.c)
+        statement = (
+            update(table)
+            .where(table.c.id.in_(select(due.c.id)))
+            .values(lease_token=token, lease_expires_at=now + seconds)
+            .returning(*table.c)
+        )
         async with self._database.write() as connection:
             rows = (await connection.execute(statement)).all()
         return [(row, Lease(row.id, token, row.lease_expires_at)) for row in rows]

@@ -1,29 +1,61 @@
+"""The same tests on SQLite and on a real Postgres."""
+
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from openclaw_hosted.store import Store, open_store
-from tests.support.postgres import fresh_database, postgres_server
+from tests.support.postgres import NoPostgres, PostgresServer, running_postgres
+
+from .make import OTHER, OWNER, a_user
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[str]:
-    with postgres_server() as url:
-        yield url
+def postgres_server() -> Iterator[PostgresServer]:
+    try:
+        context = running_postgres()
+        server = context.__enter__()
+    except NoPostgres as reason:
+        pytest.skip(str(reason))
+    yield server
+    context.__exit__(None, None, None)
+
+
+@pytest.fixture
+async def postgres_url(postgres_server: PostgresServer) -> AsyncIterator[str]:
+    """A database of the newest schema."""
+    url = await postgres_server.new_database()
+    yield url
+    await postgres_server.drop_database(url)
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
 def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of a database that nobody uses yet."""
     if request.param == "sqlite":
         return f"sqlite:///{tmp_path}/platform.sqlite"
-    return fresh_database(request.getfixturevalue("postgres"))
+    return str(request.getfixturevalue("postgres_url"))
 
 
 @pytest.fixture
 async def store(database_url: str) -> AsyncIterator[Store]:
-    opened = await open_store(database_url)
+    """A store with two users."""
+    async with AsyncExitStack() as stack:
+        opened = await open_store(database_url)
+        stack.push_async_callback(opened.aclose)
+        await opened.accounts.add_user(a_user(OWNER), None, None)
+        await opened.accounts.add_user(a_user(OTHER), None, None)
+        yield opened
+
+
+@pytest.fixture
+async def replica(database_url: str, store: Store) -> AsyncIterator[Store]:
+    """A second control plane on the same database."""
+    assert await store.platform.schema_version() != "none"
+    opened = await open_store(database_url, upgrade=False)
     yield opened
     await opened.aclose()

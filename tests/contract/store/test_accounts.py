@@ -1,0 +1,128 @@
+"""`AccountStore` keeps its promises."""
+
+from __future__ import annotations
+
+import asyncio
+
+import pytest
+
+from openclaw_hosted.domain.account import LinkPurpose, Role, Session
+from openclaw_hosted.domain.errors import NotFound, StateConflict
+from openclaw_hosted.domain.events import EventName
+from openclaw_hosted.domain.naming import InstanceId, UserId
+from openclaw_hosted.store import Store
+
+from .make import NOW, OTHER, OWNER, a_user, an_event
+
+LATER = NOW + 100
+INSTANCE = InstanceId("oc-a")
+
+
+async def test_an_address_has_one_account(store: Store) -> None:
+    twin = a_user(OWNER)
+    with pytest.raises(StateConflict):
+        await store.accounts.add_user(type(twin)(UserId("us-twin"), twin.email, Role.USER, NOW), None, an_event())
+    assert await store.platform.events() == []
+    assert [user.id for user in await store.accounts.users()] == [OTHER, OWNER]
+
+
+async def test_a_user_is_found_by_id_and_by_address(store: Store) -> None:
+    await store.accounts.add_user(a_user(UserId("us-new")), "hash", an_event(EventName.USER_JOINED))
+    assert await store.accounts.user_by_email("us-new@example.com") == (a_user(UserId("us-new")), "hash")
+    assert (await store.accounts.user_by_email(f"{OWNER}@example.com"))[1] is None
+    for lookup in (store.accounts.user(UserId("us-none")), store.accounts.user_by_email("none@example.com")):
+        with pytest.raises(NotFound):
+            await lookup
+
+
+async def test_a_new_password_ends_the_sessions_and_a_new_hash_does_not(store: Store) -> None:
+    for name in ("one", "two"):
+        await store.accounts.add_session(Session(name, OWNER, NOW, LATER), None)
+    await store.accounts.add_session(Session("theirs", OTHER, NOW, LATER), None)
+    await store.accounts.set_password_hash(OWNER, "newer")
+    assert len(await store.accounts.sessions(NOW)) == 3
+    assert sorted(await store.accounts.set_password(OWNER, "changed", None)) == ["one", "two"]
+    assert [session.hash for session in await store.accounts.sessions(NOW)] == ["theirs"]
+    assert (await store.accounts.user_by_email(f"{OWNER}@example.com"))[1] == "changed"
+
+
+async def test_own_sessions_are_listed_newest_first_and_expired_ones_not_at_all(store: Store) -> None:
+    for name, created, expires in (("old", NOW, LATER), ("new", NOW + 1, LATER), ("gone", NOW, NOW)):
+        await store.accounts.add_session(Session(name, OWNER, created, expires), None)
+    assert [session.hash for session in await store.accounts.sessions_of(OWNER, NOW)] == ["new", "old"]
+    await store.accounts.end_session("unknown")
+
+
+async def test_a_disabled_user_has_neither_sessions_nor_tokens(store: Store) -> None:
+    await store.accounts.add_session(Session("one", OWNER, NOW, LATER), None)
+    await store.accounts.add_token("tk-1", "hash-1", OWNER, "laptop", NOW, an_event(EventName.TOKEN_CREATED))
+    assert await store.accounts.set_disabled(OWNER, disabled=True, event=an_event(EventName.USER_DISABLED)) == ["one"]
+    assert await store.accounts.user_by_token("hash-1") is None
+    assert await store.accounts.set_disabled(OWNER, disabled=False, event=an_event(EventName.USER_ENABLED)) == []
+    assert await store.accounts.user_by_token("hash-1") is None
+    assert (await store.accounts.user(OWNER)).disabled is False
+
+
+async def test_a_token_names_its_user_until_it_is_revoked(store: Store) -> None:
+    await store.accounts.add_token("tk-1", "hash-1", OWNER, "laptop", NOW, an_event())
+    assert await store.accounts.tokens_of(OWNER) == [("tk-1", "laptop", NOW)]
+    found = await store.accounts.user_by_token("hash-1")
+    assert found is not None
+    assert found.id == OWNER
+    await store.accounts.revoke_token("tk-1", an_event(EventName.TOKEN_REVOKED))
+    assert await store.accounts.user_by_token("hash-1") is None
+    with pytest.raises(NotFound):
+        await store.accounts.revoke_token("tk-1", an_event())
+
+
+async def test_the_last_admin_stays(store: Store) -> None:
+    await store.accounts.set_role(OWNER, Role.ADMIN)
+    with pytest.raises(StateConflict):
+        await store.accounts.set_role(OWNER, Role.USER)
+    with pytest.raises(StateConflict):
+        await store.accounts.set_disabled(OWNER, disabled=True, event=an_event())
+    await store.accounts.set_role(OTHER, Role.ADMIN)
+    await store.accounts.set_role(OWNER, Role.USER)
+    with pytest.raises(NotFound):
+        await store.accounts.set_role(UserId("us-none"), Role.USER)
+
+
+async def test_two_admins_who_step_down_at_once_leave_one(store: Store, replica: Store) -> None:
+    for _ in range(5):
+        for user_id in (OWNER, OTHER):
+            await store.accounts.set_role(user_id, Role.ADMIN)
+        down = (store.accounts.set_role(OWNER, Role.USER), replica.accounts.set_role(OTHER, Role.USER))
+        outcomes = await asyncio.gather(*down, return_exceptions=True)
+        assert [type(outcome) for outcome in outcomes if outcome is not None] == [StateConflict]
+        assert sum(user.role is Role.ADMIN for user in await store.accounts.users()) == 1
+
+
+async def test_a_new_set_up_link_replaces_the_earlier_one(store: Store) -> None:
+    for name in ("one", "two"):
+        await store.accounts.add_link(name, LinkPurpose.SETUP, None, Role.ADMIN, LATER, None)
+    await store.accounts.add_link("invite", LinkPurpose.INVITE, "new@example.com", Role.USER, LATER, None)
+    assert await store.accounts.peek_link("one", LinkPurpose.SETUP, NOW) is None
+    assert await store.accounts.peek_link("two", LinkPurpose.SETUP, NOW) == (None, Role.ADMIN)
+    assert await store.accounts.peek_link("two", LinkPurpose.INVITE, NOW) is None
+    assert await store.accounts.use_link("invite", LinkPurpose.INVITE, NOW) == ("new@example.com", Role.USER)
+    assert await store.accounts.use_link("two", LinkPurpose.SETUP, LATER) is None
+
+
+async def test_a_grant_armed_many_times_at_once_is_redeemed_once(store: Store, replica: Store) -> None:
+    armed = (each.accounts.arm_grant("session", INSTANCE, LATER) for each in (store, replica) * 10)
+    await asyncio.gather(*armed)
+    redeemed = await asyncio.gather(*(each.accounts.redeem_grant("session", INSTANCE, NOW) for each in (store, replica) * 3))
+    assert sum(redeemed) == 1
+
+
+async def test_sweeping_drops_what_has_expired_and_nothing_else(store: Store) -> None:
+    for name, expires in (("old", NOW), ("good", LATER)):
+        await store.accounts.add_session(Session(name, OWNER, NOW, expires), None)
+        await store.accounts.add_link(name, LinkPurpose.INVITE, None, Role.USER, expires, None)
+        await store.accounts.arm_grant(name, INSTANCE, expires)
+    await store.accounts.sweep(NOW)
+    assert [session.hash for session in await store.accounts.sessions(0)] == ["good"]
+    assert await store.accounts.peek_link("old", LinkPurpose.INVITE, 0) is None
+    assert await store.accounts.peek_link("good", LinkPurpose.INVITE, 0) is not None
+    assert not await store.accounts.redeem_grant("old", INSTANCE, 0)
+    assert await store.accounts.redeem_grant("good", INSTANCE, 0)

@@ -1,0 +1,164 @@
+"""`MachineStore` keeps its promises."""
+
+from __future__ import annotations
+
+import pytest
+
+from openclaw_hosted.domain.errors import IllegalTransition, LeaseLost, NotFound
+from openclaw_hosted.domain.events import EventName
+from openclaw_hosted.domain.machine import MachineFailure, MachineState
+from openclaw_hosted.domain.naming import MachineId
+from openclaw_hosted.store import Store
+
+from .make import MINUTE, NOW, add_machines, add_spares, an_event, create, lease_machine, new_machine
+
+A = MachineId("mc-a")
+
+
+async def test_no_more_machines_are_added_than_the_cap_leaves_room_for(store: Store) -> None:
+    added = await store.machines.add([new_machine(name) for name in "abc"], 2, NOW)
+    assert [machine.id for machine in added] == ["mc-a", "mc-b"]
+    assert await store.machines.add([new_machine("d")], 2, NOW) == []
+    assert {machine.state for machine in await store.machines.list_live()} == {MachineState.INITIALIZING}
+
+
+async def test_a_terminated_machine_makes_room_under_the_cap(store: Store) -> None:
+    await add_machines(store, "a")
+    await store.machines.condemn(A, MachineFailure.SURPLUS, NOW, an_event())
+    assert await store.machines.add([new_machine("b")], 1, NOW) == []
+    await store.machines.seen_gone(A, NOW, an_event(EventName.MACHINE_TERMINATED))
+    assert len(await store.machines.add([new_machine("b")], 1, NOW)) == 1
+
+
+async def test_an_unknown_machine_is_not_found(store: Store) -> None:
+    with pytest.raises(NotFound):
+        await store.machines.get(MachineId("mc-none"))
+    with pytest.raises(NotFound):
+        await store.machines.condemn(MachineId("mc-none"), MachineFailure.DIED, NOW, an_event())
+
+
+async def test_live_machines_are_listed_oldest_first_and_recent_ones_newest_first(store: Store) -> None:
+    for offset, name in enumerate("cab"):
+        await add_machines(store, name, now=NOW + offset)
+    await store.machines.condemn(A, MachineFailure.SURPLUS, NOW, an_event())
+    await store.machines.seen_gone(A, NOW, an_event())
+    assert [machine.id for machine in await store.machines.list_live()] == ["mc-c", "mc-b"]
+    assert [machine.id for machine in await store.machines.list_recent()] == ["mc-b", "mc-a", "mc-c"]
+    assert [machine.id for machine in await store.machines.list_recent(1)] == ["mc-b"]
+
+
+async def test_a_machine_goes_from_launch_to_spare_under_its_lease(store: Store) -> None:
+    await add_machines(store, "a")
+    lease = await lease_machine(store, "a")
+    assert (await store.machines.launched(lease, "ref-a", NOW + 1)).provider_ref == "ref-a"
+    located = await store.machines.located(lease, "127.0.0.1:9", "zone-1")
+    assert (located.address, located.zone) == ("127.0.0.1:9", "zone-1")
+    ready = await store.machines.became_ready(lease, NOW + 2, an_event(EventName.MACHINE_AVAILABLE, machine_id=A))
+    assert (ready.state, ready.state_changed_at) == (MachineState.AVAILABLE, NOW + 2)
+    assert [event.name for event in await store.platform.events(machine_id=A)] == [EventName.MACHINE_AVAILABLE]
+    with pytest.raises(LeaseLost):
+        await store.machines.located(lease, "127.0.0.1:10", "zone-1")
+
+
+async def test_a_lease_is_held_by_one_until_it_runs_out(store: Store, replica: Store) -> None:
+    await add_machines(store, "a")
+    ((_, expired),) = await store.machines.lease_due(10, -1.0)
+    ((_, held),) = await replica.machines.lease_due(10, MINUTE)
+    assert await store.machines.lease_due(10, MINUTE) == []
+    for attempt in (store.machines.renew(expired, MINUTE), store.machines.put_off(expired, 0, None)):
+        with pytest.raises(LeaseLost):
+            await attempt
+    renewed = await replica.machines.renew(held, 2 * MINUTE)
+    assert (renewed.token, renewed.expires_at > held.expires_at) == (held.token, True)
+
+
+async def test_an_expired_lease_cannot_write_even_if_nobody_took_over(store: Store) -> None:
+    await add_machines(store, "a")
+    ((_, expired),) = await store.machines.lease_due(10, -1.0)
+    with pytest.raises(LeaseLost):
+        await store.machines.launched(expired, "ref-a", NOW)
+    assert (await store.machines.get(A)).provider_ref is None
+
+
+async def test_no_more_rows_are_leased_than_asked_for(store: Store) -> None:
+    await add_machines(store, *(f"{number:02}" for number in range(30)))
+    assert len(await store.machines.lease_due(7, MINUTE)) == 7
+    assert len(await store.machines.lease_due(100, MINUTE)) == 23
+
+
+async def test_a_machine_that_is_put_off_with_an_error_counts_an_attempt_and_waits(store: Store) -> None:
+    await add_machines(store, "a")
+    await store.machines.put_off(await lease_machine(store, "a"), 0, "no capacity")
+    await store.machines.put_off(await lease_machine(store, "a"), MINUTE, None)
+    machine = await store.machines.get(A)
+    assert (machine.attempts, machine.last_error) == (1, "no capacity")
+    assert await store.machines.lease_due(10, MINUTE) == []
+
+
+async def test_only_initializing_and_terminating_machines_have_work(store: Store) -> None:
+    await add_spares(store, "a")
+    assert await store.machines.lease_due(10, MINUTE) == []
+    await store.machines.condemn(A, MachineFailure.OLD_IMAGE, NOW, an_event())
+    assert len(await store.machines.lease_due(10, -1.0)) == 1
+    await store.machines.seen_gone(A, NOW, an_event())
+    assert await store.machines.lease_due(10, MINUTE) == []
+
+
+async def test_condemning_breaks_the_lease_and_makes_the_machine_due_at_once(store: Store) -> None:
+    await add_machines(store, "a")
+    await store.machines.put_off(await lease_machine(store, "a"), 0, "slow")
+    lease = await lease_machine(store, "a")
+    condemned = await store.machines.condemn(A, MachineFailure.NOT_READY_IN_TIME, NOW + 5, an_event(machine_id=A))
+    assert condemned is not None
+    assert (condemned.state, condemned.failure, condemned.attempts) == (MachineState.TERMINATING, MachineFailure.NOT_READY_IN_TIME, 0)
+    with pytest.raises(LeaseLost):
+        await store.machines.became_ready(lease, NOW, an_event())
+    assert (await lease_machine(store, "a")).token != lease.token
+
+
+async def test_condemning_again_keeps_the_first_reason_and_writes_one_event(store: Store) -> None:
+    await add_machines(store, "a")
+    for failure in (MachineFailure.DIED, MachineFailure.SURPLUS):
+        machine = await store.machines.condemn(A, failure, NOW, an_event(machine_id=A))
+        assert machine is not None
+        assert machine.failure is MachineFailure.DIED
+    assert len(await store.platform.events(machine_id=A)) == 1
+
+
+async def test_a_claimed_machine_is_spared_when_only_unassigned_ones_are_condemned(store: Store) -> None:
+    await add_spares(store, "a")
+    instance = await create(store)
+    assert await store.machines.condemn(A, MachineFailure.SURPLUS, NOW, an_event(), unassigned_only=True) is None
+    assert (await store.machines.get(A)).state is MachineState.ASSIGNED
+    assert await store.machines.condemn(A, MachineFailure.DIED, NOW, an_event()) is not None
+    assert (await store.instances.get(instance.id)).machine_id == A
+
+
+async def test_a_machine_is_not_gone_before_it_is_terminating(store: Store) -> None:
+    await add_spares(store, "a")
+    with pytest.raises(IllegalTransition):
+        await store.machines.seen_gone(A, NOW, an_event())
+    assert (await store.machines.get(A)).state is MachineState.AVAILABLE
+
+
+async def test_seen_gone_twice_writes_one_event(store: Store) -> None:
+    await add_machines(store, "a")
+    await store.machines.condemn(A, MachineFailure.DIED, NOW, an_event())
+    for _ in range(2):
+        await store.machines.seen_gone(A, NOW, an_event(EventName.MACHINE_TERMINATED, machine_id=A))
+    assert len(await store.platform.events(machine_id=A)) == 1
+    assert (await store.machines.get(A)).state is MachineState.TERMINATED
+
+
+async def test_a_machine_cannot_become_ready_twice(store: Store) -> None:
+    await add_machines(store, "a")
+    await store.machines.condemn(A, MachineFailure.DIED, NOW, an_event())
+    lease = await lease_machine(store, "a")
+    with pytest.raises(IllegalTransition):
+        await store.machines.became_ready(lease, NOW, an_event())
+
+
+async def test_a_relocated_machine_answers_at_its_new_address(store: Store) -> None:
+    await add_spares(store, "a")
+    await store.machines.relocate(A, "127.0.0.1:77")
+    assert (await store.machines.get(A)).address == "127.0.0.1:77"

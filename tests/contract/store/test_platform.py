@@ -1,0 +1,216 @@
+"""`PlatformStore`, `Hints`, and the database below them."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from pathlib import Path
+
+import pytest
+from sqlalchemy import text
+
+from openclaw_hosted.domain.errors import LimitReached, StateConflict, Unavailable
+from openclaw_hosted.domain.events import Event, EventName
+from openclaw_hosted.domain.machine import MachineState
+from openclaw_hosted.domain.naming import InstanceId, MachineId
+from openclaw_hosted.ports.stores import Caps, PoolMemory
+from openclaw_hosted.store import Store, migrate, open_store
+from openclaw_hosted.store.database import plain_url
+from tests.support.postgres import PostgresServer, running_postgres
+from tests.support.waiting import until
+
+from .make import MINUTE, NOW, OWNER, a_user, add_spares, create, new_machine
+
+
+async def test_events_come_newest_first_filtered_and_in_pages(store: Store) -> None:
+    a, b = InstanceId("oc-a"), InstanceId("oc-b")
+    for number in range(6):
+        detail: dict[str, str | int | float] = {"number": number, "share": 0.5, "why": "ü"}
+        await store.platform.add_event(Event(EventName.INSTANCE_OPENED, NOW, a if number % 2 else b, MachineId("mc-a"), OWNER, detail))
+    newest = await store.platform.events(instance_id=a, limit=2)
+    assert [event.detail["number"] for event in newest] == [5, 3]
+    assert [event.detail["number"] for event in await store.platform.events(instance_id=a, before_id=newest[-1].id)] == [1]
+    assert len(await store.platform.events(machine_id=MachineId("mc-a"))) == 6
+    assert newest[0].detail == {"number": 5, "share": 0.5, "why": "ü"}
+
+
+async def test_a_named_lease_passes_on_when_it_runs_out_and_only_its_holder_gives_it_back(store: Store, replica: Store) -> None:
+    expired = await store.platform.acquire("pool", "one", -1.0)
+    assert expired is not None
+    taken = await replica.platform.acquire("pool", "two", MINUTE)
+    assert taken is not None
+    assert await store.platform.acquire("pool", "one", MINUTE) is None
+    await store.platform.release(expired)
+    assert await store.platform.acquire("pool", "one", MINUTE) is None
+    assert await store.platform.acquire("orphans", "one", MINUTE) is not None
+    await replica.platform.release(taken)
+    assert await store.platform.acquire("pool", "one", MINUTE) is not None
+
+
+async def test_a_fresh_pool_remembers_nothing(store: Store) -> None:
+    assert await store.platform.pool_memory() == PoolMemory()
+
+
+async def test_failures_in_a_row_end_with_a_success(store: Store) -> None:
+    assert [await store.platform.launch_failed(NOW + n, f"error {n}") for n in range(3)] == [1, 2, 3]
+    memory = await store.platform.pool_memory()
+    assert (memory.last_failure_at, memory.last_error) == (NOW + 2, "error 2")
+    await store.platform.launch_succeeded()
+    assert await store.platform.pool_memory() == PoolMemory()
+
+
+async def test_a_hint_wakes_all_who_wait_for_its_topic_and_nobody_else(store: Store) -> None:
+    waiting = [asyncio.create_task(store.hints.wait(topic, 5)) for topic in ("pool", "pool")]
+    other = asyncio.create_task(store.hints.wait("placement", 0.3))
+    await asyncio.sleep(0.05)
+    await store.hints.hint("pool")
+    assert [await task for task in (*waiting, other)] == [True, True, False]
+
+
+async def test_a_hint_given_between_two_waits_is_heard(store: Store) -> None:
+    assert not await store.hints.wait("pool", 0.01)
+    await store.hints.hint("pool")
+    assert await store.hints.wait("pool", 0)
+    assert not await store.hints.wait("pool", 0.01)
+
+
+@pytest.mark.postgres
+async def test_hints_reach_other_replicas_again_after_connections_were_cut(postgres_server: PostgresServer, postgres_url: str) -> None:
+    one, two = await open_store(postgres_url), await open_store(postgres_url, upgrade=False)
+    try:
+        await until(lambda: _is_heard(one, two))
+        await postgres_server.cut_connections()
+        await until(lambda: _is_heard(one, two), 20)
+        await one.ping()
+    finally:
+        await one.aclose()
+        await two.aclose()
+
+
+async def _is_heard(sender: Store, listener: Store) -> bool:
+    waiting = asyncio.create_task(listener.hints.wait("pool", 0.3))
+    await asyncio.sleep(0.05)
+    await sender.hints.hint("pool")
+    return await waiting
+
+
+@pytest.mark.postgres
+async def test_without_its_database_the_store_is_unavailable_and_hints_go_on_within_the_process(postgres_url: str) -> None:
+    assert postgres_url
+    with running_postgres() as own_server:
+        store = await open_store(await own_server.new_database())
+        await store.ping()
+    try:
+        with pytest.raises(Unavailable):
+            await store.ping()
+        with pytest.raises(Unavailable):
+            await store.platform.add_event(Event(EventName.POOL_PAUSED, NOW))
+        await store.hints.wait("pool", 0)
+        await store.hints.hint("pool")
+        assert await store.hints.wait("pool", 0)
+    finally:
+        await store.aclose()
+
+
+@pytest.mark.postgres
+async def test_words_of_both_libraries_for_encryption_are_understood(postgres_url: str) -> None:
+    for suffix in ("?sslmode=prefer", "?ssl=prefer"):
+        store = await open_store(postgres_url.replace("postgresql:", "postgresql+asyncpg:") + suffix)
+        await store.ping()
+        await store.aclose()
+
+
+def test_an_address_keeps_its_password_and_loses_its_driver() -> None:
+    assert plain_url("postgres://u:p%40ss@h:1/d?ssl=require") == "postgresql://u:p%40ss@h:1/d?sslmode=require"
+    assert plain_url("sqlite+aiosqlite:////tmp/x.sqlite") == "sqlite:////tmp/x.sqlite"
+
+
+async def test_an_empty_database_gets_the_newest_schema_once(database_url: str) -> None:
+    await asyncio.gather(*(migrate(database_url) for _ in range(3)))
+    store = await open_store(database_url)
+    assert await store.platform.schema_version() == "0001"
+    assert await store.platform.pool_memory() == PoolMemory()
+    await store.aclose()
+
+
+@pytest.mark.postgres
+async def test_an_empty_postgres_is_migrated_by_many_at_once(postgres_server: PostgresServer) -> None:
+    url = await postgres_server.new_database(migrated=False)
+    await asyncio.gather(*(migrate(url) for _ in range(4)))
+    await postgres_server.drop_database(url)
+
+
+async def test_a_refused_database_is_left_as_it_was(database_url: str) -> None:
+    store = await open_store(database_url)
+    async with store.database.write() as connection:
+        await connection.execute(text("UPDATE alembic_version SET version_num = '9999'"))
+    with pytest.raises(StateConflict, match="schema 9999"):
+        await open_store(database_url)
+    assert await store.platform.schema_version() == "9999"
+    await store.aclose()
+
+
+async def test_the_fleet_cap_holds_between_replicas(store: Store, replica: Store) -> None:
+    batches = (
+        each.machines.add([new_machine(f"{number}-{n}") for n in range(3)], 20, NOW) for number, each in enumerate((store, replica) * 8)
+    )
+    added = await asyncio.gather(*batches)
+    assert sum(len(batch) for batch in added) == len(await store.machines.list_live()) == 20
+
+
+async def test_replicas_claim_each_spare_once_and_keep_to_the_caps(store: Store, replica: Store) -> None:
+    await add_spares(store, *(f"{number}" for number in range(10)))
+    creates = (create(each, f"f{number}", caps=Caps(40, 100)) for number, each in enumerate((store, replica) * 25))
+    outcomes = await asyncio.gather(*creates, return_exceptions=True)
+    made = [outcome for outcome in outcomes if not isinstance(outcome, BaseException)]
+    assert {type(outcome) for outcome in outcomes if isinstance(outcome, BaseException)} == {LimitReached}
+    assert (len(made), len({instance.machine_id for instance in made} - {None})) == (40, 10)
+    bound = [machine for machine in await store.machines.list_live() if machine.state is MachineState.ASSIGNED]
+    assert len({machine.instance_id for machine in bound}) == 10
+
+
+async def test_replicas_never_lease_the_same_row(store: Store, replica: Store) -> None:
+    for number in range(40):
+        await create(store, f"n{number}")
+    batches = await asyncio.gather(*(each.instances.lease_due(3, MINUTE) for each in (store, replica) * 10))
+    leased = [instance.id for batch in batches for instance, _ in batch]
+    assert all(len(batch) <= 3 for batch in batches)
+    assert len(leased) == len(set(leased))
+    rest = await store.instances.lease_due(100, MINUTE)
+    assert len(leased) + len(rest) == 40
+
+
+async def test_writers_in_several_processes_are_never_told_that_sqlite_is_locked(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path}/platform.sqlite"
+    stores = [await open_store(url) for _ in range(4)]
+    event = Event(EventName.POOL_PAUSED, NOW)
+    await asyncio.gather(*(each.platform.add_event(event) for each in stores * 50), *(each.platform.events() for each in stores * 20))
+    assert len(await stores[0].platform.events(limit=1000)) == 200
+    for each in stores:
+        await each.aclose()
+
+
+async def test_a_write_that_is_cancelled_leaves_nothing_and_holds_nobody_up(store: Store) -> None:
+    for delay in (0.0, 0.001, 0.003, 0.01):
+        task = asyncio.create_task(create(store, f"cancelled-{delay}"))
+        await asyncio.sleep(delay)
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+    async with asyncio.timeout(10):
+        assert (await create(store, "after")).id == "oc-after"
+    for instance in await store.instances.list_all():
+        assert len(await store.platform.events(instance_id=instance.id)) == 1
+
+
+@pytest.mark.long
+async def test_the_store_creates_two_hundred_instances_for_each_second_of_computing(tmp_path: Path) -> None:
+    store = await open_store(f"sqlite:///{tmp_path}/platform.sqlite")
+    await store.accounts.add_user(a_user(OWNER), None, None)
+    best = 0.0
+    for batch in range(3):
+        began = time.process_time()
+        for number in range(100):
+            await create(store, f"n{batch}-{number}")
+        best = max(best, 100 / (time.process_time() - began))
+    await store.aclose()
+    assert best >= 200, f"{best:.0f} a second"
