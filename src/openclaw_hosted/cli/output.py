@@ -26,6 +26,8 @@ from openclaw_hosted.settings import SettingsError
 
 out: Final = Console(highlight=False, soft_wrap=True)
 err: Final = Console(stderr=True, highlight=False, soft_wrap=True)
+PIPED_WIDTH: Final = 240
+"""Where there is no terminal, lines are not broken."""
 
 
 class Exit(IntEnum):
@@ -94,10 +96,12 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty:
     """`rows` for people, or the line `empty` where there are none."""
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in columns:
-        table.add_column(column, overflow="fold")
+        table.add_column(column, overflow="fold", no_wrap=column == "ID")
     for row in rows:
         table.add_row(*(cell(value) for value in row))
     if table.row_count:
+        if not out.is_terminal:
+            out.width = PIPED_WIDTH
         out.print(table)
     else:
         out.print(empty, markup=False)

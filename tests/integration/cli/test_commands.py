@@ -46,6 +46,7 @@ def test_an_instance_is_created_listed_shown_and_deleted(with_admin: Cli) -> Non
     instance_id = made.json["id"]
     assert made.json["phase"] == "pending"
     assert [item["id"] for item in with_admin("instances", "list", "--json").json["items"]] == [instance_id]
+    assert f"http://localhost:8080/{instance_id}/" in with_admin("instances", "list").stdout
     assert with_admin("instances", "show", "First look", "--json").json["id"] == instance_id
     assert instance_id in with_admin("instances", "show", instance_id).stdout
     deleted = with_admin("instances", "delete", instance_id, "--yes", "--json")
