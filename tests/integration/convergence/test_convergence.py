@@ -28,7 +28,10 @@ from openclaw_hosted.store import Store, open_store
 OWNER = UserId("u-owner")
 CAPS = Caps(100, 100)
 ASKED = Event(EventName.INSTANCE_CHANGED, 1.0)
-PLACEMENT_CALLS = ("vault.get", "vault.grant")
+PLACEMENT_CALLS = (
+    "vault.get", "vault.grant", "gateways.status", "gateways.apply", "machines.label", "router.prepare", "router.bind", "router.probe",
+)  # fmt: skip
+DELETION_CALLS = ("router.release", "gateways.stop", "volumes.detach", "machines.terminate", "machines.observe", "vault.retire")
 
 
 class World:
@@ -204,12 +207,40 @@ async def test_a_control_plane_killed_in_a_placement_converges_when_it_starts_ag
         await world.nothing_leaked()
 
 
+@pytest.mark.parametrize("moment", ["before", "after"])
+@pytest.mark.parametrize("call", DELETION_CALLS)
+async def test_a_control_plane_killed_in_a_deletion_converges_when_it_starts_again(world: World, call: str, moment: str) -> None:
+    async with world.running():
+        await world.until_full()
+        instance = await world.create()
+        await world.until_phase(instance.id, Phase.RUNNING)
+        await world.until_full()
+    await world.delete(instance.id)
+    await killed_at(world, call, moment)
+    async with world.running():
+        await world.until_phase(instance.id, Phase.DELETED)
+        await world.until_full()
+        await world.nothing_leaked()
+
+
+@pytest.mark.parametrize("call", ["vault.grant", "gateways.apply", "machines.label", "router.prepare", "router.bind"])
+async def test_a_step_whose_answer_was_lost_is_simply_taken_again(world: World, call: str) -> None:
+    async with world.running():
+        await world.until_full()
+    instance = await world.create()
+    world.cloud.lose_answer(call)
+    async with world.running():
+        await world.until_phase(instance.id, Phase.RUNNING)
+        await world.until_full()
+        await world.nothing_leaked()
+
+
 async def killed_at(world: World, call: str, moment: str) -> None:
     """Run the loops until they come to this call, and end them right there, as a kill does."""
     reached = asyncio.Event()
 
     async def hang(name: str, when: str) -> None:
-        if name == call and when in (moment, "before" if call == "vault.get" else moment):
+        if name == call and when in (moment, "before" if not _has_effect(call) else moment):
             reached.set()
             await asyncio.Event().wait()
 
@@ -217,3 +248,7 @@ async def killed_at(world: World, call: str, moment: str) -> None:
     async with world.running():
         await asyncio.wait_for(reached.wait(), 10)
     world.cloud.hook = None
+
+
+def _has_effect(call: str) -> bool:
+    return call not in ("vault.get", "gateways.status", "router.probe", "machines.observe")
