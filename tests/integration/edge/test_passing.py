@@ -112,6 +112,13 @@ async def test_the_platforms_cookies_never_reach_a_gateway(
     assert "ochs" not in str(headers)
 
 
+@pytest.mark.parametrize("space", ["\xa0", "\x85"])
+async def test_what_is_not_taken_from_a_request_as_a_platform_cookie_does_not_let_it_pass(edge: Edge, gateway: Gateway, space: str) -> None:
+    instance_id, cookie = await edge.bound(gateway)
+    assert "platform" in (await edge.ask(f"/{instance_id}/", f"theme=dark;{space}{cookie}")).body
+    assert gateway.seen == []
+
+
 async def test_the_platforms_cookies_reach_the_platform(edge: Edge) -> None:
     answer = json.loads((await edge.ask("/instances", "ochs=abc")).body)
     assert answer["headers"]["cookie"] == "ochs=abc"

@@ -113,7 +113,7 @@ class LookupApp:
     def _carries_session_of(self, user: str, headers: Mapping[bytes, bytes]) -> bool:
         """Whether a cookie of the request is a session of the user. Other programs on this host may have set cookies in any form."""
         for cookie in headers.get(b"cookie", b"").decode("latin-1").split(";"):
-            name, _, value = cookie.strip().partition("=")
+            name, _, value = cookie.strip(" \t").partition("=")
             if name in COOKIE_NAMES:
                 session = self._state.sessions.get(hashlib.sha256(value.encode()).hexdigest())
                 if session is not None and session["user"] == user and session["expires_at"] > time.time():
