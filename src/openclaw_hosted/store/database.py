@@ -6,6 +6,8 @@ On SQLite all writes go through one connection with `BEGIN IMMEDIATE`, so there 
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -98,7 +100,7 @@ class _translated:  # noqa: N801 - reads as a phrase
 
 
 def _is_passing(error: BaseException | None) -> bool:
-    if isinstance(error, OperationalError | OSError | PoolTimeout):
+    if isinstance(error, OperationalError | sqlite3.OperationalError | OSError | PoolTimeout):
         return True
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
@@ -123,6 +125,12 @@ def _sqlite_engine(url: str, begin: str, pool_size: int) -> AsyncEngine:
         for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", f"busy_timeout={BUSY_TIMEOUT_MS}"):
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
+
+    @event.listens_for(engine.sync_engine, "invalidate")
+    def _undo(connection: Any, _record: Any, _error: BaseException | None) -> None:
+        """A cancelled statement leaves a cursor open, and SQLite keeps the write lock of a closed connection as long as that is so."""
+        with contextlib.suppress(Exception):
+            connection.rollback()
 
     @event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: Any) -> None:
