@@ -24,6 +24,8 @@ from pathlib import Path
 
 import httpx
 
+from openclaw_hosted.adapters.local.gateway_home import GatewayHome
+from openclaw_hosted.adapters.system import SystemClock
 from openclaw_hosted.bootstrap import open_vault
 from openclaw_hosted.domain.gateway import Credential
 from openclaw_hosted.domain.naming import InstanceId
@@ -67,6 +69,10 @@ def one_trial(platform: RunningPlatform, api: httpx.Client, browser: httpx.Clien
     first_reply(platform, api, instance_id)
     reply = time.perf_counter() - began
     poll(lambda: api.get(f"/instances/{instance_id}").json()["phase"] == "running")
+    print(
+        [(x["name"], round(x["seconds"] or 0, 3)) if "seconds" in x else x for x in api.get(f"/instances/{instance_id}").json()["steps"]],
+        file=sys.stderr,
+    )
     api.delete(f"/instances/{instance_id}").raise_for_status()
     poll(lambda: api.get(f"/instances/{instance_id}").json()["phase"] == "deleted", every=0.2)
     return Trial(accepted, route, reply)
@@ -74,8 +80,8 @@ def one_trial(platform: RunningPlatform, api: httpx.Client, browser: httpx.Clien
 
 def first_reply(platform: RunningPlatform, api: httpx.Client, instance_id: InstanceId) -> None:
     """Ask the gateway itself, with its token: its HTTP API is not reachable through the edge."""
-    machine_id = api.get(f"/instances/{instance_id}").json()["machine_id"]
-    address = api.get(f"/machines/{machine_id}").json()["address"]
+    machine = next(machine for machine in api.get("/machines").json()["items"] if machine["instance_id"] == instance_id)
+    address = GatewayHome(platform.data_dir / "machines" / machine["provider_ref"], SystemClock()).address
     token = open_vault(platform.data_dir)(instance_id)[Credential.GATEWAY_TOKEN]
     answer = httpx.post(
         f"http://{address}/v1/chat/completions",

@@ -42,7 +42,7 @@ from openclaw_hosted.domain.naming import InstanceId, UserId
 from openclaw_hosted.domain.pool import PoolPolicy
 from openclaw_hosted.ports.router import Gate
 from openclaw_hosted.ports.stores import Caps
-from openclaw_hosted.services import AccountService, InstanceService, OpeningService, OperationsService, Services
+from openclaw_hosted.services import AccountService, InstanceService, KeyService, OpeningService, OperationsService, Services
 from openclaw_hosted.settings import Settings
 from openclaw_hosted.store.open import Store, open_store
 from openclaw_hosted.web import WebOptions, create_app
@@ -255,7 +255,7 @@ def _services(settings: Settings, store: Store, local: Local, clock: SystemClock
         ),
         accounts=AccountService(store.accounts, store.platform, local.gate, clock, ids),
         operations=OperationsService(store.machines, store.instances, store.platform, store.hints, clock, _policy(settings)),
-        keys=HttpKeyTester(allow_private=True),
+        keys=KeyService(HttpKeyTester(allow_private=True), clock),
     )
 
 

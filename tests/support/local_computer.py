@@ -34,11 +34,11 @@ class Computer:
         self.volumes = LocalVolumes(self.data_dir)
         self.gateways = self.new_gateways()
 
-    def new_gateways(self) -> LocalGateways:
+    def new_gateways(self, origin: str = "http://localhost:8080") -> LocalGateways:
         """As a control plane makes them when it starts."""
         made = LocalGateways(
             self.data_dir, self.release, self.vault, self.volumes, self.clock,
-            echo_base_url=self.echo_base_url, public_origins=["http://localhost:8080"],
+            echo_base_url=self.echo_base_url, public_origins=[origin],
         )  # fmt: skip
         self.opened.append(made)
         return made

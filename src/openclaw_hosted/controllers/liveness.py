@@ -13,12 +13,14 @@ from collections.abc import Mapping
 
 import structlog
 
+from openclaw_hosted.controllers.gateways import EXIT_SETTINGS_REFUSED
 from openclaw_hosted.controllers.ports import ControllerOptions, Ports
 from openclaw_hosted.domain.errors import Conflict, NotFound, PortError
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.instance import Instance, Phase
 from openclaw_hosted.domain.machine import Machine, MachineFailure, MachineState, Warmth
 from openclaw_hosted.domain.naming import InstanceId
+from openclaw_hosted.ports.gateways import GatewayStatus
 from openclaw_hosted.ports.machines import MachineHealth, ObservedMachine
 from openclaw_hosted.ports.router import Route, Target
 
@@ -34,6 +36,7 @@ class LivenessController:
         self._options = options
         self._bad_looks: Counter[str] = Counter()
         self._restarts: dict[str, int] = {}
+        self._touched: dict[str, float] = {}
 
     async def tick(self) -> None:
         """Look once."""
@@ -57,6 +60,7 @@ class LivenessController:
             if await self._is_well(machine, observed.get(machine.provider_ref or "")):
                 self._bad_looks.pop(machine.id, None)
                 await self._mend_route(machine, observed[machine.provider_ref or ""], routes, instances)
+                await self._keep_warm(machine)
                 return
         except PortError as error:
             log.warning("look failed", machine=machine.id, error=str(error))
@@ -82,7 +86,27 @@ class LivenessController:
             return True
         status = await self._ports.gateways.status(seen.provider_ref)
         await self._notice_restarts(machine, status.restarts)
+        await self._mend_gateway(machine, status)
         return machine.state is MachineState.ASSIGNED or (status.ready and status.instance_id == machine.reserved_instance_id)
+
+    async def _mend_gateway(self, machine: Machine, status: GatewayStatus) -> None:
+        """Have placement look at a gateway that names the platform's old addresses, or that ended over its settings."""
+        refused = not status.running and status.exit_code == EXIT_SETTINGS_REFUSED
+        if machine.instance_id is None or not (status.outdated or refused):
+            return
+        reason = "its settings were refused" if refused else "the platform's address changed"
+        event = Event(EventName.INSTANCE_UPDATE_NEEDED, self._ports.clock.now(), machine.instance_id, machine.id, detail={"reason": reason})
+        if await self._ports.instance_store.ask_update(machine.instance_id, self._ports.clock.now(), event):
+            await self._ports.hints.hint("placement")
+
+    async def _keep_warm(self, machine: Machine) -> None:
+        """Touch a hot spare now and then, so that its user does not pay for what it let go of while nobody asked."""
+        now = self._ports.clock.monotonic()
+        if machine.state is not MachineState.AVAILABLE or machine.warmth is not Warmth.HOT or machine.provider_ref is None:
+            return
+        if now - self._touched.setdefault(machine.id, now) >= self._options.keep_warm_seconds:
+            self._touched[machine.id] = now
+            await self._ports.gateways.keep_warm(machine.provider_ref)
 
     async def _notice_restarts(self, machine: Machine, restarts: int) -> None:
         before = self._restarts.get(machine.id, restarts)
@@ -145,6 +169,6 @@ class LivenessController:
                 await self._ports.gate.dismiss(session_hash)
 
     def _forget_others(self, known: set[str]) -> None:
-        for memory in (self._bad_looks, self._restarts):
+        for memory in (self._bad_looks, self._restarts, self._touched):
             for machine_id in memory.keys() - known:
                 del memory[machine_id]

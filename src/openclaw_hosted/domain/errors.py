@@ -79,5 +79,9 @@ class LimitReached(OpenClawHostedError):
     """A limit of this platform is reached."""
 
 
+class RevisionMoved(OpenClawHostedError):
+    """It was changed meanwhile; look at it again, then repeat your change."""
+
+
 class StateConflict(OpenClawHostedError):
     """The thing is not in a state in which this can be done."""

@@ -16,6 +16,7 @@ class EventName(StrEnum):
     INSTANCE_RUNNING = "instance.running"
     INSTANCE_CHANGED = "instance.changed"
     INSTANCE_RESTART_ASKED = "instance.restart_asked"
+    INSTANCE_UPDATE_NEEDED = "instance.update_needed"
     INSTANCE_OPENED = "instance.opened"
     INSTANCE_MACHINE_LOST = "instance.machine_lost"
     INSTANCE_FAILED = "instance.failed"

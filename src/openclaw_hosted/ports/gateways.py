@@ -23,6 +23,8 @@ class GatewayStatus:
     problem: str | None = None
     """In plain words, with credentials blotted out."""
     version: str | None = None
+    outdated: bool = False
+    """Its configuration names addresses of the platform that are no longer right; `apply` mends that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +70,10 @@ class Gateways(Protocol):
 
     async def warm_up(self, provider_ref: str) -> None:
         """Have it answer one turn from the echo model, and forget it, so that nothing is loaded lazily in the user's first turn."""
+        ...
+
+    async def keep_warm(self, provider_ref: str) -> None:
+        """Touch what the gateway lets go of when nobody asks for it. Cheap; leaves no trace that a user sees."""
         ...
 
     async def mint_bootstrap(self, provider_ref: str) -> BootstrapTicket:

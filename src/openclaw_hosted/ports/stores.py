@@ -238,7 +238,7 @@ class InstanceStore(Protocol):
         expected_revision: int | None = None,
     ) -> Instance:
         """Change what the user wants. Settings or credentials raise the revision. Raises `StateConflict` when the instance is deleted
-        or being deleted, or `expected_revision` is not the present one."""
+        or being deleted, `RevisionMoved` when `expected_revision` is not the present one."""
         ...
 
     async def ask_restart(self, instance_id: InstanceId, now: float, event: Event) -> Instance:
@@ -246,6 +246,10 @@ class InstanceStore(Protocol):
 
         Raises `StateConflict` when it is deleted or being deleted.
         """
+        ...
+
+    async def ask_update(self, instance_id: InstanceId, now: float, event: Event) -> bool:
+        """Have the settings of a running instance brought into force once more; False, and nothing done, in any other phase."""
         ...
 
     async def ask_delete(self, instance_id: InstanceId, now: float, event: Event) -> Instance:

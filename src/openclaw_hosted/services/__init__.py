@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from openclaw_hosted.ports.models import KeyTester
 from openclaw_hosted.services.accounts import AccountService
 from openclaw_hosted.services.instances import InstanceService
+from openclaw_hosted.services.keys import KeyService
 from openclaw_hosted.services.opening import OpeningService
 from openclaw_hosted.services.operations import OperationsService
 
@@ -19,7 +19,7 @@ class Services:
     opening: OpeningService
     accounts: AccountService
     operations: OperationsService
-    keys: KeyTester
+    keys: KeyService
 
 
-__all__ = ["AccountService", "InstanceService", "OpeningService", "OperationsService", "Services"]
+__all__ = ["AccountService", "InstanceService", "KeyService", "OpeningService", "OperationsService", "Services"]

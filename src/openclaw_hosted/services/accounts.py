@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -16,12 +15,13 @@ from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
 
 from openclaw_hosted.domain.account import LinkPurpose, Role, Session, User, check_password, clean_email
-from openclaw_hosted.domain.errors import FieldProblem, InvalidInput, LimitReached, NotAllowed, NotFound, StateConflict
+from openclaw_hosted.domain.errors import FieldProblem, InvalidInput, NotAllowed, NotFound, StateConflict
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.naming import UserId, clean_display_name
 from openclaw_hosted.ports.clock import Clock, Ids
 from openclaw_hosted.ports.router import Gate
 from openclaw_hosted.ports.stores import AccountStore, PlatformStore
+from openclaw_hosted.services.limits import AttemptLimiter
 
 DAY_SECONDS: Final = 86_400.0
 SESSION_SECONDS: Final = 14 * DAY_SECONDS
@@ -29,6 +29,8 @@ INVITE_SECONDS: Final = 7 * DAY_SECONDS
 SETUP_SECONDS: Final = DAY_SECONDS
 RESET_SECONDS: Final = DAY_SECONDS
 TOKEN_PREFIX: Final = "ochs_"
+SIGN_IN_FAILURES: Final = 8
+SIGN_IN_WINDOW_SECONDS: Final = 300.0
 
 
 def digest(secret: str) -> str:
@@ -48,40 +50,6 @@ class SignedIn:
         return f"SignedIn(user={self.user.id!r})"
 
 
-class SignInLimiter:
-    """Slows guessing: so many failures for an address or an e-mail in a window, then a pause."""
-
-    def __init__(self, clock: Clock, failures: int = 8, window_seconds: float = 300.0) -> None:
-        self._clock = clock
-        self._failures = failures
-        self._window = window_seconds
-        self._seen: dict[str, deque[float]] = {}
-
-    def check(self, *keys: str) -> None:
-        """Raise `LimitReached` when any of the keys failed too often of late."""
-        for key in keys:
-            if len(self._recent(key)) >= self._failures:
-                raise LimitReached("Too many failed sign-ins. Wait five minutes, then try again.")
-
-    def failed(self, *keys: str) -> None:
-        """Count one failure."""
-        for key in keys:
-            self._seen.setdefault(key, deque(maxlen=self._failures)).append(self._clock.monotonic())
-
-    def succeeded(self, *keys: str) -> None:
-        """Forget the failures."""
-        for key in keys:
-            self._seen.pop(key, None)
-
-    def _recent(self, key: str) -> deque[float]:
-        seen = self._seen.get(key, deque())
-        while seen and seen[0] < self._clock.monotonic() - self._window:
-            seen.popleft()
-        if not seen:
-            self._seen.pop(key, None)
-        return seen
-
-
 class AccountService:
     """Accounts and what they prove themselves with."""
 
@@ -92,7 +60,9 @@ class AccountService:
         self._clock = clock
         self._ids = ids
         self._hasher = PasswordHasher()
-        self._limiter = SignInLimiter(clock)
+        self._limiter = AttemptLimiter(
+            clock, SIGN_IN_FAILURES, SIGN_IN_WINDOW_SECONDS, "Too many failed sign-ins. Wait five minutes, then try again."
+        )
         self._dummy_hash = self._hasher.hash(ids.token())
 
     async def needs_setup(self) -> bool:
@@ -156,10 +126,10 @@ class AccountService:
         self._limiter.check(*keys)
         user = await self.authenticate(address, password)
         if user is None:
-            self._limiter.failed(*keys)
+            self._limiter.count(*keys)
             await self._platform.add_event(Event(EventName.USER_SIGN_IN_FAILED, self._clock.now(), detail={"client": client[:60]}))
             raise NotAllowed("E-mail address or password is wrong.")
-        self._limiter.succeeded(*keys)
+        self._limiter.forgive(*keys)
         return await self.start_session(user)
 
     async def authenticate(self, address: str, password: str) -> User | None:

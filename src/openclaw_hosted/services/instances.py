@@ -5,10 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from openclaw_hosted.domain.account import User
-from openclaw_hosted.domain.errors import FieldProblem, InvalidInput, NotFound, StateConflict
+from openclaw_hosted.domain.errors import FieldProblem, InvalidInput, NotFound, RevisionMoved, StateConflict
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.gateway import (
     CredentialsChange,
@@ -27,6 +28,8 @@ from openclaw_hosted.ports.stores import Caps, Hints, IdempotencyKey, InstanceSt
 from openclaw_hosted.ports.vault import Sealer
 
 IDEMPOTENCY_KEY_MAX_LENGTH = 200
+CHANGE_ATTEMPTS = 5
+"""How often a change is tried again that another one overtook."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,8 +111,22 @@ class InstanceService:
         return await self._instances.steps(instance.id)
 
     async def change(self, user: User, instance_id: str, request: ChangeRequest, *, expected_revision: int | None = None) -> Instance:
-        """Change name, settings or credentials; brought into force without a restart where OpenClaw can."""
+        """Change name, settings or credentials; brought into force without a restart where OpenClaw can.
+
+        Raises `RevisionMoved` when `expected_revision` is not the present one.
+        """
+        for _ in range(CHANGE_ATTEMPTS):
+            with suppress(RevisionMoved):
+                return await self._change_once(user, instance_id, request, expected_revision)
+            if expected_revision is not None:
+                break
+        raise RevisionMoved("It was changed meanwhile. Reload, and make your change again.")
+
+    async def _change_once(self, user: User, instance_id: str, request: ChangeRequest, expected_revision: int | None) -> Instance:
+        """Credentials are merged with those that wait for the vault, so nothing may have changed since the instance was read."""
         instance = await self.get(user, instance_id)
+        if expected_revision not in (None, instance.revision):
+            raise RevisionMoved
         name = None if request.name is None else clean_display_name(request.name)
         settings = request.settings or instance.settings
         credentials = request.credentials or CredentialsChange()

@@ -19,10 +19,13 @@ from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.util import await_only
 
 from openclaw_hosted.domain.errors import Unavailable
 
 BUSY_TIMEOUT_MS = 15_000
+WAL_ATTEMPTS = 200
+WAL_PAUSE_SECONDS = 0.05
 FLEET_LOCK = 7_331_001
 CREATE_LOCK = 7_331_002
 ACCOUNT_LOCK = 7_331_003
@@ -115,6 +118,18 @@ def _postgres_engine(url: str) -> AsyncEngine:
     )
 
 
+def _use_wal(cursor: Any) -> None:
+    """Switch to the write-ahead log; SQLite refuses that at once, whatever its time-out, while another connection is doing it."""
+    for attempt in range(WAL_ATTEMPTS):
+        try:
+            cursor.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError:
+            if attempt + 1 == WAL_ATTEMPTS:
+                raise
+            await_only(asyncio.sleep(WAL_PAUSE_SECONDS))
+
+
 def _sqlite_engine(url: str, begin: str, pool_size: int) -> AsyncEngine:
     engine = create_async_engine(make_url(url).set(drivername="sqlite+aiosqlite"), pool_size=pool_size, max_overflow=0, pool_timeout=60)
 
@@ -122,8 +137,9 @@ def _sqlite_engine(url: str, begin: str, pool_size: int) -> AsyncEngine:
     def _configure(connection: Any, _record: Any) -> None:
         connection.isolation_level = None
         cursor = connection.cursor()
-        for pragma in ("journal_mode=WAL", "synchronous=NORMAL", "foreign_keys=ON", f"busy_timeout={BUSY_TIMEOUT_MS}"):
+        for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", "synchronous=NORMAL", "foreign_keys=ON"):
             cursor.execute(f"PRAGMA {pragma}")
+        _use_wal(cursor)
         cursor.close()
 
     @event.listens_for(engine.sync_engine, "invalidate")

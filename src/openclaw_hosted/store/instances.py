@@ -8,7 +8,7 @@ from typing import Any
 from sqlalchemy import Row, Text, and_, bindparam, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from openclaw_hosted.domain.errors import LimitReached, NotFound, StateConflict
+from openclaw_hosted.domain.errors import LimitReached, NotFound, RevisionMoved, StateConflict
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.gateway import DEFAULT_SETTINGS, Credential, GatewaySettings
 from openclaw_hosted.domain.instance import (
@@ -140,7 +140,7 @@ class SqlInstances(PlacementRows):
         async with self._database.write() as connection:
             row = await _wanted(connection, instance_id)
             if expected_revision is not None and row.revision != expected_revision:
-                raise StateConflict("It was changed meanwhile. Reload, and make your change again.")
+                raise RevisionMoved("It was changed meanwhile. Reload, and make your change again.")
             values: dict[str, Any] = {}
             if name is not None:
                 values["name"] = name
@@ -160,6 +160,14 @@ class SqlInstances(PlacementRows):
             taken = InstanceEvent.RETRIED if row.phase == Phase.FAILED else InstanceEvent.CHANGED
             values = {"restarts_asked": row.restarts_asked + 1, **_woken(row, taken, now)}
             return await _write(connection, instance_id, values, event)
+
+    async def ask_update(self, instance_id: InstanceId, now: float, event: Event) -> bool:
+        async with self._database.write() as connection:
+            row = await _locked(connection, instance_id)
+            if row.phase != Phase.RUNNING:
+                return False
+            await _write(connection, instance_id, _woken(row, InstanceEvent.CHANGED, now), event)
+            return True
 
     async def ask_delete(self, instance_id: InstanceId, now: float, event: Event) -> Instance:
         async with self._database.write() as connection:

@@ -8,13 +8,12 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
 from openclaw_hosted.domain.account import User
-from openclaw_hosted.domain.errors import FieldProblem, InvalidInput, OpenClawHostedError
+from openclaw_hosted.domain.errors import FieldProblem, InvalidInput, OpenClawHostedError, RevisionMoved
 from openclaw_hosted.domain.gateway import CredentialsChange
 from openclaw_hosted.domain.instance import DesiredState, Instance, Phase
 from openclaw_hosted.services.instances import IDEMPOTENCY_KEY_MAX_LENGTH, ChangeRequest, CreateRequest
 from openclaw_hosted.web.changes import check_channels, fitting_credentials
 from openclaw_hosted.web.context import Web, web_of
-from openclaw_hosted.web.errors import RevisionMoved
 from openclaw_hosted.web.live import Snapshot, snapshot, stream, watch
 from openclaw_hosted.web.models import (
     InstanceCreate,
@@ -95,7 +94,7 @@ async def follow_instance(request: Request, caller: Caller, instance_id: str) ->
     async def still_allowed() -> bool:
         return await _is_still(request, caller)
 
-    return stream(watch(web.services.instances, caller, first, show, still_allowed))
+    return stream(web, caller, watch(web.services.instances, caller, first, show, still_allowed))
 
 
 @router.patch("/instances/{instance_id}", responses=problems(412))
@@ -156,12 +155,11 @@ async def instance_logs(
 @router.post("/keys/test")
 async def try_key(request: Request, caller: Caller, body: KeyTest) -> KeyReportOut:
     """Try a key with its provider, without keeping it."""
-    del caller
     keys, credentials = web_of(request).services.keys, body.credentials.to_domain().set
     if body.channel is not None:
-        report = await keys.try_channel(body.channel, credentials)
+        report = await keys.try_channel(caller, body.channel, credentials)
     else:
-        report = await keys.try_model_key(body.settings.to_domain(), credentials)
+        report = await keys.try_model_key(caller, body.settings.to_domain(), credentials)
     return KeyReportOut(ok=report.ok, message=report.message)
 
 

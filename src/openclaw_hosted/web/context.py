@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import cast
 from urllib.parse import urlsplit
 
@@ -11,6 +12,7 @@ from fastapi import Request
 from fastapi.templating import Jinja2Templates
 
 from openclaw_hosted.domain.gateway import Channel
+from openclaw_hosted.domain.naming import UserId
 from openclaw_hosted.services import Services
 
 
@@ -50,6 +52,8 @@ class Web:
     services: Services
     options: WebOptions
     templates: Jinja2Templates
+    streams: Counter[UserId] = field(default_factory=Counter)
+    """How many live views each user has open now."""
 
 
 def web_of(request: Request) -> Web:

@@ -26,6 +26,7 @@ from openclaw_hosted.domain.errors import (
     NotAllowed,
     NotFound,
     OpenClawHostedError,
+    RevisionMoved,
     StateConflict,
     Throttled,
     Unavailable,
@@ -41,10 +42,6 @@ _log = structlog.get_logger(__name__)
 
 class NotSignedIn(OpenClawHostedError):
     """Sign in first."""
-
-
-class RevisionMoved(OpenClawHostedError):
-    """It was changed meanwhile; look at it again, then repeat your change."""
 
 
 STATUS: Final[Mapping[type[OpenClawHostedError], int]] = {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -28,6 +29,13 @@ def text_of(form: FormData, name: str) -> str:
 def by_field(problems: tuple[FieldProblem, ...]) -> dict[str, str]:
     """Problems by the form's field names."""
     return {problem.field.rpartition(".")[2]: problem.message for problem in problems}
+
+
+def submission_key(form: FormData) -> str | None:
+    """An idempotency key for a form with a `form_id`: sent twice it is one wish, sent again with other contents it is another."""
+    form_id = text_of(form, "form_id")
+    contents = sorted((name, str(value)) for name, value in form.multi_items() if name != "csrf_token")
+    return hashlib.sha256(repr(contents).encode()).hexdigest() if form_id else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,15 @@ from typing import Final
 from fastapi.responses import StreamingResponse
 
 from openclaw_hosted.domain.account import User
-from openclaw_hosted.domain.errors import NotFound
+from openclaw_hosted.domain.errors import LimitReached, NotFound
 from openclaw_hosted.domain.instance import Instance, Step
 from openclaw_hosted.services import InstanceService
+from openclaw_hosted.web.context import Web
 from openclaw_hosted.web.rendering import is_settled
 
 UNSETTLED_SECONDS: Final = 0.5
 SETTLED_SECONDS: Final = 5.0
+STREAMS_PER_USER: Final = 40
 LOOKS_PER_STREAM: Final = 200
 """After so many looks a stream ends, and the browser comes again: a revoked session does not listen for long."""
 
@@ -50,6 +52,19 @@ async def watch(
         last = now
 
 
-def stream(events: AsyncIterator[str]) -> StreamingResponse:
-    """Events as a response that proxies pass on at once."""
-    return StreamingResponse(events, media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+def stream(web: Web, user: User, events: AsyncIterator[str]) -> StreamingResponse:
+    """Events as a response that proxies pass on at once. Raises `LimitReached` for a user who has very many open."""
+    if web.streams[user.id] >= STREAMS_PER_USER:
+        raise LimitReached(f"You have {STREAMS_PER_USER} live views open. Close some, then reload.")
+    return StreamingResponse(_counted(web, user, events), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+
+
+async def _counted(web: Web, user: User, events: AsyncIterator[str]) -> AsyncIterator[str]:
+    web.streams[user.id] += 1
+    try:
+        async for event in events:
+            yield event
+    finally:
+        web.streams[user.id] -= 1
+        if not web.streams[user.id]:
+            del web.streams[user.id]

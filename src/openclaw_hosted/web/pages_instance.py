@@ -52,7 +52,7 @@ async def instance_live(request: Request, instance_id: str, key: str = "") -> Re
     async def still_allowed() -> bool:
         return await find_visitor(request) is not None
 
-    return stream(watch(web.services.instances, visitor.user, first, show, still_allowed))
+    return stream(web, visitor.user, watch(web.services.instances, visitor.user, first, show, still_allowed))
 
 
 @router.post("/open")
@@ -123,7 +123,7 @@ async def test_changed_key(request: Request, form: VisitorForm, instance_id: str
     web = web_of(request)
     instance = await web.services.instances.get(visitor_of(request).user, instance_id)
     wish = InstanceForm.read(form, instance.credential_names)
-    reports = await try_keys(web, wish, wish.credentials)
+    reports = await try_keys(web, visitor_of(request).user, wish, wish.credentials)
     if "hx-request" in request.headers:
         return render(request, "_key_report.html", reports=reports)
     return _settings(request, instance_id, wish, reports=reports)

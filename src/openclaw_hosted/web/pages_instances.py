@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import secrets
 from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
 
+from openclaw_hosted.domain.account import User
 from openclaw_hosted.domain.errors import InvalidInput, LimitReached
 from openclaw_hosted.domain.gateway import CredentialsChange
 from openclaw_hosted.domain.instance import Phase
@@ -15,7 +17,7 @@ from openclaw_hosted.services.instances import CreateRequest
 from openclaw_hosted.web.changes import check_channels
 from openclaw_hosted.web.context import Web, web_of
 from openclaw_hosted.web.errors import STATUS
-from openclaw_hosted.web.forms import CREDENTIAL_LABELS, InstanceForm, by_field
+from openclaw_hosted.web.forms import CREDENTIAL_LABELS, InstanceForm, by_field, submission_key
 from openclaw_hosted.web.rendering import render
 from openclaw_hosted.web.security import (
     CurrentVisitor,
@@ -49,7 +51,8 @@ async def create_instance(request: Request, form: VisitorForm) -> Response:
     wish = InstanceForm.read(form)
     try:
         check_channels(web.options, wish.settings())
-        instance, _ = await web.services.instances.create(visitor.user, CreateRequest(wish.name, wish.settings(), wish.credentials))
+        wanted = CreateRequest(wish.name, wish.settings(), wish.credentials)
+        instance, _ = await web.services.instances.create(visitor.user, wanted, submission_key(form))
     except InvalidInput as error:
         return _new_page(request, wish, status=422, errors=by_field(error.problems))
     except LimitReached as error:
@@ -61,16 +64,17 @@ async def create_instance(request: Request, form: VisitorForm) -> Response:
 async def test_new_key(request: Request, form: VisitorForm) -> Response:
     """Try the keys of the form without keeping them."""
     wish = InstanceForm.read(form)
-    reports = await try_keys(web_of(request), wish, wish.credentials)
+    reports = await try_keys(web_of(request), visitor_of(request).user, wish, wish.credentials)
     if "hx-request" in request.headers:
         return render(request, "_key_report.html", reports=reports)
     return _new_page(request, wish, reports=reports)
 
 
-async def try_keys(web: Web, wish: InstanceForm, change: CredentialsChange) -> list[tuple[str, KeyReport]]:
+async def try_keys(web: Web, user: User, wish: InstanceForm, change: CredentialsChange) -> list[tuple[str, KeyReport]]:
     """What came of trying the keys that a form holds, each by what it is for."""
-    reports = [("Model", await web.services.keys.try_model_key(wish.settings(), change.set))]
-    return reports + [(channel.capitalize(), await web.services.keys.try_channel(channel, change.set)) for channel in sorted(wish.channels)]
+    keys = web.services.keys
+    reports = [("Model", await keys.try_model_key(user, wish.settings(), change.set))]
+    return reports + [(channel.capitalize(), await keys.try_channel(user, channel, change.set)) for channel in sorted(wish.channels)]
 
 
 def _new_page(
@@ -82,4 +86,4 @@ def _new_page(
     reports: list[tuple[str, KeyReport]] | None = None,
 ) -> Response:
     context: dict[str, Any] = {"form": wish, "errors": errors or {}, "reports": reports or [], "credential_labels": CREDENTIAL_LABELS}
-    return render(request, "instance_new.html", status=status, **context)
+    return render(request, "instance_new.html", status=status, form_id=secrets.token_hex(8), **context)

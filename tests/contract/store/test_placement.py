@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from openclaw_hosted.domain.errors import IllegalTransition, LeaseLost, LimitReached, StateConflict
+from openclaw_hosted.domain.errors import IllegalTransition, LeaseLost, LimitReached, RevisionMoved, StateConflict
 from openclaw_hosted.domain.events import EventName
 from openclaw_hosted.domain.gateway import Credential, GatewaySettings, ModelProvider
 from openclaw_hosted.domain.instance import DesiredState, InstanceEvent, Phase, Step, StepName
@@ -95,9 +95,18 @@ async def test_a_new_name_needs_no_work(store: Store) -> None:
     assert (changed.name, changed.phase, changed.revision) == ("Jeeves", Phase.RUNNING, 0)
 
 
+async def test_a_running_instance_is_looked_at_again_and_no_other(store: Store) -> None:
+    instance = await running(store)
+    assert await store.instances.ask_update(instance.id, NOW, an_event(EventName.INSTANCE_UPDATE_NEEDED))
+    assert (await store.instances.get(instance.id)).phase is Phase.UPDATING
+    assert not await store.instances.ask_update(instance.id, NOW, an_event(EventName.INSTANCE_UPDATE_NEEDED))
+    done = await store.instances.settle(await lease(store, instance), InstanceEvent.PLACED, NOW)
+    assert (done.phase, done.revision, done.restarts_asked) == (Phase.RUNNING, instance.revision, 0)
+
+
 async def test_a_change_of_an_older_revision_changes_nothing(store: Store) -> None:
     instance = await running(store)
-    with pytest.raises(StateConflict):
+    with pytest.raises(RevisionMoved):
         await store.instances.change(instance.id, NOW, an_event(instance_id=instance.id), name="x", expected_revision=7)
     assert await store.instances.get(instance.id) == instance
     assert EventName.MACHINE_CONDEMNED not in await event_names(store, instance)

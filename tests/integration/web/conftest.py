@@ -22,7 +22,7 @@ from openclaw_hosted.domain.machine import MachineState, Warmth
 from openclaw_hosted.domain.naming import InstanceId, MachineId
 from openclaw_hosted.domain.pool import PoolPolicy
 from openclaw_hosted.ports.stores import Caps
-from openclaw_hosted.services import AccountService, InstanceService, OpeningService, OperationsService, Services
+from openclaw_hosted.services import AccountService, InstanceService, KeyService, OpeningService, OperationsService, Services
 from openclaw_hosted.store import tables
 from openclaw_hosted.store.open import Store, open_store
 from openclaw_hosted.web import WebOptions, create_app
@@ -52,7 +52,7 @@ class World:
             OpeningService(store.instances, store.machines, store.accounts, store.platform, edge, edge, edge, clock),
             AccountService(store.accounts, store.platform, edge, clock, ids),
             OperationsService(store.machines, store.instances, store.platform, store.hints, clock, PoolPolicy(image="2026.9.6")),
-            edge,
+            KeyService(edge, clock),
         )
 
     def __post_init__(self) -> None:

@@ -11,7 +11,10 @@ import httpx
 import pytest
 
 from openclaw_hosted.domain.account import User
+from openclaw_hosted.domain.gateway import Credential, decode_change
 from openclaw_hosted.domain.instance import Phase
+from openclaw_hosted.domain.naming import InstanceId
+from openclaw_hosted.services.keys import TESTS_PER_WINDOW
 from tests.integration.web.conftest import SECRET_KEY, World
 
 OPENAI = {"name": "A", "settings": {"provider": "openai"}, "credentials": {"modelApiKey": SECRET_KEY}}
@@ -133,6 +136,33 @@ async def test_a_change_with_an_old_etag_is_refused(world: World, ada: User) -> 
         assert (await api.patch(path, json=settings, headers=seen)).status_code == 200
         assert problem(await api.patch(path, json=settings, headers=seen))["status"] == 412
         assert problem(await api.patch(path, json=settings, headers={"If-Match": "x"}))["status"] == 422
+
+
+async def test_two_changes_of_credentials_at_once_lose_neither(world: World, ada: User) -> None:
+    async with world.api(ada) as api:
+        path = f"/instances/{(await api.post('/instances', json=OPENAI)).json()['id']}"
+        settings = {"provider": "openai", "channels": ["telegram"]}
+        telegram = {"settings": settings, "credentials": {"telegramBotToken": "12345:abcdefghij"}}
+        model = {"credentials": {"modelApiKey": "sk-another-key-0001"}}
+        answers = await asyncio.gather(api.patch(path, json=telegram), api.patch(path, json=model))
+        assert [answer.status_code for answer in answers] == [200, 200]
+    instance_id = path.rpartition("/")[2]
+    waiting = await world.store.instances.sealed_credentials(InstanceId(instance_id))
+    assert waiting is not None
+    change = decode_change(world.edge.unseal(waiting[1], instance_id))
+    assert change.set == {Credential.TELEGRAM_BOT_TOKEN: "12345:abcdefghij", Credential.MODEL_API_KEY: "sk-another-key-0001"}
+
+
+async def test_keys_are_tested_so_often_and_no_more(world: World, ada: User) -> None:
+    test = {"settings": OPENAI["settings"], "credentials": OPENAI["credentials"]}
+    async with world.api(ada) as api:
+        for _ in range(TESTS_PER_WINDOW):
+            assert (await api.post("/keys/test", json=test)).status_code == 200
+        refused = await api.post("/keys/test", json=test)
+        assert problem(refused)["status"] == 429
+        assert refused.headers["retry-after"] == "300"
+        world.clock.at += 301
+        assert (await api.post("/keys/test", json=test)).status_code == 200
 
 
 async def test_desired_state_deletes_and_brings_back(world: World, ada: User) -> None:

@@ -9,6 +9,7 @@ import pytest
 from openclaw_hosted.domain.account import User
 from openclaw_hosted.domain.instance import DesiredState, Phase
 from openclaw_hosted.domain.machine import MachineState
+from openclaw_hosted.web.live import STREAMS_PER_USER
 from tests.integration.web.conftest import PAGE, PASSWORD, SECRET_KEY, World
 
 
@@ -169,6 +170,22 @@ async def test_a_key_is_tried_but_never_shown_again(world: World, ada: User) -> 
         instance_id = await browser.create("A", provider="openai", modelApiKey=SECRET_KEY)
         pages = [plain, live, *[await browser.get(f"/instances/{instance_id}{tail}") for tail in ("", "/settings", "/logs")]]
         assert not [page.url for page in pages if SECRET_KEY in page.text]
+
+
+async def test_a_form_sent_twice_makes_one_instance(world: World, ada: User) -> None:
+    async with world.browser(ada) as browser:
+        form_id = re.search(r'name="form_id" value="(\w+)"', (await browser.get("/instances/new")).text)
+        assert form_id is not None
+        first = await browser.create("A", form_id=form_id[1])
+        assert await browser.create("A", form_id=form_id[1]) == first
+        assert await browser.create("B", form_id=form_id[1]) != first
+
+
+async def test_so_many_live_views_and_no_more(world: World, ada: User) -> None:
+    async with world.api(ada) as api:
+        instance_id = (await api.post("/instances", json={"name": "A"})).json()["id"]
+        world.app.state.web.streams[ada.id] = STREAMS_PER_USER
+        assert (await api.get(f"/instances/{instance_id}/events")).status_code == 429
 
 
 async def test_a_key_never_moves_to_another_provider(world: World, ada: User) -> None:

@@ -29,6 +29,8 @@ class GatewayRecord:
     """Of settings and credentials, as in its files."""
     in_force: bool = True
     """False from before the files are changed until OpenClaw has taken the change."""
+    written_for: str = ""
+    """The addresses of the platform that its configuration names."""
 
 
 class GatewayHome:
@@ -73,9 +75,9 @@ class GatewayHome:
         body = read_json(self.directory / "gateway.json")
         return GatewayRecord(**body) if body else None
 
-    def note(self, spec: GatewaySpec, *, in_force: bool) -> None:
+    def note(self, spec: GatewaySpec, *, in_force: bool, written_for: str) -> None:
         """Write down which gateway it has."""
-        noted = GatewayRecord(spec.instance_id, spec.volume_id, spec.generation, spec.revision, in_force)
+        noted = GatewayRecord(spec.instance_id, spec.volume_id, spec.generation, spec.revision, in_force, written_for)
         if noted != self.record():
             write_json(self.directory / "gateway.json", asdict(noted))
 

@@ -46,6 +46,17 @@ class GatewayClient:
             return False
         return answer.status_code == 200
 
+    async def page(self, path: str) -> None:
+        """Ask for a page as a browser does."""
+        try:
+            await self._http.get(f"{self._origin}{path}", headers={"Accept": "text/html"}, timeout=CALL_TIMEOUT_SECONDS)
+        except httpx.HTTPError as problem:
+            raise Unavailable(f"The gateway does not answer ({type(problem).__name__}).") from None
+
+    async def tool(self, name: str, arguments: dict[str, Any], *, session_key: str) -> None:
+        """Have one of OpenClaw's tools run, without a model."""
+        await self._post("/tools/invoke", {"tool": name, "args": arguments, "sessionKey": session_key}, CALL_TIMEOUT_SECONDS)
+
     async def turn(self, text: str, *, session_key: str, model: str) -> str:
         """Have one turn answered by this model; returns the reply."""
         body = {"model": "openclaw", "messages": [{"role": "user", "content": text}]}

@@ -32,13 +32,14 @@ from openclaw_hosted.adapters.local.vault import LocalVault
 from openclaw_hosted.adapters.local.volumes import LocalVolumes
 from openclaw_hosted.domain.errors import Conflict, GatewayRejectedSettings, NotFound, PortError, Unavailable
 from openclaw_hosted.domain.gateway import SHIPPED_CHANNELS, Credential, GatewaySpec, ModelProvider
-from openclaw_hosted.domain.naming import MachineId, VolumeId
+from openclaw_hosted.domain.naming import InstanceId, MachineId, VolumeId, base_path
 from openclaw_hosted.ports.clock import Clock
 from openclaw_hosted.ports.gateways import BootstrapTicket, GatewayStatus
 
 REFUSED_SETTINGS_EXIT_CODE: Final = 78
 STOP_TIMEOUT_SECONDS: Final = 30.0
 WARM_UP_SESSION: Final = "warmup"
+MAIN_SESSION: Final = "agent:main:main"
 IDENTITY_TIMEOUT_SECONDS: Final = 5.0
 PASSED_ON: Final = ("LANG", "TZ", "NODE_EXTRA_CA_CERTS", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
 LOOPBACK: Final = "127.0.0.1,localhost,::1"
@@ -67,6 +68,7 @@ class LocalGateways:
         self._echo_base_url = echo_base_url
         self._public_origins = tuple(public_origins)
         self._trusted_proxies = tuple(trusted_proxies)
+        self._written_for = " ".join((echo_base_url, *public_origins))
         self._http = httpx.AsyncClient(trust_env=False, limits=httpx.Limits(max_keepalive_connections=50))
         self._alone: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._seen_ready: dict[str, int | None] = {}
@@ -102,8 +104,8 @@ class LocalGateways:
             _check_generation(record, spec)
             if record is None or not _is_same(record, spec):
                 raise Conflict(f"Machine {provider_ref} does not serve {spec.instance_id}.")
-            if record.in_force and record.revision == spec.revision:
-                await asyncio.to_thread(home.note, spec, in_force=True)
+            if record.in_force and (record.revision, record.written_for) == (spec.revision, self._written_for):
+                await asyncio.to_thread(home.note, spec, in_force=True, written_for=self._written_for)
                 return
             await self._bring_into_force(home, record, spec)
 
@@ -133,10 +135,14 @@ class LocalGateways:
             exit_code=process.exit_code,
             problem=problem,
             version=self._release.version,
+            outdated=record is not None and record.written_for != self._written_for,
         )
 
     async def warm_up(self, provider_ref: str) -> None:
-        """Have it answer one turn from the echo model, and forget it."""
+        """Have it answer one turn from the echo model, and forget it.
+
+        Forgetting ends the worker that reads sessions; opening the main session, where its user starts, brings up the next one.
+        """
         home = self._home(provider_ref)
         client = self._client(home)
         await client.turn("hello", session_key=WARM_UP_SESSION, model="echo/echo")
@@ -144,6 +150,18 @@ class LocalGateways:
         record = await asyncio.to_thread(home.record)
         if record is not None:
             await asyncio.to_thread(self._unlink_archived, record, forgotten.get("archived"))
+        await client.bridge("sessions.patch", {"key": MAIN_SESSION})
+        await self.keep_warm(provider_ref)
+
+    async def keep_warm(self, provider_ref: str) -> None:
+        """Touch its page and its workers for sessions and memory: OpenClaw 2026.9.6 ends a worker that was idle for 60 s."""
+        home = self._home(provider_ref)
+        client = self._client(home)
+        record = await asyncio.to_thread(home.record)
+        if record is not None:
+            await client.page(f"{base_path(InstanceId(record.instance_id))}/")
+        await client.bridge("sessions.list")
+        await client.tool("memory_search", {"query": "hello"}, session_key=MAIN_SESSION)
 
     async def mint_bootstrap(self, provider_ref: str) -> BootstrapTicket:
         """A ticket that lets one browser in as the owner."""
@@ -177,13 +195,13 @@ class LocalGateways:
         config = render_config(spec, self._surroundings(home), existing)
         if config != existing:
             write_json(config_path(state_dir), config)
-        home.note(spec, in_force=True)
+        home.note(spec, in_force=True, written_for=self._written_for)
 
     def _adopt(self, home: GatewayHome, record: GatewayRecord | None, spec: GatewaySpec) -> None:
         """Note the generation that the running gateway serves from now on; its settings are for `apply`."""
         if record is not None and record.generation != spec.generation:
             kept = GatewaySpec(spec.instance_id, spec.generation, spec.volume_id, spec.image, revision=record.revision)
-            home.note(kept, in_force=record.in_force)
+            home.note(kept, in_force=record.in_force, written_for=record.written_for)
 
     async def _bring_into_force(self, home: GatewayHome, record: GatewayRecord, spec: GatewaySpec) -> None:
         document = await self._vault.get_as(MachineId(home.directory.name), spec.instance_id)
@@ -197,14 +215,14 @@ class LocalGateways:
         known_token = home.token()
         pending = not record.in_force
         if pending or merge_patch(existing, patch) != existing or dict(document) != _without_echo(home):
-            await asyncio.to_thread(home.note, spec, in_force=False)
+            await asyncio.to_thread(home.note, spec, in_force=False, written_for=self._written_for)
             await asyncio.to_thread(home.write_secrets, document)
             await self._reload(home, client, existing, patch)
             if document.get(Credential.GATEWAY_TOKEN) != known_token:
                 await home.process.restart()
             else:
                 await _check_in_force(client, spec)
-        await asyncio.to_thread(home.note, spec, in_force=True)
+        await asyncio.to_thread(home.note, spec, in_force=True, written_for=self._written_for)
 
     async def _reload(self, home: GatewayHome, client: GatewayClient, existing: dict[str, Any], patch: dict[str, Any]) -> None:
         """Patch the configuration of the running gateway, and have it read its credentials again."""

@@ -17,7 +17,7 @@ const OWNER = {
     "operator.write",
   ],
 };
-const DISPATCHED = new Set(["secrets.reload", "sessions.delete", "sessions.list"]);
+const DISPATCHED = new Set(["secrets.reload", "sessions.delete", "sessions.list", "sessions.patch"]);
 
 function answer(res, status, body) {
   res.statusCode = status;

@@ -1,0 +1,36 @@
+"""Try a key before it is kept."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from openclaw_hosted.domain.account import User
+from openclaw_hosted.domain.gateway import Channel, Credentials, GatewaySettings
+from openclaw_hosted.ports.clock import Clock
+from openclaw_hosted.ports.models import KeyReport, KeyTester
+from openclaw_hosted.services.limits import AttemptLimiter
+
+TESTS_PER_WINDOW: Final = 30
+WINDOW_SECONDS: Final = 300.0
+
+
+class KeyService:
+    """Tests of keys, so few for each user that nobody can try stolen ones by the thousand from here."""
+
+    def __init__(self, tester: KeyTester, clock: Clock) -> None:
+        self._tester = tester
+        self._limiter = AttemptLimiter(clock, TESTS_PER_WINDOW, WINDOW_SECONDS, "Too many keys tested. Wait five minutes, then try again.")
+
+    async def try_model_key(self, user: User, settings: GatewaySettings, credentials: Credentials) -> KeyReport:
+        """Whether the model provider takes the key. Raises `LimitReached`."""
+        self._count(user)
+        return await self._tester.try_model_key(settings, credentials)
+
+    async def try_channel(self, user: User, channel: Channel, credentials: Credentials) -> KeyReport:
+        """Whether the channel takes its tokens. Raises `LimitReached`."""
+        self._count(user)
+        return await self._tester.try_channel(channel, credentials)
+
+    def _count(self, user: User) -> None:
+        self._limiter.check(user.id)
+        self._limiter.count(user.id)
