@@ -43,14 +43,15 @@ class Trial:
     reply: float
 
 
-def measure(data_dir: Path, warmth: str, trials: int, say: Callable[[str], None]) -> list[Trial]:
-    """Run `trials` creates on a fresh platform whose spares have this warmth."""
+def measure(data_dir: Path, warmth: str, trials: int, idle_seconds: float, say: Callable[[str], None]) -> list[Trial]:
+    """Run `trials` creates on a fresh platform whose spares have this warmth, each after the full pool was idle for a while."""
     say(f"{warmth}: starting the platform")
     with running_platform(data_dir, spares=1, environment={"POOL_WARMTH": warmth}) as platform, platform.api() as api:
         browser = signed_in(platform)
         results = []
         for number in range(1, trials + 1):
             wait_for_spare(api)
+            time.sleep(idle_seconds)
             trial = one_trial(platform, api, browser)
             say(f"{warmth} {number}/{trials}: route {trial.route:.3f} s, first reply {trial.reply:.2f} s")
             results.append(trial)
@@ -69,10 +70,6 @@ def one_trial(platform: RunningPlatform, api: httpx.Client, browser: httpx.Clien
     first_reply(platform, api, instance_id)
     reply = time.perf_counter() - began
     poll(lambda: api.get(f"/instances/{instance_id}").json()["phase"] == "running")
-    print(
-        [(x["name"], round(x["seconds"] or 0, 3)) if "seconds" in x else x for x in api.get(f"/instances/{instance_id}").json()["steps"]],
-        file=sys.stderr,
-    )
     api.delete(f"/instances/{instance_id}").raise_for_status()
     poll(lambda: api.get(f"/instances/{instance_id}").json()["phase"] == "deleted", every=0.2)
     return Trial(accepted, route, reply)
@@ -111,7 +108,6 @@ def signed_in(platform: RunningPlatform) -> httpx.Client:
 def wait_for_spare(api: httpx.Client) -> None:
     """The pool is full again, and nothing else is under way."""
     poll(lambda: api.get("/pool").json()["status"] == "ready", every=0.5)
-    time.sleep(1.0)
 
 
 def poll(condition: Callable[[], bool], every: float = 0.005) -> None:
@@ -140,6 +136,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=10)
     parser.add_argument("--cold-trials", type=int, default=3)
+    parser.add_argument("--idle", type=float, default=1.0, help="seconds that the full pool is left alone before each trial")
     parser.add_argument("--json", action="store_true")
     arguments = parser.parse_args()
 
@@ -147,8 +144,8 @@ def main() -> None:
         sys.stderr.write(line + "\n")
 
     with tempfile.TemporaryDirectory(prefix="och-") as folder:
-        hot = summary(measure(Path(folder) / "hot", "hot", arguments.trials, say))
-        cold = summary(measure(Path(folder) / "cold", "booted", arguments.cold_trials, say))
+        hot = summary(measure(Path(folder) / "hot", "hot", arguments.trials, arguments.idle, say))
+        cold = summary(measure(Path(folder) / "cold", "booted", arguments.cold_trials, arguments.idle, say))
     result = {"hot": hot, "cold": cold, "times_faster": cold["route_median"] / hot["route_median"]}
     sys.stdout.write(json.dumps(result, indent=2) + "\n" if arguments.json else table(result))
 

@@ -59,7 +59,9 @@ ROOT_APIS = [
     "/" + RPC,
     "/api",
     "/api/",
-    "/api/users/x",
+    "/api/usersx",
+    "/api/channels/x",
+    "/__openclaw__/worker",
     "/api/v1/oc-hosted/rpc",
     "/API/v1/admin/rpc",
     "/%61pi/v1/admin/rpc",
@@ -74,6 +76,8 @@ ROOT_APIS = [
     "/readyz",
     "/startupz",
 ]
+
+PAGE_FILES = ["/__openclaw__/assistant-media?source=a", "/__openclaw__/plugin-icon/x", "/api/users/x/avatar", "/api/artifacts/download/x"]
 
 
 async def test_a_path_that_might_be_normalised_is_refused(edge: Edge, gateway: Gateway) -> None:
@@ -96,6 +100,18 @@ async def test_root_apis_are_not_there(edge: Edge, gateway: Gateway) -> None:
     for rest in ROOT_APIS:
         answer = await edge.ask(f"/{instance_id}{rest}", cookie)
         assert (answer.status, gateway.seen) == (404, []), rest
+
+
+@pytest.mark.parametrize("rest", PAGE_FILES)
+async def test_files_of_openclaws_page_are_there_for_the_owner_and_share_no_origin(edge: Edge, gateway: Gateway, rest: str) -> None:
+    instance_id, cookie = await edge.bound(gateway)
+    answer = await edge.ask(f"/{instance_id}{rest}", cookie)
+    assert (answer.status, len(gateway.seen)) == (200, 1)
+    assert answer.headers["content-security-policy"] == "sandbox"
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    assert "content-security-policy" not in (await edge.ask(f"/{instance_id}/", cookie)).headers
+    await edge.ask(f"/{instance_id}{rest}")
+    assert len(gateway.seen) == 2
 
 
 async def test_an_address_with_a_host_in_it_is_judged_by_its_path(edge: Edge, gateway: Gateway) -> None:

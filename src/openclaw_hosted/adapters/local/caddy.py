@@ -87,6 +87,7 @@ def _listen(host: str, port: int) -> str:
 def _instance(run_dir: Path, scheme: str) -> dict[str, Any]:
     """Ask the lookup service, waiting for it if it is just being started again; then go to the gateway or to the platform."""
     this_computer = {"vars_regexp": {"{http.request.remote.host}": {"pattern": THIS_COMPUTER}}}
+    confined = {"vars_regexp": {"{http.reverse_proxy.header.X-Confine}": {"pattern": "."}}}
     to_gateway = {
         "upstream": "{http.reverse_proxy.header.X-Upstream}",
         "client": "{http.request.remote.host}",
@@ -103,6 +104,7 @@ def _instance(run_dir: Path, scheme: str) -> dict[str, Any]:
                 "routes": [
                     {"handle": [{"handler": "vars", **to_gateway}]},
                     {"match": [this_computer], "handle": [{"handler": "vars", "client": LOCAL_CLIENT}]},
+                    {"match": [confined], "handle": [_sandboxed()]},
                     {"handle": [_gateway(scheme)]},
                 ],
             },
@@ -163,6 +165,12 @@ def _away(body: str, content_type: str) -> dict[str, Any]:
         "Retry-After": [RETRY_SECONDS],
     }
     return {"handler": "static_response", "status_code": 503, "headers": headers, "body": body}
+
+
+def _sandboxed() -> dict[str, Any]:
+    """A file that opens in a tab of its own gets an origin of its own: it shares none with the platform's pages."""
+    headers = {"Content-Security-Policy": ["sandbox"], "X-Content-Type-Options": ["nosniff"]}
+    return {"handler": "headers", "response": {"deferred": True, "add": headers}}
 
 
 def _nameless() -> dict[str, Any]:

@@ -27,6 +27,11 @@ _HOSTILE = re.compile(r"%(25|2e|2f|5c|[01][0-9a-f]|7f)|\\|//|(^|/)\.\.?(/|$)", r
 """What OpenClaw 2026.9 would normalise, doubly encoded or not, so that the path could become another one."""
 _ROOT_API = re.compile(r"/((api|v1|tools|hooks|__openclaw__|healthz|readyz|startupz)(/|$)|plugins/)", re.IGNORECASE)
 """`/plugins` itself is a page of OpenClaw's UI."""
+_PAGE_FILE = re.compile(
+    r"/(__openclaw__/(assistant-media|catalog-icon|channel-avatar|link-favicon|plugin-activity-icon|plugin-icon|plugin-theme-art|workspace-icon)"
+    r"|api/(artifacts/download|chat/media/outgoing|users))(/|\?|$)"
+)
+"""What OpenClaw's page itself fetches from under its prefix; the gateway asks for its token there. Some of it was made by a model."""
 
 Answer = tuple[int, bytes, tuple[tuple[bytes, bytes], ...]]
 
@@ -103,12 +108,14 @@ class LookupApp:
         instance_id, rest = found[1], found[2] or ""
         if rest == BOOTSTRAP_PATH:
             return TO_PLATFORM
-        if _ROOT_API.match(unquote(rest)):
+        is_page_file = _PAGE_FILE.match(rest) is not None
+        if not is_page_file and _ROOT_API.match(unquote(rest)):
             return NOT_FOUND
         route = self._state.routes.get(instance_id)
         if route is None or route["owner"] is None or not self._carries_session_of(route["owner"], headers):
             return TO_PLATFORM
-        return 200, b"", ((b"x-upstream", route["address"].encode()),)
+        confined = ((b"x-confine", b"sandbox"),) if is_page_file else ()
+        return 200, b"", ((b"x-upstream", route["address"].encode()), *confined)
 
     def _carries_session_of(self, user: str, headers: Mapping[bytes, bytes]) -> bool:
         """Whether a cookie of the request is a session of the user. Other programs on this host may have set cookies in any form."""
