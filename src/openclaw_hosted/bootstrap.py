@@ -101,13 +101,17 @@ class Platform:
         datadir.remember(self.settings)
 
     async def first_account(self) -> str | None:
-        """Make the first account as the settings say; without them, a one-time link that makes it. None where there is one."""
+        """Make the first account as the settings say; without them, a one-time link that makes it. None where there is one.
+
+        Another part of the control plane that starts at the same moment may be faster.
+        """
         accounts, settings = self.services.accounts, self.settings
         if not await accounts.needs_setup():
             return None
         if settings.admin_email is None or settings.admin_password is None:
             return f"{settings.address}/setup/{await accounts.setup_link()}"
-        await accounts.create_user(settings.admin_email, settings.admin_password.get_secret_value(), Role.ADMIN)
+        with suppress(StateConflict):
+            await accounts.create_user(settings.admin_email, settings.admin_password.get_secret_value(), Role.ADMIN)
         return None
 
     @asynccontextmanager

@@ -70,20 +70,19 @@ class RunningPlatform:
 
     def start(self, *, spares: int = 1, timeout_seconds: float = 240) -> None:
         """Start it and wait until it says that it is ready."""
+        self.process = self.launch("up", "--spares", str(spares))
+        wait_until(self.is_answering, timeout_seconds, lambda: f"the platform did not come up:\n{self.output}")
+
+    def launch(self, *command: str) -> subprocess.Popen[bytes]:
+        """Start a part of it, without waiting."""
         self.data_dir.mkdir(parents=True, exist_ok=True)
-        command = [
-            sys.executable, "-m", "openclaw_hosted", "up",
-            "--port", str(self.port), "--data-dir", str(self.data_dir), "--spares", str(spares),
-        ]  # fmt: skip
-        with (self.data_dir / "up.out").open("wb") as output:
-            self.process = subprocess.Popen(
-                command, stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                env={
-                    **os.environ, "OPENCLAW_HOSTED_ADMIN_EMAIL": ADMIN_EMAIL, "OPENCLAW_HOSTED_ADMIN_PASSWORD": ADMIN_PASSWORD,
-                    **self.environment,
-                },
+        first_account = {"OPENCLAW_HOSTED_ADMIN_EMAIL": ADMIN_EMAIL, "OPENCLAW_HOSTED_ADMIN_PASSWORD": ADMIN_PASSWORD}
+        with (self.data_dir / "up.out").open("ab") as output:
+            return subprocess.Popen(
+                [sys.executable, "-m", "openclaw_hosted", *command, "--port", str(self.port), "--data-dir", str(self.data_dir)],
+                stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
+                env={**os.environ, **first_account, **self.environment},
             )  # fmt: skip
-        wait_until(self._answers, timeout_seconds, lambda: f"the platform did not come up:\n{self.output}")
 
     def kill(self) -> None:
         """SIGKILL the control plane, and only it."""
@@ -110,9 +109,9 @@ class RunningPlatform:
         token = json.loads(made.stdout)["token"]
         return httpx.Client(base_url=f"{self.url}/api/v1", headers={"Authorization": f"Bearer {token}"}, timeout=30)
 
-    def _answers(self) -> bool:
-        assert self.process is not None
-        assert self.process.poll() is None, self.output
+    def is_answering(self) -> bool:
+        """Whether the platform says that it is ready."""
+        assert self.process is None or self.process.poll() is None, self.output
         try:
             return httpx.get(f"{self.url}/readyz", timeout=5).status_code == 200
         except httpx.HTTPError:
