@@ -6,9 +6,11 @@ docs/images/{page}-{wide|narrow}-{light|dark}.png.
 
 from __future__ import annotations
 
+import re
 import shutil
 import sys
 import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx
@@ -33,6 +35,8 @@ def pictures(browser: Browser, platform: RunningPlatform, api: httpx.Client) -> 
         "instances": "/",
         "new": "/instances/new",
         "instance": f"/instances/{created['id']}",
+        "settings": f"/instances/{created['id']}/settings",
+        "logs": f"/instances/{created['id']}/logs",
         "account": "/account",
         "admin-pool": "/admin",
         "admin-instances": "/admin/instances",
@@ -40,18 +44,32 @@ def pictures(browser: Browser, platform: RunningPlatform, api: httpx.Client) -> 
         "admin-events": "/admin/events",
         "not-found": "/oc-22222222/",
     }
+    for page, look in looks(browser):
+        for name, path in anonymous.items():
+            picture(page, platform.url + path, f"{name}-{look}")
+        sign_in(page, platform)
+        for name, path in signed_in.items():
+            picture(page, platform.url + path, f"{name}-{look}")
+    chat(browser, platform, created["id"])
+
+
+def first_start(browser: Browser, data_dir: Path) -> None:
+    """The page behind the set-up link, on a platform without an account."""
+    nobody = {"OPENCLAW_HOSTED_ADMIN_EMAIL": "", "OPENCLAW_HOSTED_ADMIN_PASSWORD": ""}
+    with running_platform(data_dir, spares=0, environment=nobody) as platform:
+        link = re.search(r"http://\S+/setup/[\w-]+", platform.output)
+        assert link is not None, platform.output
+        for page, look in looks(browser):
+            picture(page, link[0], f"set-up-{look}")
+
+
+def looks(browser: Browser) -> Iterator[tuple[Page, str]]:
+    """A fresh browser window in each width and colour scheme, and what to call it."""
     for width_name, width in WIDTHS.items():
         for scheme in SCHEMES:
             context = browser.new_context(viewport={"width": width, "height": 860}, color_scheme=scheme)  # type: ignore[arg-type]
-            page = context.new_page()
-            suffix = f"{width_name}-{scheme}"
-            for name, path in anonymous.items():
-                picture(page, platform.url + path, f"{name}-{suffix}")
-            sign_in(page, platform)
-            for name, path in signed_in.items():
-                picture(page, platform.url + path, f"{name}-{suffix}")
+            yield context.new_page(), f"{width_name}-{scheme}"
             context.close()
-    chat(browser, platform, created["id"])
 
 
 def picture(page: Page, address: str, name: str) -> None:
@@ -100,6 +118,7 @@ def main() -> None:
     ):
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
         pictures(browser, platform, api)
+        first_start(browser, Path(folder) / "fresh")
         browser.close()
 
 
