@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from openclaw_hosted.domain.errors import Conflict, NotFound
+from openclaw_hosted.domain.errors import Conflict, Denied, NotFound
 from openclaw_hosted.domain.gateway import Credential
 from tests.contract.provider.harness import ProviderHarness, eventually, ready_to_start
 
@@ -30,6 +30,7 @@ class GatewaysContract:
         assert (status.running, status.instance_id, status.problem) == (True, spec.instance_id, None)
 
         await harness.gateways.warm_up(ref)
+        await harness.gateways.keep_warm(ref)
         first, second = [await harness.gateways.mint_bootstrap(ref) for _ in range(2)]
         assert first.token != second.token
         await harness.gateways.apply(ref, replace(spec, generation=1, revision=1))
@@ -53,6 +54,13 @@ class GatewaysContract:
         ref, spec = await ready_to_start(harness)
         await harness.volumes.mark(spec.volume_id, harness.ids.instance_id())
         with pytest.raises(Conflict):
+            await harness.gateways.start(ref, spec)
+        assert not (await harness.gateways.status(ref)).running
+
+    async def test_credentials_that_are_not_granted_to_the_machine_are_not_read(self, harness: ProviderHarness) -> None:
+        ref, spec = await ready_to_start(harness)
+        await harness.vault.grant(spec.instance_id, harness.ids.machine_id())
+        with pytest.raises(Denied):
             await harness.gateways.start(ref, spec)
         assert not (await harness.gateways.status(ref)).running
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 
 from openclaw_hosted.domain.account import Session
-from openclaw_hosted.domain.errors import Unavailable
+from openclaw_hosted.domain.errors import NotFound, Unavailable
 from openclaw_hosted.domain.gateway import Credentials, GatewaySpec
-from openclaw_hosted.domain.naming import InstanceId, MachineId, VolumeId
+from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId, VolumeId
+from openclaw_hosted.ports.clock import Clock
 from openclaw_hosted.ports.machines import MachineHealth
 from openclaw_hosted.ports.router import Route
 
@@ -18,18 +20,25 @@ Hook = Callable[[str, str], Awaitable[None]]
 
 @dataclass
 class FakeMachine:
-    """A machine of the fake."""
+    """A machine of the fake. Its gateway runs whenever the machine is up and `spec` is set."""
 
     machine_id: MachineId
+    launched_at: float
     health: MachineHealth = MachineHealth.UP
     spec: GatewaySpec | None = None
-    applied_revision: int = 0
+    generation: int = 0
+    """The latest that it has seen."""
     restarts: int = 0
 
     @property
     def address(self) -> str:
         """Where its gateway answers."""
         return f"{self.machine_id}:8080"
+
+    @property
+    def answers(self) -> bool:
+        """Whether its gateway runs."""
+        return self.spec is not None and self.health is MachineHealth.UP
 
 
 @dataclass
@@ -50,20 +59,30 @@ class FakeVolume:
     attached_to: MachineId | None = None
 
 
+@dataclass(frozen=True)
+class FakeRoute:
+    """A route and the address that it leads to."""
+
+    route: Route
+    address: str
+
+
 class FakeCloud:
     """The state behind all fake ports, and the knobs."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Clock) -> None:
+        self.clock = clock
         self.machines: dict[str, FakeMachine] = {}
         self.secrets: dict[InstanceId, FakeSecret] = {}
         self.volumes: dict[VolumeId, FakeVolume] = {}
-        self.routes: dict[InstanceId, tuple[Route, str]] = {}
+        self.routes: dict[InstanceId, FakeRoute] = {}
         self.sessions: dict[str, Session] = {}
         self.labels: dict[str, dict[str, str]] = {}
         self.room: int | None = None
         self.hook: Hook | None = None
         self._failures: dict[str, list[Exception]] = {}
         self._lost: dict[str, int] = {}
+        self._tickets = 0
 
     def fail_next(self, call: str, error: Exception) -> None:
         """The next call of this name raises, without effect."""
@@ -73,20 +92,38 @@ class FakeCloud:
         """The next call of this name has its effect, and then no answer comes."""
         self._lost[call] = self._lost.get(call, 0) + 1
 
-    async def begin(self, call: str) -> None:
-        """Before the effect of a call."""
-        if self.hook is not None:
-            await self.hook(call, "before")
-        if self._failures.get(call):
-            raise self._failures[call].pop(0)
+    def calm(self) -> None:
+        """Take back all faults that have not come to pass."""
+        self.hook = None
+        self._failures.clear()
+        self._lost.clear()
 
-    async def end(self, call: str) -> None:
-        """After the effect of a call."""
+    @asynccontextmanager
+    async def call(self, name: str) -> AsyncIterator[None]:
+        """Around the effect of one call."""
         if self.hook is not None:
-            await self.hook(call, "after")
-        if self._lost.get(call, 0) > 0:
-            self._lost[call] -= 1
-            raise Unavailable(f"The answer to {call} was lost.")
+            await self.hook(name, "before")
+        if self._failures.get(name):
+            raise self._failures[name].pop(0)
+        try:
+            yield
+        finally:
+            if self.hook is not None:
+                await self.hook(name, "after")
+        if self._lost.get(name, 0) > 0:
+            self._lost[name] -= 1
+            raise Unavailable(f"The answer to {name} was lost.")
+
+    def machine(self, provider_ref: str) -> FakeMachine:
+        """A machine that exists. Raises `NotFound`."""
+        if provider_ref not in self.machines:
+            raise NotFound(f"There is no machine {provider_ref}.")
+        return self.machines[provider_ref]
+
+    def new_ticket(self) -> str:
+        """A ticket like no other."""
+        self._tickets += 1
+        return f"ticket-{self._tickets}"
 
     def kill(self, machine_id: str) -> None:
         """A machine is gone without notice."""
@@ -94,6 +131,18 @@ class FakeCloud:
         for volume in self.volumes.values():
             if volume.attached_to == machine_id:
                 volume.attached_to = None
+
+    def passing_sessions(self) -> dict[str, UserId]:
+        """The sessions that the edge lets pass now."""
+        return {key: session.user_id for key, session in self.sessions.items() if session.expires_at > self.clock.now()}
+
+    def reached(self, instance_id: InstanceId, session_hash: str | None) -> MachineId | None:
+        """Which machine's gateway a browser reaches at an instance's address, if any."""
+        found = self.routes.get(instance_id)
+        visitor = self.passing_sessions().get(session_hash or "")
+        if found is None or visitor is None or found.route.owner_id != visitor:
+            return None
+        return next((m.machine_id for m in self.machines.values() if m.address == found.address and m.answers), None)
 
     def inventory(self) -> dict[str, set[str]]:
         """Everything that exists, by kind."""

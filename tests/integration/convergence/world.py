@@ -1,0 +1,129 @@
+"""A store, a fake cloud, and control loops that can be killed and started again."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+
+from openclaw_hosted.adapters.fake.access import FakeGate, FakeRouter, FakeSealer, FakeVault
+from openclaw_hosted.adapters.fake.cloud import FakeCloud
+from openclaw_hosted.adapters.fake.compute import FakeGateways, FakeMachines, FakeVolumes
+from openclaw_hosted.adapters.system import SystemClock, SystemIds
+from openclaw_hosted.controllers import ControllerOptions, ControlLoops, Ports
+from openclaw_hosted.domain.events import Event, EventName
+from openclaw_hosted.domain.gateway import DEFAULT_SETTINGS
+from openclaw_hosted.domain.instance import Instance, Phase
+from openclaw_hosted.domain.machine import MachineState
+from openclaw_hosted.domain.naming import InstanceId, UserId, volume_of
+from openclaw_hosted.domain.pool import PoolPolicy
+from openclaw_hosted.ports.stores import Caps, NewInstance
+from openclaw_hosted.store import Store
+
+OWNER = UserId("u-owner")
+CAPS = Caps(100, 100)
+ASKED = Event(EventName.INSTANCE_CHANGED, 1.0)
+
+
+class World:
+    """A store, a fake cloud, and control loops that can be killed and started again."""
+
+    def __init__(self, store: Store) -> None:
+        self.store = store
+        self.cloud = FakeCloud(SystemClock())
+        self.sealer = FakeSealer()
+        self.options = ControllerOptions(
+            policy=PoolPolicy(spares=1, fleet_cap=10, image="v1", backoff_seconds=0.05, backoff_cap_seconds=0.1),
+            scan_seconds=0.05, poll_seconds=0.01, lease_seconds=0.4, retry_base_seconds=0.05, retry_cap_seconds=0.2,
+            gateway_ready_seconds=1.0, liveness_seconds=0.1, dead_after_looks=2, orphans_seconds=0.2, orphan_grace_seconds=0.5,
+        )  # fmt: skip
+
+    @asynccontextmanager
+    async def running(self, *, alone: bool = False) -> AsyncIterator[asyncio.Task[None]]:
+        """Control loops for the length of the block, then killed; `alone`: liveness and orphans look once and no more."""
+        options = replace(self.options, liveness_seconds=1000.0, orphans_seconds=1000.0) if alone else self.options
+        task = asyncio.create_task(ControlLoops(self._ports(), options).run())
+        try:
+            yield task
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    def _ports(self) -> Ports:
+        cloud, store = self.cloud, self.store
+        return Ports(
+            FakeMachines(cloud), FakeGateways(cloud), FakeVault(cloud), self.sealer, FakeRouter(cloud), FakeGate(cloud),
+            FakeVolumes(cloud), SystemClock(), SystemIds(), store.machines, store.instances, store.accounts, store.platform, store.hints,
+        )  # fmt: skip
+
+    async def create(self, number: int = 0) -> Instance:
+        new = NewInstance(OWNER, f"n{number}", DEFAULT_SETTINGS, frozenset(), SystemIds().instance_id())
+        instance, _ = await self.store.instances.create(new, lambda _: None, CAPS, None, SystemClock().now())
+        await self.store.hints.hint("placement")
+        return instance
+
+    async def delete(self, instance_id: InstanceId) -> None:
+        await self.store.instances.ask_delete(instance_id, SystemClock().now(), ASKED)
+        await self.store.hints.hint("placement")
+
+    async def until_phase(self, instance_id: InstanceId, phase: Phase) -> Instance:
+        async def reached() -> bool:
+            return (await self.store.instances.get(instance_id)).phase is phase
+
+        await eventually(reached, lambda: f"{instance_id} never was {phase}")
+        return await self.store.instances.get(instance_id)
+
+    async def until_full(self) -> None:
+        async def full() -> bool:
+            live = await self.store.machines.list_live()
+            unsettled = any(machine.state in (MachineState.INITIALIZING, MachineState.TERMINATING) for machine in live)
+            return not unsettled and sum(machine.state is MachineState.AVAILABLE for machine in live) == 1
+
+        await eventually(full, lambda: "the pool never was full")
+
+    async def until_quiet(self) -> None:
+        """Wait until no loop has called the provider for a while."""
+        calls = 0
+
+        async def count(_: str, __: str) -> None:
+            nonlocal calls
+            calls += 1
+
+        self.cloud.hook, seen = count, -1
+        while seen != calls:
+            seen = calls
+            await asyncio.sleep(0.06)
+        self.cloud.hook = None
+
+    async def is_clean(self) -> bool:
+        try:
+            await self.nothing_leaked()
+        except AssertionError:
+            return False
+        return True
+
+    async def nothing_leaked(self) -> None:
+        """Everything that exists belongs to a live machine or to an instance that keeps it, and each machine to one.
+
+        A machine that serves another id than the one it was made for keeps what was made for that until it ends.
+        """
+        live = await self.store.machines.list_live()
+        instances = await self.store.instances.list_all()
+        reserved = {machine.reserved_instance_id for machine in live if machine.state in (MachineState.AVAILABLE, MachineState.ASSIGNED)}
+        kept = {instance.id for instance in instances}
+        running = {instance.id for instance in instances if instance.phase is Phase.RUNNING}
+        found = self.cloud.inventory()
+        assert found["machines"] == {machine.id for machine in live}
+        assert found["routes"] == running | reserved
+        assert found["secrets"] == kept | reserved
+        assert found["volumes"] == {volume_of(each) for each in kept | reserved}
+        bound = [machine.instance_id for machine in live if machine.state is MachineState.ASSIGNED]
+        assert len(bound) == len(set(bound))
+
+
+async def eventually(condition: Callable[[], object], message: Callable[[], str], seconds: float = 20.0) -> None:
+    deadline = asyncio.get_running_loop().time() + seconds
+    while not await condition():  # type: ignore[misc]
+        assert asyncio.get_running_loop().time() < deadline, message()
+        await asyncio.sleep(0.02)
