@@ -83,7 +83,7 @@ class World:
         await eventually(full, lambda: "the pool never was full")
 
     async def until_quiet(self) -> None:
-        """Wait until no loop has called the provider for a while."""
+        """Wait until the loops have had their first look, and have not called the provider for a while."""
         calls = 0
 
         async def count(_: str, __: str) -> None:
@@ -91,9 +91,9 @@ class World:
             calls += 1
 
         self.cloud.hook, seen = count, -1
-        while seen != calls:
+        while calls == 0 or seen != calls:
             seen = calls
-            await asyncio.sleep(0.06)
+            await asyncio.sleep(0.1)
         self.cloud.hook = None
 
     async def is_clean(self) -> bool:
