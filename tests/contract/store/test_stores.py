@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from openclaw_hosted.domain.account import LinkPurpose, Role, Session, User
-from openclaw_hosted.domain.errors import LeaseLost, LimitReached, NotFound, StateConflict
+from openclaw_hosted.domain.errors import LeaseLost, LimitReached, NotFound, RevisionMoved, StateConflict
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.gateway import DEFAULT_SETTINGS
 from openclaw_hosted.domain.instance import Instance, InstanceEvent, Phase, Step, StepName
@@ -181,7 +181,7 @@ async def test_sealed_credentials_wait_until_they_are_in_the_vault(store: Store)
     instance = await create(store, seal=b"sealed")
     assert await store.instances.sealed_credentials(instance.id) == (1, b"sealed")
     await store.instances.change(instance.id, 5.0, EVENT, sealed=b"newer", expected_revision=1)
-    with pytest.raises(StateConflict):
+    with pytest.raises(RevisionMoved):
         await store.instances.change(instance.id, 5.0, EVENT, sealed=b"stale", expected_revision=1)
     lease = await lease_of(store, instance)
     await store.instances.forget_sealed(lease, 1)

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
+from dataclasses import replace
+
+from openclaw_hosted.adapters.fake.compute import REFUSAL
 from openclaw_hosted.adapters.system import SystemClock
 from openclaw_hosted.domain.errors import NoCapacity, Unavailable
+from openclaw_hosted.domain.gateway import GatewaySettings, ModelProvider
 from openclaw_hosted.domain.instance import Phase
 from openclaw_hosted.domain.naming import volume_of
 from tests.integration.convergence.world import ASKED, CAPS, World, eventually
@@ -58,6 +63,60 @@ async def test_a_machine_that_dies_is_replaced_on_the_same_volume(world: World) 
 
         await eventually(replaced, lambda: "it was not replaced")
         assert world.cloud.volumes[volume_of(instance.id)].instance_id == instance.id
+
+
+async def test_a_gateway_that_refuses_its_settings_fails_until_they_are_mended(world: World) -> None:
+    async with world.running():
+        await world.until_full()
+        instance = await world.until_phase((await world.create()).id, Phase.RUNNING)
+        assert instance.machine_id is not None
+        world.cloud.machines[instance.machine_id].refused_revision = instance.revision
+        failed = await world.until_phase(instance.id, Phase.FAILED)
+        assert failed.last_error == REFUSAL
+        mended = GatewaySettings(ModelProvider.ECHO, "echo")
+        await world.store.instances.change(instance.id, SystemClock().now(), ASKED, settings=mended)
+        await world.store.hints.hint("placement")
+        back = await world.until_phase(instance.id, Phase.RUNNING)
+        assert (back.machine_id, back.generation, back.last_error) == (instance.machine_id, 1, None)
+
+
+async def test_a_gateway_that_names_old_addresses_of_the_platform_is_told_the_new_ones(world: World) -> None:
+    async with world.running():
+        await world.until_full()
+        instance = await world.until_phase((await world.create()).id, Phase.RUNNING)
+        assert instance.machine_id is not None
+        machine = world.cloud.machines[instance.machine_id]
+        machine.outdated = True
+
+        async def told() -> bool:
+            return not machine.outdated
+
+        await eventually(told, lambda: "it still names the old addresses")
+        await world.until_phase(instance.id, Phase.RUNNING)
+        assert machine.restarts == 0
+
+
+async def test_spares_are_kept_warm_and_instances_left_alone(world: World) -> None:
+    world.options = replace(world.options, keep_warm_seconds=0.05)
+    touched: list[str] = []
+
+    async def note(call: str, moment: str) -> None:
+        if (call, moment) == ("gateways.keep_warm", "before"):
+            touched.append(call)
+
+    async def three_times() -> bool:
+        return len(touched) >= 3
+
+    world.cloud.hook = note
+    async with world.running():
+        await world.until_full()
+        await eventually(three_times, lambda: "the spare was not kept warm")
+    world.options = replace(world.options, policy=replace(world.options.policy, spares=0))
+    async with world.running():
+        await world.until_phase((await world.create()).id, Phase.RUNNING)
+        touched.clear()
+        await asyncio.sleep(0.5)
+    assert touched == []
 
 
 async def test_a_deletion_during_placement_wins(world: World) -> None:

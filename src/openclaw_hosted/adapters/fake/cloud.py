@@ -29,6 +29,10 @@ class FakeMachine:
     generation: int = 0
     """The latest that it has seen."""
     restarts: int = 0
+    refused_revision: int | None = None
+    """Settings that its gateway does not start with."""
+    outdated: bool = False
+    """Whether its gateway names old addresses of the platform."""
 
     @property
     def address(self) -> str:
@@ -38,7 +42,12 @@ class FakeMachine:
     @property
     def answers(self) -> bool:
         """Whether its gateway runs."""
-        return self.spec is not None and self.health is MachineHealth.UP
+        return self.spec is not None and self.health is MachineHealth.UP and not self.refuses
+
+    @property
+    def refuses(self) -> bool:
+        """Whether its gateway ended over its settings."""
+        return self.spec is not None and self.spec.revision == self.refused_revision
 
 
 @dataclass

@@ -13,6 +13,8 @@ from openclaw_hosted.ports.machines import LaunchSpec, MachineHealth, ObservedMa
 from openclaw_hosted.ports.volumes import ObservedVolume
 
 TICKET_SECONDS = 600.0
+REFUSED_EXIT_CODE = 78
+REFUSAL = "models.providers.openai: not a provider"
 
 
 class FakeMachines:
@@ -63,7 +65,7 @@ class FakeGateways:
             attach(self._cloud, spec.volume_id, machine.machine_id)
             mark(self._cloud, spec.volume_id, spec.instance_id)
             self._check_granted(machine, spec)
-            if machine.spec is None or machine.spec.instance_id != spec.instance_id:
+            if machine.spec is None or machine.spec.instance_id != spec.instance_id or machine.refuses:
                 machine.spec = spec
 
     async def apply(self, provider_ref: str, spec: GatewaySpec) -> None:
@@ -72,7 +74,7 @@ class FakeGateways:
             if machine.spec is None or machine.spec.instance_id != spec.instance_id:
                 raise Conflict(f"Machine {provider_ref} does not serve {spec.instance_id}.")
             self._check_granted(machine, spec)
-            machine.spec = spec
+            machine.spec, machine.outdated = spec, False
 
     async def restart(self, provider_ref: str) -> None:
         async with self._cloud.call("gateways.restart"):
@@ -87,7 +89,15 @@ class FakeGateways:
         async with self._cloud.call("gateways.status"):
             machine = self._cloud.machine(provider_ref)
             serves = machine.spec.instance_id if machine.spec is not None and machine.answers else None
-            return GatewayStatus(machine.answers, machine.answers, serves, machine.restarts)
+            return GatewayStatus(
+                running=machine.answers,
+                ready=machine.answers,
+                instance_id=serves,
+                restarts=machine.restarts,
+                exit_code=REFUSED_EXIT_CODE if machine.refuses else None,
+                problem=REFUSAL if machine.refuses else None,
+                outdated=machine.outdated,
+            )
 
     async def warm_up(self, provider_ref: str) -> None:
         async with self._cloud.call("gateways.warm_up"):
