@@ -7,7 +7,7 @@ BIN := .venv/bin
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run down test test-all lint format lock bench bench-claim screenshots clean
+.PHONY: help setup setup-dev run down image test test-all lint format lock bench bench-claim screenshots clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
@@ -23,6 +23,9 @@ run: setup ## Start the whole platform on this computer (PORT=8080 DATA_DIR=.dat
 
 down: setup ## Stop everything of DATA_DIR, gateways included; data is kept
 	@$(BIN)/openclaw-hosted down --data-dir "$(DATA_DIR)"
+
+image: setup ## Build the image that Docker machines run (image/Dockerfile)
+	@$(BIN)/openclaw-hosted image --data-dir "$(DATA_DIR)"
 
 test: setup-dev ## Run the tests, with a real OpenClaw and a real browser
 	@scripts/setup.sh --browser

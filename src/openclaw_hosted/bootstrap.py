@@ -15,8 +15,11 @@ import httpx
 
 from openclaw_hosted import __version__, datadir
 from openclaw_hosted.adapters.keytester import HttpKeyTester
-from openclaw_hosted.adapters.local.edge import LocalEdge, echo_base_url
+from openclaw_hosted.adapters.local.containers import DockerRuntime, known_docker_host, prepare_docker
+from openclaw_hosted.adapters.local.docker import docker
+from openclaw_hosted.adapters.local.edge import LocalEdge
 from openclaw_hosted.adapters.local.gateways import LocalGateways
+from openclaw_hosted.adapters.local.image import ensure_image, image_bytes
 from openclaw_hosted.adapters.local.install import (
     NODE_DIR,
     OPENCLAW_VERSION,
@@ -28,6 +31,7 @@ from openclaw_hosted.adapters.local.install import (
 from openclaw_hosted.adapters.local.machines import LocalMachines
 from openclaw_hosted.adapters.local.processes import SupervisedProcess
 from openclaw_hosted.adapters.local.router import LocalGate, LocalRouter
+from openclaw_hosted.adapters.local.runtimes import DOCKER, ProcessRuntime, Runtimes
 from openclaw_hosted.adapters.local.sealing import LocalSealer
 from openclaw_hosted.adapters.local.vault import LocalVault
 from openclaw_hosted.adapters.local.volumes import LocalVolumes
@@ -36,7 +40,7 @@ from openclaw_hosted.controllers import ControlLoops
 from openclaw_hosted.controllers.ports import ControllerOptions, Ports
 from openclaw_hosted.doctor import CHECKS, Finding, Verdict, port_is_free
 from openclaw_hosted.domain.account import Role, Session, User
-from openclaw_hosted.domain.errors import NotFound, OpenClawHostedError, StateConflict, Unavailable
+from openclaw_hosted.domain.errors import NotFound, OpenClawHostedError, PortError, StateConflict, Unavailable
 from openclaw_hosted.domain.gateway import SHIPPED_CHANNELS, Credentials
 from openclaw_hosted.domain.naming import InstanceId, UserId
 from openclaw_hosted.domain.pool import PoolPolicy
@@ -49,7 +53,8 @@ from openclaw_hosted.web import WebOptions, create_app
 from openclaw_hosted.web.security import require_caller
 
 ISOLATION_NOTE: Final = "Machines are processes of this computer and are not isolated from each other. Let in only people whom you trust."
-STOP_SECONDS: Final = 40.0
+STOP_SECONDS: Final = 345.0
+"""A little more than a gateway gets to finish a turn."""
 DAY_SECONDS: Final = 86_400.0
 POLL_SECONDS: Final = 0.05
 OPERATOR: Final = User(UserId("operator"), "operator@localhost", Role.ADMIN, 0.0)
@@ -57,7 +62,17 @@ OPERATOR: Final = User(UserId("operator"), "operator@localhost", Role.ADMIN, 0.0
 
 Progress = Callable[[str], None]
 
-__all__ = ["OPENCLAW_VERSION", "Platform", "create_account", "examine", "local_api", "open_platform", "open_vault", "stop_everything"]
+__all__ = [
+    "OPENCLAW_VERSION",
+    "Platform",
+    "build_image",
+    "create_account",
+    "examine",
+    "local_api",
+    "open_platform",
+    "open_vault",
+    "stop_everything",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +97,7 @@ class Platform:
     services: Services
     edge: LocalEdge
     loops: ControlLoops
+    runtimes: Runtimes
     notes: tuple[str, ...]
     """What its operator should know, in a line each."""
 
@@ -92,7 +108,7 @@ class Platform:
 
     def web_app(self) -> Any:
         """The pages and the API."""
-        return create_app(self.services, _web_options(self.settings, self._readiness))
+        return create_app(self.services, _web_options(self.settings, self._readiness, isolated=self.runtimes.chosen.kind == DOCKER))
 
     async def start_edge(self, progress: Progress) -> None:
         """Have the edge run with these settings; an edge that does already is left alone."""
@@ -138,10 +154,11 @@ async def open_platform(settings: Settings, progress: Progress) -> AsyncIterator
         release = await ensure_openclaw(settings.data_dir, progress)
         clock, ids = SystemClock(), SystemIds()
         edge = LocalEdge(settings.data_dir, settings.host, settings.port, settings.address)
-        ports = _local_ports(settings, release, clock)
-        services = _services(settings, store, ports, clock, ids)
-        loops = ControlLoops(_control_ports(store, ports, clock, ids), _control_options(settings))
-        yield Platform(settings, store, services, edge, loops, (ISOLATION_NOTE,))
+        runtimes, notes = await _choose_runtimes(settings, release, clock, progress)
+        ports = _local_ports(settings, runtimes, clock)
+        services = _services(settings, store, ports, clock, ids, runtimes.chosen.image)
+        loops = ControlLoops(_control_ports(store, ports, clock, ids), _control_options(settings, runtimes.chosen.image))
+        yield Platform(settings, store, services, edge, loops, runtimes, notes)
     finally:
         await store.aclose()
 
@@ -153,9 +170,11 @@ async def open_services(settings: Settings) -> AsyncIterator[tuple[Services, Sto
     store = await open_store(settings.database_url)
     try:
         clock = SystemClock()
-        ports = _local_ports(settings, installed_release(settings.data_dir) or _absent_release(settings.data_dir), clock)
+        release = installed_release(settings.data_dir) or _absent_release(settings.data_dir)
+        runtimes = _known_runtimes(settings, release, clock)
+        ports = _local_ports(settings, runtimes, clock)
         ports = replace(ports, gate=EdgeMayBeDown(ports.gate))
-        yield _services(settings, store, ports, clock, SystemIds()), store
+        yield _services(settings, store, ports, clock, SystemIds(), runtimes.chosen.image), store
     finally:
         await store.aclose()
 
@@ -187,6 +206,13 @@ def create_account(settings: Settings, email: str, password: str, role: Role) ->
     asyncio.run(make())
 
 
+async def build_image(settings: Settings, progress: Progress) -> tuple[str, int]:
+    """The image of Docker machines, built unless it is there: its tag, and its bytes on disk."""
+    release = await ensure_openclaw(settings.data_dir, progress)
+    tag = await ensure_image(release, progress)
+    return tag, await image_bytes(tag)
+
+
 def open_vault(data_dir: Path) -> Callable[[InstanceId], Credentials]:
     """Reads an instance's credentials, for measurements that have to ask a gateway itself."""
     vault = LocalVault(data_dir)
@@ -207,18 +233,41 @@ async def stop_everything(settings: Settings, progress: Progress) -> int:
 async def examine(settings: Settings) -> Sequence[Finding]:
     """All checks of `doctor`."""
     findings = [check(datadir.as_started(settings)) for check in CHECKS]
-    return [*findings, _check_openclaw(settings), await _check_database(settings)]
+    return [*findings, _check_openclaw(settings), await _check_machines(settings), await _check_database(settings)]
 
 
-def _local_ports(settings: Settings, release: OpenClawRelease, clock: SystemClock) -> Local:
+async def _choose_runtimes(
+    settings: Settings, release: OpenClawRelease, clock: SystemClock, progress: Progress
+) -> tuple[Runtimes, tuple[str, ...]]:
+    """What new machines are, and what the operator should know of it. Where Docker is wanted and is not there, raises."""
+    processes = ProcessRuntime(settings.data_dir, release)
+    known = known_docker_host(settings.data_dir)
+    before = (DockerRuntime(known, clock),) if known else ()
+    if settings.machines == "process":
+        return Runtimes(processes, *before), (ISOLATION_NOTE,)
+    try:
+        progress("Looking for a Docker engine")
+        await docker("version", "--format", "{{.Server.Version}}")
+        host = await prepare_docker(settings.data_dir, release, progress)
+    except PortError as problem:
+        if settings.machines == "docker":
+            raise
+        return Runtimes(processes, *before), (ISOLATION_NOTE, f"Machines would be containers, isolated from each other, but: {problem}")
+    return Runtimes(DockerRuntime(host, clock), processes), ()
+
+
+def _known_runtimes(settings: Settings, release: OpenClawRelease, clock: SystemClock) -> Runtimes:
+    """For commands beside a platform: whatever was in use."""
+    known = known_docker_host(settings.data_dir)
+    return Runtimes(ProcessRuntime(settings.data_dir, release), *((DockerRuntime(known, clock),) if known else ()))
+
+
+def _local_ports(settings: Settings, runtimes: Runtimes, clock: SystemClock) -> Local:
     data_dir = settings.data_dir
     vault, volumes = LocalVault(data_dir), LocalVolumes(data_dir)
-    gateways = LocalGateways(
-        data_dir, release, vault, volumes, clock, echo_base_url=echo_base_url(data_dir), public_origins=_origins(settings)
-    )
     return Local(
-        machines=LocalMachines(data_dir, clock),
-        gateways=gateways,
+        machines=LocalMachines(data_dir, runtimes, clock),
+        gateways=LocalGateways(data_dir, runtimes, vault, volumes, clock, public_origins=_origins(settings)),
         volumes=volumes,
         vault=vault,
         sealer=LocalSealer(data_dir),
@@ -248,7 +297,7 @@ class EdgeMayBeDown:
         return await self._gate.sessions()
 
 
-def _services(settings: Settings, store: Store, local: Local, clock: SystemClock, ids: SystemIds) -> Services:
+def _services(settings: Settings, store: Store, local: Local, clock: SystemClock, ids: SystemIds, image: str) -> Services:
     caps = Caps(settings.instances_total, settings.instances_per_user)
     return Services(
         instances=InstanceService(
@@ -258,7 +307,7 @@ def _services(settings: Settings, store: Store, local: Local, clock: SystemClock
             store.instances, store.machines, store.accounts, store.platform, local.gateways, local.router, local.gate, clock
         ),
         accounts=AccountService(store.accounts, store.platform, local.gate, clock, ids),
-        operations=OperationsService(store.machines, store.instances, store.platform, store.hints, clock, _policy(settings)),
+        operations=OperationsService(store.machines, store.instances, store.platform, store.hints, clock, _policy(settings, image)),
         keys=KeyService(HttpKeyTester(allow_private=True), clock),
     )
 
@@ -282,24 +331,24 @@ def _control_ports(store: Store, local: Local, clock: SystemClock, ids: SystemId
     )
 
 
-def _control_options(settings: Settings) -> ControllerOptions:
+def _control_options(settings: Settings, image: str) -> ControllerOptions:
     return ControllerOptions(
-        policy=_policy(settings),
+        policy=_policy(settings, image),
         warmth=settings.warmth,
         allowed_origins=_origins(settings),
         retention_seconds=settings.retention_days * DAY_SECONDS,
     )
 
 
-def _policy(settings: Settings) -> PoolPolicy:
-    return PoolPolicy(spares=settings.spares, fleet_cap=settings.fleet_cap, image=OPENCLAW_VERSION)
+def _policy(settings: Settings, image: str) -> PoolPolicy:
+    return PoolPolicy(spares=settings.spares, fleet_cap=settings.fleet_cap, image=image)
 
 
-def _web_options(settings: Settings, readiness: Callable[[], Awaitable[dict[str, bool]]]) -> WebOptions:
+def _web_options(settings: Settings, readiness: Callable[[], Awaitable[dict[str, bool]]], *, isolated: bool = False) -> WebOptions:
     return WebOptions(
         public_url=settings.address,
         secure_cookies=settings.address.startswith("https://"),
-        isolation_note=ISOLATION_NOTE,
+        isolation_note=None if isolated else ISOLATION_NOTE,
         version=__version__,
         retention_days=int(settings.retention_days),
         readiness=readiness,
@@ -372,6 +421,22 @@ def _check_openclaw(settings: Settings) -> Finding:
     return Finding(
         "openclaw", Verdict.WARNING, f"OpenClaw {OPENCLAW_VERSION} is not installed yet", "`up` installs it; that needs the npm registry."
     )
+
+
+async def _check_machines(settings: Settings) -> Finding:
+    """What machines are, and what isolates them."""
+    wanted = datadir.as_started(settings).machines
+    shared = Finding(
+        "machines", Verdict.WARNING, "they are processes of one system user, so each can read the others' data",
+        "Let in only people who may see each other's data, or install Docker (apt-get install docker.io) and start with --machines docker.",
+    )  # fmt: skip
+    if wanted == "process":
+        return shared
+    try:
+        version = await docker("version", "--format", "{{.Server.Version}}")
+    except PortError as problem:
+        return shared if wanted == "auto" else Finding("machines", Verdict.PROBLEM, str(problem), "Start the Docker engine.")
+    return Finding("machines", Verdict.OK, f"they are containers of Docker {version}, isolated from each other and this computer")
 
 
 async def _check_database(settings: Settings) -> Finding:

@@ -16,7 +16,7 @@ from openclaw_hosted.settings import Settings
 SOCKET_PATH_MAX_BYTES = 107
 LONGEST_SOCKET_NAME = "caddy-admin.sock"
 STARTED_FILE = "started.json"
-REMEMBERED = ("host", "port", "public_url", "spares", "fleet_cap")
+REMEMBERED = ("host", "port", "public_url", "machines", "spares", "fleet_cap")
 
 
 class DataDirError(OpenClawHostedError):
@@ -110,7 +110,7 @@ def as_started(settings: Settings) -> Settings:
     """`settings` as the platform of the data directory was last started, but for what was given now."""
     try:
         body = json.loads((settings.run_dir / STARTED_FILE).read_text())
-        known = {name: body[name] for name in REMEMBERED if name not in settings.model_fields_set}
+        known = {name: body[name] for name in REMEMBERED if name in body and name not in settings.model_fields_set}
     except (OSError, ValueError, KeyError, TypeError):
         return settings
     return settings.model_copy(update=known)

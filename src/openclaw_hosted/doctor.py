@@ -123,16 +123,6 @@ def check_disk(settings: Settings) -> Finding:
     return Finding("disk", Verdict.PROBLEM, text, f"Make room: {DISK_BYTES / GIB:.0f} GiB at least, or choose another --data-dir.")
 
 
-def check_isolation(_settings: Settings) -> Finding:
-    """Machines that are processes are not isolated."""
-    return Finding(
-        "isolation",
-        Verdict.WARNING,
-        "machines are processes of one system user, so each can read the others' data",
-        "Let in only people who may see each other's data.",
-    )
-
-
 CHECKS: Final[Sequence[Check]] = (
     check_system,
     check_python,
@@ -142,7 +132,6 @@ CHECKS: Final[Sequence[Check]] = (
     check_disk,
     check_memory,
     check_port,
-    check_isolation,
 )
 
 

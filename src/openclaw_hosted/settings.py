@@ -36,6 +36,8 @@ class Settings(BaseSettings):
     port: int = Field(8080, alias="PORT", ge=1, le=65535)
     public_url: str = Field("", alias="PUBLIC_URL")
     """The address that users open, without a trailing slash."""
+    machines: Literal["auto", "docker", "process"] = Field("auto", alias="MACHINES")
+    """What machines are: containers where Docker answers, else processes."""
     spares: int = Field(2, alias="POOL_SPARE_COUNT", ge=0, le=1000)
     fleet_cap: int = Field(50, alias="FLEET_CAP", ge=1, le=10_000)
     warmth: Warmth = Field(Warmth.HOT, alias="POOL_WARMTH")
@@ -64,7 +66,7 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
 
-    @field_validator("log_level", "warmth", mode="before")
+    @field_validator("log_level", "machines", "warmth", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value

@@ -5,10 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from openclaw_hosted.adapters.local.containers import DockerHost, DockerRuntime
 from openclaw_hosted.adapters.local.gateways import LocalGateways
 from openclaw_hosted.adapters.local.install import OpenClawRelease
 from openclaw_hosted.adapters.local.machines import LocalMachines
 from openclaw_hosted.adapters.local.processes import SupervisedProcess
+from openclaw_hosted.adapters.local.runtimes import ProcessRuntime, Runtimes
 from openclaw_hosted.adapters.local.vault import LocalVault
 from openclaw_hosted.adapters.local.volumes import LocalVolumes
 from openclaw_hosted.adapters.system import SystemClock, SystemIds
@@ -23,23 +25,32 @@ class Computer:
 
     data_dir: Path
     release: OpenClawRelease
-    echo_base_url: str
+    docker: DockerHost | None = None
+    """Where given, machines are containers."""
     clock: SystemClock = field(default_factory=SystemClock)
     ids: SystemIds = field(default_factory=SystemIds)
     opened: list[LocalGateways] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.machines = LocalMachines(self.data_dir, self.clock)
+        processes = ProcessRuntime(self.data_dir, self.release)
+        self.runtimes = Runtimes(DockerRuntime(self.docker, self.clock), processes) if self.docker else Runtimes(processes)
+        self.machines = self.new_machines()
         self.vault = LocalVault(self.data_dir)
         self.volumes = LocalVolumes(self.data_dir)
         self.gateways = self.new_gateways()
 
+    @property
+    def image(self) -> str:
+        """What its machines run."""
+        return self.runtimes.chosen.image
+
+    def new_machines(self) -> LocalMachines:
+        """As a control plane makes them when it starts."""
+        return LocalMachines(self.data_dir, self.runtimes, self.clock)
+
     def new_gateways(self, origin: str = "http://localhost:8080") -> LocalGateways:
         """As a control plane makes them when it starts."""
-        made = LocalGateways(
-            self.data_dir, self.release, self.vault, self.volumes, self.clock,
-            echo_base_url=self.echo_base_url, public_origins=[origin],
-        )  # fmt: skip
+        made = LocalGateways(self.data_dir, self.runtimes, self.vault, self.volumes, self.clock, public_origins=[origin])
         self.opened.append(made)
         return made
 
@@ -52,8 +63,8 @@ class Computer:
         await self.volumes.create(volume_id)
         await self.vault.put(instance_id, {Credential.GATEWAY_TOKEN: self.ids.token()}, 0)
         await self.vault.grant(instance_id, machine_id)
-        ref = await self.machines.launch(LaunchSpec(machine_id, volume_id, instance_id, self.release.version))
-        return ref, GatewaySpec(instance_id, 0, volume_id, self.release.version)
+        ref = await self.machines.launch(LaunchSpec(machine_id, volume_id, instance_id, self.image))
+        return ref, GatewaySpec(instance_id, 0, volume_id, self.image)
 
     async def is_ready(self, ref: str) -> bool:
         """Whether the gateway has proved itself."""

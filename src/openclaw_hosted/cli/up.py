@@ -39,6 +39,13 @@ class ServeRole(StrEnum):
         return (Role.WEB, Role.CONTROLLER) if self is ServeRole.ALL else (Role(self),)
 
 
+class MachineKind(StrEnum):
+    """What machines are."""
+
+    DOCKER = "docker"
+    PROCESS = "process"
+
+
 DataDirOption = Annotated[
     Path | None, typer.Option("--data-dir", help="Where everything is kept. [OPENCLAW_HOSTED_DATA_DIR]", show_default=False)
 ]
@@ -52,11 +59,17 @@ Host = Annotated[
 Spares = Annotated[
     int | None, typer.Option("--spares", min=0, help="How many spares to keep ready; 2 by default. [POOL_SPARE_COUNT]", show_default=False)
 ]
+MachinesOption = Annotated[
+    MachineKind | None,
+    typer.Option("--machines", help="What machines are; containers where Docker answers, by default. [MACHINES]", show_default=False),
+]
 
 
-def up(port: Port = None, host: Host = None, data_dir: DataDirOption = None, spares: Spares = None) -> None:
+def up(
+    port: Port = None, host: Host = None, data_dir: DataDirOption = None, spares: Spares = None, machines: MachinesOption = None
+) -> None:
     """Start the whole platform on this computer: OpenClaw, the edge, the web page. Ctrl-C stops it; instances run on."""
-    settings = _settings(port, host, data_dir, spares)
+    settings = _settings(port, host, data_dir, spares, machines)
     datadir.prepare(settings.data_dir)
     log = settings.data_dir / "logs" / "platform.log"
     with datadir.held(settings.data_dir, ServeRole.ALL.roles), logging_to(settings.log_level, log):
@@ -69,9 +82,10 @@ def serve(
     host: Host = None,
     data_dir: DataDirOption = None,
     spares: Spares = None,
+    machines: MachinesOption = None,
 ) -> None:
     """Run the control plane, or a part of it, under a process manager: logs on standard error, nothing else printed."""
-    settings = _settings(port, host, data_dir, spares)
+    settings = _settings(port, host, data_dir, spares, machines)
     datadir.prepare(settings.data_dir)
     with datadir.held(settings.data_dir, role.roles), logging_to(settings.log_level, None):
         asyncio.run(_serve(settings, role))
@@ -79,7 +93,7 @@ def serve(
 
 def down(data_dir: DataDirOption = None) -> None:
     """Stop everything of a data directory: the control plane, the edge, and all gateways. Data is kept."""
-    settings = _settings(None, None, data_dir, None)
+    settings = _settings(data_dir=data_dir)
     if not settings.data_dir.is_dir():
         say(f"Nothing runs on {settings.data_dir}: there is no such directory.")
         return
@@ -153,8 +167,15 @@ def _stop_control_plane(data_dir: Path, pid: int) -> None:
         time.sleep(0.05)
 
 
-def _settings(port: int | None, host: str | None, data_dir: Path | None, spares: int | None) -> Settings:
-    return load_settings({"PORT": port, "HOST": host, "OPENCLAW_HOSTED_DATA_DIR": data_dir, "POOL_SPARE_COUNT": spares})
+def _settings(
+    port: int | None = None,
+    host: str | None = None,
+    data_dir: Path | None = None,
+    spares: int | None = None,
+    machines: str | None = None,
+) -> Settings:
+    given = {"PORT": port, "HOST": host, "OPENCLAW_HOSTED_DATA_DIR": data_dir, "POOL_SPARE_COUNT": spares, "MACHINES": machines}
+    return load_settings(given)
 
 
 def _welcome(settings: Settings, setup_link: str | None, notes: tuple[str, ...]) -> None:

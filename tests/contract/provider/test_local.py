@@ -20,10 +20,6 @@ from tests.support.local_computer import Computer
 class LocalHarness(Computer):
     """The local provider on a data directory of its own."""
 
-    @property
-    def image(self) -> str:
-        return self.release.version
-
     async def time_passes(self) -> None:
         await asyncio.sleep(0.05)
 
@@ -40,7 +36,7 @@ NO_RELEASE = OpenClawRelease(OPENCLAW_VERSION, Path("/nowhere"), Path("/bin/fals
 
 @pytest.fixture
 async def harness(tmp_path: Path) -> AsyncIterator[LocalHarness]:
-    made = LocalHarness(tmp_path, NO_RELEASE, "http://127.0.0.1:9/v1")
+    made = LocalHarness(tmp_path, NO_RELEASE)
     yield made
     await made.clear()
 

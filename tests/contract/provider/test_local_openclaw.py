@@ -10,14 +10,13 @@ import pytest
 from openclaw_hosted.adapters.local.install import OpenClawRelease
 from tests.contract.provider.gateways import GatewaysContract
 from tests.contract.provider.test_local import LocalHarness
-from tests.support.echo_model import EchoServer
 from tests.support.platform import share_install
 
 
 @pytest.fixture
-async def harness(tmp_path: Path, release: OpenClawRelease, echo: EchoServer) -> AsyncIterator[LocalHarness]:
+async def harness(tmp_path: Path, release: OpenClawRelease) -> AsyncIterator[LocalHarness]:
     share_install(tmp_path)
-    made = LocalHarness(tmp_path, release, echo.base_url)
+    made = LocalHarness(tmp_path, release)
     yield made
     await made.clear()
 

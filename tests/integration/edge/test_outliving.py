@@ -11,11 +11,10 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
-import httpx
 import pytest
 import websockets
 
-from openclaw_hosted.adapters.local.edge import LocalEdge, echo_base_url
+from openclaw_hosted.adapters.local.edge import LocalEdge
 from openclaw_hosted.adapters.local.processes import SupervisedProcess
 from openclaw_hosted.adapters.local.router import LocalGate, LocalRouter
 from openclaw_hosted.domain.errors import Conflict, Unavailable
@@ -137,23 +136,6 @@ async def test_behind_https_gateways_and_platform_learn_so(own_edge: Edge) -> No
         instance_id, cookie = await own_edge.bound(gateway)
         await own_edge.ask(f"/{instance_id}/", cookie)
         assert dict(gateway.seen[0]["headers"])["x-forwarded-proto"] == "https"
-
-
-async def test_the_echo_model_does_without_its_port_while_another_has_it(own_edge: Edge) -> None:
-    address = httpx.URL(echo_base_url(own_edge.data_dir))
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", address.port or 0))
-        taken.listen()
-        await own_edge.local.ensure()
-        assert await own_edge.router.list() == []
-    async with httpx.AsyncClient() as client:
-
-        async def answers() -> bool:
-            with suppress(httpx.HTTPError):
-                return (await client.get(f"{address}/models")).status_code == 200
-            return False
-
-        await until(answers)
 
 
 async def test_without_a_companion_routes_are_unavailable(tmp_path: Path) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from openclaw_hosted.adapters.local.install import OpenClawRelease
-from tests.support.echo_model import EchoServer
 from tests.support.local_computer import Computer
 from tests.support.openclaw import echo, release
 from tests.support.platform import share_install
@@ -18,9 +17,9 @@ __all__ = ["echo", "release"]
 
 
 @pytest.fixture
-async def computer(tmp_path: Path, release: OpenClawRelease, echo: EchoServer) -> AsyncIterator[Computer]:
+async def computer(tmp_path: Path, release: OpenClawRelease) -> AsyncIterator[Computer]:
     share_install(tmp_path)
-    made = Computer(tmp_path, release, echo.base_url)
+    made = Computer(tmp_path, release)
     yield made
     await made.clear()
     shutil.rmtree(tmp_path, ignore_errors=True)

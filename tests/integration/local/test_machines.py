@@ -24,7 +24,7 @@ NO_RELEASE = OpenClawRelease(OPENCLAW_VERSION, Path("/nowhere"), Path("/bin/fals
 
 @pytest.fixture
 async def bare(tmp_path: Path) -> AsyncIterator[Computer]:
-    made = Computer(tmp_path, NO_RELEASE, "http://127.0.0.1:9/v1")
+    made = Computer(tmp_path, NO_RELEASE)
     yield made
     await made.clear()
 
@@ -45,7 +45,7 @@ async def test_a_port_in_use_is_not_given_to_a_machine(bare: Computer) -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        machines = LocalMachines(bare.data_dir, bare.clock, ports=range(port, port + 1))
+        machines = LocalMachines(bare.data_dir, bare.runtimes, bare.clock, ports=range(port, port + 1))
         with pytest.raises(NoCapacity):
             await machines.launch(spec(bare))
     assert not await machines.observe()
@@ -71,7 +71,7 @@ async def test_machines_that_have_not_grown_yet_are_counted_in(bare: Computer, m
 async def test_a_termination_asked_for_before_a_crash_is_seen_through_by_the_next_control_plane(bare: Computer) -> None:
     ref = await bare.machines.launch(spec(bare))
     (bare.data_dir / "machines" / ref / "terminate").touch()
-    later = LocalMachines(bare.data_dir, bare.clock)
+    later = bare.new_machines()
     async with asyncio.timeout(10):
         while await later.observe():  # noqa: ASYNC110 - the world outside gives no event
             await asyncio.sleep(0.05)

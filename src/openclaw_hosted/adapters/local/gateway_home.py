@@ -5,17 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-from openclaw_hosted.adapters.local.files import read_json, write_json
+from openclaw_hosted.adapters.local.files import read_foreign_json, read_json, write_json
 from openclaw_hosted.adapters.local.machines import TERMINATE_MARK, machine_address, machine_port
-from openclaw_hosted.adapters.local.openclaw_config import ECHO_KEY
 from openclaw_hosted.adapters.local.processes import SupervisedProcess
 from openclaw_hosted.domain.errors import NotFound, Unavailable
 from openclaw_hosted.domain.gateway import Credential, Credentials, GatewaySpec
 from openclaw_hosted.ports.clock import Clock
-
-ECHO_KEY_VALUE: Final = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,10 +62,10 @@ class GatewayHome:
             raise NotFound(f"Machine {self.directory.name} has no port.")
         return port
 
-    def prepare(self) -> None:
-        """Make the directories that a gateway needs."""
-        for name in ("home", "secrets", "tmp"):
-            (self.directory / name).mkdir(mode=0o700, exist_ok=True)
+    @property
+    def image(self) -> str:
+        """What the machine was launched with."""
+        return str((read_json(self.directory / "machine.json") or {}).get("image", ""))
 
     def record(self) -> GatewayRecord | None:
         """Which gateway it has; None before it has one."""
@@ -94,9 +91,10 @@ class GatewayHome:
 
     def write_secrets(self, document: Credentials) -> bool:
         """Write the credentials; whether that changed anything."""
-        wanted = {ECHO_KEY: ECHO_KEY_VALUE, **{str(name): value for name, value in document.items()}}
+        wanted = {str(name): value for name, value in document.items()}
         if wanted == self.secrets():
             return False
+        self.secrets_path.parent.mkdir(mode=0o700, exist_ok=True)
         write_json(self.secrets_path, wanted)
         return True
 
@@ -107,7 +105,7 @@ class GatewayHome:
 
 def read_config(state_dir: Path) -> dict[str, Any]:
     """The configuration on a volume; empty where there is none, or none that is plain JSON."""
-    return read_json(config_path(state_dir)) or {}
+    return read_foreign_json(config_path(state_dir)) or {}
 
 
 def config_path(state_dir: Path) -> Path:

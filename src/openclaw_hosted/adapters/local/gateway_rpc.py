@@ -12,6 +12,9 @@ ADMIN_PATH: Final = "/api/v1/admin/rpc"
 BRIDGE_PATH: Final = "/api/v1/oc-hosted/rpc"
 CALL_TIMEOUT_SECONDS: Final = 30.0
 TURN_TIMEOUT_SECONDS: Final = 90.0
+PLATFORM_CLIENT: Final = "192.0.2.2"
+"""The platform is a client as any other (RFC 5737 address): OpenClaw refuses a trusted proxy that names none, and counts wrong tokens
+for each client, so that a user who guesses can't lock the platform out."""
 
 
 class RpcRefused(PortError):
@@ -28,7 +31,7 @@ class GatewayClient:
     def __init__(self, http: httpx.AsyncClient, address: str, token: str) -> None:
         self._http = http
         self._origin = f"http://{address}"
-        self._headers = {"Authorization": f"Bearer {token}"}
+        self._headers = {"Authorization": f"Bearer {token}", "X-Forwarded-For": PLATFORM_CLIENT}
 
     async def admin(self, method: str, params: dict[str, Any] | None = None) -> dict[str, Any]:
         """Call a method of OpenClaw's admin API; returns its payload. Raises `RpcRefused`, `Denied`, `Unavailable`."""

@@ -1,33 +1,32 @@
-"""Gateways as processes of this computer, each under the supervisor of its machine."""
+"""Gateways of this computer, each under the supervisor of its machine."""
 
 from __future__ import annotations
 
 import asyncio
 import json
-import os
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
-import psutil
 
 from openclaw_hosted.adapters.local.files import write_json
 from openclaw_hosted.adapters.local.gateway_home import GatewayHome, GatewayRecord, config_path, read_config
 from openclaw_hosted.adapters.local.gateway_logs import blot, failure_since, readable, tail
 from openclaw_hosted.adapters.local.gateway_rpc import GatewayClient, RpcRefused
-from openclaw_hosted.adapters.local.install import OpenClawRelease
+from openclaw_hosted.adapters.local.install import OPENCLAW_VERSION
 from openclaw_hosted.adapters.local.openclaw_config import (
-    Surroundings,
     merge_patch,
     provider_id,
     render_config,
     replaced_arrays,
     settings_patch,
 )
-from openclaw_hosted.adapters.local.processes import ProcessStatus, Program
+from openclaw_hosted.adapters.local.processes import ProcessStatus
+from openclaw_hosted.adapters.local.runtimes import Berth, Places, Runtimes
 from openclaw_hosted.adapters.local.vault import LocalVault
 from openclaw_hosted.adapters.local.volumes import LocalVolumes
 from openclaw_hosted.domain.errors import Conflict, GatewayRejectedSettings, NotFound, PortError, Unavailable
@@ -36,13 +35,11 @@ from openclaw_hosted.domain.naming import InstanceId, MachineId, VolumeId, base_
 from openclaw_hosted.ports.clock import Clock
 from openclaw_hosted.ports.gateways import BootstrapTicket, GatewayStatus
 
-REFUSED_SETTINGS_EXIT_CODE: Final = 78
-STOP_TIMEOUT_SECONDS: Final = 30.0
 WARM_UP_SESSION: Final = "warmup"
 MAIN_SESSION: Final = "agent:main:main"
 IDENTITY_TIMEOUT_SECONDS: Final = 5.0
-PASSED_ON: Final = ("LANG", "TZ", "NODE_EXTRA_CA_CERTS", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
-LOOPBACK: Final = "127.0.0.1,localhost,::1"
+CONTAINER_NOT_STARTED: Final = 125
+KILLED: Final = (137, -9)
 
 
 class LocalGateways:
@@ -51,24 +48,19 @@ class LocalGateways:
     def __init__(
         self,
         data_dir: Path,
-        release: OpenClawRelease,
+        runtimes: Runtimes,
         vault: LocalVault,
         volumes: LocalVolumes,
         clock: Clock,
         *,
-        echo_base_url: str,
         public_origins: Sequence[str],
-        trusted_proxies: Sequence[str] = ("127.0.0.1/32",),
     ) -> None:
         self._data_dir = data_dir.resolve()
-        self._release = release
+        self._runtimes = runtimes
         self._vault = vault
         self._volumes = volumes
         self._clock = clock
-        self._echo_base_url = echo_base_url
         self._public_origins = tuple(public_origins)
-        self._trusted_proxies = tuple(trusted_proxies)
-        self._written_for = " ".join((echo_base_url, *public_origins))
         self._http = httpx.AsyncClient(trust_env=False, limits=httpx.Limits(max_keepalive_connections=50))
         self._alone: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._seen_ready: dict[str, int | None] = {}
@@ -89,9 +81,11 @@ class LocalGateways:
                 return
             await self._take_volume(home, record, spec)
             document = await self._vault.get_as(MachineId(provider_ref), spec.instance_id)
+            runtime = self._runtimes.of(home.directory)
+            await runtime.make_ready()
             await asyncio.to_thread(self._write_files, home, spec, document)
             refused = home.process.status().state == "refused"
-            await home.process.ensure(self._program(home, spec))
+            await home.process.ensure(await asyncio.to_thread(runtime.program, self._berth(home, spec)))
             if refused:
                 await home.process.restart()
 
@@ -104,8 +98,9 @@ class LocalGateways:
             _check_generation(record, spec)
             if record is None or not _is_same(record, spec):
                 raise Conflict(f"Machine {provider_ref} does not serve {spec.instance_id}.")
-            if record.in_force and (record.revision, record.written_for) == (spec.revision, self._written_for):
-                await asyncio.to_thread(home.note, spec, in_force=True, written_for=self._written_for)
+            written_for = self._written_for(home)
+            if record.in_force and (record.revision, record.written_for) == (spec.revision, written_for):
+                await asyncio.to_thread(home.note, spec, in_force=True, written_for=written_for)
                 return
             await self._bring_into_force(home, record, spec)
 
@@ -134,8 +129,8 @@ class LocalGateways:
             restarts=process.restarts,
             exit_code=process.exit_code,
             problem=problem,
-            version=self._release.version,
-            outdated=record is not None and record.written_for != self._written_for,
+            version=OPENCLAW_VERSION,
+            outdated=record is not None and record.written_for != self._written_for(home),
         )
 
     async def warm_up(self, provider_ref: str) -> None:
@@ -188,14 +183,20 @@ class LocalGateways:
                 await self._volumes.detach(VolumeId(record.volume_id), machine_id)
 
     def _write_files(self, home: GatewayHome, spec: GatewaySpec, document: Mapping[Credential, str]) -> None:
-        home.prepare()
         state_dir = self._volumes.state_dir(spec.volume_id)
-        home.write_secrets(document)
+        self._write_secrets(home, document)
         existing = read_config(state_dir)
-        config = render_config(spec, self._surroundings(home), existing)
+        config = render_config(spec, self._places(home), existing)
         if config != existing:
             write_json(config_path(state_dir), config)
-        home.note(spec, in_force=True, written_for=self._written_for)
+        for path in (config_path(state_dir), state_dir):
+            self._runtimes.of(home.directory).hand_over(path)
+        home.note(spec, in_force=True, written_for=self._written_for(home))
+
+    def _write_secrets(self, home: GatewayHome, document: Mapping[Credential, str]) -> None:
+        home.write_secrets(document)
+        for path in (home.secrets_path, home.secrets_path.parent):
+            self._runtimes.of(home.directory).hand_over(path)
 
     def _adopt(self, home: GatewayHome, record: GatewayRecord | None, spec: GatewaySpec) -> None:
         """Note the generation that the running gateway serves from now on; its settings are for `apply`."""
@@ -206,7 +207,7 @@ class LocalGateways:
     async def _bring_into_force(self, home: GatewayHome, record: GatewayRecord, spec: GatewaySpec) -> None:
         document = await self._vault.get_as(MachineId(home.directory.name), spec.instance_id)
         existing = read_config(self._volumes.state_dir(spec.volume_id))
-        patch = settings_patch(spec, self._surroundings(home), existing)
+        patch = settings_patch(spec, self._places(home), existing)
         if home.process.status().child_pid is None:
             await asyncio.to_thread(self._write_files, home, spec, document)
             await home.process.restart()
@@ -214,15 +215,16 @@ class LocalGateways:
         client = self._client(home)
         known_token = home.token()
         pending = not record.in_force
-        if pending or merge_patch(existing, patch) != existing or dict(document) != _without_echo(home):
-            await asyncio.to_thread(home.note, spec, in_force=False, written_for=self._written_for)
-            await asyncio.to_thread(home.write_secrets, document)
+        written_for = self._written_for(home)
+        if pending or merge_patch(existing, patch) != existing or document != home.secrets():
+            await asyncio.to_thread(home.note, spec, in_force=False, written_for=written_for)
+            await asyncio.to_thread(self._write_secrets, home, document)
             await self._reload(home, client, existing, patch)
             if document.get(Credential.GATEWAY_TOKEN) != known_token:
                 await home.process.restart()
             else:
                 await _check_in_force(client, spec)
-        await asyncio.to_thread(home.note, spec, in_force=True, written_for=self._written_for)
+        await asyncio.to_thread(home.note, spec, in_force=True, written_for=written_for)
 
     async def _reload(self, home: GatewayHome, client: GatewayClient, existing: dict[str, Any], patch: dict[str, Any]) -> None:
         """Patch the configuration of the running gateway, and have it read its credentials again."""
@@ -243,7 +245,7 @@ class LocalGateways:
             payload = await self._client(home).bridge("identity", timeout_seconds=IDENTITY_TIMEOUT_SECONDS)
         except PortError:
             return None
-        if not await asyncio.to_thread(_is_within, payload.get("pid"), process.child_pid):
+        if not await asyncio.to_thread(self._runtimes.of(home.directory).is_its_own, payload.get("pid"), process):
             return None
         instance_id = payload.get("instanceId")
         return instance_id if isinstance(instance_id, str) else None
@@ -272,41 +274,16 @@ class LocalGateways:
     def _client(self, home: GatewayHome) -> GatewayClient:
         return GatewayClient(self._http, home.address, home.token())
 
-    def _surroundings(self, home: GatewayHome) -> Surroundings:
-        return Surroundings(
-            port=home.port,
-            secrets_path=str(home.secrets_path),
-            log_path=str(home.directory / "openclaw.jsonl"),
-            plugin_paths=(str(self._release.plugin),),
-            echo_base_url=self._echo_base_url,
-            public_origins=self._public_origins,
-            trusted_proxies=self._trusted_proxies,
-        )
+    def _places(self, home: GatewayHome) -> Places:
+        return replace(self._runtimes.of(home.directory).places(home.directory, home.port), public_origins=self._public_origins)
 
-    def _program(self, home: GatewayHome, spec: GatewaySpec) -> Program:
-        state_dir = self._volumes.state_dir(spec.volume_id)
-        passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-        return Program(
-            argv=(str(self._release.node), str(self._release.entry), "gateway"),
-            env={
-                **passed_on,
-                "NO_PROXY": LOOPBACK,
-                "no_proxy": LOOPBACK,
-                "PATH": f"{self._release.node.parent}:/usr/local/bin:/usr/bin:/bin",
-                "HOME": str(home.directory / "home"),
-                "TMPDIR": str(home.directory / "tmp"),
-                "OPENCLAW_HOME": str(home.directory / "home"),
-                "OPENCLAW_STATE_DIR": str(state_dir),
-                "OPENCLAW_CONFIG_PATH": str(config_path(state_dir)),
-                "OPENCLAW_NO_RESPAWN": "1",
-                "OPENCLAW_DISABLE_BONJOUR": "1",
-                "NODE_COMPILE_CACHE": str(self._data_dir / "compile-cache"),
-            },
-            cwd=str(home.directory / "home"),
-            log=str(home.log_path),
-            stop_timeout_seconds=STOP_TIMEOUT_SECONDS,
-            never_restart_exit_codes=(REFUSED_SETTINGS_EXIT_CODE,),
-        )
+    def _written_for(self, home: GatewayHome) -> str:
+        """The addresses of the platform that the gateway's configuration has to name."""
+        places = self._places(home)
+        return " ".join((*places.trusted_proxies, *places.public_origins))
+
+    def _berth(self, home: GatewayHome, spec: GatewaySpec) -> Berth:
+        return Berth(home.directory, home.port, home.image, spec.instance_id, self._volumes.state_dir(spec.volume_id))
 
 
 def check_shipped(spec: GatewaySpec) -> None:
@@ -334,29 +311,20 @@ async def _check_in_force(client: GatewayClient, spec: GatewaySpec) -> None:
         raise Unavailable("The gateway has not taken the model provider yet.")
 
 
-def _without_echo(home: GatewayHome) -> dict[str, str]:
-    return {name: value for name, value in home.secrets().items() if name in set(Credential)}
-
-
-def _is_within(pid: Any, root: int | None) -> bool:
-    """Whether process `pid` is `root` or below it."""
-    if not isinstance(pid, int) or root is None:
-        return False
-    try:
-        return pid == root or any(parent.pid == root for parent in psutil.Process(pid).parents())
-    except psutil.Error:
-        return False
-
-
 def _problem(home: GatewayHome, process: ProcessStatus) -> str | None:
     """What is wrong, in plain words, if that can be told."""
     started_at = process.started_at or 0.0
-    said = failure_since(tail(home.log_path, 400), started_at)
+    lines = tail(home.log_path, 400)
+    said = failure_since(lines, started_at)
     reason = blot(said, home.secrets().values())[:600] if said else None
     if process.state == "refused":
         return f"OpenClaw refused to start with these settings. {reason or 'Its log says more.'}"
     if process.child_pid is not None:
         return reason
+    if process.exit_code == CONTAINER_NOT_STARTED:
+        return f"Docker did not start the machine's container: {(lines or ['no reason given'])[-1][:300]}"
+    if process.exit_code in KILLED:
+        return "OpenClaw was killed, most often because it used up its memory. It is started again."
     if process.exit_code is not None:
         return f"OpenClaw ended with exit code {process.exit_code}. {reason or ''}".strip()
     return None

@@ -16,6 +16,7 @@ import psutil
 
 from openclaw_hosted.adapters.local.files import locked, read_json, write_json
 from openclaw_hosted.adapters.local.processes import SupervisedProcess
+from openclaw_hosted.adapters.local.runtimes import Runtimes
 from openclaw_hosted.domain.errors import NoCapacity, NotFound
 from openclaw_hosted.domain.naming import MachineId
 from openclaw_hosted.ports.clock import Clock
@@ -34,10 +35,11 @@ TERMINATE_MARK: Final = "terminate"
 class LocalMachines:
     """DIR/machines/<machine id>/, each with a supervisor that outlives the control plane. The provider's id is the machine's id."""
 
-    def __init__(self, data_dir: Path, clock: Clock, *, ports: range = range(20000, 60000, PORT_STEP)) -> None:
+    def __init__(self, data_dir: Path, runtimes: Runtimes, clock: Clock, *, ports: range = range(20000, 60000, PORT_STEP)) -> None:
         self._directory = data_dir.resolve() / "machines"
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = self._directory / ".lock"
+        self._runtimes = runtimes
         self._clock = clock
         self._ports = ports
 
@@ -47,6 +49,7 @@ class LocalMachines:
             raise NoCapacity(f"Machine {spec.machine_id} is shutting down.")
         if not (self._directory / spec.machine_id / "machine.json").exists() and await self.room() == 0:
             raise NoCapacity("This computer has no memory for another OpenClaw, which takes about 1.3 GB.")
+        await self._runtimes.chosen.make_ready()
         await asyncio.to_thread(self._make, spec)
         await self._process(spec.machine_id).supervise()
         return spec.machine_id
@@ -61,7 +64,8 @@ class LocalMachines:
 
     async def start(self, provider_ref: str) -> None:
         """Give a machine whose supervisor died a new one, which starts its gateway again. Raises `NotFound`."""
-        await asyncio.to_thread(self._existing, provider_ref)
+        path = await asyncio.to_thread(self._existing, provider_ref)
+        await self._runtimes.of(path).make_ready()
         await self._process(provider_ref).supervise()
 
     async def terminate(self, provider_ref: str) -> None:
@@ -84,7 +88,7 @@ class LocalMachines:
             draft.mkdir(mode=0o700, exist_ok=True)
             body = {
                 "machine_id": spec.machine_id, "volume_id": spec.volume_id, "reserved_instance_id": spec.reserved_instance_id,
-                "image": spec.image, "port": self._free_port(), "launched_at": self._clock.now(),
+                "image": spec.image, "kind": self._runtimes.chosen.kind, "port": self._free_port(), "launched_at": self._clock.now(),
             }  # fmt: skip
             write_json(draft / "machine.json", body)
             draft.rename(path)
@@ -124,7 +128,7 @@ class LocalMachines:
 
     def _cleared(self, path: Path) -> bool:
         """Whether nothing of a terminated machine is left."""
-        if not SupervisedProcess(path).end_leftovers():
+        if not SupervisedProcess(path).end_leftovers() or not self._runtimes.of(path).clear(path):
             return False
         remains = self._directory / f".{path.name}.gone"
         with suppress(FileNotFoundError):

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
+from openclaw_hosted.adapters.local.runtimes import Places
 from openclaw_hosted.domain.gateway import Channel, Credential, GatewaySettings, GatewaySpec, ModelProvider
 from openclaw_hosted.domain.naming import base_path
 
 Config = dict[str, Any]
 
 SECRET_PROVIDER: Final = "platform"
-ECHO_KEY: Final = "echoKey"
-"""The echo model takes any key; OpenClaw insists on one."""
+ECHO_PATH: Final = "/api/v1/oc-hosted/echo"
+"""Where the platform's plugin answers as the echo model, on the gateway's own port and to its own token."""
 DEFAULT_MODELS: Final[Mapping[ModelProvider, str]] = {
     ModelProvider.ECHO: "echo",
     ModelProvider.ANTHROPIC: "claude-opus-5",
@@ -28,20 +28,6 @@ UNUSED_PLUGINS: Final = (
 """Those that need a screen, a local network or a device, and cost every gateway 2.5 seconds at its start."""
 
 
-@dataclass(frozen=True, slots=True)
-class Surroundings:
-    """What a gateway finds on its machine."""
-
-    port: int
-    secrets_path: str
-    log_path: str
-    plugin_paths: Sequence[str]
-    """The platform's own plugin, and those of channels."""
-    echo_base_url: str
-    public_origins: Sequence[str]
-    trusted_proxies: Sequence[str]
-
-
 def provider_id(provider: ModelProvider) -> str:
     """How OpenClaw calls a model provider."""
     return COMPATIBLE_PROVIDER_ID if provider is ModelProvider.COMPATIBLE else provider.value
@@ -54,21 +40,21 @@ def primary_model(settings: GatewaySettings) -> str:
     return model if model.startswith(f"{prefix}/") and settings.provider is not ModelProvider.COMPATIBLE else f"{prefix}/{model}"
 
 
-def render_config(spec: GatewaySpec, surroundings: Surroundings, existing: Config) -> Config:
+def render_config(spec: GatewaySpec, places: Places, existing: Config) -> Config:
     """The whole configuration to start with: what the platform sets, over what the user changed in OpenClaw itself."""
-    based = merge_patch(existing, _base_patch(spec, surroundings))
-    return merge_patch(based, settings_patch(spec, surroundings, based))
+    based = merge_patch(existing, _base_patch(spec, places))
+    return merge_patch(based, settings_patch(spec, places, based))
 
 
-def settings_patch(spec: GatewaySpec, surroundings: Surroundings, existing: Config) -> Config:
+def settings_patch(spec: GatewaySpec, places: Places, existing: Config) -> Config:
     """A merge patch that brings the user's settings into `existing`, and takes away what earlier settings put there."""
     settings = spec.settings
-    providers = {"echo": _echo_stanza(surroundings.echo_base_url)}
+    providers = {"echo": _echo_stanza(places.port)}
     if settings.provider is not ModelProvider.ECHO:
         providers[provider_id(settings.provider)] = _provider_stanza(settings)
     channels = {channel.value: _channel_stanza(channel) for channel in sorted(settings.channels)}
     return {
-        "gateway": {"controlUi": {"allowedOrigins": sorted({*surroundings.public_origins, *spec.allowed_origins})}},
+        "gateway": {"controlUi": {"allowedOrigins": sorted({*places.public_origins, *spec.allowed_origins})}},
         "agents": {"defaults": {"model": {"primary": primary_model(settings)}}},
         "models": {"mode": "merge", "providers": {**_removed(existing, ("models", "providers"), providers), **providers}},
         "channels": {**_removed(existing, ("channels",), channels), **channels},
@@ -100,24 +86,24 @@ def replaced_arrays(target: Any, patch: Any, path: str = "") -> list[str]:
     return [found for paths in below for found in paths]
 
 
-def _base_patch(spec: GatewaySpec, surroundings: Surroundings) -> Config:
+def _base_patch(spec: GatewaySpec, places: Places) -> Config:
     return {
-        "secrets": {"providers": {SECRET_PROVIDER: {"source": "file", "path": surroundings.secrets_path, "mode": "json"}}},
+        "secrets": {"providers": {SECRET_PROVIDER: {"source": "file", "path": places.secrets_path, "mode": "json"}}},
         "gateway": {
             "mode": "local",
-            "bind": "loopback",
-            "port": surroundings.port,
+            "bind": places.bind,
+            "port": places.port,
             "auth": {
                 "mode": "token",
                 "token": _secret(Credential.GATEWAY_TOKEN),
                 "rateLimit": {"maxAttempts": 10, "windowMs": 60000, "lockoutMs": 300000},
             },
             "controlUi": {"basePath": base_path(spec.instance_id)},
-            "trustedProxies": list(surroundings.trusted_proxies),
+            "trustedProxies": list(places.trusted_proxies),
             "http": {"endpoints": {"chatCompletions": {"enabled": True}}},
         },
         "plugins": {
-            "load": {"paths": list(surroundings.plugin_paths)},
+            "load": {"paths": [places.plugin_path]},
             "entries": {
                 "admin-http-rpc": {"enabled": True},
                 "oc-hosted": {"enabled": True},
@@ -126,7 +112,7 @@ def _base_patch(spec: GatewaySpec, surroundings: Surroundings) -> Config:
         },
         "browser": {"enabled": False},
         "agents": {"defaults": {"heartbeat": {"every": "0m"}}},
-        "logging": {"consoleStyle": "json", "file": surroundings.log_path},
+        "logging": {"consoleStyle": "json", "file": places.log_path},
         "update": {"checkOnStart": False},
     }
 
@@ -135,12 +121,13 @@ def _secret(name: str) -> Config:
     return {"source": "file", "provider": SECRET_PROVIDER, "id": f"/{name}"}
 
 
-def _echo_stanza(base_url: str) -> Config:
+def _echo_stanza(port: int) -> Config:
     free = {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0}
     model = {
         "id": "echo", "name": "Echo", "reasoning": False, "input": ["text"], "cost": free, "contextWindow": 128000, "maxTokens": 4096,
     }  # fmt: skip
-    return {"baseUrl": base_url, "apiKey": _secret(ECHO_KEY), "api": "openai-completions", "models": [model]}
+    address = f"http://127.0.0.1:{port}{ECHO_PATH}"
+    return {"baseUrl": address, "apiKey": _secret(Credential.GATEWAY_TOKEN), "api": "openai-completions", "models": [model]}
 
 
 def _provider_stanza(settings: GatewaySettings) -> Config:

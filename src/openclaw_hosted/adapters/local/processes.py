@@ -35,11 +35,14 @@ class Program:
     """Where its output goes; rotated at 10 MB."""
     stop_timeout_seconds: float = 10.0
     never_restart_exit_codes: Sequence[int] = ()
+    cleanup: Sequence[str] = ()
+    """A command that clears away what the program leaves elsewhere, and fails unless nothing is left."""
 
     @property
     def fingerprint(self) -> str:
         """Tells programs apart: a running one with another fingerprint is replaced."""
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()[:32]
+        content = {name: value for name, value in asdict(self).items() if name != "cleanup" or value}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +59,8 @@ class ProcessStatus:
     exit_code: int | None = None
     """Of the last exit since the program was last changed."""
     fingerprint: str | None = None
+    clean: bool = True
+    """Whether what it leaves elsewhere was cleared away since it last ran."""
 
 
 class SupervisedProcess:
@@ -96,7 +101,7 @@ class SupervisedProcess:
     async def halt(self, timeout_seconds: float | None = None) -> None:
         """Stop the program and wait until it has; the supervisor stays."""
         await asyncio.to_thread(self._want_stopped, leave=False)
-        await self._wait(lambda: self.status().child_pid is None, timeout_seconds)
+        await self._wait(self._has_stopped, timeout_seconds)
 
     async def ask_to_leave(self) -> None:
         """Ask the program and its supervisor to end; does not wait."""
@@ -165,6 +170,10 @@ class SupervisedProcess:
         )
         if done.returncode not in (0, supervisor.ALREADY_SUPERVISED):
             raise Unavailable(f"A supervisor can't be started: {done.stderr.strip()[-300:]}")
+
+    def _has_stopped(self) -> bool:
+        status = self.status()
+        return status.child_pid is None and status.clean
 
     def _hint(self) -> None:
         """Have the supervisor look now rather than within a second."""

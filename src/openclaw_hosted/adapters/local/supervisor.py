@@ -5,7 +5,8 @@ as long as it lives, does what DIR/desired.json says (see `SupervisedProcess`), 
 DIR/exits.jsonl. It exits with 0 once it runs in the background, with 3 where another already does.
 
 SIGHUP makes it read desired.json at once, SIGTERM makes it stop the program and leave. It restarts the program after a crash,
-ever more slowly, but never after an exit code that says that starting again will not help.
+ever more slowly, but never after an exit code that says that starting again will not help. A program may come with a command that
+clears away what it leaves elsewhere: until that succeeds, neither does the program start nor the supervisor leave.
 """
 # os.path and open(): the fewer modules it loads, the less memory each machine costs.
 # ruff: noqa: PTH100, PTH105, PTH110, PTH112, PTH116, PTH118, PTH123, PTH202, PTH208
@@ -30,6 +31,7 @@ FIRST_BACKOFF_SECONDS = 0.5
 BACKOFF_CAP_SECONDS = 30.0
 HEALTHY_SECONDS = 60.0
 LEFTOVER_GRACE_SECONDS = 3.0
+CLEANUP_SECONDS = 30.0
 LOG_BYTES = 10_000_000
 LOGS_KEPT = 3
 EXITS_BYTES = 200_000
@@ -120,6 +122,7 @@ class Supervisor:
         self.exited_at: float | None = None
         self.refused: str | None = None
         self.leaving = False
+        self.cleanup: list[str] = []
 
     def path(self, name: str) -> str:
         """A file of this supervisor."""
@@ -128,12 +131,14 @@ class Supervisor:
     def serve(self) -> None:
         """Do what is wanted until told to leave."""
         self.sweep()
+        self.read_desired()
+        self.cleanup = self.desired.get("cleanup", [])
         while True:
             try:
                 self.step()
             except OSError as problem:
                 print(f"{time.strftime('%FT%TZ', time.gmtime())} {problem}", file=sys.stderr, flush=True)
-            if self.leaving and self.child is None:
+            if self.leaving and self.child is None and not self.cleanup:
                 return
             received = signal.sigtimedwait(SIGNALS, self.wait_seconds())
             if received and received.si_signo in (signal.SIGTERM, signal.SIGINT):
@@ -155,7 +160,9 @@ class Supervisor:
         self.reap()
         if self.child is not None and (not self.wanted() or self.running.get("fingerprint") != self.desired.get("fingerprint")):
             self.stop(self.child)
-        if self.child is None and self.wanted() and time.monotonic() >= self.next_start:
+        if self.child is None and self.cleanup:
+            self.clean_up()
+        if self.child is None and not self.cleanup and self.wanted() and time.monotonic() >= self.next_start:
             self.start()
         if self.running:
             rotate(self.running["log"], LOG_BYTES, LOGS_KEPT)
@@ -221,6 +228,7 @@ class Supervisor:
         fingerprint, refusals = self.running.get("fingerprint"), self.running.get("never_restart_exit_codes", [])
         self.child = None
         self.exit_code, self.exited_at = code, time.time()
+        self.cleanup = self.running.get("cleanup", [])
         self.sweep()
         if not asked:
             self.backoff = FIRST_BACKOFF_SECONDS if uptime >= HEALTHY_SECONDS else self.backoff
@@ -260,6 +268,23 @@ class Supervisor:
             time.sleep(0.02)
         self.collect()
 
+    def clean_up(self) -> None:
+        """Run the program's command for what it left elsewhere; again at the next step unless it succeeds."""
+        nothing = os.open(os.devnull, os.O_RDWR)
+        actions = [(os.POSIX_SPAWN_DUP2, nothing, number) for number in (0, 1, 2)]
+        environment = (self.running or self.desired).get("env", {})
+        pid = os.posix_spawn(self.cleanup[0], self.cleanup, environment, file_actions=actions, setsigmask=[])
+        os.close(nothing)
+        deadline = time.monotonic() + CLEANUP_SECONDS
+        while not (ended := os.waitpid(pid, os.WNOHANG))[0] and time.monotonic() < deadline:
+            time.sleep(0.02)
+        if not ended[0]:
+            kill(pid, signal.SIGKILL)
+            ended = os.waitpid(pid, 0)
+        if os.waitstatus_to_exitcode(ended[1]) == 0:
+            self.cleanup = []
+            self.write_status()
+
     def collect(self) -> None:
         """Collect the exit codes of adopted orphans."""
         try:
@@ -280,7 +305,7 @@ class Supervisor:
         """Tell how it is."""
         body = {
             "supervisor_pid": os.getpid(), "state": self.state(), "child_pid": self.child, "started_at": self.started_at,
-            "restarts": self.restarts, "exit_code": self.exit_code, "exited_at": self.exited_at,
+            "restarts": self.restarts, "exit_code": self.exit_code, "exited_at": self.exited_at, "clean": not self.cleanup,
             "fingerprint": self.running.get("fingerprint") if self.child is not None else None,
         }  # fmt: skip
         draft = self.path(".status.json.new")

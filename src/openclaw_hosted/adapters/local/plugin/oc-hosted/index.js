@@ -2,6 +2,8 @@
 import { definePluginEntry } from "openclaw/plugin-sdk/plugin-entry";
 import { issueDeviceBootstrapToken } from "openclaw/plugin-sdk/device-bootstrap";
 import { dispatchGatewayMethod } from "openclaw/plugin-sdk/gateway-method-runtime";
+import { echo } from "./echo.js";
+import { answer, readBody } from "./http.js";
 
 const MAX_BODY_BYTES = 65536;
 const OWNER = {
@@ -19,27 +21,8 @@ const OWNER = {
 };
 const DISPATCHED = new Set(["secrets.reload", "sessions.delete", "sessions.list", "sessions.patch"]);
 
-function answer(res, status, body) {
-  res.statusCode = status;
-  res.setHeader("Cache-Control", "no-store");
-  res.setHeader("Content-Type", "application/json");
-  res.end(JSON.stringify(body));
-  return true;
-}
-
 function refuse(res, status, code, message) {
   return answer(res, status, { ok: false, error: { code, message } });
-}
-
-async function readBody(req) {
-  const chunks = [];
-  let length = 0;
-  for await (const chunk of req) {
-    length += chunk.length;
-    if (length > MAX_BODY_BYTES) throw new Error("too large");
-    chunks.push(chunk);
-  }
-  return JSON.parse(Buffer.concat(chunks).toString("utf8"));
 }
 
 async function mintBootstrap() {
@@ -52,7 +35,7 @@ function handler(instanceId) {
     if (req.method !== "POST") return refuse(res, 405, "INVALID_REQUEST", "POST only");
     let request;
     try {
-      request = await readBody(req);
+      request = await readBody(req, MAX_BODY_BYTES);
     } catch {
       return refuse(res, 400, "INVALID_REQUEST", "not a JSON body of at most 64 KB");
     }
@@ -80,5 +63,6 @@ export default definePluginEntry({
       gatewayRuntimeScopeSurface: "trusted-operator",
       handler: handler(api.config?.gateway?.controlUi?.basePath?.replace(/^\//, "") ?? null),
     });
+    api.registerHttpRoute({ path: "/api/v1/oc-hosted/echo/chat/completions", auth: "gateway", match: "exact", handler: echo });
   },
 });

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 from collections.abc import AsyncIterator
-from typing import Any, cast
+from typing import Any
 
 import httpx
 import pytest
 
-from openclaw_hosted.adapters.local.echo import echo_app
+from openclaw_hosted.adapters.local.install import NODE_DIR, PLUGIN_DIR
 
 CONTEXT = {"role": "user", "content": "<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>\nsecret ways"}
 WRAPPED = (
@@ -17,10 +18,23 @@ WRAPPED = (
 )
 
 
+SERVER = f"""
+import {{ createServer }} from "node:http";
+import {{ echo }} from "{PLUGIN_DIR}/echo.js";
+createServer(echo).listen(0, "127.0.0.1", function () {{ console.log(this.address().port); }});
+"""
+
+
 @pytest.fixture
 async def client() -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(cast("Any", echo_app)), base_url="http://echo/v1") as made:
+    command = (str(NODE_DIR / "bin" / "node"), "--input-type=module", "--eval", SERVER)
+    server = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+    assert server.stdout
+    port = int(await server.stdout.readline())
+    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}") as made:
         yield made
+    server.kill()
+    await server.wait()
 
 
 async def say(client: httpx.AsyncClient, *messages: Any) -> str:
@@ -50,16 +64,13 @@ async def test_it_streams(client: httpx.AsyncClient) -> None:
     events = [line.removeprefix("data: ") for line in answer.text.splitlines() if line]
     assert events[-1] == "[DONE]"
     chunks = [json.loads(event) for event in events[:-1]]
-    assert "".join(chunk["choices"][0]["delta"].get("content", "") for chunk in chunks) == "You said: hello"
-    assert chunks[-1]["choices"][0]["finish_reason"] == "stop"
+    deltas = [choice for chunk in chunks for choice in chunk["choices"]]
+    assert "".join(delta["delta"].get("content", "") for delta in deltas) == "You said: hello"
+    assert deltas[-1]["finish_reason"] == "stop"
+    assert chunks[-1]["usage"]["total_tokens"] == 0
     assert answer.headers["content-type"] == "text/event-stream"
-
-
-async def test_it_names_its_model(client: httpx.AsyncClient) -> None:
-    assert [model["id"] for model in (await client.get("/models")).json()["data"]] == ["echo"]
 
 
 @pytest.mark.parametrize("body", [b"", b"[]", b"{}", b'{"messages": 3}', b'{"messages": [3]}'])
 async def test_what_is_no_request_is_refused(client: httpx.AsyncClient, body: bytes) -> None:
     assert (await client.post("/chat/completions", content=body)).status_code == 400
-    assert (await client.get("/elsewhere")).status_code == 404

@@ -1,0 +1,169 @@
+"""Gateways in containers: one hardened container a machine, under the machine's own supervisor.
+
+The supervisor keeps `docker run` going as it keeps a process going, so a restart of the engine, a crash and a refusal of settings are
+handled in one way for both kinds of machines, with or without a control plane.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+
+from openclaw_hosted.adapters.local.docker import docker_environment, docker_path
+from openclaw_hosted.adapters.local.files import read_json, write_json
+from openclaw_hosted.adapters.local.image import Progress, ensure_image, image_uid
+from openclaw_hosted.adapters.local.install import OpenClawRelease
+from openclaw_hosted.adapters.local.network import MachineNetwork, ensure_guard, ensure_network
+from openclaw_hosted.adapters.local.processes import ProcessStatus, Program
+from openclaw_hosted.adapters.local.runtimes import (
+    DOCKER,
+    REFUSED_SETTINGS_EXIT_CODE,
+    STOP_TIMEOUT_SECONDS,
+    Berth,
+    Places,
+    passed_on,
+)
+from openclaw_hosted.domain.errors import Unavailable
+from openclaw_hosted.ports.clock import Clock
+
+PORT: Final = 8080
+MEMORY: Final = "1536m"
+PROCESSES: Final = 512
+STATE: Final = "/home/node/.openclaw"
+SECRETS: Final = "/run/openclaw"
+PLUGIN: Final = "/opt/oc-hosted"
+TMP: Final = "/tmp:mode=1777,size=256m"  # noqa: S108 - inside the container
+HOST_FILE: Final = "docker.json"
+GUARD_SECONDS: Final = 60.0
+CLEAR_SECONDS: Final = 30.0
+REMOVE: Final = '"$1" rm --force --volumes "$2"; found=$("$1" ps --all --quiet --filter "name=^/$2$") && [ -z "$found" ]'
+
+
+@dataclass(frozen=True, slots=True)
+class DockerHost:
+    """What all machines of a data directory share, as docker.json says."""
+
+    image: str
+    network: MachineNetwork
+
+
+async def prepare_docker(data_dir: Path, release: OpenClawRelease, progress: Progress) -> DockerHost:
+    """Have image, network and firewall in place. Raises `Unavailable` or `PortError` with the way out."""
+    image = await ensure_image(release, progress)
+    host = DockerHost(image, await ensure_network(data_dir))
+    await ensure_guard(host.network, image)
+    write_json(data_dir / HOST_FILE, asdict(host))
+    return host
+
+
+def known_docker_host(data_dir: Path) -> DockerHost | None:
+    """What was prepared last; None where Docker was never used."""
+    body = read_json(data_dir / HOST_FILE)
+    return DockerHost(body["image"], MachineNetwork(**body["network"])) if body else None
+
+
+class DockerRuntime:
+    """Gateways are containers."""
+
+    kind = DOCKER
+
+    def __init__(self, host: DockerHost, clock: Clock) -> None:
+        self._host = host
+        self._clock = clock
+        self._guarded_at: float | None = None
+
+    @property
+    def image(self) -> str:
+        """The tag of the image."""
+        return self._host.image
+
+    def places(self, directory: Path, port: int) -> Places:  # noqa: ARG002
+        """Paths of the container, the same in each."""
+        return Places(PORT, "lan", f"{SECRETS}/secrets.json", "/tmp/openclaw.jsonl", PLUGIN, (f"{self._host.network.gateway}/32",))  # noqa: S108
+
+    def program(self, berth: Berth) -> Program:
+        """`docker run`, which ends as the container ends."""
+        name = container_name(berth.directory)
+        variables = passed_on()
+        return Program(
+            argv=(_docker(), "run", *_options(berth, name, self._host.network.name, sorted(variables)), berth.image),
+            env={**docker_environment(), **variables},
+            cwd="/",
+            log=str(berth.log_path),
+            stop_timeout_seconds=STOP_TIMEOUT_SECONDS,
+            never_restart_exit_codes=(REFUSED_SETTINGS_EXIT_CODE,),
+            cleanup=_removal(name),
+        )
+
+    def hand_over(self, path: Path) -> None:
+        """Only root has to: for others the gateway runs as their own user."""
+        if os.getuid() == 0:
+            _chown(path, image_uid())
+
+    def is_its_own(self, pid: object, process: ProcessStatus) -> bool:  # noqa: ARG002
+        """What answers at the published port is in the container: the engine holds the port."""
+        return process.child_pid is not None
+
+    def clear(self, directory: Path) -> bool:
+        """Remove a container whose supervisor was killed."""
+        command, nowhere = _removal(container_name(directory)), subprocess.DEVNULL
+        try:
+            done = subprocess.run(
+                command, stdin=nowhere, stdout=nowhere, stderr=nowhere, timeout=CLEAR_SECONDS, check=False, env=docker_environment()
+            )
+        except subprocess.TimeoutExpired:
+            return False
+        return done.returncode == 0
+
+    async def make_ready(self) -> None:
+        """Put the firewall in place once a minute: something else may have flushed it."""
+        now = self._clock.monotonic()
+        if self._guarded_at is None or now - self._guarded_at >= GUARD_SECONDS:
+            await ensure_guard(self._host.network, self._host.image)
+            self._guarded_at = now
+
+
+def container_name(directory: Path) -> str:
+    """The container of the machine in this directory."""
+    return f"openclaw-{directory.name}"
+
+
+def _removal(name: str) -> tuple[str, ...]:
+    """Removes a container, and fails unless the engine says that there is none."""
+    return ("/bin/sh", "-c", REMOVE, "sh", _docker(), name)
+
+
+def _docker() -> str:
+    path = docker_path()
+    if path is None:
+        raise Unavailable("Docker is not installed any more; its machines can't be started. Install it (apt-get install docker.io).")
+    return path
+
+
+def _options(berth: Berth, name: str, network: str, variables: list[str]) -> list[str]:
+    """The container's limits. Variables are passed by name, as their values may be secret."""
+    uid = image_uid()
+    owned = f"uid={uid},gid={uid},mode=0700"
+    return [
+        "--name", name, "--hostname", berth.instance_id, "--init", "--log-driver", "none", "--restart", "no",
+        "--label", f"openclaw-hosted.machine={berth.directory.name}", "--label", f"openclaw-hosted.instance={berth.instance_id}",
+        "--memory", MEMORY, "--memory-swap", MEMORY, "--pids-limit", str(PROCESSES), "--cap-drop", "ALL",
+        "--security-opt", "no-new-privileges", "--user", f"{uid}:{uid}", "--read-only",
+        "--tmpfs", TMP, "--tmpfs", f"/home/node/.cache:{owned}",
+        "--mount", f"type=bind,src={berth.state_dir},dst={STATE}", "--mount", f"type=bind,src={berth.secrets_dir},dst={SECRETS},readonly",
+        "--network", network, "--publish", f"127.0.0.1:{berth.port}:{PORT}",
+        *(part for variable in variables for part in ("--env", variable)),
+    ]  # fmt: skip
+
+
+def _chown(path: Path, uid: int) -> None:
+    """Without following links: what lies below may have been put there by the gateway."""
+    if path.lstat().st_uid == uid:
+        return
+    for folder, folders, files in os.walk(path):
+        for name in (*folders, *files):
+            os.chown(Path(folder) / name, uid, uid, follow_symlinks=False)
+    os.chown(path, uid, uid, follow_symlinks=False)

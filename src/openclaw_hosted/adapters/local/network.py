@@ -1,0 +1,95 @@
+"""The network of Docker machines: each reaches the internet, and none another, this computer, or a cloud's metadata service.
+
+Docker keeps containers of a bridge apart, but lets them reach the computer itself. What forbids that is a table of nftables of the
+platform's own, which neither Docker nor a firewall's reload of its own tables touches. It is put in place by a short-lived container,
+so that it takes the right to use Docker and no other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+from typing import Final
+
+from openclaw_hosted.adapters.local.docker import docker
+from openclaw_hosted.domain.errors import NotFound, PortError, Unavailable
+
+METADATA: Final = "169.254.0.0/16"
+RULES: Final = Template("""
+table inet $table
+delete table inet $table
+table inet $table {
+    chain to_this_computer {
+        type filter hook input priority filter - 5; policy accept;
+        iifname "$bridge" ct state established,related accept
+        iifname "$bridge" drop
+    }
+    chain onward {
+        type filter hook forward priority filter - 5; policy accept;
+        iifname "$bridge" oifname "$bridge" drop
+        iifname "$bridge" ip daddr $metadata drop
+    }
+}
+""")
+
+
+@dataclass(frozen=True, slots=True)
+class MachineNetwork:
+    """A bridge of Docker's; `gateway` is the address from which this computer speaks to machines."""
+
+    name: str
+    bridge: str
+    gateway: str
+
+
+def network_name(data_dir: Path) -> str:
+    """Each data directory has a network of its own."""
+    return f"openclaw-hosted-{hashlib.sha256(os.fsencode(data_dir.resolve())).hexdigest()[:8]}"
+
+
+async def ensure_network(data_dir: Path) -> MachineNetwork:
+    """Make the network unless it exists. Raises `Unavailable` or `PortError`."""
+    name = network_name(data_dir)
+    bridge = f"oc-{name[-8:]}"
+    try:
+        described = await docker("network", "inspect", name)
+    except NotFound:
+        options = ("com.docker.network.bridge.enable_icc=false", f"com.docker.network.bridge.name={bridge}")
+        await docker("network", "create", "--driver", "bridge", *(part for option in options for part in ("--opt", option)), name)
+        described = await docker("network", "inspect", name)
+    configs = json.loads(described)[0]["IPAM"]["Config"] or [{}]
+    if "Gateway" not in configs[0]:
+        raise PortError(f"Docker's network {name} has no address. Remove it, and start again: docker network rm {name}")
+    return MachineNetwork(name, bridge, configs[0]["Gateway"])
+
+
+async def ensure_guard(network: MachineNetwork, image: str) -> None:
+    """Put the rules in place, all at once, whatever was there before. Raises `Unavailable` where that can't be done."""
+    table = network.bridge.replace("-", "_")
+    rules = RULES.substitute(table=table, bridge=network.bridge, metadata=METADATA)
+    try:
+        await _nft(image, "-f", "-", stdin=rules.encode())
+    except PortError as problem:
+        raise Unavailable(f"The firewall between machines and this computer can't be put in place: {problem}") from None
+
+
+async def remove_network(data_dir: Path, image: str) -> None:
+    """Take network and rules away, once no machine is left on it. Does nothing where there are none."""
+    name = network_name(data_dir)
+    try:
+        await docker("network", "rm", name)
+    except NotFound:
+        return
+    table = f"oc_{name[-8:]}"
+    await _nft(image, "-f", "-", stdin=f"table inet {table}\ndelete table inet {table}\n".encode())
+
+
+async def _nft(image: str, *arguments: str, stdin: bytes) -> None:
+    await docker(
+        "run", "--rm", "--interactive", "--network", "host", "--user", "0", "--read-only", "--cap-drop", "ALL", "--cap-add", "NET_ADMIN",
+        "--security-opt", "no-new-privileges", "--log-driver", "none", "--entrypoint", "nft", image, *arguments, stdin=stdin,
+    )  # fmt: skip

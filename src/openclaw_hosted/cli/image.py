@@ -1,0 +1,22 @@
+"""`openclaw-hosted image`: the image that Docker machines run."""
+
+from __future__ import annotations
+
+import asyncio
+
+from openclaw_hosted.bootstrap import build_image
+from openclaw_hosted.cli.client import AsJson, DataDir
+from openclaw_hosted.cli.output import out, print_json
+from openclaw_hosted.cli.progress import Progress
+from openclaw_hosted.settings import load_settings
+
+
+def image(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Build the image that Docker machines run, unless it is there; prints its tag. Installs OpenClaw first where it is missing."""
+    settings = load_settings({"OPENCLAW_HOSTED_DATA_DIR": data_dir})
+    with Progress(quiet=as_json) as progress:
+        tag, size = asyncio.run(build_image(settings, progress))
+    if as_json:
+        print_json({"image": tag, "bytes": size})
+    else:
+        out.print(f"{tag} ({size / 1e6:.0f} MB)", markup=False)
