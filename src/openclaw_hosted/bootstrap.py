@@ -29,6 +29,7 @@ from openclaw_hosted.adapters.local.install import (
     installed_release,
 )
 from openclaw_hosted.adapters.local.machines import LocalMachines
+from openclaw_hosted.adapters.local.network import remove_network
 from openclaw_hosted.adapters.local.processes import SupervisedProcess
 from openclaw_hosted.adapters.local.router import LocalGate, LocalRouter
 from openclaw_hosted.adapters.local.runtimes import DOCKER, ProcessRuntime, Runtimes
@@ -227,6 +228,10 @@ async def stop_everything(settings: Settings, progress: Progress) -> int:
     if processes:
         progress(f"Stopping {len(processes)} programs")
     await asyncio.gather(*(_end(process) for process in processes))
+    host = known_docker_host(settings.data_dir)
+    if host is not None:
+        with suppress(PortError):
+            await remove_network(settings.data_dir, host.image)
     return len(processes)
 
 

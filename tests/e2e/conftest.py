@@ -8,7 +8,11 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from tests.support.docker import image
+from tests.support.openclaw import release
 from tests.support.platform import RunningPlatform, running_platform
+
+__all__ = ["browser", "image", "platform", "release"]
 
 CHROMIUM = os.environ.get("CHROMIUM", shutil.which("chromium") or shutil.which("chromium-browser") or "")
 CHROMIUM_FLAGS = [
@@ -17,10 +21,12 @@ CHROMIUM_FLAGS = [
 ]  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatform]:
+@pytest.fixture(scope="module", params=["process", pytest.param("docker", marks=pytest.mark.docker)])
+def platform(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatform]:
+    if request.param == "docker":
+        request.getfixturevalue("image")
     data_dir: Path = tmp_path_factory.mktemp("p") / "data"
-    with running_platform(data_dir, spares=1) as running:
+    with running_platform(data_dir, spares=1, environment={"MACHINES": request.param}) as running:
         yield running
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import shutil
 import subprocess
 from collections.abc import AsyncIterator
@@ -15,6 +14,7 @@ from openclaw_hosted.adapters.local.image import ensure_image
 from openclaw_hosted.adapters.local.install import OpenClawRelease
 from openclaw_hosted.adapters.local.network import remove_network
 from openclaw_hosted.domain.errors import PortError
+from tests.support.waiting import run_apart
 
 
 def engine_answers() -> bool:
@@ -29,7 +29,7 @@ def image(release: OpenClawRelease) -> str:
     if not engine_answers():
         pytest.skip("no Docker engine answers: apt-get install docker.io, and start dockerd")
     try:
-        return asyncio.run(ensure_image(release, print))
+        return run_apart(ensure_image(release, print))
     except PortError as problem:
         pytest.skip(f"the image can't be built: {problem}")
 

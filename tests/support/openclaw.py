@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Iterator
 
 import pytest
@@ -10,12 +9,13 @@ import pytest
 from openclaw_hosted.adapters.local.install import OpenClawRelease, ensure_openclaw
 from tests.support.echo_model import EchoServer, echo_server
 from tests.support.platform import INSTALL_CACHE
+from tests.support.waiting import run_apart
 
 
 @pytest.fixture(scope="session")
 def release() -> OpenClawRelease:
     INSTALL_CACHE.mkdir(parents=True, exist_ok=True)
-    return asyncio.run(ensure_openclaw(INSTALL_CACHE, print))
+    return run_apart(ensure_openclaw(INSTALL_CACHE, print))
 
 
 @pytest.fixture(scope="session")

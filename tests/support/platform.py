@@ -81,7 +81,7 @@ class RunningPlatform:
             return subprocess.Popen(
                 [sys.executable, "-m", "openclaw_hosted", *command, "--port", str(self.port), "--data-dir", str(self.data_dir)],
                 stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                env={**os.environ, **first_account, **self.environment},
+                env={**os.environ, "MACHINES": "process", **first_account, **self.environment},
             )  # fmt: skip
 
     def kill(self) -> None:

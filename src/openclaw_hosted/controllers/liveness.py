@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 
 import structlog
 
@@ -36,6 +37,8 @@ class LivenessController:
         self._options = options
         self._bad_looks: Counter[str] = Counter()
         self._restarts: dict[str, int] = {}
+        self._answered: dict[str, float | None] = {}
+        """When what last answered was started."""
         self._touched: dict[str, float] = {}
 
     async def tick(self) -> None:
@@ -87,17 +90,38 @@ class LivenessController:
         status = await self._ports.gateways.status(seen.provider_ref)
         await self._notice_restarts(machine, status.restarts)
         await self._mend_gateway(machine, status)
-        return machine.state is MachineState.ASSIGNED or (status.ready and status.instance_id == machine.reserved_instance_id)
+        if machine.state is MachineState.AVAILABLE:
+            return status.ready and status.instance_id == machine.reserved_instance_id
+        if status.ready:
+            self._answered[machine.id] = status.started_at
+        elif not status.running or self._answered.get(machine.id) != status.started_at:
+            self._answered.pop(machine.id, None)
+        return status.ready
 
     async def _mend_gateway(self, machine: Machine, status: GatewayStatus) -> None:
         """Have placement look at a gateway that names the platform's old addresses, or that ended over its settings."""
-        refused = not status.running and status.exit_code == EXIT_SETTINGS_REFUSED
-        if machine.instance_id is None or not (status.outdated or refused):
+        if not status.running and status.exit_code == EXIT_SETTINGS_REFUSED:
+            await self._ask_update(machine, "its settings were refused")
+        elif status.outdated:
+            await self._ask_update(machine, "the platform's address changed")
+
+    async def _ask_update(self, machine: Machine, reason: str) -> None:
+        if machine.instance_id is None:
             return
-        reason = "its settings were refused" if refused else "the platform's address changed"
-        event = Event(EventName.INSTANCE_UPDATE_NEEDED, self._ports.clock.now(), machine.instance_id, machine.id, detail={"reason": reason})
-        if await self._ports.instance_store.ask_update(machine.instance_id, self._ports.clock.now(), event):
+        now = self._ports.clock.now()
+        event = Event(EventName.INSTANCE_UPDATE_NEEDED, now, machine.instance_id, machine.id, detail={"reason": reason})
+        if await self._ports.instance_store.ask_update(machine.instance_id, now, event):
             await self._ports.hints.hint("placement")
+
+    async def _revive(self, machine: Machine) -> None:
+        """Have placement look after a gateway that does not answer, so that its user sees why; end one by force that hangs."""
+        await self._ask_update(machine, "its OpenClaw does not answer")
+        hangs = machine.id in self._answered and self._bad_looks[machine.id] >= self._options.hung_after_looks
+        if hangs and machine.provider_ref is not None:
+            event = Event(EventName.GATEWAY_HUNG, self._ports.clock.now(), machine.instance_id, machine.id)
+            await self._ports.platform_store.add_event(event)
+            with suppress(PortError):
+                await self._ports.gateways.restart(machine.provider_ref, at_once=True)
 
     async def _keep_warm(self, machine: Machine) -> None:
         """Touch a hot spare now and then, so that its user does not pay for what it let go of while nobody asked."""
@@ -148,6 +172,7 @@ class LivenessController:
         """A spare at once; an assigned machine only when it is gone, or can't be started: its gateway has a supervisor."""
         ports, now = self._ports, self._ports.clock.now()
         if machine.state is MachineState.ASSIGNED and seen is not None and seen.health is not MachineHealth.STOPPED:
+            await self._revive(machine)
             return
         event = Event(EventName.MACHINE_CONDEMNED, now, machine.instance_id, machine.id, detail={"reason": MachineFailure.DIED})
         spare = machine.state is MachineState.AVAILABLE
@@ -169,6 +194,6 @@ class LivenessController:
                 await self._ports.gate.dismiss(session_hash)
 
     def _forget_others(self, known: set[str]) -> None:
-        for memory in (self._bad_looks, self._restarts, self._touched):
+        for memory in (self._bad_looks, self._restarts, self._touched, self._answered):
             for machine_id in memory.keys() - known:
                 del memory[machine_id]

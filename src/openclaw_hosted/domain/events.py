@@ -31,6 +31,7 @@ class EventName(StrEnum):
     MACHINE_TERMINATED = "machine.terminated"
     MACHINE_LAUNCH_FAILED = "machine.launch_failed"
     GATEWAY_RESTARTED = "gateway.restarted"
+    GATEWAY_HUNG = "gateway.hung"
     ORPHAN_REMOVED = "orphan.removed"
     POOL_PAUSED = "pool.paused"
     POOL_RESUMED = "pool.resumed"

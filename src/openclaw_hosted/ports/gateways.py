@@ -17,6 +17,8 @@ class GatewayStatus:
     ready: bool
     instance_id: str | None = None
     """Whom it serves, as it says itself; None before it answers."""
+    started_at: float | None = None
+    """When what runs was started; tells it apart from what ran before."""
     restarts: int = 0
     exit_code: int | None = None
     """Of the last exit, if it has exited since it was started."""
@@ -56,8 +58,8 @@ class Gateways(Protocol):
         """
         ...
 
-    async def restart(self, provider_ref: str) -> None:
-        """Stop the gateway cleanly and start it again. Does not wait for it to be ready."""
+    async def restart(self, provider_ref: str, *, at_once: bool = False) -> None:
+        """Stop the gateway cleanly, letting a turn under way finish unless `at_once`, and start it again. Does not wait for it."""
         ...
 
     async def stop(self, provider_ref: str) -> None:

@@ -23,7 +23,7 @@ PHASE_WORDS: Final[Mapping[Phase, str]] = {
     Phase.PENDING: "Waiting for a machine",
     Phase.PLACING: "Starting",
     Phase.RUNNING: "Running",
-    Phase.UPDATING: "Applying changes",
+    Phase.UPDATING: "Restarting or applying changes",
     Phase.REPLACING: "Moving to another machine",
     Phase.FAILED: "Failed",
     Phase.DELETING: "Being deleted",

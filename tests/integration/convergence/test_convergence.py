@@ -96,6 +96,21 @@ async def test_a_gateway_that_names_old_addresses_of_the_platform_is_told_the_ne
         assert machine.restarts == 0
 
 
+async def test_a_gateway_that_hangs_is_ended_by_force(world: World) -> None:
+    world.options = replace(world.options, hung_after_looks=4)
+    async with world.running():
+        await world.until_full()
+        instance = await world.until_phase((await world.create()).id, Phase.RUNNING)
+        assert instance.machine_id is not None
+        machine = world.cloud.machines[instance.machine_id]
+        await asyncio.sleep(0.3)
+        machine.hangs = True
+        await world.until_phase(instance.id, Phase.UPDATING)
+        assert machine.restarts == 0
+        back = await world.until_phase(instance.id, Phase.RUNNING)
+        assert (back.machine_id, back.generation, machine.restarts) == (instance.machine_id, 1, 1)
+
+
 async def test_spares_are_kept_warm_and_instances_left_alone(world: World) -> None:
     world.options = replace(world.options, keep_warm_seconds=0.05)
     touched: list[str] = []

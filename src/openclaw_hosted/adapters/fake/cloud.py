@@ -31,6 +31,8 @@ class FakeMachine:
     restarts: int = 0
     refused_revision: int | None = None
     """Settings that its gateway does not start with."""
+    hangs: bool = False
+    """Whether its gateway runs and does not answer, nor end when it is asked to."""
     outdated: bool = False
     """Whether its gateway names old addresses of the platform."""
 
@@ -42,7 +44,7 @@ class FakeMachine:
     @property
     def answers(self) -> bool:
         """Whether its gateway runs."""
-        return self.spec is not None and self.health is MachineHealth.UP and not self.refuses
+        return self.spec is not None and self.health is MachineHealth.UP and not (self.refuses or self.hangs)
 
     @property
     def refuses(self) -> bool:

@@ -76,9 +76,11 @@ class FakeGateways:
             self._check_granted(machine, spec)
             machine.spec, machine.outdated = spec, False
 
-    async def restart(self, provider_ref: str) -> None:
+    async def restart(self, provider_ref: str, *, at_once: bool = False) -> None:
         async with self._cloud.call("gateways.restart"):
-            self._cloud.machine(provider_ref).restarts += 1
+            machine = self._cloud.machine(provider_ref)
+            machine.restarts += 1
+            machine.hangs = machine.hangs and not at_once
 
     async def stop(self, provider_ref: str) -> None:
         async with self._cloud.call("gateways.stop"):
@@ -90,9 +92,10 @@ class FakeGateways:
             machine = self._cloud.machine(provider_ref)
             serves = machine.spec.instance_id if machine.spec is not None and machine.answers else None
             return GatewayStatus(
-                running=machine.answers,
+                running=machine.answers or machine.hangs,
                 ready=machine.answers,
                 instance_id=serves,
+                started_at=float(machine.restarts),
                 restarts=machine.restarts,
                 exit_code=REFUSED_EXIT_CODE if machine.refuses else None,
                 problem=REFUSAL if machine.refuses else None,

@@ -21,6 +21,7 @@ from openclaw_hosted.ports.clock import Clock
 
 POLL_SECONDS = 0.02
 LEAVE_MARGIN_SECONDS = 15.0
+HURRY_SECONDS = 5.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +95,12 @@ class SupervisedProcess:
         """Have a supervisor; a program wanted before is wanted again."""
         await asyncio.to_thread(self._supervise)
 
-    async def restart(self) -> None:
-        """Stop the program cleanly and start it again; does not wait for either. Does nothing where none is wanted."""
-        await asyncio.to_thread(self._restart)
+    async def restart(self, *, at_once: bool = False) -> None:
+        """Stop the program cleanly and start it again; does not wait for either. Does nothing where none is wanted.
+
+        `at_once`: it is ended by force after `HURRY_SECONDS`, whatever its own time-out.
+        """
+        await asyncio.to_thread(self._restart, at_once=at_once)
 
     async def halt(self, timeout_seconds: float | None = None) -> None:
         """Stop the program and wait until it has; the supervisor stays."""
@@ -136,13 +140,15 @@ class SupervisedProcess:
                 write_json(self.directory / "desired.json", wanted)
         self._supervise()
 
-    def _restart(self) -> None:
+    def _restart(self, *, at_once: bool) -> None:
         with locked(self._write_lock()):
             desired = read_json(self.directory / "desired.json")
             if desired and desired.get("argv"):
                 count = int(str(desired["fingerprint"]).partition("#")[2] or 0) + 1
                 fingerprint = f"{str(desired['fingerprint']).partition('#')[0]}#{count}"
-                write_json(self.directory / "desired.json", {**desired, "fingerprint": fingerprint, "run": True})
+                write_json(
+                    self.directory / "desired.json", {**desired, "fingerprint": fingerprint, "run": True, "hurry": HURRY_SECONDS * at_once}
+                )
         self._supervise()
 
     def _want_stopped(self, *, leave: bool) -> None:

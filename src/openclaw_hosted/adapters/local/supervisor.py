@@ -243,7 +243,7 @@ class Supervisor:
     def stop(self, child: int) -> None:
         """Ask the program to end, wait, and end by force what is left of it."""
         kill(child, signal.SIGTERM)
-        deadline = time.monotonic() + float(self.running.get("stop_timeout_seconds", 10))
+        deadline = time.monotonic() + float(self.desired.get("hurry") or self.running.get("stop_timeout_seconds", 10))
         while self.child is not None and time.monotonic() < deadline:
             pid, status = os.waitpid(child, os.WNOHANG)
             if pid:

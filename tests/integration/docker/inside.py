@@ -1,0 +1,79 @@
+"""What a tenant can do who has taken over the machine: any command in its container."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+from openclaw_hosted.adapters.local.docker import docker
+from openclaw_hosted.domain.errors import PortError
+
+CONNECT = """
+const [host, port] = process.argv.slice(1);
+const socket = require("net").connect({ host, port: Number(port), timeout: 2000 });
+const say = (word) => { console.log(word); process.exit(); };
+socket.on("connect", () => say("open")).on("timeout", () => say("silent")).on("error", (problem) => say(problem.code));
+"""
+
+
+def container(ref: str) -> str:
+    return f"openclaw-{ref}"
+
+
+async def run(ref: str, *command: str) -> str:
+    """Run a command in the machine's container, as its user; what it printed."""
+    return await docker("exec", container(ref), *command)
+
+
+async def fails(ref: str, *command: str) -> bool:
+    try:
+        await run(ref, *command)
+    except PortError:
+        return True
+    return False
+
+
+async def reach(ref: str, host: str, port: int) -> str:
+    """`open`, or what became of a connection from inside the machine."""
+    return await run(ref, "node", "-e", CONNECT, host, str(port))
+
+
+async def described(ref: str) -> dict[str, Any]:
+    """What Docker knows of the container."""
+    facts: dict[str, Any] = json.loads(await docker("inspect", container(ref)))[0]
+    return facts
+
+
+async def address_of(ref: str) -> str:
+    """On the network of machines."""
+    networks = (await described(ref))["NetworkSettings"]["Networks"]
+    return str(next(iter(networks.values()))["IPAddress"])
+
+
+@contextmanager
+def listening(host: str) -> Iterator[int]:
+    """A service of this computer: its port."""
+    with socket.create_server((host, 0), backlog=16) as server:
+        yield int(server.getsockname()[1])
+
+
+def own_address() -> str:
+    """An address of this computer on a network that it is part of."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe, suppress(OSError):
+        probe.connect(("192.0.2.1", 9))
+        return str(probe.getsockname()[0])
+    return "127.0.0.1"
+
+
+async def hog(ref: str) -> None:
+    """Use up the machine's memory, with the gateway as the kernel's first choice to end."""
+    mark = "for file in /proc/[0-9]*/oom_score_adj; do grep -q node ${file%oom_score_adj}comm && echo 1000 > $file; done 2>/dev/null; "
+    mark += "grep -l openclaw /proc/[0-9]*/comm | while read file; do echo 1000 > ${file%comm}oom_score_adj; done"
+    await run(ref, "sh", "-c", mark)
+    fill = "const kept = []; setInterval(() => kept.push(Buffer.alloc(32e6, 1)), 5);"
+    with suppress(PortError):
+        await asyncio.wait_for(run(ref, "node", "-e", fill), 60)
