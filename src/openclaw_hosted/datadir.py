@@ -50,8 +50,17 @@ def prepare(data_dir: Path) -> None:
 
 
 def holder(data_dir: Path, role: Role) -> int | None:
-    """The process that holds `role` of this data directory, if any."""
-    path = _lock_path(data_dir, role)
+    """The process that holds `role` of this data directory, if any; of several replicas, one."""
+    return next((pid for path in _lock_paths(data_dir, role) if (pid := _holder(path)) is not None), None)
+
+
+def holders(data_dir: Path) -> frozenset[int]:
+    """All processes of the control plane on this data directory; 0 stands for one that can't be named."""
+    found = (_holder(path) for role in Role for path in _lock_paths(data_dir, role))
+    return frozenset(pid for pid in found if pid is not None)
+
+
+def _holder(path: Path) -> int | None:
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except OSError:
@@ -67,22 +76,22 @@ def holder(data_dir: Path, role: Role) -> int | None:
 
 
 @contextmanager
-def held(data_dir: Path, roles: Sequence[Role]) -> Iterator[None]:
-    """Hold `roles` of a data directory. Raises `StateConflict` naming the process that holds one already."""
+def held(data_dir: Path, roles: Sequence[Role], replica: int = 1) -> Iterator[None]:
+    """Hold `roles` of a data directory, as this replica. Raises `StateConflict` naming the process that holds one already."""
     with ExitStack() as stack:
         for role in roles:
-            stack.enter_context(_lock(data_dir, role))
+            stack.enter_context(_lock(data_dir, _lock_path(data_dir, role, replica)))
         yield
 
 
 @contextmanager
-def _lock(data_dir: Path, role: Role) -> Iterator[None]:
-    descriptor = os.open(_lock_path(data_dir, role), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+def _lock(data_dir: Path, path: Path) -> Iterator[None]:
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            pid = holder(data_dir, role) or "unknown"
+            pid = _holder(path) or "unknown"
             raise StateConflict(
                 f"A platform already runs on {data_dir} (process {pid}). Stop it with Ctrl-C or `openclaw-hosted down`, "
                 "or choose another --data-dir."
@@ -94,8 +103,12 @@ def _lock(data_dir: Path, role: Role) -> Iterator[None]:
         os.close(descriptor)
 
 
-def _lock_path(data_dir: Path, role: Role) -> Path:
-    return data_dir / "run" / f"{role}.lock"
+def _lock_path(data_dir: Path, role: Role, replica: int) -> Path:
+    return data_dir / "run" / (f"{role}.lock" if replica == 1 else f"{role}.{replica}.lock")
+
+
+def _lock_paths(data_dir: Path, role: Role) -> Iterator[Path]:
+    return (data_dir / "run").glob(f"{role}*.lock")
 
 
 def remember(settings: Settings) -> None:

@@ -50,6 +50,7 @@ class RunningPlatform:
     port: int
     environment: Mapping[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
+    launched: list[subprocess.Popen[bytes]] = field(default_factory=list)
 
     @property
     def url(self) -> str:
@@ -78,11 +79,29 @@ class RunningPlatform:
         self.data_dir.mkdir(parents=True, exist_ok=True)
         first_account = {"OPENCLAW_HOSTED_ADMIN_EMAIL": ADMIN_EMAIL, "OPENCLAW_HOSTED_ADMIN_PASSWORD": ADMIN_PASSWORD}
         with (self.data_dir / "up.out").open("ab") as output:
-            return subprocess.Popen(
+            process = subprocess.Popen(
                 [sys.executable, "-m", "openclaw_hosted", *command, "--port", str(self.port), "--data-dir", str(self.data_dir)],
                 stdout=output, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
                 env={**os.environ, "MACHINES": "process", **first_account, **self.environment},
             )  # fmt: skip
+        self.launched.append(process)
+        return process
+
+    def end_all(self) -> None:
+        """Stop everything, whatever state it is in."""
+        for process in self.launched:
+            if process.poll() is None:
+                process.send_signal(signal.SIGCONT)
+        self.cli("down", check=False)
+        for process in self.launched:
+            if process.poll() is None:
+                process.kill()
+            process.wait(30)
+
+    def phases(self) -> list[str]:
+        """The phase of each instance, asked without a web page."""
+        listed = json.loads(self.cli("instances", "list", "--user", ADMIN_EMAIL, "--json").stdout)
+        return [instance["phase"] for instance in listed["items"]]
 
     def kill(self) -> None:
         """SIGKILL the control plane, and only it."""

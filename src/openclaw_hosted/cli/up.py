@@ -16,7 +16,7 @@ import typer
 
 from openclaw_hosted import datadir
 from openclaw_hosted.bootstrap import Platform, open_platform, stop_everything
-from openclaw_hosted.cli.output import CommandError, out, say
+from openclaw_hosted.cli.output import CommandError, Exit, out, say
 from openclaw_hosted.cli.progress import Progress
 from openclaw_hosted.datadir import Role
 from openclaw_hosted.logging import logging_to
@@ -83,11 +83,13 @@ def serve(
     data_dir: DataDirOption = None,
     spares: Spares = None,
     machines: MachinesOption = None,
+    replica: Annotated[int, typer.Option(min=1, max=9, help="Which of several controllers this is; more than one needs Postgres.")] = 1,
 ) -> None:
     """Run the control plane, or a part of it, under a process manager: logs on standard error, nothing else printed."""
     settings = _settings(port, host, data_dir, spares, machines)
+    _check_replica(settings, role, replica)
     datadir.prepare(settings.data_dir)
-    with datadir.held(settings.data_dir, role.roles), logging_to(settings.log_level, None):
+    with datadir.held(settings.data_dir, role.roles, replica), logging_to(settings.log_level, None):
         asyncio.run(_serve(settings, role))
 
 
@@ -97,8 +99,7 @@ def down(data_dir: DataDirOption = None) -> None:
     if not settings.data_dir.is_dir():
         say(f"Nothing runs on {settings.data_dir}: there is no such directory.")
         return
-    for pid in {datadir.holder(settings.data_dir, role) for role in Role} - {None, 0, os.getpid()}:
-        assert pid is not None
+    for pid in datadir.holders(settings.data_dir) - {0, os.getpid()}:
         _stop_control_plane(settings.data_dir, pid)
     with Progress() as progress:
         stopped = asyncio.run(stop_everything(settings, progress))
@@ -161,10 +162,19 @@ def _stop_control_plane(data_dir: Path, pid: int) -> None:
     except PermissionError as error:
         raise CommandError(f"Process {pid} belongs to another user of this computer; stop it as that user.") from error
     deadline = time.monotonic() + STOP_SECONDS
-    while any(datadir.holder(data_dir, role) == pid for role in Role):
+    while pid in datadir.holders(data_dir):
         if time.monotonic() > deadline:
             raise CommandError(f"The control plane (process {pid}) does not stop; end it with: kill -9 {pid}")
         time.sleep(0.05)
+
+
+def _check_replica(settings: Settings, role: ServeRole, replica: int) -> None:
+    if replica == 1:
+        return
+    if role is not ServeRole.CONTROLLER:
+        raise CommandError("--replica is for --role controller: a data directory has one web page.", Exit.USAGE)
+    if not settings.database_url.startswith("postgres"):
+        raise CommandError("Several controllers need Postgres: set DATABASE_URL=postgresql://USER:PASSWORD@HOST/NAME.", Exit.USAGE)
 
 
 def _settings(

@@ -44,7 +44,8 @@ class ControllerOptions:
     allowed_origins: tuple[str, ...] = ()
     retention_seconds: float = 7 * 86_400.0
     workers: int = 8
-    lease_seconds: float = 60.0
+    lease_seconds: float = 20.0
+    """How long a row stays with a replica that died; renewed at a third of it."""
     scan_seconds: float = 1.0
     """How often a loop looks without a hint."""
     poll_seconds: float = 0.25

@@ -48,9 +48,9 @@ class OpenClawRelease:
 
 def installed_release(data_dir: Path) -> OpenClawRelease | None:
     """The pinned release, if it is installed under this data directory."""
-    root = data_dir.resolve() / "openclaw" / f"{OPENCLAW_VERSION}-{_lock_hash()[:8]}"
+    root = data_dir.resolve() / "openclaw" / f"{OPENCLAW_VERSION}-{lock_hash()[:8]}"
     marker = read_json(root / MARKER) or {}
-    if marker.get("lock") != _lock_hash():
+    if marker.get("lock") != lock_hash():
         return None
     entry = root / "node_modules" / "openclaw" / "openclaw.mjs"
     return OpenClawRelease(OPENCLAW_VERSION, root, NODE_DIR / "bin" / "node", entry, PLUGIN_DIR)
@@ -81,7 +81,7 @@ async def _install(store: Path, progress: Callable[[str], None]) -> None:
     progress(f"Installing OpenClaw {OPENCLAW_VERSION} (about 650 MB on disk, only this once).")
     try:
         await _npm_ci(draft, progress)
-        await asyncio.to_thread(_finish, draft, store / f"{OPENCLAW_VERSION}-{_lock_hash()[:8]}")
+        await asyncio.to_thread(_finish, draft, store / f"{OPENCLAW_VERSION}-{lock_hash()[:8]}")
     finally:
         await asyncio.to_thread(shutil.rmtree, draft, ignore_errors=True)
 
@@ -100,7 +100,7 @@ def _finish(draft: Path, final: Path) -> None:
     found = (read_json(draft / "node_modules" / "openclaw" / "package.json") or {}).get("version")
     if found != OPENCLAW_VERSION:
         raise PortError(f"npm installed OpenClaw {found} instead of {OPENCLAW_VERSION}.")
-    write_json(draft / MARKER, {"version": OPENCLAW_VERSION, "lock": _lock_hash()})
+    write_json(draft / MARKER, {"version": OPENCLAW_VERSION, "lock": lock_hash()})
     shutil.rmtree(final, ignore_errors=True)
     draft.rename(final)
 
@@ -165,5 +165,6 @@ def _try_lock(descriptor: int) -> bool:
     return True
 
 
-def _lock_hash() -> str:
+def lock_hash() -> str:
+    """Tells apart what npm installs: of the lock file that came with this package."""
     return hashlib.sha256((PACKAGE_DIR / "package-lock.json").read_bytes()).hexdigest()

@@ -1,0 +1,37 @@
+// Stands for OpenClaw where a test is about the platform: starts at once, proves who it is, answers what the platform asks of it.
+import { readFileSync } from "node:fs";
+import { createServer } from "node:http";
+
+const readJson = (path) => JSON.parse(readFileSync(path, "utf8"));
+const config = readJson(process.env.OPENCLAW_CONFIG_PATH);
+const secrets = () => readJson(config.secrets.providers.platform.path);
+const { basePath } = config.gateway.controlUi;
+const PAGE = `<!doctype html><openclaw-app data-machine="${process.env.HOME}"></openclaw-app>`;
+const PAYLOADS = {
+  identity: () => ({ instanceId: basePath.slice(1), pid: process.pid }),
+  "browser.bootstrap": () => ({ bootstrapToken: "t".repeat(32), expiresAtMs: Date.now() + 600000 }),
+  "config.get": () => ({ hash: "0", config: readJson(process.env.OPENCLAW_CONFIG_PATH) }),
+};
+
+async function bodyOf(req) {
+  const chunks = [];
+  for await (const chunk of req) chunks.push(chunk);
+  return chunks.length ? JSON.parse(Buffer.concat(chunks)) : {};
+}
+
+createServer(async (req, res) => {
+  const say = (status, body) => {
+    res.writeHead(status, { "content-type": "application/json" });
+    res.end(JSON.stringify(body));
+  };
+  const body = await bodyOf(req);
+  if (req.url.startsWith(basePath)) {
+    res.writeHead(200, { "content-type": "text/html" });
+    return res.end(PAGE);
+  }
+  if (req.headers.authorization !== `Bearer ${secrets().gatewayToken}`) return say(401, {});
+  if (req.url === "/readyz") return say(200, { ready: true });
+  if (req.url === "/v1/chat/completions") return say(200, { choices: [{ message: { content: body.messages.at(-1).content } }] });
+  return say(200, { ok: true, payload: PAYLOADS[body.method]?.() ?? {} });
+}).listen(config.gateway.port, "127.0.0.1");
+process.on("SIGTERM", () => process.exit(0));
