@@ -63,16 +63,16 @@ async def test_settings_come_into_force_without_a_restart_and_refused_ones_are_n
 
     config = config_path(computer.volumes.state_dir(spec.volume_id))
     await computer.gateways.stop(ref)
-    whole = config.read_text()
+    own_choice = json.loads(config.read_text())["models"]["providers"]["custom"]
     config.write_text('{"gateway": {"nonsense": 1}}')
     await computer.gateways.start(ref, spec)
     await until(lambda: computer.process(ref).status().state == "refused", 60)
     status = await computer.gateways.status(ref)
     assert (status.running, status.exit_code) == (False, 78)
     assert "nonsense" in (status.problem or "")
-    config.write_text(whole)
-    await computer.gateways.start(ref, spec)
+    await computer.gateways.start(ref, replace(spec, revision=2, settings=own_echo))
     await until(lambda: computer.is_ready(ref), 120, 0.2)
+    assert json.loads(config.read_text())["models"]["providers"]["custom"] == own_choice
 
 
 async def test_a_gateway_that_hangs_is_ended_by_force(computer: Computer) -> None:

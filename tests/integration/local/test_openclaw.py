@@ -132,6 +132,9 @@ async def test_settings_that_openclaw_refuses_are_reported_and_not_tried_again(c
     assert "nonsense" in (status.problem or "")
     await asyncio.sleep(2)
     assert len((computer.data_dir / "machines" / ref / "exits.jsonl").read_text().splitlines()) == 1
+    await computer.gateways.start(ref, spec)
+    await until(lambda: computer.is_ready(ref), 120, 0.2)
+    assert "nonsense" not in config_path(computer.volumes.state_dir(spec.volume_id)).read_text()
 
 
 async def test_a_machine_whose_supervisor_was_killed_comes_back_with_its_state(computer: Computer) -> None:

@@ -1,11 +1,16 @@
 // Stands for OpenClaw where a test is about the platform: starts at once, proves who it is, answers what the platform asks of it.
-import { readFileSync } from "node:fs";
+import { existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 
 const readJson = (path) => JSON.parse(readFileSync(path, "utf8"));
 const config = readJson(process.env.OPENCLAW_CONFIG_PATH);
 const secrets = () => readJson(config.secrets.providers.platform.path);
 const { basePath } = config.gateway.controlUi;
+if ("nonsense" in config.gateway) {
+  console.log(JSON.stringify({ level: "error", time: new Date().toISOString(), message: "Invalid config: gateway: unknown key nonsense" }));
+  process.exit(78);
+}
+if (existsSync(`${process.env.OPENCLAW_STATE_DIR}/crash`)) process.exit(1);
 const PAGE = `<!doctype html><openclaw-app data-machine="${process.env.HOME}"></openclaw-app>`;
 const PAYLOADS = {
   identity: () => ({ instanceId: basePath.slice(1), pid: process.pid }),

@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import httpx
 
-from openclaw_hosted.adapters.local.files import write_json
+from openclaw_hosted.adapters.local.files import read_json, write_json
 from openclaw_hosted.adapters.local.gateway_home import GatewayHome, GatewayRecord, config_path, read_config
 from openclaw_hosted.adapters.local.gateway_logs import blot, failure_since, readable, tail
 from openclaw_hosted.adapters.local.gateway_rpc import GatewayClient, RpcRefused
@@ -40,6 +40,7 @@ MAIN_SESSION: Final = "agent:main:main"
 IDENTITY_TIMEOUT_SECONDS: Final = 5.0
 CONTAINER_NOT_STARTED: Final = 125
 KILLED: Final = (137, -9)
+WAY_OUT: Final = "Change the settings, or restart it to go back to what it last ran with."
 
 
 class LocalGateways:
@@ -70,7 +71,10 @@ class LocalGateways:
         await self._http.aclose()
 
     async def start(self, provider_ref: str, spec: GatewaySpec) -> None:
-        """Have the gateway of `spec` run; raises `Conflict` for a foreign volume, an older generation or a channel not shipped."""
+        """Have the gateway of `spec` run; raises `Conflict` for a foreign volume, an older generation or a channel not shipped.
+
+        Where OpenClaw refused its configuration before, it gets the one back that it last was ready with, and `spec` on top.
+        """
         check_shipped(spec)
         async with self._alone[provider_ref]:
             home = self._home(provider_ref)
@@ -83,8 +87,8 @@ class LocalGateways:
             document = await self._vault.get_as(MachineId(provider_ref), spec.instance_id)
             runtime = self._runtimes.of(home.directory)
             await runtime.make_ready()
-            await asyncio.to_thread(self._write_files, home, spec, document)
             refused = home.process.status().state == "refused"
+            await asyncio.to_thread(self._write_files, home, spec, document, mend=refused)
             await home.process.ensure(await asyncio.to_thread(runtime.program, self._berth(home, spec)))
             if refused:
                 await home.process.restart()
@@ -183,11 +187,12 @@ class LocalGateways:
             if record.volume_id != spec.volume_id:
                 await self._volumes.detach(VolumeId(record.volume_id), machine_id)
 
-    def _write_files(self, home: GatewayHome, spec: GatewaySpec, document: Mapping[Credential, str]) -> None:
+    def _write_files(self, home: GatewayHome, spec: GatewaySpec, document: Mapping[Credential, str], *, mend: bool = False) -> None:
         state_dir = self._volumes.state_dir(spec.volume_id)
         self._write_secrets(home, document)
         existing = read_config(state_dir)
-        config = render_config(spec, self._places(home), existing)
+        based = read_json(self._volumes.proven_config(spec.volume_id)) or {} if mend else existing
+        config = render_config(spec, self._places(home), based)
         if config != existing:
             write_json(config_path(state_dir), config)
         for path in (config_path(state_dir), state_dir):
@@ -257,8 +262,16 @@ class LocalGateways:
             return True
         if not await self._client(home).is_ready():
             return False
+        await asyncio.to_thread(self._keep_config, home)
         self._seen_ready[home.directory.name] = process.child_pid
         return True
+
+    def _keep_config(self, home: GatewayHome) -> None:
+        """Keep the configuration that OpenClaw became ready with."""
+        record = home.record()
+        if record is not None:
+            volume_id = VolumeId(record.volume_id)
+            write_json(self._volumes.proven_config(volume_id), read_config(self._volumes.state_dir(volume_id)))
 
     def _unlink_archived(self, record: GatewayRecord, archived: Any) -> None:
         state_dir = self._volumes.state_dir(VolumeId(record.volume_id)).resolve()
@@ -319,7 +332,7 @@ def _problem(home: GatewayHome, process: ProcessStatus) -> str | None:
     said = failure_since(lines, started_at)
     reason = blot(said, home.secrets().values())[:600] if said else None
     if process.state == "refused":
-        return f"OpenClaw refused to start with these settings. {reason or 'Its log says more.'}"
+        return f"OpenClaw refused to start with these settings. {reason or 'Its log says more.'} {WAY_OUT}"
     if process.child_pid is not None:
         return reason
     if process.exit_code == CONTAINER_NOT_STARTED:

@@ -14,7 +14,7 @@ from openclaw_hosted.ports.volumes import ObservedVolume
 
 
 class LocalVolumes:
-    """DIR/volumes/<volume id>/ with `instance-id` (the mark), `attached-to`, and `state/`.
+    """DIR/volumes/<volume id>/ with `instance-id` (the mark), `attached-to`, `proven-config.json`, and `state/`.
 
     An attachment lasts no longer than its machine: what a machine that is gone had attached is free.
     """
@@ -28,6 +28,10 @@ class LocalVolumes:
     def state_dir(self, volume_id: VolumeId) -> Path:
         """Where OpenClaw keeps its state on this volume."""
         return self._path(volume_id) / "state"
+
+    def proven_config(self, volume_id: VolumeId) -> Path:
+        """Where the configuration is kept that OpenClaw last became ready with; out of a gateway's reach."""
+        return self._path(volume_id) / "proven-config.json"
 
     async def create(self, volume_id: VolumeId) -> None:
         """Make an empty volume. Does nothing where it exists, whatever it holds."""

@@ -1,0 +1,252 @@
+"""Bad days of the whole platform, each ending where it should: nothing lost, and nobody had to do anything."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
+from typing import Any
+
+import asyncpg
+import httpx
+import psutil
+import pytest
+
+from openclaw_hosted.adapters.local import supervisor
+from openclaw_hosted.adapters.local.processes import SupervisedProcess
+from tests.integration.bad_days.truth import all_running, assert_each_has_one_machine, instances, look
+from tests.support.platform import RunningPlatform, wait_until
+from tests.support.waiting import run_apart
+
+FAKETIME = next(iter(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), None)
+SECONDS = [6, pytest.param(30, marks=pytest.mark.long)]
+
+
+def created(api: httpx.Client, name: str = "A") -> str:
+    """A new instance that runs: its id."""
+    instance_id = str(api.post("/instances", json={"name": name}).raise_for_status().json()["id"])
+    until_phase(api, instance_id, "running")
+    return instance_id
+
+
+def until_phase(api: httpx.Client, instance_id: str, phase: str, seconds: float = 60) -> dict[str, Any]:
+    def reached() -> bool:
+        return bool(shown(api, instance_id)["phase"] == phase)
+
+    wait_until(reached, seconds, lambda: str(shown(api, instance_id)))
+    return shown(api, instance_id)
+
+
+def shown(api: httpx.Client, instance_id: str) -> dict[str, Any]:
+    found: dict[str, Any] = api.get(f"/instances/{instance_id}").raise_for_status().json()
+    return found
+
+
+def machine_of(platform: RunningPlatform, instance_id: str) -> Path:
+    """The directory of the machine that serves an instance."""
+    return next(platform.data_dir / "machines" / name for name, served in look(platform).serving.items() if served == instance_id)
+
+
+def gateway_pid(machine: Path) -> int:
+    """The gateway, as the machine's supervisor says."""
+    pid = SupervisedProcess(machine).status().child_pid
+    assert pid
+    return pid
+
+
+def test_everything_is_killed_at_once_as_when_the_power_fails(platform: RunningPlatform) -> None:
+    platform.start(spares=1)
+    with platform.api() as api:
+        ids = [created(api, name) for name in ("A", "B")]
+        before = {each["id"]: each["generation"] for each in instances(api)}
+        assert platform.process
+        kill_all(platform)
+        platform.start(spares=1)
+        wait_until(lambda: all_running(api, 2) and all(reachable(platform, each) for each in ids), 60, lambda: platform.output)
+        assert {each["id"]: each["generation"] for each in instances(api)} == before
+        assert_each_has_one_machine(platform, api)
+
+
+def kill_all(platform: RunningPlatform) -> None:
+    """SIGKILL to every process of the data directory."""
+    directory = str(platform.data_dir)
+    folders = [path for kind in ("machines", "edge") for path in (platform.data_dir / kind).iterdir() if path.is_dir()]
+    pids = {pid for folder in folders for pid in supervisor.marked_processes(str(folder))}
+    pids |= {process.pid for process in psutil.process_iter(["cmdline"]) if directory in " ".join(process.info["cmdline"] or [])}
+    for pid in pids - {os.getpid()}:
+        supervisor.kill(pid, signal.SIGKILL)
+    assert platform.process
+    platform.process.wait(10)
+
+
+def reachable(platform: RunningPlatform, instance_id: str) -> bool:
+    """Whether its gateway answers as itself at its machine's address."""
+    try:
+        machine = machine_of(platform, instance_id)
+        port = json.loads((machine / "machine.json").read_text())["port"]
+        return "openclaw-app" in httpx.get(f"http://127.0.0.1:{port}/{instance_id}/", timeout=5).text
+    except (StopIteration, httpx.HTTPError):
+        return False
+
+
+@pytest.mark.parametrize("seconds", SECONDS)
+def test_the_database_is_locked_for_a_while(platform: RunningPlatform, seconds: int) -> None:
+    platform.start(spares=1)
+    with platform.api() as api:
+        first = created(api)
+        with closing(sqlite3.connect(platform.data_dir / "platform.sqlite", isolation_level=None)) as hog:
+            hog.execute("BEGIN IMMEDIATE")
+            stays_up(platform, first, seconds)
+            hog.execute("ROLLBACK")
+        carries_on(platform, api, first)
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("seconds", SECONDS)
+def test_the_database_is_gone_for_a_while(platform: RunningPlatform, postgres_url: str, seconds: int) -> None:
+    platform.environment = {"DATABASE_URL": postgres_url}
+    platform.start(spares=1)
+    with platform.api() as api:
+        first = created(api)
+        admin, name = postgres_url.rsplit("/", 1)[0] + "/postgres", postgres_url.rsplit("/", 1)[1]
+        run_apart(execute(admin, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
+        run_apart(execute(admin, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"))
+        answer = api.get("/instances")
+        assert answer.status_code == 503
+        assert answer.headers["content-type"] == "application/problem+json"
+        assert "database" in answer.json()["detail"].lower()
+        stays_up(platform, first, seconds)
+        run_apart(execute(admin, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
+        wait_until(lambda: api.get("/instances").status_code == 200, 20)
+        carries_on(platform, api, first)
+
+
+async def execute(url: str, statement: str) -> None:
+    connection = await asyncpg.connect(url)
+    await connection.execute(statement)
+    await connection.close()
+
+
+def stays_up(platform: RunningPlatform, instance_id: str, seconds: float) -> None:
+    """Instances are used meanwhile, the platform goes on answering, and it does not end."""
+    machine = machine_of(platform, instance_id)
+    pid = gateway_pid(machine)
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        assert reachable(platform, instance_id)
+        assert httpx.get(f"{platform.url}/healthz", timeout=5).status_code == 200
+        time.sleep(0.5)
+    assert platform.process
+    assert platform.process.poll() is None, platform.output
+    assert gateway_pid(machine) == pid
+
+
+def carries_on(platform: RunningPlatform, api: httpx.Client, instance_id: str) -> None:
+    """What ran runs on where it did, and new ones come."""
+    until_phase(api, instance_id, "running")
+    created(api, "later")
+    assert {each["generation"] for each in instances(api)} == {1}
+    assert_each_has_one_machine(platform, api)
+
+
+def test_the_disk_is_full_for_a_while(platform: RunningPlatform) -> None:
+    with small_disk(platform.data_dir, "96m"):
+        platform.start(spares=1)
+        with platform.api() as api:
+            first = created(api)
+            ballast = platform.data_dir / "ballast"
+            with ballast.open("wb") as file, pytest.raises(OSError, match="No space left"):
+                while True:
+                    file.write(b"x" * 1_000_000)
+                    file.flush()
+            answer = api.post("/instances", json={"name": "too much"})
+            assert answer.status_code in (202, 201, 503, 507), answer.text
+            stays_up(platform, first, 6)
+            ballast.unlink()
+            carries_on(platform, api, first)
+        platform.down()
+
+
+@contextmanager
+def small_disk(folder: Path, size: str) -> Iterator[None]:
+    """A file system of its own, with what stood in the folder."""
+    if os.geteuid() != 0:
+        pytest.skip("only root can mount a small disk to fill")
+    kept = folder.with_name("kept")
+    folder.rename(kept)
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], capture_output=True, check=False)
+    if mounted.returncode:
+        pytest.skip(f"no small disk can be mounted here: {mounted.stderr.decode().strip()}")
+    try:
+        shutil.copytree(kept, folder, dirs_exist_ok=True)
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+@pytest.mark.faketime
+def test_the_clock_is_set_back_an_hour(platform: RunningPlatform, tmp_path: Path) -> None:
+    if FAKETIME is None:
+        pytest.skip("libfaketime is not installed: apt-get install faketime")
+    offset = tmp_path / "offset"
+    offset.write_text("+0\n")
+    platform.environment = {
+        "LD_PRELOAD": str(FAKETIME), "FAKETIME_TIMESTAMP_FILE": str(offset), "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }  # fmt: skip
+    platform.start(spares=1)
+    with platform.api() as api:
+        first = created(api)
+        offset.write_text("-3600\n")
+        began = time.monotonic()
+        carries_on(platform, api, first)
+        api.delete(f"/instances/{first}").raise_for_status()
+        until_phase(api, first, "deleted")
+        assert time.monotonic() - began < 60
+
+
+def test_a_gateway_that_keeps_crashing_says_so_and_comes_back_once_it_can(platform: RunningPlatform) -> None:
+    platform.start(spares=0)
+    with platform.api() as api:
+        instance_id = created(api)
+        trap = next((platform.data_dir / "volumes").glob("[!.]*")) / "state" / "crash"
+        trap.touch()
+        os.kill(gateway_pid(machine_of(platform, instance_id)), signal.SIGKILL)
+        until_phase(api, instance_id, "updating")
+        trap.unlink()
+        assert until_phase(api, instance_id, "running")["generation"] == 1
+
+
+def test_settings_that_openclaw_refuses_are_named_and_can_be_mended(platform: RunningPlatform) -> None:
+    platform.start(spares=0)
+    with platform.api() as api:
+        instance_id = created(api)
+        config = next((platform.data_dir / "volumes").glob("[!.]*")) / "state" / "openclaw.json"
+        config.write_text(config.read_text().replace('"gateway": {', '"gateway": {"nonsense": 1,', 1))
+        os.kill(gateway_pid(machine_of(platform, instance_id)), signal.SIGTERM)
+        failed = until_phase(api, instance_id, "failed")
+        assert "nonsense" in failed["error"]
+        assert "restart" in failed["error"].lower()
+        api.post(f"/instances/{instance_id}/restart").raise_for_status()
+        assert until_phase(api, instance_id, "running")["error"] is None
+        assert "nonsense" not in config.read_text()
+
+
+def test_a_gateway_that_hangs_is_ended_by_force(platform: RunningPlatform) -> None:
+    platform.start(spares=0)
+    with platform.api() as api:
+        instance_id = created(api)
+        machine = machine_of(platform, instance_id)
+        time.sleep(6)
+        before = gateway_pid(machine)
+        os.kill(before, signal.SIGSTOP)
+        until_phase(api, instance_id, "updating", 60)
+        until_phase(api, instance_id, "running", 120)
+        assert gateway_pid(machine) != before
