@@ -32,6 +32,7 @@ from openclaw_hosted.adapters.local.sealing import LocalSealer
 from openclaw_hosted.adapters.local.vault import LocalVault
 from openclaw_hosted.adapters.local.volumes import LocalVolumes
 from openclaw_hosted.adapters.system import SystemClock, SystemIds
+from openclaw_hosted.archives import HOUR_SECONDS, check_backups, scheduled_backups
 from openclaw_hosted.controllers import ControlLoops
 from openclaw_hosted.controllers.ports import ControllerOptions, Ports
 from openclaw_hosted.doctor import CHECKS, Finding, Verdict, port_is_free
@@ -140,7 +141,8 @@ async def open_platform(settings: Settings, progress: Progress) -> AsyncIterator
         edge = LocalEdge(settings.data_dir, settings.host, settings.port, settings.address)
         ports = _local_ports(settings, release, clock)
         services = _services(settings, store, ports, clock, ids)
-        loops = ControlLoops(_control_ports(store, ports, clock, ids), _control_options(settings))
+        control = replace(_control_ports(store, ports, clock, ids), backups=scheduled_backups(settings))
+        loops = ControlLoops(control, _control_options(settings))
         yield Platform(settings, store, services, edge, loops, (ISOLATION_NOTE,))
     finally:
         await store.aclose()
@@ -206,7 +208,7 @@ async def stop_everything(settings: Settings, progress: Progress) -> int:
 
 async def examine(settings: Settings) -> Sequence[Finding]:
     """All checks of `doctor`."""
-    findings = [check(datadir.as_started(settings)) for check in CHECKS]
+    findings = [check(datadir.as_started(settings)) for check in (*CHECKS, check_backups)]
     return [*findings, _check_openclaw(settings), await _check_database(settings)]
 
 
@@ -288,6 +290,7 @@ def _control_options(settings: Settings) -> ControllerOptions:
         warmth=settings.warmth,
         allowed_origins=_origins(settings),
         retention_seconds=settings.retention_days * DAY_SECONDS,
+        backup_seconds=settings.backup_every_hours * HOUR_SECONDS,
     )
 
 

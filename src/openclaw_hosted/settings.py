@@ -43,6 +43,12 @@ class Settings(BaseSettings):
     instances_total: int = Field(100, alias="INSTANCES_TOTAL", ge=1)
     retention_days: float = Field(7.0, alias="RETENTION_DAYS", ge=0, le=3650)
     """How long a deleted instance can be brought back."""
+    backup_every_hours: float = Field(0.0, alias="BACKUP_EVERY_HOURS", ge=0, le=8760)
+    """0 makes none."""
+    backup_dir: Path | None = Field(None, alias="BACKUP_DIR")
+    backup_keep: int = Field(7, alias="BACKUP_KEEP", ge=1, le=10_000)
+    backup_passphrase: SecretStr | None = Field(None, alias="BACKUP_PASSPHRASE")
+    backup_passphrase_file: Path | None = Field(None, alias="BACKUP_PASSPHRASE_FILE")
     admin_email: str | None = Field(None, alias="OPENCLAW_HOSTED_ADMIN_EMAIL")
     admin_password: SecretStr | None = Field(None, alias="OPENCLAW_HOSTED_ADMIN_PASSWORD")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", alias="LOG_LEVEL")
@@ -59,10 +65,10 @@ class Settings(BaseSettings):
         """Arguments first, then the environment, and nothing else."""
         return init_settings, env_settings
 
-    @field_validator("data_dir")
+    @field_validator("data_dir", "backup_dir", "backup_passphrase_file")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().absolute()
 
     @field_validator("log_level", "warmth", mode="before")
     @classmethod
@@ -102,6 +108,12 @@ class Settings(BaseSettings):
             raise ValueError(str(error)) from None
         return self
 
+    @model_validator(mode="after")
+    def _passphrase_is_one(self) -> Settings:
+        if self.backup_passphrase is not None and self.backup_passphrase_file is not None:
+            raise ValueError("BACKUP_PASSPHRASE and BACKUP_PASSPHRASE_FILE are both set; set one of them")
+        return self
+
     @property
     def database_url(self) -> str:
         """Where the database is. May hold a password: never print it."""
@@ -111,6 +123,11 @@ class Settings(BaseSettings):
     def address(self) -> str:
         """The address that users open, without a trailing slash."""
         return self.public_url or f"http://localhost:{self.port}"
+
+    @property
+    def backups_into(self) -> Path:
+        """Where scheduled backups are kept."""
+        return self.backup_dir or self.data_dir / "backups"
 
     @property
     def run_dir(self) -> Path:

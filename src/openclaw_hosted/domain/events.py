@@ -32,6 +32,8 @@ class EventName(StrEnum):
     MACHINE_LAUNCH_FAILED = "machine.launch_failed"
     GATEWAY_RESTARTED = "gateway.restarted"
     ORPHAN_REMOVED = "orphan.removed"
+    BACKUP_MADE = "backup.made"
+    BACKUP_FAILED = "backup.failed"
     POOL_PAUSED = "pool.paused"
     POOL_RESUMED = "pool.resumed"
     POOL_STATUS_CHANGED = "pool.status_changed"
