@@ -28,16 +28,16 @@ class Conversation:
         with ThreadPoolExecutor(1) as apart:  # it runs an event loop of its own
             document = apart.submit(open_vault(platform.data_dir), InstanceId(instance_id)).result()
         self.token = document[Credential.GATEWAY_TOKEN]
-        headers = {"Authorization": f"Bearer {self.token}", "x-openclaw-session-key": SESSION}
-        self._http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", headers=headers, timeout=90)
+        self._headers = {"Authorization": f"Bearer {self.token}", "x-openclaw-session-key": SESSION}
 
     def say(self, text: str) -> str:
         body = {"model": "openclaw", "messages": [{"role": "user", "content": text}]}
-        answer = self._http.post("/v1/chat/completions", json=body).raise_for_status()
-        return str(answer.json()["choices"][0]["message"]["content"])
+        answer = httpx.post(f"http://127.0.0.1:{self.port}/v1/chat/completions", json=body, headers=self._headers, timeout=120)
+        return str(answer.raise_for_status().json()["choices"][0]["message"]["content"])
 
     def history(self) -> str:
-        return self._http.get(f"/sessions/{SESSION}/history").raise_for_status().text
+        answer = httpx.get(f"http://127.0.0.1:{self.port}/sessions/{SESSION}/history", headers=self._headers, timeout=60)
+        return answer.raise_for_status().text
 
 
 @pytest.mark.openclaw
