@@ -11,12 +11,12 @@ from enum import StrEnum
 from pathlib import Path
 
 from openclaw_hosted.domain.errors import OpenClawHostedError, StateConflict
-from openclaw_hosted.settings import Settings
+from openclaw_hosted.settings import Settings, Tls
 
 SOCKET_PATH_MAX_BYTES = 107
 LONGEST_SOCKET_NAME = "caddy-admin.sock"
 STARTED_FILE = "started.json"
-REMEMBERED = ("host", "port", "public_url", "spares", "fleet_cap", "backup_every_hours", "backup_dir")
+REMEMBERED = ("host", "port", "public_url", "spares", "fleet_cap", "backup_every_hours", "backup_dir", "tls", "http_port")
 PATHS = frozenset({"backup_dir"})
 
 
@@ -115,4 +115,6 @@ def as_started(settings: Settings) -> Settings:
     except (OSError, ValueError, TypeError):
         return settings
     paths = {name: Path(known[name]) for name in PATHS & known.keys() if known[name] is not None}
+    if "tls" in known:
+        known["tls"] = Tls(known["tls"])
     return settings.model_copy(update={**known, **paths})
