@@ -145,7 +145,7 @@ async def open_platform(settings: Settings, progress: Progress) -> AsyncIterator
         services = _services(settings, store, ports, clock, ids)
         control = replace(_control_ports(store, ports, clock, ids), backups=scheduled_backups(settings))
         loops = ControlLoops(control, _control_options(settings))
-        yield Platform(settings, store, services, edge, loops, (ISOLATION_NOTE,))
+        yield Platform(settings, store, services, edge, loops, _notes(settings))
     finally:
         await store.aclose()
 
@@ -359,6 +359,11 @@ def _ports(settings: Settings) -> tuple[int, ...]:
 def root_certificate_of(settings: Settings) -> bytes | None:
     """The certificate of the platform's own authority; None where there is none yet."""
     return root_certificate(settings.tls_dir)
+
+
+def _notes(settings: Settings) -> tuple[str, ...]:
+    trust = "Other devices have to be told to trust this platform's certificate. How: openclaw-hosted trust"
+    return (ISOLATION_NOTE, trust) if settings.tls is Tls.INTERNAL else (ISOLATION_NOTE,)
 
 
 def edge_tls(settings: Settings) -> EdgeTls | None:
