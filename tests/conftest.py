@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 
 import pytest
 
@@ -18,3 +19,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
         report.outcome = "failed"
         report.longrepr = f"{item.nodeid} was skipped, but {', '.join(sorted(missing))} has to run here: {report.longrepr}"
     return report
+
+
+@pytest.fixture(scope="session", autouse=True)
+def first_loop() -> Iterator[None]:
+    """The loop that pytest-asyncio puts back after each test. Where there is none it makes one and never closes it, and whichever
+    test runs when that is collected fails."""
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    yield
+    loop.close()

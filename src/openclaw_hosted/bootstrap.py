@@ -8,6 +8,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -34,12 +35,14 @@ from openclaw_hosted.adapters.local.processes import SupervisedProcess
 from openclaw_hosted.adapters.local.router import LocalGate, LocalRouter
 from openclaw_hosted.adapters.local.runtimes import DOCKER, ProcessRuntime, Runtimes
 from openclaw_hosted.adapters.local.sealing import LocalSealer
+from openclaw_hosted.adapters.local.tls import EdgeTls, check_bindable, root_certificate
 from openclaw_hosted.adapters.local.vault import LocalVault
 from openclaw_hosted.adapters.local.volumes import LocalVolumes
 from openclaw_hosted.adapters.system import SystemClock, SystemIds
+from openclaw_hosted.archives import HOUR_SECONDS, check_backups, scheduled_backups
 from openclaw_hosted.controllers import ControlLoops
 from openclaw_hosted.controllers.ports import ControllerOptions, Ports
-from openclaw_hosted.doctor import CHECKS, Finding, Verdict, port_is_free
+from openclaw_hosted.doctor import CHECKS, Finding, Verdict
 from openclaw_hosted.domain.account import Role, Session, User
 from openclaw_hosted.domain.errors import NotFound, OpenClawHostedError, PortError, StateConflict, Unavailable
 from openclaw_hosted.domain.gateway import SHIPPED_CHANNELS, Credentials
@@ -48,7 +51,7 @@ from openclaw_hosted.domain.pool import PoolPolicy
 from openclaw_hosted.ports.router import Gate
 from openclaw_hosted.ports.stores import Caps
 from openclaw_hosted.services import AccountService, InstanceService, KeyService, OpeningService, OperationsService, Services
-from openclaw_hosted.settings import Settings
+from openclaw_hosted.settings import Settings, Tls
 from openclaw_hosted.store.open import Store, open_store
 from openclaw_hosted.web import WebOptions, create_app
 from openclaw_hosted.web.security import require_caller
@@ -154,12 +157,13 @@ async def open_platform(settings: Settings, progress: Progress) -> AsyncIterator
     try:
         release = await ensure_openclaw(settings.data_dir, progress)
         clock, ids = SystemClock(), SystemIds()
-        edge = LocalEdge(settings.data_dir, settings.host, settings.port, settings.address)
+        edge = LocalEdge(settings.data_dir, settings.host, settings.port, settings.address, edge_tls(settings))
         runtimes, notes = await _choose_runtimes(settings, release, clock, progress)
         ports = _local_ports(settings, runtimes, clock)
         services = _services(settings, store, ports, clock, ids, runtimes.chosen.image)
-        loops = ControlLoops(_control_ports(store, ports, clock, ids), _control_options(settings, runtimes.chosen.image))
-        yield Platform(settings, store, services, edge, loops, runtimes, notes)
+        control = replace(_control_ports(store, ports, clock, ids), backups=scheduled_backups(settings))
+        loops = ControlLoops(control, _control_options(settings, runtimes.chosen.image))
+        yield Platform(settings, store, services, edge, loops, runtimes, (*notes, *_tls_notes(settings)))
     finally:
         await store.aclose()
 
@@ -237,7 +241,7 @@ async def stop_everything(settings: Settings, progress: Progress) -> int:
 
 async def examine(settings: Settings) -> Sequence[Finding]:
     """All checks of `doctor`."""
-    findings = [check(datadir.as_started(settings)) for check in CHECKS]
+    findings = [check(datadir.as_started(settings)) for check in (*CHECKS, check_backups)]
     return [*findings, _check_openclaw(settings), await _check_machines(settings), await _check_database(settings)]
 
 
@@ -342,6 +346,7 @@ def _control_options(settings: Settings, image: str) -> ControllerOptions:
         warmth=settings.warmth,
         allowed_origins=_origins(settings),
         retention_seconds=settings.retention_days * DAY_SECONDS,
+        backup_seconds=settings.backup_every_hours * HOUR_SECONDS,
     )
 
 
@@ -353,6 +358,7 @@ def _web_options(settings: Settings, readiness: Callable[[], Awaitable[dict[str,
     return WebOptions(
         public_url=settings.address,
         secure_cookies=settings.address.startswith("https://"),
+        authority=partial(root_certificate, settings.tls_dir) if settings.tls is Tls.INTERNAL else None,
         isolation_note=None if isolated else ISOLATION_NOTE,
         version=__version__,
         retention_days=int(settings.retention_days),
@@ -392,10 +398,41 @@ async def _readiness(settings: Settings, store: Store) -> dict[str, bool]:
 def _check_port(settings: Settings) -> None:
     """Raise `StateConflict` when another program has the port; the edge of this data directory may."""
     known = datadir.as_started(Settings.model_construct(data_dir=settings.data_dir))
-    same = (known.host, known.port) == (settings.host, settings.port)
-    ours = same and SupervisedProcess(settings.data_dir / "edge" / "caddy").is_alive()
-    if not ours and not port_is_free(settings.host, settings.port):
-        raise StateConflict(f"{settings.host}:{settings.port} is taken by another program. Stop it, or choose another port: --port 8081")
+    alive = SupervisedProcess(settings.data_dir / "edge" / "caddy").is_alive()
+    ours = {(known.host, port) for port in _ports(known)} if alive else set()
+    for port in _ports(settings):
+        if (settings.host, port) not in ours:
+            check_bindable(settings.host, port)
+
+
+def _ports(settings: Settings) -> tuple[int, ...]:
+    """What the edge listens on."""
+    return (settings.port,) if settings.tls is Tls.OFF or not settings.http_port else (settings.port, settings.http_port)
+
+
+def root_certificate_of(settings: Settings) -> bytes | None:
+    """The certificate of the platform's own authority; None where there is none yet."""
+    return root_certificate(settings.tls_dir)
+
+
+def _tls_notes(settings: Settings) -> tuple[str, ...]:
+    trust = "Other devices have to be told to trust this platform's certificate. How: openclaw-hosted trust"
+    return (trust,) if settings.tls is Tls.INTERNAL else ()
+
+
+def edge_tls(settings: Settings) -> EdgeTls | None:
+    """HTTPS as the settings want it."""
+    if settings.tls is Tls.OFF:
+        return None
+    return EdgeTls(
+        settings.tls is Tls.INTERNAL,
+        settings.public_host,
+        settings.tls_dir,
+        settings.http_port,
+        settings.acme_email,
+        settings.acme_ca,
+        settings.acme_ca_root,
+    )
 
 
 async def _end(process: SupervisedProcess) -> None:

@@ -11,12 +11,13 @@ from enum import StrEnum
 from pathlib import Path
 
 from openclaw_hosted.domain.errors import OpenClawHostedError, StateConflict
-from openclaw_hosted.settings import Settings
+from openclaw_hosted.settings import Settings, Tls
 
 SOCKET_PATH_MAX_BYTES = 107
 LONGEST_SOCKET_NAME = "caddy-admin.sock"
 STARTED_FILE = "started.json"
-REMEMBERED = ("host", "port", "public_url", "machines", "spares", "fleet_cap")
+REMEMBERED = ("host", "port", "public_url", "machines", "spares", "fleet_cap", "backup_every_hours", "backup_dir", "tls", "http_port")
+PATHS = frozenset({"backup_dir"})
 
 
 class DataDirError(OpenClawHostedError):
@@ -115,7 +116,7 @@ def remember(settings: Settings) -> None:
     """Keep how the platform was started, for commands that run beside it."""
     body = {name: getattr(settings, name) for name in REMEMBERED}
     draft = settings.run_dir / f".{STARTED_FILE}.{os.getpid()}"
-    draft.write_text(json.dumps(body))
+    draft.write_text(json.dumps(body, default=str))
     draft.replace(settings.run_dir / STARTED_FILE)
 
 
@@ -124,6 +125,9 @@ def as_started(settings: Settings) -> Settings:
     try:
         body = json.loads((settings.run_dir / STARTED_FILE).read_text())
         known = {name: body[name] for name in REMEMBERED if name in body and name not in settings.model_fields_set}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, TypeError):
         return settings
-    return settings.model_copy(update=known)
+    paths = {name: Path(known[name]) for name in PATHS & known.keys() if known[name] is not None}
+    if "tls" in known:
+        known["tls"] = Tls(known["tls"])
+    return settings.model_copy(update={**known, **paths})

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import platform as computer
 import shutil
@@ -97,8 +98,12 @@ def check_port(settings: Settings) -> Finding:
     where = f"{settings.host}:{settings.port}"
     if datadir.holder(settings.data_dir, datadir.Role.CONTROLLER) is not None:
         return Finding("port", Verdict.OK, "the platform runs and has its port")
-    if port_is_free(settings.host, settings.port):
+    problem = _why_not(settings.host, settings.port)
+    if problem is None:
         return Finding("port", Verdict.OK, f"{where} is free")
+    if problem == errno.EACCES:
+        help_text = "Run it as a service (install-service), or choose another with --port: those below 1024 need a permission."
+        return Finding("port", Verdict.PROBLEM, f"{where} needs a permission", help_text)
     return Finding("port", Verdict.WARNING, f"{where} is taken; fine if this platform's own edge has it", "Choose another with --port.")
 
 
@@ -144,13 +149,13 @@ def _runs(name: str, command: Sequence[str], package: str) -> Finding:
     return Finding(name, Verdict.OK, f"{name.capitalize()} {done.stdout.split()[0].removeprefix('v')}")
 
 
-def port_is_free(host: str, port: int) -> bool:
-    """Whether one could listen there now."""
+def _why_not(host: str, port: int) -> int | None:
+    """The number of the error with which listening there fails."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with socket.socket(family, socket.SOCK_STREAM) as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((host, port))
-        except OSError:
-            return False
-    return True
+        except OSError as error:
+            return error.errno
+    return None

@@ -6,8 +6,10 @@ Each field's alias is the name of its variable; a wrong value raises `SettingsEr
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
+from ipaddress import ip_address
 from pathlib import Path
-from typing import Final, Literal
+from typing import Any, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -17,11 +19,24 @@ from openclaw_hosted.domain.account import check_password, clean_email
 from openclaw_hosted.domain.errors import InvalidInput, OpenClawHostedError
 from openclaw_hosted.domain.machine import Warmth
 
+HTTPS_PORT: Final = 443
+EVERYWHERE: Final = "0.0.0.0"  # noqa: S104 - HTTPS is asked for in order to be reached
 DEFAULT_DATA_DIR: Final = Path("~/.local/share/openclaw-hosted")
 
 
 class SettingsError(OpenClawHostedError):
     """A setting is wrong."""
+
+
+class Tls(StrEnum):
+    """Who ends HTTPS."""
+
+    OFF = "off"
+    """Nobody here; a proxy in front may."""
+    INTERNAL = "internal"
+    """The edge, with an authority of its own, which each device has to be told to trust."""
+    ACME = "acme"
+    """The edge, with certificates that every browser trusts."""
 
 
 class Settings(BaseSettings):
@@ -38,6 +53,15 @@ class Settings(BaseSettings):
     """The address that users open, without a trailing slash."""
     machines: Literal["auto", "docker", "process"] = Field("auto", alias="MACHINES")
     """What machines are: containers where Docker answers, else processes."""
+    tls: Tls = Field(Tls.OFF, alias="TLS")
+    """Who ends HTTPS, if anyone on this computer does."""
+    http_port: int = Field(80, alias="HTTP_PORT", ge=0, le=65535)
+    """Redirects to HTTPS where `tls` is on; 0 for none."""
+    acme_email: str | None = Field(None, alias="ACME_EMAIL")
+    acme_ca: str | None = Field(None, alias="ACME_CA")
+    """URL of another ACME directory."""
+    acme_ca_root: Path | None = Field(None, alias="ACME_CA_ROOT")
+    """The root certificate with which that directory is trusted, where it is a private one."""
     spares: int = Field(2, alias="POOL_SPARE_COUNT", ge=0, le=1000)
     fleet_cap: int = Field(50, alias="FLEET_CAP", ge=1, le=10_000)
     warmth: Warmth = Field(Warmth.HOT, alias="POOL_WARMTH")
@@ -45,6 +69,12 @@ class Settings(BaseSettings):
     instances_total: int = Field(100, alias="INSTANCES_TOTAL", ge=1)
     retention_days: float = Field(7.0, alias="RETENTION_DAYS", ge=0, le=3650)
     """How long a deleted instance can be brought back."""
+    backup_every_hours: float = Field(0.0, alias="BACKUP_EVERY_HOURS", ge=0, le=8760)
+    """0 makes none."""
+    backup_dir: Path | None = Field(None, alias="BACKUP_DIR")
+    backup_keep: int = Field(7, alias="BACKUP_KEEP", ge=1, le=10_000)
+    backup_passphrase: SecretStr | None = Field(None, alias="BACKUP_PASSPHRASE")
+    backup_passphrase_file: Path | None = Field(None, alias="BACKUP_PASSPHRASE_FILE")
     admin_email: str | None = Field(None, alias="OPENCLAW_HOSTED_ADMIN_EMAIL")
     admin_password: SecretStr | None = Field(None, alias="OPENCLAW_HOSTED_ADMIN_PASSWORD")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", alias="LOG_LEVEL")
@@ -61,12 +91,12 @@ class Settings(BaseSettings):
         """Arguments first, then the environment, and nothing else."""
         return init_settings, env_settings
 
-    @field_validator("data_dir")
+    @field_validator("data_dir", "backup_dir", "backup_passphrase_file", "acme_ca_root")
     @classmethod
-    def _absolute(cls, value: Path) -> Path:
-        return value.expanduser().absolute()
+    def _absolute(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().absolute()
 
-    @field_validator("log_level", "machines", "warmth", mode="before")
+    @field_validator("log_level", "machines", "warmth", "tls", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
@@ -90,6 +120,32 @@ class Settings(BaseSettings):
             )
         return value
 
+    @field_validator("acme_ca")
+    @classmethod
+    def _is_directory(cls, value: str | None) -> str | None:
+        if value is not None and (urlsplit(value).scheme != "https" or not urlsplit(value).hostname):
+            raise ValueError("give the URL of an ACME directory, such as https://ca.example.com/acme/acme/directory")
+        return value
+
+    @model_validator(mode="before")
+    @classmethod
+    def _listen_as_https_does(cls, given: dict[str, Any]) -> dict[str, Any]:
+        if str(given.get("TLS", Tls.OFF)).lower() in (Tls.INTERNAL, Tls.ACME):
+            return {"PORT": HTTPS_PORT, "HOST": EVERYWHERE, **given}
+        return given
+
+    @model_validator(mode="after")
+    def _has_name_for_certificate(self) -> Settings:
+        if self.tls is Tls.OFF:
+            return self
+        if not self.public_url.startswith("https://"):
+            raise ValueError(f"TLS={self.tls} needs PUBLIC_URL=https://NAME, the address that users open")
+        if self.tls is Tls.ACME and not _is_public_name(self.public_host):
+            raise ValueError("TLS=acme needs a host name in PUBLIC_URL that the world can resolve; TLS=internal takes any, and numbers")
+        if self.http_port == self.port:
+            raise ValueError("HTTP_PORT and PORT are the same; HTTP_PORT=0 makes no redirect")
+        return self
+
     @model_validator(mode="after")
     def _admin_is_whole(self) -> Settings:
         if self.admin_password is not None and self.admin_email is None:
@@ -104,10 +160,26 @@ class Settings(BaseSettings):
             raise ValueError(str(error)) from None
         return self
 
+    @model_validator(mode="after")
+    def _passphrase_is_one(self) -> Settings:
+        if self.backup_passphrase is not None and self.backup_passphrase_file is not None:
+            raise ValueError("BACKUP_PASSPHRASE and BACKUP_PASSPHRASE_FILE are both set; set one of them")
+        return self
+
     @property
     def database_url(self) -> str:
         """Where the database is. May hold a password: never print it."""
         return self.database.get_secret_value() if self.database else f"sqlite:///{self.data_dir / 'platform.sqlite'}"
+
+    @property
+    def public_host(self) -> str:
+        """The host of the address that users open."""
+        return urlsplit(self.address).hostname or "localhost"
+
+    @property
+    def tls_dir(self) -> Path:
+        """Certificates and their keys."""
+        return self.data_dir / "tls"
 
     @property
     def address(self) -> str:
@@ -115,9 +187,22 @@ class Settings(BaseSettings):
         return self.public_url or f"http://localhost:{self.port}"
 
     @property
+    def backups_into(self) -> Path:
+        """Where scheduled backups are kept."""
+        return self.backup_dir or self.data_dir / "backups"
+
+    @property
     def run_dir(self) -> Path:
         """Sockets and locks."""
         return self.data_dir / "run"
+
+
+def _is_public_name(host: str) -> bool:
+    try:
+        ip_address(host)
+    except ValueError:
+        return "." in host and not host.endswith((".local", ".localhost", ".internal", ".lan"))
+    return False
 
 
 def load_settings(arguments: Mapping[str, object] | None = None) -> Settings:

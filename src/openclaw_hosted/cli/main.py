@@ -9,7 +9,7 @@ import typer
 
 from openclaw_hosted import __version__, datadir
 from openclaw_hosted.bootstrap import OPENCLAW_VERSION
-from openclaw_hosted.cli import accounts, doctor, fleet, image, instances, up
+from openclaw_hosted.cli import accounts, backup, doctor, fleet, image, instances, service, trust, up
 from openclaw_hosted.cli.client import AsJson, DataDir, Target, connect
 from openclaw_hosted.cli.output import Exit, cell, code_of_error, err, out, print_fields, print_json
 from openclaw_hosted.domain.errors import OpenClawHostedError
@@ -38,6 +38,11 @@ app.add_typer(fleet.pool, name="pool")
 app.add_typer(accounts.users, name="users")
 app.add_typer(accounts.tokens, name="tokens")
 app.command()(image.image)
+app.command()(service.install_service)
+app.command()(service.uninstall_service)
+app.command()(backup.backup)
+app.command()(backup.restore)
+app.command()(trust.trust)
 app.command()(doctor.doctor)
 
 

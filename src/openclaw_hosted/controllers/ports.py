@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from openclaw_hosted.domain.machine import Warmth
 from openclaw_hosted.domain.pool import PoolPolicy
+from openclaw_hosted.ports.backups import Backups
 from openclaw_hosted.ports.clock import Clock, Ids
 from openclaw_hosted.ports.gateways import Gateways
 from openclaw_hosted.ports.machines import Machines
@@ -33,6 +34,8 @@ class Ports:
     account_store: AccountStore
     platform_store: PlatformStore
     hints: Hints
+    backups: Backups | None = None
+    """None where none are to be made."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,3 +65,6 @@ class ControllerOptions:
     """How often a hot spare is touched. OpenClaw 2026.9.6 ends idle workers after 60 s; bringing them up takes seconds."""
     orphans_seconds: float = 60.0
     orphan_grace_seconds: float = 600.0
+    backup_seconds: float = 86_400.0
+    backup_retry_seconds: float = 900.0
+    """How soon a failed backup is tried again."""

@@ -33,6 +33,8 @@ class EventName(StrEnum):
     GATEWAY_RESTARTED = "gateway.restarted"
     GATEWAY_HUNG = "gateway.hung"
     ORPHAN_REMOVED = "orphan.removed"
+    BACKUP_MADE = "backup.made"
+    BACKUP_FAILED = "backup.failed"
     POOL_PAUSED = "pool.paused"
     POOL_RESUMED = "pool.resumed"
     POOL_STATUS_CHANGED = "pool.status_changed"

@@ -27,10 +27,20 @@ async def migrate(url: str) -> None:
         await database.close()
 
 
-def _upgrade(connection: Connection) -> None:
+def newest_schema() -> str:
+    """The revision that this version works with."""
+    return ScriptDirectory.from_config(_config()).get_current_head() or "none"
+
+
+def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
     config.set_main_option("path_separator", "os")
+    return config
+
+
+def _upgrade(connection: Connection) -> None:
+    config = _config()
     config.attributes["connection"] = connection
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
     current = MigrationContext.configure(connection).get_current_revision()

@@ -20,6 +20,7 @@ from openclaw_hosted.web import (
     pages_edge,
     pages_instance,
     pages_instances,
+    pages_trust,
 )
 from openclaw_hosted.web.context import Web, WebOptions, web_of
 from openclaw_hosted.web.middleware import BodyGuard, SecurityHeaders
@@ -56,11 +57,21 @@ def create_app(services: Services, options: WebOptions) -> FastAPI:
     app.state.web = Web(services, options, make_templates())
     errors.install(app)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
-    for module in (api_instances, api_operations, api_accounts, pages_account, pages_instances, pages_instance, pages_admin, pages_edge):
+    for module in (
+        api_instances,
+        api_operations,
+        api_accounts,
+        pages_account,
+        pages_instances,
+        pages_instance,
+        pages_admin,
+        pages_trust,
+        pages_edge,
+    ):
         app.include_router(module.router)
     app.include_router(health)
     app.add_middleware(BodyGuard)
-    app.add_middleware(SecurityHeaders, _form_targets(services), secure=options.secure_cookies)
+    app.add_middleware(SecurityHeaders, _form_targets(services), secure=options.hsts)
     return app
 
 

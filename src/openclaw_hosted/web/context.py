@@ -31,8 +31,15 @@ class WebOptions:
     """How long a deletion can be undone."""
     readiness: Callable[[], Awaitable[dict[str, bool]]]
     """What has to be well for the platform to be ready, each by name."""
+    authority: Callable[[], bytes | None] | None = None
+    """The root certificate that devices have to trust; None where they trust the platform's certificate anyway."""
     channels: tuple[Channel, ...] = tuple(Channel)
     """The channels that the installed OpenClaw has."""
+
+    @property
+    def hsts(self) -> bool:
+        """Whether browsers are told to use HTTPS only: one that can't be clicked away, so only for certificates they trust anyway."""
+        return self.secure_cookies and self.authority is None
 
     @property
     def cookie_name(self) -> str:

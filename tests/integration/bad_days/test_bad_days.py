@@ -10,7 +10,7 @@ import sqlite3
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -162,16 +162,20 @@ def test_the_disk_is_full_for_a_while(platform: RunningPlatform) -> None:
         with platform.api() as api:
             first = created(api)
             ballast = platform.data_dir / "ballast"
-            with ballast.open("wb") as file, pytest.raises(OSError, match="No space left"):
-                while True:
-                    file.write(b"x" * 1_000_000)
-                    file.flush()
+            fill_up(ballast)
             answer = api.post("/instances", json={"name": "too much"})
-            assert answer.status_code in (202, 201, 503, 507), answer.text
+            assert answer.status_code in (202, 503), answer.text
             stays_up(platform, first, 6)
             ballast.unlink()
             carries_on(platform, api, first)
         platform.down()
+
+
+def fill_up(ballast: Path) -> None:
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        while True:
+            file.write(b"x" * 100_000)
+    assert shutil.disk_usage(ballast.parent).free < 100_000
 
 
 @contextmanager

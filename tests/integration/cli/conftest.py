@@ -15,7 +15,7 @@ from openclaw_hosted.cli.main import main
 
 ADMIN = "admin@example.com"
 PASSWORD = "correct horse battery"
-VARIABLES = ("DATABASE_URL", "HOST", "PORT", "PUBLIC_URL", "POOL_SPARE_COUNT", "OPENCLAW_HOSTED_URL", "OPENCLAW_HOSTED_TOKEN")
+VARIABLES = ("DATABASE_URL", "HOST", "PORT", "PUBLIC_URL", "TLS", "POOL_SPARE_COUNT", "OPENCLAW_HOSTED_URL", "OPENCLAW_HOSTED_TOKEN")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,9 @@ import json
 from pathlib import Path
 from string import Template
 from typing import Any, Final
+from urllib.parse import urlsplit
 
+from openclaw_hosted.adapters.local.tls import TRUST_PATHS, EdgeTls, connection_policies, tls_apps
 from openclaw_hosted.domain.naming import INSTANCE_ID_PATTERN
 
 INSTANCE_URI: Final = rf"^/{INSTANCE_ID_PATTERN}([/?]|$)"
@@ -56,15 +58,50 @@ PROBLEM: Final = json.dumps(
 HTML: Final = "text/html; charset=utf-8"
 
 
-def caddy_config(host: str, port: int, run_dir: Path, scheme: str) -> dict[str, Any]:
+def caddy_config(host: str, port: int, run_dir: Path, address: str, tls: EdgeTls | None = None) -> dict[str, Any]:
     """The whole configuration. `run_dir` holds the sockets of the web application, the lookup service and, for probes, the edge itself;
-    `scheme` is that of the address which users open."""
-    server = {
-        "listen": [_listen(host, port), f"unix/{run_dir}/edge.sock|0600"],
+    `address` is the one that users open. With `tls` the edge speaks HTTPS, by itself."""
+    scheme = urlsplit(address).scheme
+    open_to_all, inside = _listen(host, port), f"unix/{run_dir}/edge.sock|0600"
+    config: dict[str, Any] = {
+        "admin": {"disabled": True, "config": {"persist": False}},
+        "logging": {"logs": {"default": {"level": "WARN"}}},
+    }
+    if tls is None:
+        return config | {"apps": _http({"edge": _server([open_to_all, inside], run_dir, scheme)})}
+    servers = {
+        "edge": _server([open_to_all], run_dir, scheme) | {"tls_connection_policies": connection_policies(tls)},
+        "inside": _server([inside], run_dir, scheme),
+    }
+    if tls.http_port:
+        servers["redirect"] = _redirecting(_listen(host, tls.http_port), run_dir, address, trust=tls.internal)
+    storage = {"module": "file_system", "root": str(tls.storage)}
+    return config | {"storage": storage, "apps": _http(servers) | tls_apps(tls, port)}
+
+
+def _http(servers: dict[str, Any]) -> dict[str, Any]:
+    return {"http": {"grace_period": "2s", "servers": servers}}
+
+
+def _redirecting(listen: str, run_dir: Path, address: str, *, trust: bool) -> dict[str, Any]:
+    """Plain HTTP: everything goes to HTTPS, but for what a device needs in order to trust it."""
+    to_https = {"handler": "static_response", "status_code": 308, "headers": {"Location": [address + "{http.request.uri}"]}}
+    trusting = {"match": [{"path": list(TRUST_PATHS)}], "handle": [_platform(run_dir, "http")], "terminal": True}
+    return _plain_server([listen]) | {"routes": [{"handle": [_nameless()]}, *([trusting] if trust else []), {"handle": [to_https]}]}
+
+
+def _plain_server(listen: list[str]) -> dict[str, Any]:
+    return {
+        "listen": listen,
         "protocols": ["h1"],
         "automatic_https": {"disable": True},
         "read_header_timeout": "10s",
         "max_header_bytes": 32 * 1024,
+    }
+
+
+def _server(listen: list[str], run_dir: Path, scheme: str) -> dict[str, Any]:
+    return _plain_server(listen) | {
         "routes": [
             {"handle": [_nameless(), {"handler": "request_body", "max_size": BODY_BYTES}]},
             {"match": [{"header_regexp": {"Content-Length": {"pattern": TOO_LONG}}}], "handle": [{"handler": "error", "status_code": 413}]},
@@ -72,11 +109,6 @@ def caddy_config(host: str, port: int, run_dir: Path, scheme: str) -> dict[str, 
             {"handle": [_platform(run_dir, scheme)]},
         ],
         "errors": {"routes": _error_routes()},
-    }
-    return {
-        "admin": {"disabled": True, "config": {"persist": False}},
-        "logging": {"logs": {"default": {"level": "WARN"}}},
-        "apps": {"http": {"grace_period": "2s", "servers": {"edge": server}}},
     }
 
 

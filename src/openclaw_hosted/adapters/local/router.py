@@ -7,6 +7,7 @@ from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -64,7 +65,7 @@ class LocalRouter:
     def __init__(self, data_dir: Path, address: str, clock: Clock | None = None, ids: Ids | None = None) -> None:
         self._lookup = LookupClient(data_dir)
         self._address = address.rstrip("/")
-        self._edge = _client(data_dir / "run" / "edge.sock", self._address)
+        self._edge = _client(data_dir / "run" / "edge.sock", f"http://{urlsplit(self._address).netloc}")
         self._clock = clock or SystemClock()
         self._ids = ids or SystemIds()
 

@@ -1,0 +1,1 @@
+"""Backup and restore of a data directory: one archive, checked member by member, encrypted where a passphrase is given."""

@@ -1,0 +1,87 @@
+"""Settings of HTTPS, and the steps by which a device comes to trust the platform."""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+
+import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.serialization import Encoding
+
+from openclaw_hosted.adapters.local.tls import ROOT_CERTIFICATE
+from openclaw_hosted.bootstrap import edge_tls
+from openclaw_hosted.datadir import as_started, prepare, remember
+from openclaw_hosted.settings import SettingsError, Tls, load_settings
+from openclaw_hosted.web.trust import fingerprint
+from tests.integration.cli.conftest import Cli
+
+
+def a_certificate() -> bytes:
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "root")])
+    now = dt.datetime.now(dt.UTC)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + dt.timedelta(days=1))
+    return builder.sign(key, SHA256()).public_bytes(Encoding.PEM)
+
+
+@pytest.mark.parametrize(
+    ("variables", "reason"),
+    [
+        ({"TLS": "yes"}, "TLS"),
+        ({"TLS": "acme"}, "TLS=acme needs PUBLIC_URL=https://NAME"),
+        ({"TLS": "internal", "PUBLIC_URL": "http://claw.lan"}, "needs PUBLIC_URL=https"),
+        ({"TLS": "acme", "PUBLIC_URL": "https://192.0.2.7"}, "the world can resolve"),
+        ({"TLS": "acme", "PUBLIC_URL": "https://claw.local"}, "the world can resolve"),
+        ({"TLS": "acme", "PUBLIC_URL": "https://claw.example.com", "ACME_CA": "http://ca"}, "ACME_CA"),
+        ({"TLS": "acme", "PUBLIC_URL": "https://claw.example.com", "PORT": "80"}, "HTTP_PORT and PORT are the same"),
+    ],
+)
+def test_a_wrong_setting_of_https_is_named(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], reason: str) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as raised:
+        load_settings()
+    assert reason in str(raised.value)
+
+
+def test_https_listens_where_browsers_ask_unless_told_otherwise(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TLS", "ACME")
+    monkeypatch.setenv("PUBLIC_URL", "https://claw.example.com")
+    settings = load_settings({"OPENCLAW_HOSTED_DATA_DIR": cli.data_dir})
+    assert (settings.host, settings.port, settings.http_port) == ("0.0.0.0", 443, 80)  # noqa: S104 - it is asked for
+    monkeypatch.setenv("HOST", "192.0.2.1")
+    assert load_settings().host == "192.0.2.1"
+    assert load_settings({"PORT": 8443}).port == 8443
+    tls = edge_tls(settings)
+    assert tls is not None
+    assert (tls.internal, tls.name, tls.storage) == (False, "claw.example.com", cli.data_dir / "tls")
+    assert edge_tls(load_settings({"TLS": "off"})) is None
+    prepare(cli.data_dir)
+    remember(settings)
+    monkeypatch.delenv("TLS")
+    monkeypatch.delenv("PUBLIC_URL")
+    monkeypatch.delenv("HOST")
+    beside = as_started(load_settings({"OPENCLAW_HOSTED_DATA_DIR": cli.data_dir}))
+    assert (beside.tls, beside.address, beside.port) == (Tls.ACME, "https://claw.example.com", 443)
+
+
+def test_trust_prints_the_address_the_certificate_and_the_steps(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    nothing = cli("trust")
+    assert (nothing.code, "TLS=internal" in nothing.stderr) == (5, True)
+    monkeypatch.setenv("TLS", "internal")
+    monkeypatch.setenv("PUBLIC_URL", "https://192.0.2.7:8443")
+    monkeypatch.setenv("HTTP_PORT", "8080")
+    assert cli("trust").code == 3
+    path, certificate = cli.data_dir / "tls" / ROOT_CERTIFICATE, a_certificate()
+    path.parent.mkdir(parents=True)
+    path.write_bytes(certificate)
+    shown = cli("trust")
+    assert shown.code == 0, shown.stderr
+    for expected in ("http://192.0.2.7:8080/trust/root.crt", "https://192.0.2.7:8443", fingerprint(certificate), "iPhone", "Android"):
+        assert expected in shown.stdout
+    told = json.loads(cli("trust", "--json").stdout)
+    assert (told["page"], told["pem"]) == ("http://192.0.2.7:8080/trust", certificate.decode())
+    monkeypatch.setenv("HTTP_PORT", "0")
+    assert cli("trust", "--json").json["page"] == "https://192.0.2.7:8443/trust"

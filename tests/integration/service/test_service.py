@@ -1,0 +1,153 @@
+"""The systemd unit: what it says, whether systemd takes it, and that what it starts outlives a stop as it says."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from openclaw_hosted.adapters.local.processes import SupervisedProcess
+from openclaw_hosted.service import Service, environment_text, hidden_from_others
+from tests.integration.cli.conftest import Cli, cli, loops_of_its_own
+from tests.support.platform import RunningPlatform, free_port, share_install, wait_until
+
+__all__ = ["cli", "loops_of_its_own"]
+SYSTEM = Service(
+    Path("/usr/bin/python3"), Path("/var/lib/openclaw-hosted"), Path("/etc/openclaw-hosted/environment"), user="openclaw-hosted"
+)
+
+
+def lines_of(unit: str) -> dict[str, str]:
+    pairs = (line.partition("=") for line in unit.splitlines() if line and line[0] not in "#[")
+    return {name: value for name, _, value in pairs}
+
+
+def test_the_unit_keeps_gateways_alive_and_comes_back() -> None:
+    said = lines_of(SYSTEM.unit)
+    assert (said["KillMode"], said["Restart"], said["OOMPolicy"]) == ("process", "always", "continue")
+    assert said["After"] == "network-online.target docker.service"
+    assert said["ExecStart"] == "/usr/bin/python3 -m openclaw_hosted serve --data-dir /var/lib/openclaw-hosted"
+    assert said["User"] == "openclaw-hosted"
+    assert (said["ProtectSystem"], said["ReadWritePaths"], said["NoNewPrivileges"]) == ("strict", "/var/lib/openclaw-hosted", "yes")
+    assert said["CapabilityBoundingSet"] == ""
+    assert "PrivateTmp" not in said
+    assert "outlive" in SYSTEM.unit
+
+
+def test_a_low_port_and_docker_are_given_only_where_asked_for() -> None:
+    assert "SupplementaryGroups" not in lines_of(SYSTEM.unit)
+    asked = Service(SYSTEM.python, SYSTEM.data_dir, SYSTEM.environment, "openclaw-hosted", docker=True, low_port=True)
+    said = lines_of(asked.unit)
+    assert said["SupplementaryGroups"] == "docker"
+    assert said["AmbientCapabilities"] == said["CapabilityBoundingSet"] == "CAP_NET_BIND_SERVICE"
+
+
+def test_a_users_own_unit_asks_for_nothing_that_needs_root() -> None:
+    said = lines_of(Service(SYSTEM.python, Path("/home/u/my data"), Path("/home/u/env")).unit)
+    assert said["WantedBy"] == "default.target"
+    assert not {"User", "ProtectSystem", "CapabilityBoundingSet", "AmbientCapabilities"} & said.keys()
+    assert said["ExecStart"].endswith('--data-dir "/home/u/my data"')
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
+@pytest.mark.parametrize("user", [None, "root"])
+def test_systemd_takes_the_unit(tmp_path: Path, user: str | None) -> None:
+    path = tmp_path / "openclaw-hosted.service"
+    path.write_text(Service(SYSTEM.python, tmp_path / "100% $HOME data", SYSTEM.environment, user, low_port=True).unit)
+    command = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", *([] if user else ["--user"]), str(path)]
+    environment = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, check=False)
+    complaints = [line for line in done.stderr.splitlines() if path.name in line]
+    assert not complaints, done.stderr
+    if done.returncode and "Failed to" in done.stderr:
+        pytest.skip(f"systemd-analyze can't work here: {done.stderr.strip()[:200]}")
+    assert done.returncode == 0, done.stderr
+
+
+def test_the_environment_file_keeps_every_value(tmp_path: Path) -> None:
+    values = {"PORT": "9000", "OPENCLAW_HOSTED_ADMIN_PASSWORD": 'a "b" c\\d', "PATH": "/bin", "OPENCLAW_HOSTED_DATA_DIR": "/x"}
+    text = environment_text(values)
+    assert "PATH=/bin" not in text
+    assert "OPENCLAW_HOSTED_DATA_DIR" not in text
+    assert "#DATABASE_URL=" in text
+    (tmp_path / "env").write_text(text)
+    shell = subprocess.run(
+        ["bash", "-c", f". {tmp_path}/env; echo \"$PORT\"; echo \"$OPENCLAW_HOSTED_ADMIN_PASSWORD\""],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert shell.stdout.splitlines() == ["9000", 'a "b" c\\d']
+
+
+def test_what_the_services_user_can_not_read_is_named(tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir(mode=0o700)
+    (tmp_path / "closed" / "python").write_text("")
+    found = hidden_from_others(tmp_path / "closed" / "python")
+    assert found is not None
+    assert (tmp_path / "closed").is_relative_to(found)
+
+
+def test_install_and_uninstall_for_a_user(cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("OPENCLAW_HOSTED_ADMIN_PASSWORD", "correct horse battery")
+    monkeypatch.setenv("OPENCLAW_HOSTED_ADMIN_EMAIL", "admin@example.com")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    unit, environment = tmp_path / "config/systemd/user/openclaw-hosted.service", tmp_path / "config/openclaw-hosted/environment"
+    if Path("/run/systemd/system").is_dir():
+        pytest.skip("systemd runs here, and would start it")
+    shown = cli("install-service", "--user", "--dry-run")
+    assert (shown.code, "KillMode=process" in shown.stdout, unit.exists()) == (0, True, False)
+    assert "correct horse" not in shown.stdout + shown.stderr
+    done = cli("install-service", "--user")
+    assert done.code == 0, done.stderr
+    assert "enable-linger" in done.stderr
+    assert environment.stat().st_mode & 0o777 == 0o600
+    assert str(cli.data_dir) in unit.read_text()
+    assert "correct horse" not in unit.read_text() + done.stdout + done.stderr
+    environment.write_text("PORT=9001\n")
+    assert cli("install-service", "--user").code == 0
+    assert environment.read_text() == "PORT=9001\n"
+    assert cli.bare("uninstall-service", "--user").code == 0
+    assert not unit.exists()
+    assert environment.exists()
+    assert cli.bare("uninstall-service", "--user").code == 3
+
+
+@pytest.mark.openclaw
+def test_what_the_unit_starts_is_stopped_alone_and_adopted_again(tmp_path: Path) -> None:
+    platform = RunningPlatform(tmp_path / "data", free_port())
+    share_install(platform.data_dir)
+    unit = Service(Path(sys.executable), platform.data_dir, tmp_path / "environment").unit
+    command = shlex.split(lines_of(unit)["ExecStart"])
+    environment = {**os.environ, "PORT": str(platform.port), "POOL_SPARE_COUNT": "1"}
+
+    def started() -> subprocess.Popen[bytes]:
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        wait_until(platform.is_answering, 240)
+        return process
+
+    def outliving() -> set[int]:
+        folders = [*platform.data_dir.glob("edge/*/"), *platform.data_dir.glob("machines/*/")]
+        found = [SupervisedProcess(folder).status() for folder in folders]
+        return {pid for status in found for pid in (status.supervisor_pid, status.child_pid) if pid is not None}
+
+    process = started()
+    try:
+        wait_until(lambda: len(outliving()) == 6, 240)
+        before = outliving()
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
+        assert outliving() == before
+        assert all(psutil.pid_exists(pid) for pid in before)
+        process = started()
+        assert outliving() == before
+    finally:
+        process.send_signal(signal.SIGTERM)
+        process.wait(60)
+        platform.cli("down")
