@@ -17,7 +17,8 @@ from typing import Any
 import uvicorn
 
 from openclaw_hosted.adapters.local.echo import echo_app
-from openclaw_hosted.adapters.local.lookup import EdgeState, LookupApp
+from openclaw_hosted.adapters.local.lookup import EdgeState, Lookup
+from openclaw_hosted.adapters.local.lookup_server import LookupProtocol
 
 STOP_SECONDS = 5
 RETRY_SECONDS = 1.0
@@ -31,13 +32,26 @@ class _Server(uvicorn.Server):
 
 async def serve(data_dir: Path, echo_port: int) -> None:
     """Serve both until SIGTERM."""
-    state = EdgeState(data_dir / "edge" / "routes.sqlite")
-    lookup, echo = _server(LookupApp(state)), _server(echo_app)
-    loop = asyncio.get_running_loop()
+    state, echo, stopped = EdgeState(data_dir / "edge" / "routes.sqlite"), _server(echo_app), asyncio.Event()
+
+    def stop() -> None:
+        echo.should_exit = True
+        stopped.set()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _stop, lookup, echo)
-    await asyncio.gather(lookup.serve(sockets=[_unix_socket(data_dir / "run" / "lookup.sock")]), _serve_echo(echo, echo_port))
+        asyncio.get_running_loop().add_signal_handler(number, stop)
+    await asyncio.gather(_serve_lookup(state, data_dir / "run" / "lookup.sock", stopped), _serve_echo(echo, echo_port))
     state.close()
+
+
+async def _serve_lookup(state: EdgeState, path: Path, stopped: asyncio.Event) -> None:
+    connections: set[LookupProtocol] = set()
+    answer = Lookup(state).answer
+    server = await asyncio.get_running_loop().create_unix_server(lambda: LookupProtocol(answer, connections), sock=_unix_socket(path))
+    await stopped.wait()
+    server.close()
+    for connection in list(connections):
+        connection.close()
 
 
 async def _serve_echo(echo: uvicorn.Server, port: int) -> None:
@@ -63,11 +77,6 @@ def _server(app: Any) -> uvicorn.Server:
         timeout_graceful_shutdown=STOP_SECONDS,
     )
     return _Server(config)
-
-
-def _stop(*servers: uvicorn.Server) -> None:
-    for server in servers:
-        server.should_exit = True
 
 
 def _unix_socket(path: Path) -> socket.socket:
