@@ -14,6 +14,9 @@ from typing import Any, Final
 import httpx
 
 from openclaw_hosted import __version__, datadir
+from openclaw_hosted.adapters.fake.access import FakeRouter, FakeVault
+from openclaw_hosted.adapters.fake.cloud import FakeCloud
+from openclaw_hosted.adapters.fake.compute import FakeGateways, FakeMachines, FakeVolumes
 from openclaw_hosted.adapters.keytester import HttpKeyTester
 from openclaw_hosted.adapters.local.edge import LocalEdge, echo_base_url
 from openclaw_hosted.adapters.local.gateways import LocalGateways
@@ -40,15 +43,21 @@ from openclaw_hosted.domain.errors import NotFound, OpenClawHostedError, StateCo
 from openclaw_hosted.domain.gateway import SHIPPED_CHANNELS, Credentials
 from openclaw_hosted.domain.naming import InstanceId, UserId
 from openclaw_hosted.domain.pool import PoolPolicy
-from openclaw_hosted.ports.router import Gate
+from openclaw_hosted.ports.gateways import Gateways
+from openclaw_hosted.ports.machines import Machines
+from openclaw_hosted.ports.router import Gate, Router
 from openclaw_hosted.ports.stores import Caps
+from openclaw_hosted.ports.vault import Sealer, Vault
+from openclaw_hosted.ports.volumes import Volumes
 from openclaw_hosted.services import AccountService, InstanceService, KeyService, OpeningService, OperationsService, Services
-from openclaw_hosted.settings import Settings
+from openclaw_hosted.settings import Provider, Settings
 from openclaw_hosted.store.open import Store, open_store
 from openclaw_hosted.web import WebOptions, create_app
 from openclaw_hosted.web.security import require_caller
 
 ISOLATION_NOTE: Final = "Machines are processes of this computer and are not isolated from each other. Let in only people whom you trust."
+FAKE_LAUNCHES: Final = 50
+FAKE_NOTE: Final = "The provider is a fake: nothing runs on these machines, and they are forgotten when the platform stops."
 STOP_SECONDS: Final = 40.0
 DAY_SECONDS: Final = 86_400.0
 POLL_SECONDS: Final = 0.05
@@ -61,15 +70,15 @@ __all__ = ["OPENCLAW_VERSION", "Platform", "create_account", "examine", "local_a
 
 
 @dataclass(frozen=True, slots=True)
-class Local:
-    """The ports of one computer."""
+class Provided:
+    """The ports of one provider."""
 
-    machines: LocalMachines
-    gateways: LocalGateways
-    volumes: LocalVolumes
-    vault: LocalVault
-    sealer: LocalSealer
-    router: LocalRouter
+    machines: Machines
+    gateways: Gateways
+    volumes: Volumes
+    vault: Vault
+    sealer: Sealer
+    router: Router
     gate: Gate
 
 
@@ -135,13 +144,12 @@ async def open_platform(settings: Settings, progress: Progress) -> AsyncIterator
     progress("Opening the database")
     store = await open_store(settings.database_url)
     try:
-        release = await ensure_openclaw(settings.data_dir, progress)
         clock, ids = SystemClock(), SystemIds()
         edge = LocalEdge(settings.data_dir, settings.host, settings.port, settings.address)
-        ports = _local_ports(settings, release, clock)
+        ports = await _provide(settings, clock, progress)
         services = _services(settings, store, ports, clock, ids)
         loops = ControlLoops(_control_ports(store, ports, clock, ids), _control_options(settings))
-        yield Platform(settings, store, services, edge, loops, (ISOLATION_NOTE,))
+        yield Platform(settings, store, services, edge, loops, (_note(settings),))
     finally:
         await store.aclose()
 
@@ -210,13 +218,33 @@ async def examine(settings: Settings) -> Sequence[Finding]:
     return [*findings, _check_openclaw(settings), await _check_database(settings)]
 
 
-def _local_ports(settings: Settings, release: OpenClawRelease, clock: SystemClock) -> Local:
+async def _provide(settings: Settings, clock: SystemClock, progress: Progress) -> Provided:
+    if settings.provider is Provider.FAKE:
+        return _fake_ports(settings, clock)
+    return _local_ports(settings, await ensure_openclaw(settings.data_dir, progress), clock)
+
+
+def _fake_ports(settings: Settings, clock: SystemClock) -> Provided:
+    """Machines in memory behind the real edge. Its routes are real as well where a gateway stands for those of all machines."""
+    cloud = FakeCloud(clock, settings.fake_gateway)
+    return Provided(
+        machines=FakeMachines(cloud),
+        gateways=FakeGateways(cloud),
+        volumes=FakeVolumes(cloud),
+        vault=FakeVault(cloud),
+        sealer=LocalSealer(settings.data_dir),
+        router=LocalRouter(settings.data_dir, settings.address) if settings.fake_gateway else FakeRouter(cloud, settings.address),
+        gate=LocalGate(settings.data_dir),
+    )
+
+
+def _local_ports(settings: Settings, release: OpenClawRelease, clock: SystemClock) -> Provided:
     data_dir = settings.data_dir
     vault, volumes = LocalVault(data_dir), LocalVolumes(data_dir)
     gateways = LocalGateways(
         data_dir, release, vault, volumes, clock, echo_base_url=echo_base_url(data_dir), public_origins=_origins(settings)
     )
-    return Local(
+    return Provided(
         machines=LocalMachines(data_dir, clock),
         gateways=gateways,
         volumes=volumes,
@@ -248,30 +276,30 @@ class EdgeMayBeDown:
         return await self._gate.sessions()
 
 
-def _services(settings: Settings, store: Store, local: Local, clock: SystemClock, ids: SystemIds) -> Services:
+def _services(settings: Settings, store: Store, provided: Provided, clock: SystemClock, ids: SystemIds) -> Services:
     caps = Caps(settings.instances_total, settings.instances_per_user)
     return Services(
         instances=InstanceService(
-            store.instances, store.machines, local.gateways, local.router, local.sealer, store.hints, clock, ids, caps
+            store.instances, store.machines, provided.gateways, provided.router, provided.sealer, store.hints, clock, ids, caps
         ),
         opening=OpeningService(
-            store.instances, store.machines, store.accounts, store.platform, local.gateways, local.router, local.gate, clock
+            store.instances, store.machines, store.accounts, store.platform, provided.gateways, provided.router, provided.gate, clock
         ),
-        accounts=AccountService(store.accounts, store.platform, local.gate, clock, ids),
+        accounts=AccountService(store.accounts, store.platform, provided.gate, clock, ids),
         operations=OperationsService(store.machines, store.instances, store.platform, store.hints, clock, _policy(settings)),
         keys=KeyService(HttpKeyTester(allow_private=True), clock),
     )
 
 
-def _control_ports(store: Store, local: Local, clock: SystemClock, ids: SystemIds) -> Ports:
+def _control_ports(store: Store, provided: Provided, clock: SystemClock, ids: SystemIds) -> Ports:
     return Ports(
-        machines=local.machines,
-        gateways=local.gateways,
-        vault=local.vault,
-        sealer=local.sealer,
-        router=local.router,
-        gate=local.gate,
-        volumes=local.volumes,
+        machines=provided.machines,
+        gateways=provided.gateways,
+        vault=provided.vault,
+        sealer=provided.sealer,
+        router=provided.router,
+        gate=provided.gate,
+        volumes=provided.volumes,
         clock=clock,
         ids=ids,
         machine_store=store.machines,
@@ -291,15 +319,20 @@ def _control_options(settings: Settings) -> ControllerOptions:
     )
 
 
+def _note(settings: Settings) -> str:
+    return FAKE_NOTE if settings.provider is Provider.FAKE else ISOLATION_NOTE
+
+
 def _policy(settings: Settings) -> PoolPolicy:
-    return PoolPolicy(spares=settings.spares, fleet_cap=settings.fleet_cap, image=OPENCLAW_VERSION)
+    policy = PoolPolicy(spares=settings.spares, fleet_cap=settings.fleet_cap, image=OPENCLAW_VERSION)
+    return replace(policy, max_launches_at_once=FAKE_LAUNCHES) if settings.provider is Provider.FAKE else policy
 
 
 def _web_options(settings: Settings, readiness: Callable[[], Awaitable[dict[str, bool]]]) -> WebOptions:
     return WebOptions(
         public_url=settings.address,
         secure_cookies=settings.address.startswith("https://"),
-        isolation_note=ISOLATION_NOTE,
+        isolation_note=_note(settings),
         version=__version__,
         retention_days=int(settings.retention_days),
         readiness=readiness,

@@ -6,6 +6,7 @@ Each field's alias is the name of its variable; a wrong value raises `SettingsEr
 from __future__ import annotations
 
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 from typing import Final, Literal
 from urllib.parse import urlsplit
@@ -18,6 +19,14 @@ from openclaw_hosted.domain.errors import InvalidInput, OpenClawHostedError
 from openclaw_hosted.domain.machine import Warmth
 
 DEFAULT_DATA_DIR: Final = Path("~/.local/share/openclaw-hosted")
+
+
+class Provider(StrEnum):
+    """Where machines come from."""
+
+    LOCAL = "local"
+    FAKE = "fake"
+    """Memory; for benchmarks and demonstrations."""
 
 
 class SettingsError(OpenClawHostedError):
@@ -36,6 +45,9 @@ class Settings(BaseSettings):
     port: int = Field(8080, alias="PORT", ge=1, le=65535)
     public_url: str = Field("", alias="PUBLIC_URL")
     """The address that users open, without a trailing slash."""
+    provider: Provider = Field(Provider.LOCAL, alias="PROVIDER")
+    fake_gateway: str | None = Field(None, alias="FAKE_GATEWAY", pattern=r"^[\w.-]+:\d{1,5}$")
+    """`host:port` of the one server that stands for all gateways of the fake provider."""
     spares: int = Field(2, alias="POOL_SPARE_COUNT", ge=0, le=1000)
     fleet_cap: int = Field(50, alias="FLEET_CAP", ge=1, le=10_000)
     warmth: Warmth = Field(Warmth.HOT, alias="POOL_WARMTH")
@@ -64,7 +76,7 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
 
-    @field_validator("log_level", "warmth", mode="before")
+    @field_validator("log_level", "provider", "warmth", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value

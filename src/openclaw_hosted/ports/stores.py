@@ -89,6 +89,11 @@ class MachineStore(Protocol):
         """All that are not terminated, oldest first."""
         ...
 
+    async def list_pooled(self) -> tuple[Sequence[Machine], int]:
+        """Those not yet assigned, oldest first, and how many others live: assigned ones, and those being ended. One that is assigned
+        meanwhile may be in both, never in neither."""
+        ...
+
     async def list_recent(self, limit: int = 200) -> Sequence[Machine]:
         """The newest, terminated ones included, newest first."""
         ...

@@ -22,6 +22,10 @@ from openclaw_hosted.ports.stores import Lease
 ATTEMPTS_PER_MACHINE = 3
 """After so many failed attempts the fault is taken to be the machine's, and another one is tried."""
 
+LOOKS_PER_SECOND = 50.0
+"""How many of the instances that wait look for a machine in a second, however many they are: looking must not keep the platform from
+making machines."""
+
 
 class Placing:
     """The flows `place` and `update`."""
@@ -61,7 +65,8 @@ class Placing:
         claimed = await ports.instance_store.claim_machine(lease, now, event)
         await ports.hints.hint("pool")
         if claimed is None:
-            raise Waiting(self._options.scan_seconds)
+            waiting = await ports.instance_store.count_waiting()
+            raise Waiting(max(self._options.scan_seconds, waiting / LOOKS_PER_SECOND))
         instance, machine = claimed
         await StepRecorder(ports, instance, lease).done(StepName.MACHINE, instance.phase_changed_at, "A machine became free.")
         return instance, machine
