@@ -5,7 +5,7 @@
 The platform is started as its user starts it (`openclaw-hosted serve`: API, control loops, edge), with the fake provider, whose machines
 are ready at once, so that what is measured is the platform itself. The load generator runs beside it on the same machine.
 
-saturated    a number of connections, each sends the next create once the last was answered; counted until the time is over.
+saturated    a number of users, each sends the next create once the last was answered; counted until the time is over.
               Then the load stops, and the clock runs on until the last instance is running.
 at a rate    creates are sent at fixed times, answered or not; the time of each runs from when it was due.
 """
@@ -24,14 +24,19 @@ from sqlalchemy import func, select
 
 from bench.harness import cpu_seconds, parser, percentile, publish, say
 from bench.http import Connection
+from openclaw_hosted.adapters.system import SystemIds
+from openclaw_hosted.domain.account import Role, User
+from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.instance import Phase
+from openclaw_hosted.services.accounts import TOKEN_PREFIX, digest
 from openclaw_hosted.store import Store, open_store, tables
 from tests.support.platform import RunningPlatform, free_port, wait_until
 from tests.support.postgres import running_postgres
 
 PATH = "/api/v1/instances"
 BODY = b'{"name": "bench"}'
-CONNECTIONS = 16
+USERS = 16
+"""Each with a connection."""
 SPARES = 20
 CONVERGE_SECONDS = 900.0
 TARGETS = {"accepted_per_second": 100, "p99_ms": 250}
@@ -39,10 +44,10 @@ TARGETS = {"accepted_per_second": 100, "p99_ms": 250}
 
 def measure(database: str, seconds: float, rate: float) -> dict[str, float]:
     """Both loads, each on a fresh platform with this database."""
-    with started(database) as (platform, url, token):
-        saturated = uvloop.run(saturate(platform, url, token, seconds))
-    with started(database) as (platform, url, token):
-        latencies = uvloop.run(at_rate(platform, token, seconds, rate))
+    with started(database) as (platform, url, tokens):
+        saturated = uvloop.run(saturate(platform, url, tokens, seconds))
+    with started(database) as (platform, url, tokens):
+        latencies = uvloop.run(at_rate(platform, tokens, seconds, rate))
     return {
         **saturated,
         "rate": rate,
@@ -52,8 +57,8 @@ def measure(database: str, seconds: float, rate: float) -> dict[str, float]:
 
 
 @contextmanager
-def started(database: str) -> Iterator[tuple[RunningPlatform, str, str]]:
-    """A platform with an empty database and a full pool, the database's address, and a token of the API."""
+def started(database: str) -> Iterator[tuple[RunningPlatform, str, Sequence[str]]]:
+    """A platform with an empty database and a full pool, the database's address, and what each user sends as `Authorization`."""
     with tempfile.TemporaryDirectory(prefix="och-") as folder, database_url(database, Path(folder)) as url:
         environment = {
             "PROVIDER": "fake", "DATABASE_URL": url, "POOL_SPARE_COUNT": str(SPARES), "FLEET_CAP": "10000",
@@ -65,7 +70,7 @@ def started(database: str) -> Iterator[tuple[RunningPlatform, str, str]]:
             wait_until(platform.is_answering, 120, lambda: platform.output)
             with platform.api() as api:
                 wait_until(lambda: api.get("/pool").json()["status"] == "ready", 120)
-                yield platform, url, api.headers["authorization"]
+            yield platform, url, asyncio.run(add_users(url))
         finally:
             platform.down()
 
@@ -80,14 +85,26 @@ def database_url(database: str, folder: Path) -> Iterator[str]:
         yield asyncio.run(server.new_database())
 
 
-async def saturate(platform: RunningPlatform, url: str, token: str, seconds: float) -> dict[str, float]:
+async def add_users(url: str) -> Sequence[str]:
+    """Users, and for each what it sends as `Authorization`."""
+    store, ids, now = await open_store(url, upgrade=False), SystemIds(), time.time()
+    tokens = [TOKEN_PREFIX + ids.token() for _ in range(USERS)]
+    for number, token in enumerate(tokens):
+        user = User(ids.user_id(), f"user{number}@example.com", Role.USER, now)
+        await store.accounts.add_user(user, None, None)
+        await store.accounts.add_token(f"bench{number}", digest(token), user.id, "bench", now, Event(EventName.TOKEN_CREATED, now))
+    await store.aclose()
+    return [f"Bearer {token}" for token in tokens]
+
+
+async def saturate(platform: RunningPlatform, url: str, tokens: Sequence[str], seconds: float) -> dict[str, float]:
     """As many creates as it accepts, and the time until all run."""
     store = await open_store(url, upgrade=False)
     assert platform.process is not None
     pid = platform.process.pid
     latencies: list[float] = []
     began, cpu = time.perf_counter(), cpu_seconds(pid)
-    await asyncio.gather(*(create_until(platform.port, token, began + seconds, latencies) for _ in range(CONNECTIONS)))
+    await asyncio.gather(*(create_until(platform.port, token, began + seconds, latencies) for token in tokens))
     took, cpu_used = time.perf_counter() - began, cpu_seconds(pid) - cpu
     converged = await running(store)
     say(f"{len(latencies)} accepted in {took:.1f} s, {converged} of them running")
@@ -115,14 +132,14 @@ async def create_until(port: int, token: str, deadline: float, latencies: list[f
             latencies.append(await create(connection, time.perf_counter()))
 
 
-async def at_rate(platform: RunningPlatform, token: str, seconds: float, rate: float) -> Sequence[float]:
+async def at_rate(platform: RunningPlatform, tokens: Sequence[str], seconds: float, rate: float) -> Sequence[float]:
     """The latencies of creates sent at this rate, each from when it was due."""
-    free = [Connection("127.0.0.1", platform.port, {"Authorization": token}) for _ in range(CONNECTIONS)]
+    free = [Connection("127.0.0.1", platform.port, {"Authorization": token}) for token in tokens]
     began = time.perf_counter()
 
     async def one(due: float) -> float:
         await asyncio.sleep(due - time.perf_counter())
-        connection = free.pop() if free else Connection("127.0.0.1", platform.port, {"Authorization": token})
+        connection = free.pop() if free else Connection("127.0.0.1", platform.port, {"Authorization": tokens[0]})
         try:
             return await create(connection, due)
         finally:

@@ -12,7 +12,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
-from sqlalchemy import Float, event, literal_column
+from sqlalchemy import Float, event, literal_column, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -86,6 +86,12 @@ class Database:
         """Hold an exclusive lock until the end of the transaction; SQLite's writer has it anyway."""
         if not self.is_sqlite:
             await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({number})")
+
+    async def lock_shared(self, connection: AsyncConnection, number: int, owner: str) -> None:
+        """Hold a lock that many may hold while nobody has it to itself, and one that is the owner's alone; until the transaction ends."""
+        if not self.is_sqlite:
+            locks = "SELECT pg_advisory_xact_lock_shared(:number), pg_advisory_xact_lock(:low, hashtext(:owner))"
+            await connection.execute(text(locks), {"number": number, "low": number, "owner": owner})
 
     async def close(self) -> None:
         """Close all connections."""
