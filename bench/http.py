@@ -56,7 +56,18 @@ class Connection:
         writer.write(f"{method} {path} HTTP/1.1\r\n{self._head}{about}\r\n".encode() + body)
         head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
         headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:])}
-        answer = await reader.readexactly(int(headers.get("content-length", 0)))
+        chunked = headers.get("transfer-encoding", "").lower() == "chunked"
+        answer = await _chunks(reader) if chunked else await reader.readexactly(int(headers.get("content-length", 0)))
         if headers.get("connection", "").lower() == "close":
             self.close()
         return Reply(int(head[0].split()[1]), answer)
+
+
+async def _chunks(reader: asyncio.StreamReader) -> bytes:
+    """A chunked body."""
+    body = b""
+    while size := int(await reader.readuntil(b"\r\n"), 16):
+        body += await reader.readexactly(size)
+        await reader.readexactly(2)
+    await reader.readuntil(b"\r\n")
+    return body
