@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import httpx
 
@@ -26,36 +29,53 @@ NO_IDLE_CONNECTIONS = httpx.Limits(max_keepalive_connections=0)
 
 
 class LookupClient:
-    """Speaks to the lookup service on its socket."""
+    """Speaks to the lookup service on its socket, with a connection for each request.
+
+    Not through httpx, whose work for one request would be most of the time until a new route is in force.
+    """
 
     def __init__(self, data_dir: Path) -> None:
-        self._client = _client(data_dir / "run" / "lookup.sock", "http://lookup")
+        self._socket = data_dir / "run" / "lookup.sock"
 
     async def get(self, path: str) -> dict[str, Any]:
         """An entry, or a listing. Raises `NotFound`."""
-        body: dict[str, Any] = (await self._send("GET", path)).json()
+        try:
+            body: dict[str, Any] = json.loads(await self._send("GET", path))
+        except ValueError:
+            raise Unavailable("The lookup service ended in the middle of its answer; it is started again by itself.") from None
         return body
 
     async def put(self, path: str, body: Mapping[str, Any]) -> None:
         """Set one entry. Raises `Conflict`."""
-        await self._send("PUT", path, body)
+        await self._send("PUT", path, json.dumps(body).encode())
 
     async def delete(self, path: str) -> None:
         """Take one entry away."""
         await self._send("DELETE", path)
 
-    async def _send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
+    async def _send(self, method: str, path: str, body: bytes = b"") -> bytes:
         try:
-            answer = await self._client.request(method, path, json=body)
-        except httpx.HTTPError:
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                status, answer = await self._exchange(method, path, body)
+        except (OSError, ValueError):
             raise Unavailable("The lookup service does not answer; it is started again by itself.") from None
-        if answer.status_code == HTTPStatus.CONFLICT:
+        if status == HTTPStatus.CONFLICT:
             raise Conflict("The route is bound to a newer generation.")
-        if answer.status_code == HTTPStatus.NOT_FOUND:
+        if status == HTTPStatus.NOT_FOUND:
             raise NotFound("The edge knows no such route or session.")
-        if answer.is_error:
-            raise Unavailable(f"The lookup service answered {answer.status_code}.")
+        if status >= HTTPStatus.BAD_REQUEST:
+            raise Unavailable(f"The lookup service answered {status}.")
         return answer
+
+    async def _exchange(self, method: str, path: str, body: bytes) -> tuple[int, bytes]:
+        reader, writer = await asyncio.open_unix_connection(self._socket)
+        try:
+            head = f"{method} {quote(path)} HTTP/1.1\r\nConnection: close\r\nContent-Length: {len(body)}\r\n\r\n"
+            writer.write(head.encode() + body)
+            answer, _, rest = (await reader.read()).partition(b"\r\n\r\n")
+        finally:
+            writer.close()
+        return int(answer[9:12]), rest
 
 
 class LocalRouter:
