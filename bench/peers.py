@@ -105,9 +105,10 @@ def wrk(url: str, *, seconds: float, connections: int, headers: Mapping[str, str
     command = [program, "-t", "1", "-c", str(connections), "-d", f"{max(1, round(seconds))}s", "--timeout", "10s", "--latency"]
     command += [part for name, value in headers.items() for part in ("-H", f"{name}: {value}")]
     command += ["-s", str(script)] if script is not None else []
-    output = subprocess.run([*command, url], capture_output=True, text=True, check=True).stdout
-    if "Non-2xx" in output or "Socket errors" in output:
-        raise SystemExit(f"Requests failed:\n{output}")
+    done = subprocess.run([*command, url], capture_output=True, text=True, check=False)
+    output = done.stdout
+    if done.returncode or "Non-2xx" in output or "Socket errors" in output:
+        raise SystemExit(f"Requests failed:\n{output}{done.stderr}")
     rate = re.search(r"Requests/sec:\s+([\d.]+)", output)
     assert rate is not None, output
     return Load(float(rate[1]), _latency(output, 50), _latency(output, 99))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import shutil
 from pathlib import Path
@@ -39,16 +38,16 @@ def test_creates_are_counted_on_postgres() -> None:
     assert creates.measure("postgres", seconds=0.5, rate=10)["accepted"] > 0
 
 
-def test_the_pool_loop_is_timed(tmp_path: Path) -> None:
-    result = asyncio.run(pool.measure(tmp_path, machines=200, ticks=2))
+async def test_the_pool_loop_is_timed(tmp_path: Path) -> None:
+    result = await pool.measure(tmp_path, machines=200, ticks=2)
     assert result["assigned"] == 200 - pool.SPARES + 1
     assert len(pool.rows(result)) == 3
 
 
 @needs_wrk
-def test_both_edges_are_measured() -> None:
+async def test_both_edges_are_measured() -> None:
     sizes = edge.Sizes(seconds=1, rounds=1, busy_routes=5, routes=10, additions=4, at_once=2, changes=10)
-    result = asyncio.run(edge.measure(sizes))
+    result = await edge.measure(sizes)
     assert result["changes"]["sockets_lost"] == 0
     assert result["one_route"]["ours_requests_per_second"] > 0
     assert len(edge.rows(result)) == 10
