@@ -185,8 +185,8 @@ class InstanceStore(Protocol):
         already, returns that. The instance keeps its own volume, whatever machine it gets."""
         ...
 
-    async def record_step(self, lease: Lease, step: Step) -> None:
-        """Write a step's start, or its end where the same name, generation and attempt has a start."""
+    async def record_steps(self, lease: Lease, steps: Sequence[Step]) -> None:
+        """Write the steps as they are now, under way or ended; one that is known by name, generation, attempt and start is updated."""
         ...
 
     async def steps(self, instance_id: InstanceId) -> Sequence[Step]:

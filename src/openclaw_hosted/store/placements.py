@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Text, and_, bindparam, insert, or_, select, update
+from sqlalchemy import and_, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
-from openclaw_hosted.domain.errors import LeaseLost
 from openclaw_hosted.domain.events import Event
 from openclaw_hosted.domain.instance import UNSETTLED_PHASES, DesiredState, Instance, InstanceEvent, Phase, Step, next_phase
 from openclaw_hosted.domain.machine import Machine
 from openclaw_hosted.domain.naming import InstanceId, MachineId, volume_of
 from openclaw_hosted.ports.stores import Lease
 from openclaw_hosted.store import tables
-from openclaw_hosted.store.database import Database, now_of
+from openclaw_hosted.store.database import Database
 from openclaw_hosted.store.machines import claim_spare
 from openclaw_hosted.store.rows import event_values, step_values, to_instance, to_machine
 from openclaw_hosted.store.work import WorkTable
@@ -27,17 +26,10 @@ _UNTIL_THE_END = frozenset({InstanceEvent.TORN_DOWN, InstanceEvent.PURGED})
 
 
 def _record_step(*, is_sqlite: bool) -> Any:
-    """Insert a step, or update the one that began then, in one statement that does nothing without the lease."""
-    given = ("instance_id", "name", "generation", "attempt", "started_at", "ended_at", "error", "note")
-    held = and_(
-        _I.id == bindparam("instance_id", type_=Text),
-        _I.lease_token == bindparam("lease_token", type_=Text),
-        _I.lease_expires_at > now_of(is_sqlite=is_sqlite),
-    )
-    values = select(*(bindparam(name, type_=_S[name].type) for name in given)).select_from(tables.instances).where(held).with_for_update()
+    """Insert a step, or update the one that began then."""
     add = sqlite_insert(tables.steps) if is_sqlite else postgres_insert(tables.steps)
-    chosen = add.from_select(given, values)
-    return chosen.on_conflict_do_update(index_elements=given[:5], set_={name: getattr(chosen.excluded, name) for name in given[5:]})
+    key = (_S.instance_id, _S.name, _S.generation, _S.attempt, _S.started_at)
+    return add.on_conflict_do_update(index_elements=key, set_={name: add.excluded[name] for name in ("ended_at", "error", "note")})
 
 
 _RECORD_STEP = {is_sqlite: _record_step(is_sqlite=is_sqlite) for is_sqlite in (True, False)}
@@ -85,12 +77,10 @@ class PlacementRows:
             await connection.execute(insert(tables.events).values(about))
         return to_instance(bound), to_machine(claimed)
 
-    async def record_step(self, lease: Lease, step: Step) -> None:
-        statement = _RECORD_STEP[self._database.is_sqlite]
-        about = {**step_values(InstanceId(lease.key), step), "lease_token": lease.token}
+    async def record_steps(self, lease: Lease, steps: Sequence[Step]) -> None:
         async with self._database.write() as connection:
-            if (await connection.execute(statement, about)).rowcount == 0:
-                raise LeaseLost
+            row = await self._work.held(connection, lease)
+            await connection.execute(_RECORD_STEP[self._database.is_sqlite], [step_values(row.id, step) for step in steps])
 
     async def forget_sealed(self, lease: Lease, revision: int) -> None:
         async with self._database.write() as connection:

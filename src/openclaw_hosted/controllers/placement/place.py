@@ -55,6 +55,7 @@ class Placing:
                 await ports.gateways.restart(machine.provider_ref)
             await wait_until_ready(ports, self._options, machine.provider_ref, instance.id)
             await ports.gateways.apply(machine.provider_ref, self._spec(instance, machine))
+        await steps.flush()
         await self._settle(instance, lease)
 
     async def _claim(self, instance: Instance, lease: Lease) -> tuple[Instance, Machine]:
@@ -93,6 +94,7 @@ class Placing:
             await ports.router.bind(instance.id, target, instance.owner_id, instance.generation)
         async with steps.step(StepName.PROBE):
             await ports.router.probe(instance.id, target)
+        await steps.flush()
         await self._settle(instance, lease)
 
     async def _gateway_side(self, instance: Instance, machine: Machine, lease: Lease, steps: StepRecorder) -> None:
@@ -105,6 +107,7 @@ class Placing:
             if not await self._had_volume(instance):
                 await ports.volumes.create(spec.volume_id)
             await self._free_volume(instance, machine)
+        await steps.flush()
         async with steps.step(StepName.GATEWAY):
             status = await ports.gateways.status(machine.provider_ref)
             if not status.ready or status.instance_id != instance.id:
