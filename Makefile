@@ -3,14 +3,15 @@ PORT ?= 8080
 DATA_DIR ?= .data
 PYTHON ?= python3
 PYTEST_ARGS ?=
+BENCH_ARGS ?=
 BIN := .venv/bin
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run down image test test-all lint format lock bench bench-claim screenshots clean
+.PHONY: help setup setup-dev run down image test test-all lint format lock bench bench-claim bench-control-plane bench-creates bench-pool bench-edge bench-jupyterhub screenshots clean
 
 help: ## List the commands
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-13s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
 
 setup:
 	@scripts/setup.sh
@@ -50,10 +51,25 @@ lock: ## Write the lock files anew (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --generate-hashes -o requirements-dev.lock
 	uv pip compile pyproject.toml --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --generate-hashes -o requirements.lock -c requirements-dev.lock
 
-bench: bench-claim ## Measure
+bench: bench-claim bench-control-plane bench-creates bench-pool bench-edge bench-jupyterhub ## Measure everything; half an hour
 
 bench-claim: setup-dev ## Measure from POST to an answer, hot spare against cold start
 	$(BIN)/python -m bench.claim
+
+bench-control-plane: setup-dev ## Measure what the control plane costs while nothing happens
+	$(BIN)/python -m bench.control_plane $(BENCH_ARGS)
+
+bench-creates: setup-dev ## Measure how many creates are accepted, on SQLite and on Postgres
+	$(BIN)/python -m bench.creates $(BENCH_ARGS)
+
+bench-pool: setup-dev ## Measure the pool loop over 10,000 machines
+	$(BIN)/python -m bench.pool $(BENCH_ARGS)
+
+bench-edge: setup-dev ## Measure the edge beside configurable-http-proxy (needs wrk)
+	$(BIN)/python -m bench.edge $(BENCH_ARGS)
+
+bench-jupyterhub: setup-dev ## Measure from asking to reaching, beside JupyterHub
+	$(BIN)/python -m bench.jupyterhub $(BENCH_ARGS)
 
 screenshots: setup-dev ## Take a picture of every page into docs/images
 	@scripts/setup.sh --browser

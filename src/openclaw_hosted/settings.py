@@ -24,6 +24,14 @@ EVERYWHERE: Final = "0.0.0.0"  # noqa: S104 - HTTPS is asked for in order to be 
 DEFAULT_DATA_DIR: Final = Path("~/.local/share/openclaw-hosted")
 
 
+class Provider(StrEnum):
+    """Where machines come from."""
+
+    LOCAL = "local"
+    FAKE = "fake"
+    """Memory; for benchmarks and demonstrations."""
+
+
 class SettingsError(OpenClawHostedError):
     """A setting is wrong."""
 
@@ -62,6 +70,9 @@ class Settings(BaseSettings):
     """URL of another ACME directory."""
     acme_ca_root: Path | None = Field(None, alias="ACME_CA_ROOT")
     """The root certificate with which that directory is trusted, where it is a private one."""
+    provider: Provider = Field(Provider.LOCAL, alias="PROVIDER")
+    fake_gateway: str | None = Field(None, alias="FAKE_GATEWAY", pattern=r"^[\w.-]+:\d{1,5}$")
+    """`host:port` of the one server that stands for all gateways of the fake provider."""
     spares: int = Field(2, alias="POOL_SPARE_COUNT", ge=0, le=1000)
     fleet_cap: int = Field(50, alias="FLEET_CAP", ge=1, le=10_000)
     warmth: Warmth = Field(Warmth.HOT, alias="POOL_WARMTH")
@@ -96,7 +107,7 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser().absolute()
 
-    @field_validator("log_level", "machines", "warmth", "tls", mode="before")
+    @field_validator("log_level", "machines", "provider", "warmth", "tls", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,7 +25,8 @@ from openclaw_hosted.store import migrate
 
 TEMPLATE = "openclaw_hosted_template"
 START_SECONDS = 60.0
-QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200", "unix_socket_directories=", "jit=off")
+SETTINGS = ("max_connections=200", "unix_socket_directories=", "jit=off")
+QUICK = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 
 
 class NoPostgres(Exception):
@@ -37,6 +38,7 @@ class PostgresServer:
     """A running server, reached over the loopback."""
 
     port: int
+    spawn: Callable[[], subprocess.Popen[bytes]]
     process: subprocess.Popen[bytes]
     made: int = 0
 
@@ -70,6 +72,14 @@ class PostgresServer:
 
         run_apart(prepare())
 
+    def start(self) -> None:
+        """Start it again after `stop`, on its old port with its old data."""
+        self.process = self.spawn()
+        deadline = time.monotonic() + START_SECONDS
+        while not _answers(self.port):
+            assert time.monotonic() < deadline, "postgres did not start again"
+            time.sleep(0.05)
+
     def stop(self) -> None:
         """Stop it at once, and wait until it has ended."""
         self.process.send_signal(signal.SIGINT)
@@ -94,15 +104,15 @@ def run_apart(work: Coroutine[Any, Any, None]) -> None:
 
 
 @contextmanager
-def running_postgres() -> Iterator[PostgresServer]:
-    """A server for the length of a test session; nothing of it is left. Raises `NoPostgres`."""
+def running_postgres(*, durable: bool = False) -> Iterator[PostgresServer]:
+    """A server for the length of a test session; nothing of it is left. `durable` as one that is kept. Raises `NoPostgres`."""
     binaries, user = find_binaries(), unprivileged_user()
     folder = Path(tempfile.mkdtemp(prefix="och-pg-"))
     try:
         if user:
             shutil.chown(folder, user["user"], user["group"])
             binaries = lent_binaries(binaries, folder)
-        server = _start(binaries, folder, user)
+        server = _start(binaries, folder, user, SETTINGS if durable else (*SETTINGS, *QUICK))
         try:
             server.prepare_template()
             yield server
@@ -143,7 +153,7 @@ def unprivileged_user() -> dict[str, Any]:
     raise NoPostgres("Postgres refuses to run as root, and there is no system user `postgres` or `nobody`")
 
 
-def _start(binaries: Path, folder: Path, user: dict[str, Any]) -> PostgresServer:
+def _start(binaries: Path, folder: Path, user: dict[str, Any], configured: Sequence[str]) -> PostgresServer:
     data, log = folder / "data", folder / "log"
     initdb: list[str | Path] = [
         binaries / "initdb",
@@ -165,11 +175,15 @@ def _start(binaries: Path, folder: Path, user: dict[str, Any]) -> PostgresServer
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = int(probe.getsockname()[1])
-    settings = [part for setting in (*QUICK, "listen_addresses=127.0.0.1", f"port={port}") for part in ("-c", setting)]
+    settings = [part for setting in (*configured, "listen_addresses=127.0.0.1", f"port={port}") for part in ("-c", setting)]
     command = [str(binaries / "postgres"), "-D", str(data), *settings]
-    with log.open("wb") as output:
-        process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output, **user)
-    server = PostgresServer(port, process)
+
+    def spawn() -> subprocess.Popen[bytes]:
+        with log.open("ab") as output:
+            return subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=output, stderr=output, **user)
+
+    process = spawn()
+    server = PostgresServer(port, spawn, process)
     deadline = time.monotonic() + START_SECONDS
     while not _answers(port):
         if process.poll() is not None or time.monotonic() > deadline:

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from openclaw_hosted import datadir
-from openclaw_hosted.archives import back_up, passphrase_of, restore_backup
+from openclaw_hosted.bootstrap.archives import back_up, passphrase_of, restore_backup
 from openclaw_hosted.cli.client import AsJson, DataDir
 from openclaw_hosted.cli.output import out, print_json, say
 from openclaw_hosted.cli.progress import Progress

@@ -33,10 +33,10 @@ class PoolController:
         """Do what the pool needs now; returns after how many seconds to look again."""
         ports = self._ports
         memory = await ports.platform_store.pool_memory()
-        machines = await ports.machine_store.list_live()
+        machines, serving = await ports.machine_store.list_pooled()
         waiting = await ports.instance_store.count_waiting()
         policy, note = await self._policy(memory, machines, waiting)
-        view = PoolView(ports.clock.now(), machines, waiting, memory.failures_in_row, memory.last_failure_at, memory.paused)
+        view = PoolView(ports.clock.now(), machines, waiting, memory.failures_in_row, memory.last_failure_at, memory.paused, serving)
         plan = plan_pool(view, policy)
         for action in plan.actions:
             match action:

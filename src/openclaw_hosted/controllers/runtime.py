@@ -18,6 +18,8 @@ from openclaw_hosted.ports.clock import Clock, Ids
 from openclaw_hosted.ports.stores import Hints, Lease, PlatformStore
 
 log = structlog.get_logger("controllers")
+RESTS = 4.0
+"""How long a periodic loop rests after a tick, as a multiple of the time that the tick took."""
 Row = TypeVar("Row")
 Row_co = TypeVar("Row_co", covariant=True)
 
@@ -156,7 +158,10 @@ class RowWorkers(Generic[Row]):
 
 
 class PeriodicLoop:
-    """Calls `tick` on each hint and at the latest after `seconds`; alone among the replicas while it holds its named lease."""
+    """Calls `tick` on each hint and at the latest after `seconds`; alone among the replicas while it holds its named lease.
+
+    However many hints there are, it rests for longer than it worked, so that a large fleet leaves time for everything else.
+    """
 
     def __init__(
         self,
@@ -183,7 +188,7 @@ class PeriodicLoop:
         lease: Lease | None = None
         try:
             while True:
-                pause = self._seconds
+                pause, began = self._seconds, self._clock.monotonic()
                 try:
                     lease = await self._platform.acquire(self._name, self._token, self._options.lease_seconds)
                     if lease is not None:
@@ -191,6 +196,7 @@ class PeriodicLoop:
                             pause = min(pause, await self._tick() or pause)
                 except Exception as error:  # noqa: BLE001 - the next tick starts afresh
                     log.warning("tick failed", loop=self._name, error=describe(error))
+                await self._clock.sleep(min(self._seconds, RESTS * (self._clock.monotonic() - began)))
                 await self._hints.wait(self._name, pause)
         finally:
             if lease is not None:

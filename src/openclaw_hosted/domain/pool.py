@@ -50,12 +50,14 @@ class PoolView:
 
     now: float
     machines: Sequence[Machine]
-    """All that are not terminated."""
+    """All that are not terminated, but for `serving`."""
     waiting_instances: int = 0
     """Instances that wait for a machine: each is one more launch than N+2 asks for."""
     failures_in_row: int = 0
     last_failure_at: float | None = None
     paused: bool = False
+    serving: int = 0
+    """Live machines that are not listed, as the pool has nothing to do with them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ def plan_pool(view: PoolView, policy: PoolPolicy) -> PoolPlan:
     if view.failures_in_row >= policy.failures_until_stop:
         return PoolPlan((*condemned, *surplus), PoolStatus.STOPPED, LOOK_AGAIN_SECONDS)
 
-    room = policy.fleet_cap - len(live)
+    room = policy.fleet_cap - len(live) - view.serving
     slots = policy.max_launches_at_once - len(initializing)
     wait = _wait_left(view, policy)
     count = max(0, min(missing, room, slots)) if wait <= 0 else 0

@@ -89,6 +89,11 @@ class MachineStore(Protocol):
         """All that are not terminated, oldest first."""
         ...
 
+    async def list_pooled(self) -> tuple[Sequence[Machine], int]:
+        """Those not yet assigned, oldest first, and how many others live: assigned ones, and those being ended. One that is assigned
+        meanwhile may be in both, never in neither."""
+        ...
+
     async def list_recent(self, limit: int = 200) -> Sequence[Machine]:
         """The newest, terminated ones included, newest first."""
         ...
@@ -180,8 +185,8 @@ class InstanceStore(Protocol):
         already, returns that. The instance keeps its own volume, whatever machine it gets."""
         ...
 
-    async def record_step(self, lease: Lease, step: Step) -> None:
-        """Write a step's start, or its end where the same name, generation and attempt has a start."""
+    async def record_steps(self, lease: Lease, steps: Sequence[Step]) -> None:
+        """Write the steps as they are now, under way or ended; one that is known by name, generation, attempt and start is updated."""
         ...
 
     async def steps(self, instance_id: InstanceId) -> Sequence[Step]:

@@ -6,26 +6,23 @@ On SQLite all writes go through one connection with `BEGIN IMMEDIATE`, so there 
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
-from sqlalchemy import Float, event, literal_column
+from sqlalchemy import Float, event, literal_column, text
 from sqlalchemy.engine import make_url
-from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
 from sqlalchemy.sql.elements import ColumnElement
-from sqlalchemy.util import await_only
 
 from openclaw_hosted.domain.errors import Unavailable
+from openclaw_hosted.store.sqlite import connect_inline, run_once_free
 
-BUSY_TIMEOUT_MS = 15_000
-WAL_ATTEMPTS = 200
-WAL_PAUSE_SECONDS = 0.05
 FLEET_LOCK = 7_331_001
 CREATE_LOCK = 7_331_002
 ACCOUNT_LOCK = 7_331_003
@@ -42,6 +39,12 @@ def plain_url(url: str) -> str:
     return plain.render_as_string(hide_password=False)
 
 
+def now_of(*, is_sqlite: bool) -> ColumnElement[float]:
+    """The database's own clock, in seconds since the epoch."""
+    sql = "(julianday('now') - 2440587.5) * 86400.0" if is_sqlite else "extract(epoch from clock_timestamp())::double precision"
+    return literal_column(f"({sql})", Float)
+
+
 class Database:
     """Engines and transactions."""
 
@@ -52,14 +55,14 @@ class Database:
             self._writer = _sqlite_engine(self.url, "BEGIN IMMEDIATE", pool_size=1)
             self._reader = _sqlite_engine(self.url, "BEGIN", pool_size=4)
         else:
-            self._writer = self._reader = _postgres_engine(self.url)
+            self._writer = _postgres_engine(self.url)
+            self._reader = self._writer.execution_options(isolation_level="AUTOCOMMIT")
         self._write_lock = asyncio.Lock() if self.is_sqlite else None
 
     @property
     def now(self) -> ColumnElement[float]:
         """The database's own clock, in seconds since the epoch."""
-        sql = "(julianday('now') - 2440587.5) * 86400.0" if self.is_sqlite else "extract(epoch from clock_timestamp())::double precision"
-        return literal_column(f"({sql})", Float)
+        return now_of(is_sqlite=self.is_sqlite)
 
     @asynccontextmanager
     async def write(self) -> AsyncIterator[AsyncConnection]:
@@ -74,7 +77,7 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """A transaction that reads."""
+        """For reading. Postgres shows each statement what is committed by then, in a transaction or out of one; so there is none."""
         with _translated():
             async with self._reader.connect() as connection:
                 yield connection
@@ -84,11 +87,16 @@ class Database:
         if not self.is_sqlite:
             await connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({number})")
 
+    async def lock_shared(self, connection: AsyncConnection, number: int, owner: str) -> None:
+        """Hold a lock that many may hold while nobody has it to itself, and one that is the owner's alone; until the transaction ends."""
+        if not self.is_sqlite:
+            locks = "SELECT pg_advisory_xact_lock_shared(:number), pg_advisory_xact_lock(:low, hashtext(:owner))"
+            await connection.execute(text(locks), {"number": number, "low": number, "owner": owner})
+
     async def close(self) -> None:
         """Close all connections."""
         await self._writer.dispose()
-        if self._reader is not self._writer:
-            await self._reader.dispose()
+        await self._reader.dispose()
 
 
 class _translated:  # noqa: N801 - reads as a phrase
@@ -113,43 +121,30 @@ def _is_passing(error: BaseException | None) -> bool:
 
 
 def _postgres_engine(url: str) -> AsyncEngine:
-    return create_async_engine(
-        "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(url), pool_size=10, max_overflow=10, pool_pre_ping=True
-    )
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(url), pool_size=10, max_overflow=10)
 
+    @event.listens_for(engine.sync_engine, "checkout")
+    def _replace_if_closed(connection: Any, _record: Any, _proxy: Any) -> None:
+        """The driver knows when the server has ended a connection; asking the server each time would cost three round trips."""
+        if connection.driver_connection.is_closed():
+            raise DisconnectionError
 
-def _use_wal(cursor: Any) -> None:
-    """Switch to the write-ahead log; SQLite refuses that at once, whatever its time-out, while another connection is doing it."""
-    for attempt in range(WAL_ATTEMPTS):
-        try:
-            cursor.execute("PRAGMA journal_mode=WAL")
-            return
-        except sqlite3.OperationalError:
-            if attempt + 1 == WAL_ATTEMPTS:
-                raise
-            await_only(asyncio.sleep(WAL_PAUSE_SECONDS))
+    return engine
 
 
 def _sqlite_engine(url: str, begin: str, pool_size: int) -> AsyncEngine:
-    engine = create_async_engine(make_url(url).set(drivername="sqlite+aiosqlite"), pool_size=pool_size, max_overflow=0, pool_timeout=60)
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def _configure(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None
-        cursor = connection.cursor()
-        for pragma in (f"busy_timeout={BUSY_TIMEOUT_MS}", "synchronous=NORMAL", "foreign_keys=ON"):
-            cursor.execute(f"PRAGMA {pragma}")
-        _use_wal(cursor)
-        cursor.close()
-
-    @event.listens_for(engine.sync_engine, "invalidate")
-    def _undo(connection: Any, _record: Any, _error: BaseException | None) -> None:
-        """A cancelled statement leaves a cursor open, and SQLite keeps the write lock of a closed connection as long as that is so."""
-        with contextlib.suppress(Exception):
-            connection.rollback()
+    path = make_url(url).database or ":memory:"
+    engine = create_async_engine(
+        "sqlite+aiosqlite://",
+        async_creator=lambda: connect_inline(path),
+        poolclass=AsyncAdaptedQueuePool,
+        pool_size=pool_size,
+        max_overflow=0,
+        pool_timeout=60,
+    )
 
     @event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: Any) -> None:
-        connection.connection.dbapi_connection.run_async(lambda driver: driver.execute(begin))
+        connection.connection.dbapi_connection.run_async(lambda driver: run_once_free(driver, begin))
 
     return engine

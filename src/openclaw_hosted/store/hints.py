@@ -15,6 +15,7 @@ from openclaw_hosted.store.database import Database
 
 CHANNEL = "openclaw_hosted"
 RECONNECT_SECONDS = 2.0
+_NOTIFY = text("SELECT pg_notify(:channel, payload) FROM unnest(CAST(:payloads AS text[])) AS payload")
 
 
 class LocalHints:
@@ -55,20 +56,31 @@ class PostgresHints(LocalHints):
         super().__init__()
         self._database = database
         self._sender = secrets.token_hex(8)
+        self._unsent: set[str] = set()
+        self._notifier: asyncio.Task[None] | None = None
         self._tasks: set[asyncio.Task[None]] = set()
         self._listener = asyncio.create_task(self._listen())
 
     async def hint(self, topic: str) -> None:
         await super().hint(topic)
-        notify = text("SELECT pg_notify(:channel, :payload)")
-        with contextlib.suppress(Unavailable):
-            async with self._database.write() as connection:
-                await connection.execute(notify, {"channel": CHANNEL, "payload": f"{self._sender} {topic}"})
+        self._unsent.add(topic)
+        if self._notifier is None or self._notifier.done():
+            self._notifier = asyncio.create_task(self._notify())
+
+    async def _notify(self) -> None:
+        """Tell the others of all topics that came up, in as few statements as it takes."""
+        while self._unsent:
+            payloads = [f"{self._sender} {topic}" for topic in sorted(self._unsent)]
+            self._unsent.clear()
+            with contextlib.suppress(Unavailable):
+                async with self._database.read() as connection:
+                    await connection.execute(_NOTIFY, {"channel": CHANNEL, "payloads": payloads})
 
     async def close(self) -> None:
-        self._listener.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._listener
+        for task in (self._listener, self._notifier):
+            if task is not None:
+                task.cancel()
+                await asyncio.gather(task, return_exceptions=True)
 
     async def _listen(self) -> None:
         while True:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 from sqlalchemy import Row, Text, and_, bindparam, func, insert, select, update
@@ -48,6 +50,10 @@ _WAITING = and_(_I.phase.in_([Phase.PENDING, Phase.REPLACING]), _I.machine_id.is
 _NOTE = {Warmth.HOT.value: "A hot spare was free.", Warmth.PULLED.value: "A spare was free.", Warmth.BOOTED.value: "A spare was free."}
 
 
+ROOM = 1000
+"""More creates than can be under way at once: each of them holds a connection to the database."""
+
+
 class SqlInstances(PlacementRows):
     """`InstanceStore` on a database; what controllers do with a leased row stands in `PlacementRows`."""
 
@@ -57,9 +63,21 @@ class SqlInstances(PlacementRows):
     async def create(
         self, new: NewInstance, seal: CredentialSealing, caps: Caps, idempotency: IdempotencyKey | None, now: float
     ) -> tuple[Instance, bool]:
+        if caps.platform > ROOM:
+            with suppress(LimitReached):
+                return await self._create(new, seal, caps, idempotency, now, roomy=True)
+        return await self._create(new, seal, caps, idempotency, now, roomy=False)
+
+    async def _create(
+        self, new: NewInstance, seal: CredentialSealing, caps: Caps, idempotency: IdempotencyKey | None, now: float, *, roomy: bool
+    ) -> tuple[Instance, bool]:
+        """While there is room for `ROOM` more, creates of different users run side by side; nearer to the cap one after the other."""
         async with self._database.write() as connection:
-            await self._database.lock(connection, CREATE_LOCK)
-            earlier = await _admit(connection, new.owner_id, caps, idempotency)
+            if roomy:
+                await self._database.lock_shared(connection, CREATE_LOCK, new.owner_id)
+            else:
+                await self._database.lock(connection, CREATE_LOCK)
+            earlier = await _admit(connection, new.owner_id, replace(caps, platform=caps.platform - ROOM) if roomy else caps, idempotency)
             if earlier is not None:
                 return earlier, False
             machine = await claim_spare(connection, None, 1, now)

@@ -29,6 +29,7 @@ from openclaw_hosted.store.work import WorkTable
 
 _M = tables.machines.c
 _LIVE = _M.state.in_(sorted(LIVE_STATES))
+_POOLED = _M.state.in_([MachineState.AVAILABLE, MachineState.INITIALIZING])
 _UNSETTLED = _M.state.in_([MachineState.INITIALIZING, MachineState.TERMINATING])
 _WARMEST_FIRST = case({Warmth.HOT.value: 0, Warmth.PULLED.value: 1}, value=_M.warmth, else_=2)
 _CANDIDATE = (
@@ -89,6 +90,13 @@ class SqlMachines:
         async with self._database.read() as connection:
             rows = await connection.execute(select(tables.machines).where(_LIVE).order_by(_M.created_at, _M.id))
             return [to_machine(row) for row in rows]
+
+    async def list_pooled(self) -> tuple[Sequence[Machine], int]:
+        others = select(func.count()).select_from(tables.machines).where(_LIVE, ~_POOLED)
+        async with self._database.read() as connection:
+            rows = await connection.execute(select(tables.machines).where(_POOLED).order_by(_M.created_at, _M.id))
+            pooled = [to_machine(row) for row in rows]
+            return pooled, int((await connection.execute(others)).scalar_one())
 
     async def list_recent(self, limit: int = 200) -> Sequence[Machine]:
         async with self._database.read() as connection:

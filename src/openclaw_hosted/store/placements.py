@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import and_, insert, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 
 from openclaw_hosted.domain.events import Event
 from openclaw_hosted.domain.instance import UNSETTLED_PHASES, DesiredState, Instance, InstanceEvent, Phase, Step, next_phase
@@ -21,6 +23,16 @@ from openclaw_hosted.store.work import WorkTable
 _I = tables.instances.c
 _S = tables.steps.c
 _UNTIL_THE_END = frozenset({InstanceEvent.TORN_DOWN, InstanceEvent.PURGED})
+
+
+def _record_step(*, is_sqlite: bool) -> Any:
+    """Insert a step, or update the one that began then."""
+    add = sqlite_insert(tables.steps) if is_sqlite else postgres_insert(tables.steps)
+    key = (_S.instance_id, _S.name, _S.generation, _S.attempt, _S.started_at)
+    return add.on_conflict_do_update(index_elements=key, set_={name: add.excluded[name] for name in ("ended_at", "error", "note")})
+
+
+_RECORD_STEP = {is_sqlite: _record_step(is_sqlite=is_sqlite) for is_sqlite in (True, False)}
 
 
 class PlacementRows:
@@ -65,14 +77,10 @@ class PlacementRows:
             await connection.execute(insert(tables.events).values(about))
         return to_instance(bound), to_machine(claimed)
 
-    async def record_step(self, lease: Lease, step: Step) -> None:
+    async def record_steps(self, lease: Lease, steps: Sequence[Step]) -> None:
         async with self._database.write() as connection:
             row = await self._work.held(connection, lease)
-            same = and_(_S.instance_id == row.id, _S.name == step.name, _S.generation == step.generation, _S.attempt == step.attempt)
-            begun = update(tables.steps).where(same, _S.started_at == step.started_at)
-            values = step_values(row.id, step)
-            if (await connection.execute(begun.values(values))).rowcount == 0:
-                await connection.execute(insert(tables.steps).values(values))
+            await connection.execute(_RECORD_STEP[self._database.is_sqlite], [step_values(row.id, step) for step in steps])
 
     async def forget_sealed(self, lease: Lease, revision: int) -> None:
         async with self._database.write() as connection:

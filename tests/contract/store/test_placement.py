@@ -41,7 +41,7 @@ async def test_a_settled_lease_writes_nothing_more(store: Store) -> None:
         store.instances.settle(held, InstanceEvent.PLACED, NOW, note=an_event(instance_id=instance.id)),
         store.instances.put_off(held, 0, None),
         store.instances.renew(held, MINUTE),
-        store.instances.record_step(held, step),
+        store.instances.record_steps(held, [step]),
         store.instances.unbind_machine(held),
         store.instances.forget_sealed(held, 0),
     ):
@@ -240,7 +240,7 @@ async def test_steps_are_listed_in_the_order_in_which_they_began(store: Store) -
     held = await lease(store, instance)
     begun = [Step(name, 1, 1, NOW + n) for n, name in enumerate((StepName.SECRET, StepName.TARGET, StepName.GATEWAY))]
     for step in begun:
-        await store.instances.record_step(held, step)
+        await store.instances.record_steps(held, [step])
     ended = Step(StepName.SECRET, 1, 1, NOW, NOW + 9, note="done")
-    await store.instances.record_step(held, ended)
+    await store.instances.record_steps(held, [ended])
     assert await store.instances.steps(instance.id) == [ended, *begun[1:]]

@@ -194,8 +194,8 @@ async def test_a_step_gets_one_row_for_its_start_and_its_end(store: Store) -> No
     await add_owner(store)
     instance = await create(store)
     lease = await lease_of(store, instance)
-    await store.instances.record_step(lease, Step(StepName.GATEWAY, 1, 1, 5.0))
-    await store.instances.record_step(lease, Step(StepName.GATEWAY, 1, 1, 5.0, 6.0, "broken"))
+    await store.instances.record_steps(lease, [Step(StepName.GATEWAY, 1, 1, 5.0)])
+    await store.instances.record_steps(lease, [Step(StepName.GATEWAY, 1, 1, 5.0, 6.0, "broken")])
     assert await store.instances.steps(instance.id) == [Step(StepName.GATEWAY, 1, 1, 5.0, 6.0, "broken")]
 
 

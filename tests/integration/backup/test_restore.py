@@ -18,7 +18,7 @@ from openclaw_hosted.adapters.local.backup.archive import unpack
 from openclaw_hosted.adapters.local.sealing import LocalSealer
 from openclaw_hosted.adapters.local.vault import LocalVault
 from openclaw_hosted.adapters.local.volumes import LocalVolumes
-from openclaw_hosted.archives import back_up, restore_backup
+from openclaw_hosted.bootstrap.archives import back_up, restore_backup
 from openclaw_hosted.domain.account import Role, User
 from openclaw_hosted.domain.errors import Conflict, StateConflict
 from openclaw_hosted.domain.gateway import DEFAULT_SETTINGS, Credential

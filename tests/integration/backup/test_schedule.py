@@ -17,7 +17,7 @@ from openclaw_hosted.adapters.fake.cloud import FakeCloud
 from openclaw_hosted.adapters.fake.compute import FakeGateways, FakeMachines, FakeVolumes
 from openclaw_hosted.adapters.local.backup.backups import name_of
 from openclaw_hosted.adapters.system import SystemClock, SystemIds
-from openclaw_hosted.archives import check_backups, scheduled_backups
+from openclaw_hosted.bootstrap.archives import check_backups, scheduled_backups
 from openclaw_hosted.controllers import ControllerOptions, ControlLoops, Ports
 from openclaw_hosted.controllers.backup import BackupController
 from openclaw_hosted.datadir import as_started, prepare, remember

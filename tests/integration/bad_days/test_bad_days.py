@@ -14,7 +14,6 @@ from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-import asyncpg
 import httpx
 import psutil
 import pytest
@@ -23,7 +22,7 @@ from openclaw_hosted.adapters.local import supervisor
 from openclaw_hosted.adapters.local.processes import SupervisedProcess
 from tests.integration.bad_days.truth import all_running, assert_each_has_one_machine, instances, look
 from tests.support.platform import RunningPlatform, wait_until
-from tests.support.waiting import run_apart
+from tests.support.postgres import PostgresServer
 
 FAKETIME = next(iter(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), None)
 SECONDS = [6, pytest.param(30, marks=pytest.mark.long)]
@@ -110,28 +109,22 @@ def test_the_database_is_locked_for_a_while(platform: RunningPlatform, seconds: 
 
 @pytest.mark.postgres
 @pytest.mark.parametrize("seconds", SECONDS)
-def test_the_database_is_gone_for_a_while(platform: RunningPlatform, postgres_url: str, seconds: int) -> None:
+def test_the_database_is_gone_for_a_while(
+    platform: RunningPlatform, postgres_server: PostgresServer, postgres_url: str, seconds: int
+) -> None:
     platform.environment = {"DATABASE_URL": postgres_url}
     platform.start(spares=1)
     with platform.api() as api:
         first = created(api)
-        admin, name = postgres_url.rsplit("/", 1)[0] + "/postgres", postgres_url.rsplit("/", 1)[1]
-        run_apart(execute(admin, f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
-        run_apart(execute(admin, f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = '{name}'"))
+        postgres_server.stop()
         answer = api.get("/instances")
         assert answer.status_code == 503
         assert answer.headers["content-type"] == "application/problem+json"
         assert "database" in answer.json()["detail"].lower()
         stays_up(platform, first, seconds)
-        run_apart(execute(admin, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true"))
+        postgres_server.start()
         wait_until(lambda: api.get("/instances").status_code == 200, 20)
         carries_on(platform, api, first)
-
-
-async def execute(url: str, statement: str) -> None:
-    connection = await asyncpg.connect(url)
-    await connection.execute(statement)
-    await connection.close()
 
 
 def stays_up(platform: RunningPlatform, instance_id: str, seconds: float) -> None:

@@ -74,10 +74,11 @@ class FakeSealer:
 
 
 class FakeRouter:
-    """`Router` in memory."""
+    """`Router` in memory. `address` is the platform's own."""
 
-    def __init__(self, cloud: FakeCloud) -> None:
+    def __init__(self, cloud: FakeCloud, address: str = "https://fake.example.com") -> None:
         self._cloud = cloud
+        self._address = address
 
     async def prepare(self, instance_id: InstanceId, target: Target) -> None:
         async with self._cloud.call("router.prepare"):
@@ -109,7 +110,7 @@ class FakeRouter:
             return [found.route for found in self._cloud.routes.values()]
 
     def public_url(self, instance_id: InstanceId) -> str:
-        return f"https://fake.example.com/{instance_id}/"
+        return f"{self._address}/{instance_id}/"
 
 
 class FakeGate:

@@ -35,11 +35,11 @@ class FakeMachine:
     """Whether its gateway runs and does not answer, nor end when it is asked to."""
     outdated: bool = False
     """Whether its gateway names old addresses of the platform."""
+    address: str = ""
+    """Where its gateway answers."""
 
-    @property
-    def address(self) -> str:
-        """Where its gateway answers."""
-        return f"{self.machine_id}:8080"
+    def __post_init__(self) -> None:
+        self.address = self.address or f"{self.machine_id}:8080"
 
     @property
     def answers(self) -> bool:
@@ -81,8 +81,10 @@ class FakeRoute:
 class FakeCloud:
     """The state behind all fake ports, and the knobs."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock: Clock, gateway_address: str | None = None) -> None:
         self.clock = clock
+        self.gateway_address = gateway_address or ""
+        """Where all gateways answer; each has an address of its own without it."""
         self.machines: dict[str, FakeMachine] = {}
         self.secrets: dict[InstanceId, FakeSecret] = {}
         self.volumes: dict[VolumeId, FakeVolume] = {}

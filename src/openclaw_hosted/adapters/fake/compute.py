@@ -25,7 +25,8 @@ class FakeMachines:
 
     async def launch(self, spec: LaunchSpec) -> str:
         async with self._cloud.call("machines.launch"):
-            self._cloud.machines.setdefault(spec.machine_id, FakeMachine(spec.machine_id, self._cloud.clock.now()))
+            new = FakeMachine(spec.machine_id, self._cloud.clock.now(), address=self._cloud.gateway_address)
+            self._cloud.machines.setdefault(spec.machine_id, new)
         return spec.machine_id
 
     async def observe(self) -> Sequence[ObservedMachine]:

@@ -65,7 +65,7 @@ def caddy_config(host: str, port: int, run_dir: Path, address: str, tls: EdgeTls
     open_to_all, inside = _listen(host, port), f"unix/{run_dir}/edge.sock|0600"
     config: dict[str, Any] = {
         "admin": {"disabled": True, "config": {"persist": False}},
-        "logging": {"logs": {"default": {"level": "WARN"}}},
+        "logging": {"logs": {"default": {"level": "WARN", "exclude": ["http.handlers.reverse_proxy"]}}},
     }
     if tls is None:
         return config | {"apps": _http({"edge": _server([open_to_all, inside], run_dir, scheme)})}
@@ -127,7 +127,7 @@ def _instance(run_dir: Path, scheme: str) -> dict[str, Any]:
     }
     return _proxy(
         f"unix/{run_dir}/lookup.sock",
-        {"set": {"X-Original-Uri": ["{http.request.orig_uri}"]}, "delete": ["Connection", "Upgrade"]},
+        {"set": {"X-Original-Uri": ["{http.request.orig_uri}"], "Cookie": ["{http.request.header.Cookie}"]}, "delete": ["*"]},
         rewrite={"method": "GET", "uri": "/lookup"},
         load_balancing={"try_duration": "5s", "try_interval": "50ms"},
         handle_response=[
@@ -163,7 +163,6 @@ def _proxy(dial: str, request_headers: dict[str, Any], **more: Any) -> dict[str,
     return {
         "handler": "reverse_proxy",
         "upstreams": [{"dial": dial}],
-        "flush_interval": -1,
         "transport": {"protocol": "http", "keep_alive": {"idle_timeout": f"{IDLE_SECONDS}s"}},
         "headers": {"request": request_headers},
         **more,

@@ -7,53 +7,32 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import contextlib
 import signal
 import socket
-from collections.abc import Generator
 from pathlib import Path
 from typing import Any
 
-import uvicorn
-
-from openclaw_hosted.adapters.local.lookup import EdgeState, LookupApp
-
-STOP_SECONDS = 5
-
-
-class _Server(uvicorn.Server):
-    @contextlib.contextmanager
-    def capture_signals(self) -> Generator[None, None, None]:
-        yield
+from openclaw_hosted.adapters.local.lookup import EdgeState, Lookup
+from openclaw_hosted.adapters.local.lookup_server import LookupProtocol
 
 
 async def serve(data_dir: Path) -> None:
     """Serve until SIGTERM."""
-    state = EdgeState(data_dir / "edge" / "routes.sqlite")
-    lookup = _server(LookupApp(state))
-    loop = asyncio.get_running_loop()
+    state, stopped = EdgeState(data_dir / "edge" / "routes.sqlite"), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, _stop, lookup)
-    await lookup.serve(sockets=[_unix_socket(data_dir / "run" / "lookup.sock")])
+        asyncio.get_running_loop().add_signal_handler(number, stopped.set)
+    await _serve_lookup(state, data_dir / "run" / "lookup.sock", stopped)
     state.close()
 
 
-def _server(app: Any) -> uvicorn.Server:
-    config = uvicorn.Config(
-        app,
-        http="httptools",
-        ws="none",
-        lifespan="off",
-        access_log=False,
-        log_level="error",
-        server_header=False,
-        timeout_graceful_shutdown=STOP_SECONDS,
-    )
-    return _Server(config)
-
-
-def _stop(server: uvicorn.Server) -> None:
-    server.should_exit = True
+async def _serve_lookup(state: EdgeState, path: Path, stopped: asyncio.Event) -> None:
+    connections: set[LookupProtocol] = set()
+    answer = Lookup(state).answer
+    server = await asyncio.get_running_loop().create_unix_server(lambda: LookupProtocol(answer, connections), sock=_unix_socket(path))
+    await stopped.wait()
+    server.close()
+    for connection in list(connections):
+        connection.close()
 
 
 def _unix_socket(path: Path) -> socket.socket:

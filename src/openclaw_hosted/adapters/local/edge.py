@@ -22,7 +22,7 @@ from openclaw_hosted.adapters.system import SystemClock
 from openclaw_hosted.domain.errors import Unavailable
 
 START_SECONDS: Final = 30.0
-COMPANION_SOURCES: Final = ("asgi.py", "companion.py", "lookup.py")
+COMPANION_SOURCES: Final = ("companion.py", "lookup.py", "lookup_server.py")
 POLL_SECONDS: Final = 0.05
 
 
@@ -100,6 +100,7 @@ class LocalEdge:
         env = {
             "HOME": str(process.directory),
             "PATH": os.environ.get("PATH", os.defpath),
+            "GOGC": "400",
             "EDGE_CONTENT": hashlib.sha256(content).hexdigest(),
         }
         log = self._log_of(process)

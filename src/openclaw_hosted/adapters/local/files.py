@@ -85,3 +85,8 @@ def is_locked(path: Path) -> bool:
     finally:
         os.close(descriptor)
     return False
+
+
+def subfolders(folder: Path) -> list[Path]:
+    """The folders in a folder, hidden ones left out; none where it does not exist."""
+    return sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith(".")) if folder.is_dir() else []

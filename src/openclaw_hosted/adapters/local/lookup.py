@@ -1,6 +1,6 @@
 """The lookup service: for each new request, who may pass and to which address.
 
-A small ASGI application that outlives the control plane. It holds routes and sessions in memory, and in a small database of its own,
+It outlives the control plane, and holds routes and sessions in memory, and in a small database of its own,
 so that it knows them again after a restart. The edge asks `GET /lookup`; the control plane writes `/routes` and `/sessions`. It listens on
 a socket in a folder that only the platform's own system user may enter.
 """
@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
 
-from openclaw_hosted.adapters.local.asgi import Receive, Scope, Send, read_body
 from openclaw_hosted.domain.naming import INSTANCE_ID_PATTERN
 
 COOKIE_NAMES: Final = ("__Host-ochs", "ochs")
@@ -81,23 +80,15 @@ class EdgeState:
         return self.routes if kind == "route" else self.sessions
 
 
-class LookupApp:
-    """The ASGI application."""
+class Lookup:
+    """Answers the edge's questions, and the control plane's changes. Each answer follows from what is in memory, without waiting."""
 
     def __init__(self, state: EdgeState) -> None:
         self._state = state
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request."""
-        if scope["type"] != "http":
-            return
-        if scope["path"] == "/lookup":
-            status, body, headers = self.decide(dict(scope["headers"]))
-        else:
-            status, body, headers = await self._manage(scope, receive)
-        length = (b"content-length", str(len(body)).encode())
-        await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
-        await send({"type": "http.response.body", "body": body})
+    def answer(self, method: str, path: str, headers: Mapping[bytes, bytes], body: bytes) -> Answer:
+        """One request; header names are in lower case."""
+        return self.decide(headers) if path == "/lookup" else self._manage(method, path, body)
 
     def decide(self, headers: Mapping[bytes, bytes]) -> Answer:
         """Who may pass, and where to. 200 names the gateway, 204 hands the request to the platform, 400 and 404 end it."""
@@ -127,19 +118,19 @@ class LookupApp:
                     return True
         return False
 
-    async def _manage(self, scope: Scope, receive: Receive) -> Answer:
-        kind, _, key = str(scope["path"]).strip("/").partition("/")
-        match scope["method"], kind:
+    def _manage(self, method: str, path: str, body: bytes) -> Answer:
+        kind, _, key = path.strip("/").partition("/")
+        match method, kind:
             case "GET", "routes":
                 return _shown(self._state.routes, key)
             case "GET", "sessions":
                 self._state.forget_expired(time.time())
                 return _shown(self._state.sessions, key)
             case "PUT", "routes":
-                return self._put_route(key, json.loads(await read_body(receive)))
+                return self._put_route(key, json.loads(body))
             case "PUT", "sessions":
                 self._state.forget_expired(time.time())
-                self._state.put("session", key, json.loads(await read_body(receive)))
+                self._state.put("session", key, json.loads(body))
                 return DONE
             case "DELETE", ("routes" | "sessions"):
                 self._state.drop(kind.removesuffix("s"), key)

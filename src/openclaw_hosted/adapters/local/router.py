@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 from collections.abc import Mapping, Sequence
 from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
-
-import httpx
+from urllib.parse import quote, urlsplit
 
 from openclaw_hosted.adapters.local.lookup import COOKIE_NAMES
 from openclaw_hosted.adapters.system import SystemClock, SystemIds
@@ -21,41 +21,46 @@ from openclaw_hosted.ports.router import Route, Target
 
 TIMEOUT_SECONDS = 10.0
 PROBE_SESSION_SECONDS = 20.0
-OPENCLAW_MARKUP = "<openclaw-app"
-NO_IDLE_CONNECTIONS = httpx.Limits(max_keepalive_connections=0)
-"""A new connection to a Unix socket takes microseconds; an idle one may have been closed by a restart at the other end."""
+OPENCLAW_MARKUP = b"<openclaw-app"
 
 
 class LookupClient:
-    """Speaks to the lookup service on its socket."""
+    """Speaks to the lookup service on its socket, with a connection for each request.
+
+    Not through httpx: its work for one request would be most of the time until a new route is in force.
+    """
 
     def __init__(self, data_dir: Path) -> None:
-        self._client = _client(data_dir / "run" / "lookup.sock", "http://lookup")
+        self._socket = data_dir / "run" / "lookup.sock"
 
     async def get(self, path: str) -> dict[str, Any]:
         """An entry, or a listing. Raises `NotFound`."""
-        body: dict[str, Any] = (await self._send("GET", path)).json()
+        try:
+            body: dict[str, Any] = json.loads(await self._send("GET", path))
+        except ValueError:
+            raise Unavailable("The lookup service ended in the middle of its answer; it is started again by itself.") from None
         return body
 
     async def put(self, path: str, body: Mapping[str, Any]) -> None:
         """Set one entry. Raises `Conflict`."""
-        await self._send("PUT", path, body)
+        await self._send("PUT", path, json.dumps(body).encode())
 
     async def delete(self, path: str) -> None:
         """Take one entry away."""
         await self._send("DELETE", path)
 
-    async def _send(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
+    async def _send(self, method: str, path: str, body: bytes = b"") -> bytes:
         try:
-            answer = await self._client.request(method, path, json=body)
-        except httpx.HTTPError:
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                status, answer = await _exchange(self._socket, method, quote(path), {"Content-Length": str(len(body))}, body)
+        except (OSError, ValueError):
             raise Unavailable("The lookup service does not answer; it is started again by itself.") from None
-        if answer.status_code == HTTPStatus.CONFLICT:
+        if status == HTTPStatus.CONFLICT:
             raise Conflict("The route is bound to a newer generation.")
-        if answer.status_code == HTTPStatus.NOT_FOUND:
+        if status == HTTPStatus.NOT_FOUND:
             raise NotFound("The edge knows no such route or session.")
-        if answer.is_error:
-            raise Unavailable(f"The lookup service answered {answer.status_code}.")
+        if status >= HTTPStatus.BAD_REQUEST:
+            raise Unavailable(f"The lookup service answered {status}.")
         return answer
 
 
@@ -65,7 +70,7 @@ class LocalRouter:
     def __init__(self, data_dir: Path, address: str, clock: Clock | None = None, ids: Ids | None = None) -> None:
         self._lookup = LookupClient(data_dir)
         self._address = address.rstrip("/")
-        self._edge = _client(data_dir / "run" / "edge.sock", f"http://{urlsplit(self._address).netloc}")
+        self._edge = data_dir / "run" / "edge.sock"
         self._clock = clock or SystemClock()
         self._ids = ids or SystemIds()
 
@@ -87,13 +92,15 @@ class LocalRouter:
         expires_at = self._clock.now() + PROBE_SESSION_SECONDS
         await self._lookup.put(key, {"user": route["owner"], "expires_at": expires_at, "probe": True})
         try:
-            answer = await self._edge.get(f"/{instance_id}/", headers={"Cookie": f"{COOKIE_NAMES[1]}={cookie}"})
-        except httpx.HTTPError:
+            headers = {"Host": urlsplit(self._address).netloc, "Cookie": f"{COOKIE_NAMES[1]}={cookie}"}
+            async with asyncio.timeout(TIMEOUT_SECONDS):
+                status, page = await _exchange(self._edge, "GET", f"/{instance_id}/", headers)
+        except (OSError, ValueError):
             raise Unavailable("The edge does not answer.") from None
         finally:
             await self._lookup.delete(key)
-        if answer.status_code != HTTPStatus.OK or OPENCLAW_MARKUP not in answer.text:
-            raise Unavailable(f"The edge answered {answer.status_code} in place of OpenClaw's page.")
+        if status != HTTPStatus.OK or OPENCLAW_MARKUP not in page:
+            raise Unavailable(f"The edge answered {status} in place of OpenClaw's page.")
 
     async def list(self) -> Sequence[Route]:
         routes = await self._lookup.get("/routes")
@@ -130,6 +137,13 @@ class LocalGate:
         return {key: UserId(entry["user"]) for key, entry in listing.items() if not entry.get("probe")}
 
 
-def _client(unix_socket: Path, base_url: str) -> httpx.AsyncClient:
-    transport = httpx.AsyncHTTPTransport(uds=str(unix_socket), limits=NO_IDLE_CONNECTIONS)
-    return httpx.AsyncClient(transport=transport, base_url=base_url, timeout=TIMEOUT_SECONDS)
+async def _exchange(unix_socket: Path, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> tuple[int, bytes]:
+    """Status and body of one request, which ends its connection. HTTP/1.0: a body comes in one piece. Raises `OSError` and `ValueError`."""
+    reader, writer = await asyncio.open_unix_connection(unix_socket)
+    try:
+        head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+        writer.write(f"{method} {path} HTTP/1.0\r\n{head}\r\n".encode() + body)
+        answer, _, rest = (await reader.read()).partition(b"\r\n\r\n")
+    finally:
+        writer.close()
+    return int(answer[9:12]), rest

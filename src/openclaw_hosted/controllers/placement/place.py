@@ -22,6 +22,10 @@ from openclaw_hosted.ports.stores import Lease
 ATTEMPTS_PER_MACHINE = 3
 """After so many failed attempts the fault is taken to be the machine's, and another one is tried."""
 
+LOOKS_PER_SECOND = 50.0
+"""How many of the instances that wait look for a machine in a second, however many they are: looking must not keep the platform from
+making machines."""
+
 
 class Placing:
     """The flows `place` and `update`."""
@@ -51,6 +55,7 @@ class Placing:
                 await ports.gateways.restart(machine.provider_ref)
             await wait_until_ready(ports, self._options, machine.provider_ref, instance.id)
             await ports.gateways.apply(machine.provider_ref, self._spec(instance, machine))
+        await steps.flush()
         await self._settle(instance, lease)
 
     async def _claim(self, instance: Instance, lease: Lease) -> tuple[Instance, Machine]:
@@ -61,7 +66,8 @@ class Placing:
         claimed = await ports.instance_store.claim_machine(lease, now, event)
         await ports.hints.hint("pool")
         if claimed is None:
-            raise Waiting(self._options.scan_seconds)
+            waiting = await ports.instance_store.count_waiting()
+            raise Waiting(max(self._options.scan_seconds, waiting / LOOKS_PER_SECOND))
         instance, machine = claimed
         await StepRecorder(ports, instance, lease).done(StepName.MACHINE, instance.phase_changed_at, "A machine became free.")
         return instance, machine
@@ -88,6 +94,7 @@ class Placing:
             await ports.router.bind(instance.id, target, instance.owner_id, instance.generation)
         async with steps.step(StepName.PROBE):
             await ports.router.probe(instance.id, target)
+        await steps.flush()
         await self._settle(instance, lease)
 
     async def _gateway_side(self, instance: Instance, machine: Machine, lease: Lease, steps: StepRecorder) -> None:
@@ -100,6 +107,7 @@ class Placing:
             if not await self._had_volume(instance):
                 await ports.volumes.create(spec.volume_id)
             await self._free_volume(instance, machine)
+        await steps.flush()
         async with steps.step(StepName.GATEWAY):
             status = await ports.gateways.status(machine.provider_ref)
             if not status.ready or status.instance_id != instance.id:

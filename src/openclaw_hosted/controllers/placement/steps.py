@@ -1,7 +1,12 @@
-"""Records the steps of one attempt, each with its start, its end and its error."""
+"""Records the steps of one attempt, each with its start, its end and its error.
+
+A step that takes a while is shown as it begins and as it ends. Quick ones are written together, with the next that is slow, or at the
+end: on a hot spare all of them take less time than writing each would.
+"""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
@@ -11,32 +16,83 @@ from openclaw_hosted.controllers.runtime import describe
 from openclaw_hosted.domain.instance import Instance, Step, StepName
 from openclaw_hosted.ports.stores import Lease
 
+SLOW_SECONDS = 0.1
+"""After this a step is shown while it is under way."""
+
 
 class StepRecorder:
-    """The steps of one attempt at one instance."""
+    """The steps of one attempt at one instance. Whoever makes it calls `flush` before the attempt is settled."""
 
     def __init__(self, ports: Ports, instance: Instance, lease: Lease) -> None:
         self._ports = ports
         self._lease = lease
         self._generation = instance.generation
         self._attempt = instance.attempts + 1
+        self._unwritten: dict[tuple[StepName, float], Step] = {}
 
     @asynccontextmanager
     async def step(self, name: StepName) -> AsyncIterator[None]:
         """Record what happens inside as the step `name`."""
         step = Step(name, self._generation, self._attempt, self._ports.clock.now())
-        await self._record(step)
+        self._note(step)
+        watch = _Watch(self)
         try:
             yield
         except Exception as error:
-            await self._record(replace(step, ended_at=self._ports.clock.now(), error=describe(error)))
+            await watch.ended()
+            self._note(replace(step, ended_at=self._ports.clock.now(), error=describe(error)))
+            await self.flush()
             raise
-        await self._record(replace(step, ended_at=self._ports.clock.now()))
+        finally:
+            watch.cancel()
+        shown = await watch.ended()
+        self._note(replace(step, ended_at=self._ports.clock.now()))
+        if shown:
+            await self.flush()
 
     async def done(self, name: StepName, started_at: float, note: str) -> None:
         """Record a step that is over already."""
-        await self._record(Step(name, self._generation, self._attempt, started_at, self._ports.clock.now(), note=note))
+        self._note(Step(name, self._generation, self._attempt, started_at, self._ports.clock.now(), note=note))
+        await self.flush()
 
-    async def _record(self, step: Step) -> None:
-        await self._ports.instance_store.record_step(self._lease, step)
-        await self._ports.hints.hint("changes")
+    async def flush(self) -> None:
+        """Write all that is not written yet."""
+        steps = sorted(self._unwritten.values(), key=lambda step: step.started_at)
+        self._unwritten.clear()
+        if steps:
+            await self._ports.instance_store.record_steps(self._lease, steps)
+            await self._ports.hints.hint("changes")
+
+    async def show_when_slow(self) -> None:
+        """Write what is under way, after a while."""
+        await self._ports.clock.sleep(SLOW_SECONDS)
+
+    def _note(self, step: Step) -> None:
+        self._unwritten[step.name, step.started_at] = step
+
+
+class _Watch:
+    """Shows a step that turns out to be slow."""
+
+    def __init__(self, recorder: StepRecorder) -> None:
+        self._recorder = recorder
+        self._is_writing = False
+        self._task = asyncio.create_task(self._run())
+
+    async def ended(self) -> bool:
+        """Whether the step was shown; waits until that is written."""
+        if self._is_writing:
+            await self._task
+        else:
+            self._task.cancel()
+        return self._is_writing
+
+    def cancel(self) -> None:
+        """Stop watching, unless it is being written now."""
+        if not self._is_writing:
+            self._task.cancel()
+
+    async def _run(self) -> None:
+        await self._recorder.show_when_slow()
+        self._is_writing = True
+        await self._recorder.flush()

@@ -1,0 +1,57 @@
+"""All checks of `doctor`, those included that need an adapter."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from openclaw_hosted import datadir
+from openclaw_hosted.adapters.local.docker import docker
+from openclaw_hosted.adapters.local.install import OPENCLAW_VERSION, installed_release
+from openclaw_hosted.bootstrap.archives import check_backups
+from openclaw_hosted.doctor import CHECKS, Finding, Verdict
+from openclaw_hosted.domain.errors import OpenClawHostedError, PortError
+from openclaw_hosted.settings import Settings
+from openclaw_hosted.store.open import open_store
+
+
+async def examine(settings: Settings) -> Sequence[Finding]:
+    """All checks of `doctor`."""
+    findings = [check(datadir.as_started(settings)) for check in (*CHECKS, check_backups)]
+    return [*findings, _check_openclaw(settings), await _check_machines(settings), await _check_database(settings)]
+
+
+def _check_openclaw(settings: Settings) -> Finding:
+    if installed_release(settings.data_dir) is not None:
+        return Finding("openclaw", Verdict.OK, f"OpenClaw {OPENCLAW_VERSION} is installed")
+    return Finding(
+        "openclaw", Verdict.WARNING, f"OpenClaw {OPENCLAW_VERSION} is not installed yet", "`up` installs it; that needs the npm registry."
+    )
+
+
+async def _check_machines(settings: Settings) -> Finding:
+    """What machines are, and what isolates them."""
+    wanted = datadir.as_started(settings).machines
+    shared = Finding(
+        "machines", Verdict.WARNING, "they are processes of one system user, so each can read the others' data",
+        "Let in only people who may see each other's data, or install Docker (apt-get install docker.io) and start with --machines docker.",
+    )  # fmt: skip
+    if wanted == "process":
+        return shared
+    try:
+        version = await docker("version", "--format", "{{.Server.Version}}")
+    except PortError as problem:
+        return shared if wanted == "auto" else Finding("machines", Verdict.PROBLEM, str(problem), "Start the Docker engine.")
+    return Finding("machines", Verdict.OK, f"they are containers of Docker {version}, isolated from each other and this computer")
+
+
+async def _check_database(settings: Settings) -> Finding:
+    if settings.database is None and not (settings.data_dir / "platform.sqlite").exists():
+        return Finding("database", Verdict.OK, "SQLite, made by `up`")
+    try:
+        store = await open_store(settings.database_url, upgrade=False)
+        try:
+            return Finding("database", Verdict.OK, f"it answers; schema {await store.platform.schema_version()}")
+        finally:
+            await store.aclose()
+    except OpenClawHostedError as error:
+        return Finding("database", Verdict.PROBLEM, str(error), "Check DATABASE_URL, and that the server runs.")

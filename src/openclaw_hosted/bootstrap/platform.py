@@ -1,0 +1,243 @@
+"""A platform on one computer: its parts, wired."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from openclaw_hosted import __version__, datadir
+from openclaw_hosted.adapters.keytester import HttpKeyTester
+from openclaw_hosted.adapters.local.edge import LocalEdge
+from openclaw_hosted.adapters.local.files import subfolders
+from openclaw_hosted.adapters.local.processes import SupervisedProcess
+from openclaw_hosted.adapters.local.tls import root_certificate
+from openclaw_hosted.adapters.system import SystemClock, SystemIds
+from openclaw_hosted.bootstrap.archives import HOUR_SECONDS, scheduled_backups
+from openclaw_hosted.bootstrap.edge import check_port, edge_tls, origins, tls_notes
+from openclaw_hosted.bootstrap.providers import Provided, known, provide
+from openclaw_hosted.controllers import ControlLoops
+from openclaw_hosted.controllers.ports import ControllerOptions, Ports
+from openclaw_hosted.domain.account import Role, User
+from openclaw_hosted.domain.errors import NotFound, OpenClawHostedError, StateConflict
+from openclaw_hosted.domain.gateway import SHIPPED_CHANNELS
+from openclaw_hosted.domain.naming import UserId
+from openclaw_hosted.domain.pool import PoolPolicy
+from openclaw_hosted.ports.stores import Caps
+from openclaw_hosted.services import AccountService, InstanceService, KeyService, OpeningService, OperationsService, Services
+from openclaw_hosted.settings import Settings, Tls
+from openclaw_hosted.store.open import Store, open_store
+from openclaw_hosted.web import WebOptions, create_app
+from openclaw_hosted.web.security import require_caller
+
+DAY_SECONDS: Final = 86_400.0
+OPERATOR: Final = User(UserId("operator"), "operator@localhost", Role.ADMIN, 0.0)
+"""Who acts in a command on this computer before there is an account; owns nothing."""
+
+Progress = Callable[[str], None]
+Readiness = Callable[[], Awaitable[dict[str, bool]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """A platform on one computer, wired; each part is started by whoever runs it."""
+
+    settings: Settings
+    store: Store
+    services: Services
+    edge: LocalEdge
+    loops: ControlLoops
+    warning: str | None
+    """What users should know of their machines."""
+    notes: tuple[str, ...]
+    """What its operator should know, in a line each."""
+
+    @property
+    def web_socket(self) -> Path:
+        """Where the edge expects the web application."""
+        return self.settings.run_dir / "web.sock"
+
+    def web_app(self) -> Any:
+        """The pages and the API."""
+        return create_app(self.services, _web_options(self.settings, self._readiness, self.warning))
+
+    async def start_edge(self, progress: Progress) -> None:
+        """Have the edge run with these settings; an edge that does already is left alone."""
+        progress("Starting the edge")
+        await self.edge.ensure()
+        datadir.remember(self.settings)
+
+    async def first_account(self) -> str | None:
+        """Make the first account as the settings say; without them, a one-time link that makes it. None where there is one.
+
+        Another part of the control plane that starts at the same moment may be faster.
+        """
+        accounts, settings = self.services.accounts, self.settings
+        if not await accounts.needs_setup():
+            return None
+        if settings.admin_email is None or settings.admin_password is None:
+            return f"{settings.address}/setup/{await accounts.setup_link()}"
+        with suppress(StateConflict):
+            await accounts.create_user(settings.admin_email, settings.admin_password.get_secret_value(), Role.ADMIN)
+        return None
+
+    @asynccontextmanager
+    async def controlling(self) -> AsyncIterator[None]:
+        """Run the control loops for the length of the block."""
+        task = asyncio.create_task(self.loops.run(), name="control-loops")
+        try:
+            yield
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+
+    async def _readiness(self) -> dict[str, bool]:
+        return await _readiness(self.settings, self.store)
+
+
+@asynccontextmanager
+async def open_platform(settings: Settings, progress: Progress) -> AsyncIterator[Platform]:
+    """The platform of `settings`: database migrated, OpenClaw installed, everything wired, nothing running yet."""
+    check_port(settings)
+    progress("Opening the database")
+    store = await open_store(settings.database_url)
+    try:
+        clock, ids = SystemClock(), SystemIds()
+        edge = LocalEdge(settings.data_dir, settings.host, settings.port, settings.address, edge_tls(settings))
+        provided = await provide(settings, clock, progress)
+        services = _services(settings, store, provided, clock, ids)
+        loops = ControlLoops(_control_ports(settings, store, provided, clock, ids), _control_options(settings, provided))
+        notes = (*((provided.warning,) if provided.warning else ()), *provided.notes, *tls_notes(settings))
+        yield Platform(settings, store, services, edge, loops, provided.warning, notes)
+    finally:
+        await store.aclose()
+
+
+@asynccontextmanager
+async def open_services(settings: Settings) -> AsyncIterator[tuple[Services, Store]]:
+    """The use cases alone, over the database and what runs already; for commands beside a platform, or without one."""
+    datadir.prepare(settings.data_dir)
+    store = await open_store(settings.database_url)
+    try:
+        clock = SystemClock()
+        yield _services(settings, store, known(settings, clock), clock, SystemIds()), store
+    finally:
+        await store.aclose()
+
+
+@asynccontextmanager
+async def local_api(settings: Settings, acting: str | None, *, needs_account: bool) -> AsyncIterator[httpx.AsyncClient]:
+    """The API inside this process, acting as `acting` (an e-mail address), else as the first admin. Whoever may write the data
+    directory may do that."""
+    settings = datadir.as_started(settings)
+    async with open_services(settings) as (services, store):
+        user = await _acting_user(services, acting, needs_account=needs_account)
+
+        async def ready() -> dict[str, bool]:
+            return await _readiness(settings, store)
+
+        app = create_app(services, _web_options(settings, ready, None))
+        app.dependency_overrides[require_caller] = lambda: user
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=settings.address) as client:
+            yield client
+
+
+def create_account(settings: Settings, email: str, password: str, role: Role) -> None:
+    """Make an account with a password. Raises `InvalidInput`, or `StateConflict` when the address is taken."""
+
+    async def make() -> None:
+        async with open_services(settings) as (services, _):
+            await services.accounts.create_user(email, password, role)
+
+    asyncio.run(make())
+
+
+def _services(settings: Settings, store: Store, provided: Provided, clock: SystemClock, ids: SystemIds) -> Services:
+    caps = Caps(settings.instances_total, settings.instances_per_user)
+    return Services(
+        instances=InstanceService(
+            store.instances, store.machines, provided.gateways, provided.router, provided.sealer, store.hints, clock, ids, caps
+        ),
+        opening=OpeningService(
+            store.instances, store.machines, store.accounts, store.platform, provided.gateways, provided.router, provided.gate, clock
+        ),
+        accounts=AccountService(store.accounts, store.platform, provided.gate, clock, ids),
+        operations=OperationsService(store.machines, store.instances, store.platform, store.hints, clock, _policy(settings, provided)),
+        keys=KeyService(HttpKeyTester(allow_private=True), clock),
+    )
+
+
+def _control_ports(settings: Settings, store: Store, provided: Provided, clock: SystemClock, ids: SystemIds) -> Ports:
+    return Ports(
+        machines=provided.machines,
+        gateways=provided.gateways,
+        vault=provided.vault,
+        sealer=provided.sealer,
+        router=provided.router,
+        gate=provided.gate,
+        volumes=provided.volumes,
+        clock=clock,
+        ids=ids,
+        machine_store=store.machines,
+        instance_store=store.instances,
+        account_store=store.accounts,
+        platform_store=store.platform,
+        hints=store.hints,
+        backups=scheduled_backups(settings),
+    )
+
+
+def _control_options(settings: Settings, provided: Provided) -> ControllerOptions:
+    return ControllerOptions(
+        policy=_policy(settings, provided),
+        warmth=settings.warmth,
+        allowed_origins=origins(settings),
+        retention_seconds=settings.retention_days * DAY_SECONDS,
+        backup_seconds=settings.backup_every_hours * HOUR_SECONDS,
+    )
+
+
+def _policy(settings: Settings, provided: Provided) -> PoolPolicy:
+    policy = PoolPolicy(spares=settings.spares, fleet_cap=settings.fleet_cap, image=provided.image)
+    return replace(policy, max_launches_at_once=provided.launches_at_once) if provided.launches_at_once else policy
+
+
+def _web_options(settings: Settings, readiness: Readiness, warning: str | None) -> WebOptions:
+    return WebOptions(
+        public_url=settings.address,
+        secure_cookies=settings.address.startswith("https://"),
+        authority=partial(root_certificate, settings.tls_dir) if settings.tls is Tls.INTERNAL else None,
+        isolation_note=warning,
+        version=__version__,
+        retention_days=int(settings.retention_days),
+        readiness=readiness,
+        channels=tuple(sorted(SHIPPED_CHANNELS)),
+    )
+
+
+async def _acting_user(services: Services, email: str | None, *, needs_account: bool) -> User:
+    if email is not None:
+        return await services.accounts.user_by_email(email)
+    admins = [user for user in await services.accounts.users() if user.role is Role.ADMIN and not user.disabled]
+    if admins:
+        return admins[0]
+    if needs_account:
+        raise NotFound("There is no account yet. Make one: openclaw-hosted users create EMAIL --admin")
+    return OPERATOR
+
+
+async def _readiness(settings: Settings, store: Store) -> dict[str, bool]:
+    try:
+        await store.ping()
+        database = True
+    except OpenClawHostedError:
+        database = False
+    edge = [SupervisedProcess(folder).status().state == "running" for folder in subfolders(settings.data_dir / "edge")]
+    loops = datadir.holder(settings.data_dir, datadir.Role.CONTROLLER) is not None
+    return {"database": database, "edge": bool(edge) and all(edge), "control loops": loops}

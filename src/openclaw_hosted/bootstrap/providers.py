@@ -1,0 +1,164 @@
+"""The providers: what stands behind the ports of machines, gateways, volumes, credentials and routes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from openclaw_hosted.adapters.fake.access import FakeRouter, FakeVault
+from openclaw_hosted.adapters.fake.cloud import FakeCloud
+from openclaw_hosted.adapters.fake.compute import FakeGateways, FakeMachines, FakeVolumes
+from openclaw_hosted.adapters.local.containers import DockerRuntime, known_docker_host, prepare_docker
+from openclaw_hosted.adapters.local.docker import docker
+from openclaw_hosted.adapters.local.gateways import LocalGateways
+from openclaw_hosted.adapters.local.install import (
+    NODE_DIR,
+    OPENCLAW_VERSION,
+    PLUGIN_DIR,
+    OpenClawRelease,
+    ensure_openclaw,
+    installed_release,
+)
+from openclaw_hosted.adapters.local.machines import LocalMachines
+from openclaw_hosted.adapters.local.router import LocalGate, LocalRouter
+from openclaw_hosted.adapters.local.runtimes import DOCKER, ProcessRuntime, Runtimes
+from openclaw_hosted.adapters.local.sealing import LocalSealer
+from openclaw_hosted.adapters.local.vault import LocalVault
+from openclaw_hosted.adapters.local.volumes import LocalVolumes
+from openclaw_hosted.bootstrap.edge import origins
+from openclaw_hosted.domain.account import Session
+from openclaw_hosted.domain.errors import PortError, Unavailable
+from openclaw_hosted.domain.naming import UserId
+from openclaw_hosted.ports.clock import Clock
+from openclaw_hosted.ports.gateways import Gateways
+from openclaw_hosted.ports.machines import Machines
+from openclaw_hosted.ports.router import Gate, Router
+from openclaw_hosted.ports.vault import Sealer, Vault
+from openclaw_hosted.ports.volumes import Volumes
+from openclaw_hosted.settings import Provider, Settings
+
+NOT_ISOLATED: Final = "Machines are processes of this computer and are not isolated from each other. Let in only people whom you trust."
+FAKE: Final = "The provider is a fake: nothing runs on these machines, and they are forgotten when the platform stops."
+FAKE_LAUNCHES: Final = 50
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Provided:
+    """The ports of one provider."""
+
+    machines: Machines
+    gateways: Gateways
+    volumes: Volumes
+    vault: Vault
+    sealer: Sealer
+    router: Router
+    gate: Gate
+    image: str
+    """What new machines run."""
+    warning: str | None = None
+    """What users should know of its machines."""
+    notes: tuple[str, ...] = ()
+    """What its operator should know beside that, in a line each."""
+    launches_at_once: int | None = None
+    """How many machines it launches at once, where that is not the pool's default."""
+
+
+async def provide(settings: Settings, clock: Clock, progress: Progress) -> Provided:
+    """The provider that the settings name, with all that its machines need. Raises `PortError` with the way out."""
+    if settings.provider is Provider.FAKE:
+        return _fake(settings, clock)
+    release = await ensure_openclaw(settings.data_dir, progress)
+    return await _local_with_machines(settings, release, clock, progress)
+
+
+def known(settings: Settings, clock: Clock) -> Provided:
+    """The local provider as it was last used, for commands beside a platform or without one."""
+    release = installed_release(settings.data_dir) or _absent_release(settings.data_dir)
+    host = known_docker_host(settings.data_dir)
+    runtimes = Runtimes(ProcessRuntime(settings.data_dir, release), *((DockerRuntime(host, clock),) if host else ()))
+    return _local(settings, runtimes, clock, EdgeMayBeDown(LocalGate(settings.data_dir)))
+
+
+async def _local_with_machines(settings: Settings, release: OpenClawRelease, clock: Clock, progress: Progress) -> Provided:
+    """Machines as containers, or else as processes; those that were made as the other kind go on as such."""
+    data_dir, gate = settings.data_dir, LocalGate(settings.data_dir)
+    processes, used = ProcessRuntime(data_dir, release), known_docker_host(data_dir)
+    before = (DockerRuntime(used, clock),) if used else ()
+    if settings.machines == "process":
+        return _local(settings, Runtimes(processes, *before), clock, gate)
+    try:
+        progress("Looking for a Docker engine")
+        await docker("version", "--format", "{{.Server.Version}}")
+        host = await prepare_docker(data_dir, release, progress)
+    except PortError as problem:
+        if settings.machines == "docker":
+            raise
+        note = f"Machines would be containers, isolated from each other, but: {problem}"
+        return _local(settings, Runtimes(processes, *before), clock, gate, note)
+    return _local(settings, Runtimes(DockerRuntime(host, clock), processes), clock, gate)
+
+
+def _local(settings: Settings, runtimes: Runtimes, clock: Clock, gate: Gate, *notes: str) -> Provided:
+    data_dir = settings.data_dir
+    vault, volumes = LocalVault(data_dir), LocalVolumes(data_dir)
+    return Provided(
+        machines=LocalMachines(data_dir, runtimes, clock),
+        gateways=LocalGateways(data_dir, runtimes, vault, volumes, clock, public_origins=origins(settings)),
+        volumes=volumes,
+        vault=vault,
+        sealer=LocalSealer(data_dir),
+        router=LocalRouter(data_dir, settings.address),
+        gate=gate,
+        image=runtimes.chosen.image,
+        warning=None if runtimes.chosen.kind == DOCKER else NOT_ISOLATED,
+        notes=notes,
+    )
+
+
+def _fake(settings: Settings, clock: Clock) -> Provided:
+    """Machines in memory behind the real edge. Its routes are real as well where a gateway stands for those of all machines."""
+    cloud = FakeCloud(clock, settings.fake_gateway)
+    return Provided(
+        machines=FakeMachines(cloud),
+        gateways=FakeGateways(cloud),
+        volumes=FakeVolumes(cloud),
+        vault=FakeVault(cloud),
+        sealer=LocalSealer(settings.data_dir),
+        router=LocalRouter(settings.data_dir, settings.address) if settings.fake_gateway else FakeRouter(cloud, settings.address),
+        gate=LocalGate(settings.data_dir),
+        image=OPENCLAW_VERSION,
+        warning=FAKE,
+        launches_at_once=FAKE_LAUNCHES,
+    )
+
+
+class EdgeMayBeDown:
+    """A gate for commands that run without a platform: once the edge is back, the control loops tell it who may pass."""
+
+    def __init__(self, gate: Gate) -> None:
+        self._gate = gate
+
+    async def admit(self, session: Session) -> None:
+        """Let it pass."""
+        with suppress(Unavailable):
+            await self._gate.admit(session)
+
+    async def dismiss(self, session_hash: str) -> None:
+        """Stop to let it pass."""
+        with suppress(Unavailable):
+            await self._gate.dismiss(session_hash)
+
+    async def sessions(self) -> Mapping[str, UserId]:
+        """Those that pass now."""
+        return await self._gate.sessions()
+
+
+def _absent_release(data_dir: Path) -> OpenClawRelease:
+    """Stands for an OpenClaw that is not installed, where none is started."""
+    root = data_dir / "openclaw" / "absent"
+    return OpenClawRelease(OPENCLAW_VERSION, root, NODE_DIR / "bin" / "node", root / "openclaw.mjs", PLUGIN_DIR)

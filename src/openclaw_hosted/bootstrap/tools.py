@@ -1,0 +1,69 @@
+"""What commands do without a platform: stop what runs, build the image, read a vault."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from openclaw_hosted.adapters.local.containers import known_docker_host
+from openclaw_hosted.adapters.local.files import subfolders
+from openclaw_hosted.adapters.local.image import ensure_image, image_bytes
+from openclaw_hosted.adapters.local.install import ensure_openclaw
+from openclaw_hosted.adapters.local.network import remove_network
+from openclaw_hosted.adapters.local.processes import SupervisedProcess
+from openclaw_hosted.adapters.local.vault import LocalVault
+from openclaw_hosted.domain.errors import PortError, Unavailable
+from openclaw_hosted.domain.gateway import Credentials
+from openclaw_hosted.domain.naming import InstanceId
+from openclaw_hosted.settings import Settings
+
+STOP_SECONDS: Final = 345.0
+"""A little more than a gateway gets to finish a turn."""
+POLL_SECONDS: Final = 0.05
+
+Progress = Callable[[str], None]
+
+
+async def build_image(settings: Settings, progress: Progress) -> tuple[str, int]:
+    """The image of Docker machines, built unless it is there: its tag, and its bytes on disk."""
+    release = await ensure_openclaw(settings.data_dir, progress)
+    tag = await ensure_image(release, progress)
+    return tag, await image_bytes(tag)
+
+
+def open_vault(data_dir: Path) -> Callable[[InstanceId], Credentials]:
+    """Reads an instance's credentials, for measurements that have to ask a gateway itself."""
+    vault = LocalVault(data_dir)
+    return lambda instance_id: asyncio.run(vault.get(instance_id))
+
+
+async def stop_everything(settings: Settings, progress: Progress) -> int:
+    """End the edge and all gateways of a data directory and wait until nothing is left; returns how many there were. They are
+    wanted still: the next start brings them back."""
+    folders = [folder for kind in ("edge", "machines") for folder in subfolders(settings.data_dir / kind)]
+    processes = [process for process in map(SupervisedProcess, folders) if process.is_alive()]
+    if processes:
+        progress(f"Stopping {len(processes)} programs")
+    await asyncio.gather(*(_end(process) for process in processes))
+    host = known_docker_host(settings.data_dir)
+    if host is not None:
+        with suppress(PortError):
+            await remove_network(settings.data_dir, host.image)
+    return len(processes)
+
+
+async def _end(process: SupervisedProcess) -> None:
+    pid = process.status().supervisor_pid
+    if pid is not None:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGTERM)
+    deadline = asyncio.get_running_loop().time() + STOP_SECONDS
+    while process.is_alive() or not process.end_leftovers():
+        if asyncio.get_running_loop().time() > deadline:
+            raise Unavailable(f"{process.directory} (process {pid}) did not stop within {STOP_SECONDS:.0f} seconds.")
+        await asyncio.sleep(POLL_SECONDS)
