@@ -146,7 +146,7 @@ def _surplus(available: Sequence[Machine], initializing: Sequence[Machine], coun
 
 
 def _wait_left(view: PoolView, policy: PoolPolicy) -> float:
-    if view.last_failure_at is None:
+    if view.last_failure_at is None or view.last_failure_at > view.now:
         return 0.0
     return view.last_failure_at + backoff_seconds(policy, view.failures_in_row) - view.now
 

@@ -15,6 +15,7 @@ from openclaw_hosted.ports.stores import Lease, PoolMemory
 from openclaw_hosted.store import tables
 from openclaw_hosted.store.database import Database
 from openclaw_hosted.store.rows import event_values, to_event
+from openclaw_hosted.store.work import is_past
 
 _E = tables.events.c
 _L = tables.leases.c
@@ -54,7 +55,7 @@ class SqlPlatform:
         now = self._database.now
         mine = (
             update(tables.leases)
-            .where(_L.name == name, or_(_L.token == token, _L.expires_at <= now))
+            .where(_L.name == name, or_(_L.token == token, is_past(_L.expires_at, now, seconds)))
             .values(token=token, expires_at=now + seconds)
             .returning(_L.expires_at)
         )

@@ -13,6 +13,10 @@ from openclaw_hosted.domain.errors import LeaseLost
 from openclaw_hosted.ports.stores import Lease
 from openclaw_hosted.store.database import Database
 
+LONGEST_PAUSE_SECONDS = 600.0
+"""Nothing is put off for longer."""
+CLOCK_SLACK_SECONDS = 60.0
+
 
 class WorkTable:
     """The lease columns of one table."""
@@ -25,12 +29,13 @@ class WorkTable:
         """Lease up to `limit` rows that have work, are due, and that nobody else holds.
 
         The rows are chosen in a common table expression: Postgres may run a plain sub-select more than once, and lease too many.
+        What is said to be further off than anything is ever put off was written before the clock was set back, and is due.
         """
         table, now = self._table, self._database.now
-        free = or_(table.c.lease_token.is_(None), table.c.lease_expires_at <= now)
+        free = or_(table.c.lease_token.is_(None), is_past(table.c.lease_expires_at, now, seconds))
         due = (
             select(table.c.id)
-            .where(has_work, table.c.next_attempt_at <= now, free)
+            .where(has_work, is_past(table.c.next_attempt_at, now, LONGEST_PAUSE_SECONDS), free)
             .order_by(table.c.next_attempt_at)
             .limit(limit)
             .with_for_update(skip_locked=True)
@@ -57,7 +62,9 @@ class WorkTable:
         """Give it back and come again in `seconds`; with `error`, count an attempt."""
         counted: dict[str, Any] = {} if error is None else {"attempts": self._table.c.attempts + 1, "last_error": error}
         async with self._database.write() as connection:
-            await self.guarded(connection, lease, lease_token=None, next_attempt_at=self._database.now + seconds, **counted)
+            await self.guarded(
+                connection, lease, lease_token=None, next_attempt_at=self._database.now + min(seconds, LONGEST_PAUSE_SECONDS), **counted
+            )
 
     async def guarded(self, connection: AsyncConnection, lease: Lease, **values: Any) -> Row[Any]:
         """Update the leased row; raises `LeaseLost` where it is no longer held."""
@@ -85,3 +92,8 @@ class WorkTable:
         if row is None:
             raise LeaseLost
         return row
+
+
+def is_past(moment: ColumnElement[float], now: ColumnElement[float], longest: float) -> ColumnElement[bool]:
+    """Whether a moment has passed, or lies further off than `longest` seconds, so that it was written before the clock was set back."""
+    return or_(moment <= now, moment > now + (longest + CLOCK_SLACK_SECONDS))

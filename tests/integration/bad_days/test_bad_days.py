@@ -20,6 +20,7 @@ import pytest
 
 from openclaw_hosted.adapters.local import supervisor
 from openclaw_hosted.adapters.local.processes import SupervisedProcess
+from openclaw_hosted.domain.naming import InstanceId, volume_of
 from tests.integration.bad_days.truth import all_running, assert_each_has_one_machine, instances, look
 from tests.support.platform import RunningPlatform, wait_until
 from tests.support.postgres import PostgresServer
@@ -51,6 +52,11 @@ def shown(api: httpx.Client, instance_id: str) -> dict[str, Any]:
 def machine_of(platform: RunningPlatform, instance_id: str) -> Path:
     """The directory of the machine that serves an instance."""
     return next(platform.data_dir / "machines" / name for name, served in look(platform).serving.items() if served == instance_id)
+
+
+def state_of(platform: RunningPlatform, instance_id: str) -> Path:
+    """The state directory on an instance's volume."""
+    return platform.data_dir / "volumes" / volume_of(InstanceId(instance_id)) / "state"
 
 
 def gateway_pid(machine: Path) -> int:
@@ -196,8 +202,11 @@ def test_the_clock_is_set_back_an_hour(platform: RunningPlatform, tmp_path: Path
     offset = tmp_path / "offset"
     offset.write_text("+0\n")
     platform.environment = {
-        "LD_PRELOAD": str(FAKETIME), "FAKETIME_TIMESTAMP_FILE": str(offset), "FAKETIME_NO_CACHE": "1", "FAKETIME_DONT_FAKE_MONOTONIC": "1",
-    }  # fmt: skip
+        "LD_PRELOAD": str(FAKETIME),
+        "FAKETIME_TIMESTAMP_FILE": str(offset),
+        "FAKETIME_CACHE_DURATION": "1",
+        "FAKETIME_DONT_FAKE_MONOTONIC": "1",
+    }
     platform.start(spares=1)
     with platform.api() as api:
         first = created(api)
@@ -213,7 +222,7 @@ def test_a_gateway_that_keeps_crashing_says_so_and_comes_back_once_it_can(platfo
     platform.start(spares=0)
     with platform.api() as api:
         instance_id = created(api)
-        trap = next((platform.data_dir / "volumes").glob("[!.]*")) / "state" / "crash"
+        trap = state_of(platform, instance_id) / "crash"
         trap.touch()
         os.kill(gateway_pid(machine_of(platform, instance_id)), signal.SIGKILL)
         until_phase(api, instance_id, "updating")
@@ -225,7 +234,7 @@ def test_settings_that_openclaw_refuses_are_named_and_can_be_mended(platform: Ru
     platform.start(spares=0)
     with platform.api() as api:
         instance_id = created(api)
-        config = next((platform.data_dir / "volumes").glob("[!.]*")) / "state" / "openclaw.json"
+        config = state_of(platform, instance_id) / "openclaw.json"
         config.write_text(config.read_text().replace('"gateway": {', '"gateway": {"nonsense": 1,', 1))
         os.kill(gateway_pid(machine_of(platform, instance_id)), signal.SIGTERM)
         failed = until_phase(api, instance_id, "failed")
@@ -236,6 +245,7 @@ def test_settings_that_openclaw_refuses_are_named_and_can_be_mended(platform: Ru
         assert "nonsense" not in config.read_text()
 
 
+@pytest.mark.long
 def test_a_gateway_that_hangs_is_ended_by_force(platform: RunningPlatform) -> None:
     platform.start(spares=0)
     with platform.api() as api:

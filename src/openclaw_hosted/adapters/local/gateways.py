@@ -91,7 +91,7 @@ class LocalGateways:
             await asyncio.to_thread(self._write_files, home, spec, document, mend=refused)
             await home.process.ensure(await asyncio.to_thread(runtime.program, self._berth(home, spec)))
             if refused:
-                await home.process.restart()
+                await home.process.try_again()
 
     async def apply(self, provider_ref: str, spec: GatewaySpec) -> None:
         """Bring settings and credentials into force; see the port. Reads no more than files where nothing changed."""

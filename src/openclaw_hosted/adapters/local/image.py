@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import IO, Final
 
 from openclaw_hosted.adapters.local.docker import docker, docker_fed
-from openclaw_hosted.adapters.local.install import OpenClawRelease
+from openclaw_hosted.adapters.local.install import OpenClawRelease, alone
 from openclaw_hosted.domain.errors import NotFound, PortError, Unavailable
 
 NAME: Final = "openclaw-hosted/gateway"
@@ -51,8 +51,11 @@ async def ensure_image(release: OpenClawRelease, progress: Progress) -> str:
     if not (IMAGE_DIR / "Dockerfile").is_file():
         raise Unavailable("The image can only be built in a copy of the repository, which has image/Dockerfile.")
     tag = image_tag(release)
-    if not await image_exists(tag):
-        await _build(tag, release, await _base(progress), progress)
+    if await image_exists(tag):
+        return tag
+    async with alone(release.root.parent / ".image.lock", progress, "Another process is building the image; waiting for it."):
+        if not await image_exists(tag):
+            await _build(tag, release, await _base(progress), progress)
     return tag
 
 

@@ -65,7 +65,7 @@ async def ensure_openclaw(data_dir: Path, progress: Callable[[str], None]) -> Op
         return release
     store = data_dir / "openclaw"
     await asyncio.to_thread(store.mkdir, parents=True, exist_ok=True)
-    async with _alone(store / ".lock", progress):
+    async with alone(store / ".lock", progress, "Another process is installing OpenClaw; waiting for it."):
         if release := await asyncio.to_thread(installed_release, data_dir):
             return release
         await _install(store, progress)
@@ -142,14 +142,14 @@ def _explain(output: str) -> PortError:
 
 
 @contextlib.asynccontextmanager
-async def _alone(path: Path, progress: Callable[[str], None]) -> AsyncIterator[None]:
-    """Hold the lock of the installation, waiting for another process that has it."""
+async def alone(path: Path, progress: Callable[[str], None], waiting: str) -> AsyncIterator[None]:
+    """Hold a lock between processes; says `waiting` while another has it."""
     descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     told = False
     try:
         while not _try_lock(descriptor):
             if not told:
-                progress("Another process is installing OpenClaw; waiting for it.")
+                progress(waiting)
                 told = True
             await asyncio.sleep(0.5)
         yield

@@ -129,13 +129,18 @@ class Lookup:
             case "PUT", "routes":
                 return self._put_route(key, json.loads(body))
             case "PUT", "sessions":
-                self._state.forget_expired(time.time())
-                self._state.put("session", key, json.loads(body))
+                self._put_session(key, json.loads(body), time.time())
                 return DONE
             case "DELETE", ("routes" | "sessions"):
                 self._state.drop(kind.removesuffix("s"), key)
                 return DONE
         return NOT_FOUND
+
+    def _put_session(self, key: str, body: dict[str, Any], now: float) -> None:
+        """One that lasts until `expires_at`, or for `seconds` by this service's own clock."""
+        self._state.forget_expired(now)
+        lasting = {"expires_at": now + body.pop("seconds")} if "seconds" in body else {}
+        self._state.put("session", key, {**body, **lasting})
 
     def _put_route(self, key: str, body: dict[str, Any]) -> Answer:
         """Prepare (without an owner) or bind. A bound route is left alone by preparing, and by a bind of an older generation."""

@@ -102,6 +102,11 @@ class SupervisedProcess:
         """
         await asyncio.to_thread(self._restart, at_once=at_once)
 
+    async def try_again(self) -> None:
+        """Have a program started that refused to; returns once its supervisor has taken that up, and the refusal is forgotten."""
+        await self.restart()
+        await self._wait(lambda: self.status().state != "refused", LEAVE_MARGIN_SECONDS)
+
     async def halt(self, timeout_seconds: float | None = None) -> None:
         """Stop the program and wait until it has; the supervisor stays."""
         await asyncio.to_thread(self._want_stopped, leave=False)

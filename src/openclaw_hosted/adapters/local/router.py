@@ -12,11 +12,11 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from openclaw_hosted.adapters.local.lookup import COOKIE_NAMES
-from openclaw_hosted.adapters.system import SystemClock, SystemIds
+from openclaw_hosted.adapters.system import SystemIds
 from openclaw_hosted.domain.account import Session
 from openclaw_hosted.domain.errors import Conflict, NotFound, Unavailable
 from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId
-from openclaw_hosted.ports.clock import Clock, Ids
+from openclaw_hosted.ports.clock import Ids
 from openclaw_hosted.ports.router import Route, Target
 
 TIMEOUT_SECONDS = 10.0
@@ -67,11 +67,10 @@ class LookupClient:
 class LocalRouter:
     """`Router` on the edge of one computer. `address` is the platform's own, such as `http://localhost:8080`."""
 
-    def __init__(self, data_dir: Path, address: str, clock: Clock | None = None, ids: Ids | None = None) -> None:
+    def __init__(self, data_dir: Path, address: str, ids: Ids | None = None) -> None:
         self._lookup = LookupClient(data_dir)
         self._address = address.rstrip("/")
         self._edge = data_dir / "run" / "edge.sock"
-        self._clock = clock or SystemClock()
         self._ids = ids or SystemIds()
 
     async def prepare(self, instance_id: InstanceId, target: Target) -> None:
@@ -89,8 +88,7 @@ class LocalRouter:
             raise Unavailable("The route does not lead to the machine yet.")
         cookie = self._ids.token()
         key = f"/sessions/{sha256(cookie.encode()).hexdigest()}"
-        expires_at = self._clock.now() + PROBE_SESSION_SECONDS
-        await self._lookup.put(key, {"user": route["owner"], "expires_at": expires_at, "probe": True})
+        await self._lookup.put(key, {"user": route["owner"], "seconds": PROBE_SESSION_SECONDS, "probe": True})
         try:
             headers = {"Host": urlsplit(self._address).netloc, "Cookie": f"{COOKIE_NAMES[1]}={cookie}"}
             async with asyncio.timeout(TIMEOUT_SECONDS):
