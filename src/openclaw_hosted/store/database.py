@@ -82,6 +82,18 @@ class Database:
             async with self._reader.connect() as connection:
                 yield connection
 
+    @asynccontextmanager
+    async def read_at_one_moment(self) -> AsyncIterator[AsyncConnection]:
+        """For reading rows that have to fit each other, all as they were when the first was read."""
+        if self.is_sqlite:
+            async with self.read() as connection:
+                yield connection
+            return
+        engine = self._writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+        with _translated():
+            async with engine.begin() as connection:
+                yield connection
+
     async def lock(self, connection: AsyncConnection, number: int) -> None:
         """Hold an exclusive lock until the end of the transaction; SQLite's writer has it anyway."""
         if not self.is_sqlite:

@@ -93,8 +93,7 @@ async def _dump(source: Database, target: Path) -> None:
     await migrate(_url_of(target))
     copy = Database(_url_of(target))
     try:
-        async with source.read() as reading:
-            await reading.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ READ ONLY"))
+        async with source.read_at_one_moment() as reading:
             schema = await reading.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision())
             if schema != newest_schema():
                 raise StateConflict(

@@ -2,22 +2,26 @@
 
 OpenClaw writes to its databases all the time, and most of what it knows stands in their write-ahead logs: a copy of the files alone
 would be empty or torn. What is left out is what OpenClaw 2026.9 itself leaves out of its backups because it makes it anew.
+
+A volume belongs to its tenant, who may exchange a file for a link while it is read here, perhaps as root: every file is opened from its
+folder's descriptor, and no link is followed on the way.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import re
 import sqlite3
 import stat
 import threading
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
-from openclaw_hosted.adapters.local.backup.archive import ArchiveWriter, copy_into
+from openclaw_hosted.adapters.local.backup.archive import ArchiveWriter
 from openclaw_hosted.adapters.local.backup.errors import BackupFailed
 
 SQLITE_MAGIC: Final = b"SQLite format 3\x00"
@@ -84,8 +88,30 @@ def _add(writer: ArchiveWriter, volume: Path, relative: str, name: str, scratch:
         _keep_link(path, volume, name, kept)
     elif stat.S_ISDIR(mode):
         writer.add_directory(name, mode)
-    elif stat.S_ISREG(mode) and not (_is_sqlite(path) and _add_snapshot(writer, path, name, scratch, kept)):
-        copy_into(writer, name, path)
+    elif stat.S_ISREG(mode):
+        with opened_below(volume, relative) as (folder, source):
+            if source.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC and _add_snapshot(writer, folder / path.name, name, scratch, kept):
+                return
+            source.seek(0)
+            status = os.fstat(source.fileno())
+            writer.add(name, source, status.st_mode, status.st_mtime)
+
+
+@contextmanager
+def opened_below(root: Path, relative: str) -> Iterator[tuple[Path, BinaryIO]]:
+    """A plain file below `root`, and its folder by a path that stays that folder's. Raises `OSError` where a link is on the way."""
+    *folders, name = relative.split("/")
+    with ExitStack() as stack:
+        descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        stack.callback(os.close, descriptor)
+        for folder in folders:
+            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=descriptor)
+            stack.callback(os.close, descriptor)
+        found = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=descriptor)
+        source = stack.enter_context(os.fdopen(found, "rb"))
+        if not stat.S_ISREG(os.fstat(found).st_mode):
+            raise OSError(errno.EINVAL, "not a plain file")
+        yield Path(f"/proc/self/fd/{descriptor}"), source
 
 
 def _add_snapshot(writer: ArchiveWriter, path: Path, name: str, scratch: Path, kept: Kept) -> bool:
