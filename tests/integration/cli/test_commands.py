@@ -207,9 +207,9 @@ def test_stopping_what_does_not_run_is_done_at_once(with_admin: Cli) -> None:
 
 def test_the_doctor_looks_at_all_that_is_needed(cli: Cli) -> None:
     checks = {item["check"]: item for item in cli("doctor", "--json").json["items"]}
-    assert {"python", "node", "openclaw", "caddy", "port", "memory", "disk", "data directory", "isolation", "database"} <= set(checks)
+    assert {"python", "node", "openclaw", "caddy", "port", "memory", "disk", "data directory", "machines", "database"} <= set(checks)
     assert all(item["fix"] for item in checks.values() if item["verdict"] == "problem")
-    assert checks["isolation"]["verdict"] == "warning"
+    assert checks["machines"]["verdict"] == "warning"
 
 
 def test_a_platform_elsewhere_needs_a_token(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
