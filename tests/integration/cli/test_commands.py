@@ -205,7 +205,8 @@ def test_stopping_what_does_not_run_is_done_at_once(with_admin: Cli) -> None:
     assert "Nothing runs" in stopped.stderr
 
 
-def test_the_doctor_looks_at_all_that_is_needed(cli: Cli) -> None:
+def test_the_doctor_looks_at_all_that_is_needed(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MACHINES", "process")
     checks = {item["check"]: item for item in cli("doctor", "--json").json["items"]}
     assert {"python", "node", "openclaw", "caddy", "port", "memory", "disk", "data directory", "machines", "database"} <= set(checks)
     assert all(item["fix"] for item in checks.values() if item["verdict"] == "problem")
