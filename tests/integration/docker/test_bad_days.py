@@ -72,7 +72,9 @@ async def test_settings_come_into_force_without_a_restart_and_refused_ones_are_n
     assert "nonsense" in (status.problem or "")
     await computer.gateways.start(ref, replace(spec, revision=2, settings=own_echo))
     await until(lambda: computer.is_ready(ref), 120, 0.2)
+    await computer.gateways.apply(ref, replace(spec, revision=2, settings=own_echo))
     assert json.loads(config.read_text())["models"]["providers"]["custom"] == own_choice
+    assert "giraffe" in await chat(computer, ref, "giraffe")
 
 
 async def test_a_gateway_that_hangs_is_ended_by_force(computer: Computer) -> None:

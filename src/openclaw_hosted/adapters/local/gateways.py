@@ -73,7 +73,8 @@ class LocalGateways:
     async def start(self, provider_ref: str, spec: GatewaySpec) -> None:
         """Have the gateway of `spec` run; raises `Conflict` for a foreign volume, an older generation or a channel not shipped.
 
-        Where OpenClaw refused its configuration before, it gets the one back that it last was ready with, and `spec` on top.
+        Where OpenClaw refused its configuration before, it gets the one back that it last was ready with, and `spec` on top. OpenClaw
+        may put an older one of its own in its place, so `apply` looks again.
         """
         check_shipped(spec)
         async with self._alone[provider_ref]:
@@ -197,7 +198,7 @@ class LocalGateways:
             write_json(config_path(state_dir), config)
         for path in (config_path(state_dir), state_dir):
             self._runtimes.of(home.directory).hand_over(path)
-        home.note(spec, in_force=True, written_for=self._written_for(home))
+        home.note(spec, in_force=not mend, written_for=self._written_for(home))
 
     def _write_secrets(self, home: GatewayHome, document: Mapping[Credential, str]) -> None:
         home.write_secrets(document)
