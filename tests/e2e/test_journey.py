@@ -29,6 +29,17 @@ def sign_in(context: BrowserContext, platform: RunningPlatform, email: str, pass
     return page
 
 
+def say(page: Page, text: str) -> None:
+    """Send a message as a user does: OpenClaw's page ignores a click while it is still connecting, and keeps the text."""
+    expect(page.get_by_role("status").filter(has_text="Connected")).to_be_visible(timeout=30_000)
+    page.locator(COMPOSER).fill(text)
+    page.locator(SEND).click()
+    try:
+        expect(page.locator(COMPOSER)).to_have_value("", timeout=5_000)
+    except AssertionError:
+        page.locator(SEND).click()
+
+
 def spare_is_ready(api: httpx.Client) -> bool:
     return bool(api.get("/pool").json()["available"] >= 1)
 
@@ -62,8 +73,7 @@ def opened(owner: Page, platform: RunningPlatform, api: httpx.Client) -> str:
 
 
 def test_a_newcomer_gets_from_sign_in_to_a_chat(owner: Page, opened: str) -> None:
-    owner.locator(COMPOSER).fill("zebra quagga")
-    owner.locator(SEND).click()
+    say(owner, "zebra quagga")
     expect(owner.get_by_text("You said: zebra quagga").first).to_be_visible(timeout=45_000)
     assert f"/{opened}/" in owner.url
 
@@ -110,15 +120,13 @@ def test_the_gateways_own_apis_are_not_reachable_from_outside(platform: RunningP
 def test_gateways_outlive_the_control_plane_and_are_adopted(platform: RunningPlatform, owner: Page, opened: str, api: httpx.Client) -> None:
     before = api.get(f"/instances/{opened}").json()
     platform.kill()
-    owner.locator(COMPOSER).fill("still there")
-    owner.locator(SEND).click()
+    say(owner, "still there")
     expect(owner.get_by_text("You said: still there").first).to_be_visible(timeout=30_000)
     platform.start(spares=1)
     after = api.get(f"/instances/{opened}").json()
     assert after["phase"] == "running"
     assert after["generation"] == before["generation"]
-    owner.locator(COMPOSER).fill("and after")
-    owner.locator(SEND).click()
+    say(owner, "and after")
     expect(owner.get_by_text("You said: and after").first).to_be_visible(timeout=30_000)
 
 
