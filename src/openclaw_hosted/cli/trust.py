@@ -32,13 +32,13 @@ def trust(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     if as_json:
         print_json({**facts, "pem": certificate.decode(), "steps": STEPS})
         return
-    out.print(f"Open on the device:  {facts['page']}", markup=False)
-    out.print(f"Its certificate:     {facts['certificate']}\nSHA-256:             {facts['sha256']}", markup=False)
+    out.print(f"Open on the device:  {facts['page']}", markup=False, soft_wrap=True)
+    out.print(f"Its certificate:     {facts['certificate']}\nSHA-256:             {facts['sha256']}", markup=False, soft_wrap=True)
     for device, lines in STEPS.items():
-        out.print(f"\n{device}", style="bold", markup=False)
+        out.print(f"\n{device}", style="bold", markup=False, soft_wrap=True)
         for number, line in enumerate(lines, 1):
-            out.print(f"  {number}. {line}", markup=False)
-    out.print(f"\nThen open {settings.address}", markup=False)
+            out.print(f"  {number}. {line}", markup=False, soft_wrap=True)
+    out.print(f"\nThen open {settings.address}", markup=False, soft_wrap=True)
 
 
 def _plain_address(settings: Settings) -> str:
