@@ -26,8 +26,10 @@ from openclaw_hosted.store.sqlite import connect_inline, run_once_free
 FLEET_LOCK = 7_331_001
 CREATE_LOCK = 7_331_002
 ACCOUNT_LOCK = 7_331_003
-PASSING_SQLSTATES = ("08", "40", "53", "57P")
-"""Lost connections, deadlocks, exhausted resources, a server that stops or starts: the transaction is undone, ask again."""
+PASSING_SQLSTATES = ("08", "25P03", "40", "53", "57P")
+"""Lost connections, transactions left open, deadlocks, exhausted resources, a server that stops or starts: undone, ask again."""
+OPEN_TRANSACTION_SECONDS = 5
+"""After this long without a statement Postgres undoes a transaction: a process that was stopped in one must not keep its locks."""
 
 
 def plain_url(url: str) -> str:
@@ -92,6 +94,7 @@ class Database:
         engine = self._writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
         with _translated():
             async with engine.begin() as connection:
+                await connection.exec_driver_sql("SET LOCAL idle_in_transaction_session_timeout = 0")
                 yield connection
 
     async def lock(self, connection: AsyncConnection, number: int) -> None:
@@ -133,7 +136,12 @@ def _is_passing(error: BaseException | None) -> bool:
 
 
 def _postgres_engine(url: str) -> AsyncEngine:
-    engine = create_async_engine("postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(url), pool_size=10, max_overflow=10)
+    server_settings = {"idle_in_transaction_session_timeout": f"{OPEN_TRANSACTION_SECONDS}s"}
+
+    async def connect() -> asyncpg.Connection:
+        return await asyncpg.connect(url, server_settings=server_settings)
+
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, pool_size=10, max_overflow=10)
 
     @event.listens_for(engine.sync_engine, "checkout")
     def _replace_if_closed(connection: Any, _record: Any, _proxy: Any) -> None:

@@ -15,7 +15,7 @@ from openclaw_hosted.domain.machine import MachineState
 from openclaw_hosted.domain.naming import InstanceId, MachineId
 from openclaw_hosted.ports.stores import Caps, PoolMemory
 from openclaw_hosted.store import Store, migrate, open_store
-from openclaw_hosted.store.database import plain_url
+from openclaw_hosted.store.database import FLEET_LOCK, OPEN_TRANSACTION_SECONDS, plain_url
 from tests.support.postgres import PostgresServer, running_postgres
 from tests.support.waiting import until
 
@@ -110,6 +110,21 @@ async def test_without_its_database_the_store_is_unavailable_and_hints_go_on_wit
         assert await store.hints.wait("pool", 0)
     finally:
         await store.aclose()
+
+
+@pytest.mark.postgres
+async def test_a_process_stopped_in_a_transaction_loses_its_locks_and_finds_its_transaction_undone(postgres_url: str) -> None:
+    stopped, other = await open_store(postgres_url), await open_store(postgres_url, upgrade=False)
+    try:
+        with pytest.raises(Unavailable):
+            async with stopped.database.write() as connection:
+                await stopped.database.lock(connection, FLEET_LOCK)
+                async with asyncio.timeout(2 * OPEN_TRANSACTION_SECONDS), other.database.write() as at_the_same_time:
+                    await other.database.lock(at_the_same_time, FLEET_LOCK)
+        await stopped.ping()
+    finally:
+        await stopped.aclose()
+        await other.aclose()
 
 
 @pytest.mark.postgres
