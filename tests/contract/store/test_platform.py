@@ -117,14 +117,18 @@ async def test_a_process_stopped_in_a_transaction_loses_its_locks_and_finds_its_
     stopped, other = await open_store(postgres_url), await open_store(postgres_url, upgrade=False)
     try:
         with pytest.raises(Unavailable):
-            async with stopped.database.write() as connection:
-                await stopped.database.lock(connection, FLEET_LOCK)
-                async with asyncio.timeout(2 * OPEN_TRANSACTION_SECONDS), other.database.write() as at_the_same_time:
-                    await other.database.lock(at_the_same_time, FLEET_LOCK)
+            await _lock_while_another_is_idle_with_the_lock(stopped, other)
         await stopped.ping()
     finally:
         await stopped.aclose()
         await other.aclose()
+
+
+async def _lock_while_another_is_idle_with_the_lock(idle: Store, other: Store) -> None:
+    async with idle.database.write() as connection:
+        await idle.database.lock(connection, FLEET_LOCK)
+        async with asyncio.timeout(2 * OPEN_TRANSACTION_SECONDS), other.database.write() as at_the_same_time:
+            await other.database.lock(at_the_same_time, FLEET_LOCK)
 
 
 @pytest.mark.postgres
