@@ -5,19 +5,20 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from pathlib import Path
 
 from openclaw_hosted.domain.errors import OpenClawHostedError, StateConflict
-from openclaw_hosted.settings import Settings, Tls
+from openclaw_hosted.settings import MachineKind, Settings, Tls
 
 SOCKET_PATH_MAX_BYTES = 107
 LONGEST_SOCKET_NAME = "caddy-admin.sock"
 STARTED_FILE = "started.json"
 REMEMBERED = ("host", "port", "public_url", "machines", "spares", "fleet_cap", "backup_every_hours", "backup_dir", "tls", "http_port")
-PATHS = frozenset({"backup_dir"})
+CONVERTED: Mapping[str, Callable[[str], object]] = {"backup_dir": Path, "machines": MachineKind, "tls": Tls}
+"""What JSON does not know by its type."""
 
 
 class DataDirError(OpenClawHostedError):
@@ -127,7 +128,5 @@ def as_started(settings: Settings) -> Settings:
         known = {name: body[name] for name in REMEMBERED if name in body and name not in settings.model_fields_set}
     except (OSError, ValueError, TypeError):
         return settings
-    paths = {name: Path(known[name]) for name in PATHS & known.keys() if known[name] is not None}
-    if "tls" in known:
-        known["tls"] = Tls(known["tls"])
-    return settings.model_copy(update={**known, **paths})
+    typed = {name: CONVERTED[name](value) for name, value in known.items() if name in CONVERTED and value is not None}
+    return settings.model_copy(update={**known, **typed})

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import platform as computer
 import shutil
-import socket
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -93,20 +91,6 @@ def check_data_dir(settings: Settings) -> Finding:
     return Finding("data directory", Verdict.OK, f"{folder} can be written")
 
 
-def check_port(settings: Settings) -> Finding:
-    """The port is free, or ours."""
-    where = f"{settings.host}:{settings.port}"
-    if datadir.holder(settings.data_dir, datadir.Role.CONTROLLER) is not None:
-        return Finding("port", Verdict.OK, "the platform runs and has its port")
-    problem = _why_not(settings.host, settings.port)
-    if problem is None:
-        return Finding("port", Verdict.OK, f"{where} is free")
-    if problem == errno.EACCES:
-        help_text = "Run it as a service (install-service), or choose another with --port: those below 1024 need a permission."
-        return Finding("port", Verdict.PROBLEM, f"{where} needs a permission", help_text)
-    return Finding("port", Verdict.WARNING, f"{where} is taken; fine if this platform's own edge has it", "Choose another with --port.")
-
-
 def check_memory(settings: Settings) -> Finding:
     """There is room for the spares and one instance."""
     available, needed = psutil.virtual_memory().available, (settings.spares + 1) * MACHINE_BYTES
@@ -136,7 +120,6 @@ CHECKS: Final[Sequence[Check]] = (
     check_data_dir,
     check_disk,
     check_memory,
-    check_port,
 )
 
 
@@ -147,15 +130,3 @@ def _runs(name: str, command: Sequence[str], package: str) -> Finding:
     except (OSError, subprocess.SubprocessError) as error:
         return Finding(name, Verdict.PROBLEM, f"{command[0]} does not run: {type(error).__name__}", fix)
     return Finding(name, Verdict.OK, f"{name.capitalize()} {done.stdout.split()[0].removeprefix('v')}")
-
-
-def _why_not(host: str, port: int) -> int | None:
-    """The number of the error with which listening there fails."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((host, port))
-        except OSError as error:
-            return error.errno
-    return None

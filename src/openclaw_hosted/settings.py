@@ -47,6 +47,15 @@ class Tls(StrEnum):
     """The edge, with certificates that every browser trusts."""
 
 
+class MachineKind(StrEnum):
+    """What the machines of one computer are."""
+
+    AUTO = "auto"
+    """Containers where a Docker engine answers, else processes."""
+    DOCKER = "docker"
+    PROCESS = "process"
+
+
 class Settings(BaseSettings):
     """What an operator may set. Arguments of the command line are given by variable name, and win over the environment."""
 
@@ -59,8 +68,7 @@ class Settings(BaseSettings):
     port: int = Field(8080, alias="PORT", ge=1, le=65535)
     public_url: str = Field("", alias="PUBLIC_URL")
     """The address that users open, without a trailing slash."""
-    machines: Literal["auto", "docker", "process"] = Field("auto", alias="MACHINES")
-    """What machines are: containers where Docker answers, else processes."""
+    machines: MachineKind = Field(MachineKind.AUTO, alias="MACHINES")
     tls: Tls = Field(Tls.OFF, alias="TLS")
     """Who ends HTTPS, if anyone on this computer does."""
     http_port: int = Field(80, alias="HTTP_PORT", ge=0, le=65535)

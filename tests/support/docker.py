@@ -37,5 +37,7 @@ def image(release: OpenClawRelease) -> str:
 @pytest.fixture
 async def docker_host(tmp_path: Path, release: OpenClawRelease, image: str) -> AsyncIterator[DockerHost]:
     """A network of the test's own."""
-    yield await prepare_docker(tmp_path, release, print)
-    await remove_network(tmp_path, image)
+    host = await prepare_docker(tmp_path, release, print)
+    assert host.image == image
+    yield host
+    await remove_network(host.network, host.image)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import importlib.util
 import os
 import pwd
@@ -12,16 +11,17 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Callable, Coroutine, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import asyncpg
+import pytest
 
 from openclaw_hosted.store import migrate
+from tests.support.waiting import run_apart
 
 TEMPLATE = "openclaw_hosted_template"
 START_SECONDS = 60.0
@@ -95,12 +95,6 @@ class PostgresServer:
             await connection.execute(statement)
         finally:
             await connection.close()
-
-
-def run_apart(work: Coroutine[Any, Any, None]) -> None:
-    """Run to the end on a loop of its own, whatever loop this thread has."""
-    with ThreadPoolExecutor(1) as executor:
-        executor.submit(asyncio.run, work).result()
 
 
 @contextmanager
@@ -202,3 +196,22 @@ def _answers(port: int) -> bool:
     except (OSError, asyncpg.PostgresError):
         return False
     return True
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[PostgresServer]:
+    """One server for all tests of a worker."""
+    with ExitStack() as stack:
+        try:
+            server = stack.enter_context(running_postgres())
+        except NoPostgres as reason:
+            pytest.skip(str(reason))
+        yield server
+
+
+@pytest.fixture
+async def postgres_url(postgres_server: PostgresServer) -> AsyncIterator[str]:
+    """A database of the newest schema."""
+    url = await postgres_server.new_database()
+    yield url
+    await postgres_server.drop_database(url)

@@ -8,16 +8,32 @@ from openclaw_hosted import datadir
 from openclaw_hosted.adapters.local.docker import docker
 from openclaw_hosted.adapters.local.install import OPENCLAW_VERSION, installed_release
 from openclaw_hosted.bootstrap.archives import check_backups
+from openclaw_hosted.bootstrap.edge import check_port
 from openclaw_hosted.doctor import CHECKS, Finding, Verdict
 from openclaw_hosted.domain.errors import OpenClawHostedError, PortError
-from openclaw_hosted.settings import Settings
+from openclaw_hosted.settings import MachineKind, Settings
 from openclaw_hosted.store.open import open_store
 
 
 async def examine(settings: Settings) -> Sequence[Finding]:
     """All checks of `doctor`."""
     findings = [check(datadir.as_started(settings)) for check in (*CHECKS, check_backups)]
-    return [*findings, _check_openclaw(settings), await _check_machines(settings), await _check_database(settings)]
+    return [
+        *findings,
+        _check_port(datadir.as_started(settings)),
+        _check_openclaw(settings),
+        await _check_machines(settings),
+        await _check_database(settings),
+    ]
+
+
+def _check_port(settings: Settings) -> Finding:
+    """The ports are free, or ours."""
+    try:
+        check_port(settings)
+    except PortError as problem:
+        return Finding("port", Verdict.PROBLEM, str(problem), "Choose another with --port, or stop what has it.")
+    return Finding("port", Verdict.OK, f"{settings.host}:{settings.port} is free, or this platform's own")
 
 
 def _check_openclaw(settings: Settings) -> Finding:
@@ -35,12 +51,12 @@ async def _check_machines(settings: Settings) -> Finding:
         "machines", Verdict.WARNING, "they are processes of one system user, so each can read the others' data",
         "Let in only people who may see each other's data, or install Docker (apt-get install docker.io) and start with --machines docker.",
     )  # fmt: skip
-    if wanted == "process":
+    if wanted is MachineKind.PROCESS:
         return shared
     try:
         version = await docker("version", "--format", "{{.Server.Version}}")
     except PortError as problem:
-        return shared if wanted == "auto" else Finding("machines", Verdict.PROBLEM, str(problem), "Start the Docker engine.")
+        return shared if wanted is MachineKind.AUTO else Finding("machines", Verdict.PROBLEM, str(problem), "Start the Docker engine.")
     return Finding("machines", Verdict.OK, f"they are containers of Docker {version}, isolated from each other and this computer")
 
 

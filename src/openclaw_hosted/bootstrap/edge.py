@@ -41,7 +41,7 @@ def origins(settings: Settings) -> tuple[str, ...]:
 
 
 def check_port(settings: Settings) -> None:
-    """Raise `StateConflict` when another program has the port; the edge of this data directory may."""
+    """Raise `Conflict` when another program has a port; the edge of this data directory may."""
     known = datadir.as_started(Settings.model_construct(data_dir=settings.data_dir))
     alive = SupervisedProcess(settings.data_dir / "edge" / "caddy").is_alive()
     ours = {(known.host, port) for port in _ports(known)} if alive else set()

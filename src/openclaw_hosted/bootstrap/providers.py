@@ -38,7 +38,7 @@ from openclaw_hosted.ports.machines import Machines
 from openclaw_hosted.ports.router import Gate, Router
 from openclaw_hosted.ports.vault import Sealer, Vault
 from openclaw_hosted.ports.volumes import Volumes
-from openclaw_hosted.settings import Provider, Settings
+from openclaw_hosted.settings import MachineKind, Provider, Settings
 
 NOT_ISOLATED: Final = "Machines are processes of this computer and are not isolated from each other. Let in only people whom you trust."
 FAKE: Final = "The provider is a fake: nothing runs on these machines, and they are forgotten when the platform stops."
@@ -78,25 +78,32 @@ async def provide(settings: Settings, clock: Clock, progress: Progress) -> Provi
 
 def known(settings: Settings, clock: Clock) -> Provided:
     """The local provider as it was last used, for commands beside a platform or without one."""
+    return _local(settings, known_runtimes(settings, clock), clock, EdgeMayBeDown(LocalGate(settings.data_dir)))
+
+
+def known_runtimes(settings: Settings, clock: Clock) -> Runtimes:
+    """Those that machines of this data directory were made with."""
     release = installed_release(settings.data_dir) or _absent_release(settings.data_dir)
+    return Runtimes(ProcessRuntime(settings.data_dir, release), *_docker_used(settings, clock))
+
+
+def _docker_used(settings: Settings, clock: Clock) -> tuple[DockerRuntime, ...]:
     host = known_docker_host(settings.data_dir)
-    runtimes = Runtimes(ProcessRuntime(settings.data_dir, release), *((DockerRuntime(host, clock),) if host else ()))
-    return _local(settings, runtimes, clock, EdgeMayBeDown(LocalGate(settings.data_dir)))
+    return (DockerRuntime(host, clock),) if host else ()
 
 
 async def _local_with_machines(settings: Settings, release: OpenClawRelease, clock: Clock, progress: Progress) -> Provided:
     """Machines as containers, or else as processes; those that were made as the other kind go on as such."""
     data_dir, gate = settings.data_dir, LocalGate(settings.data_dir)
-    processes, used = ProcessRuntime(data_dir, release), known_docker_host(data_dir)
-    before = (DockerRuntime(used, clock),) if used else ()
-    if settings.machines == "process":
+    processes, before = ProcessRuntime(data_dir, release), _docker_used(settings, clock)
+    if settings.machines is MachineKind.PROCESS:
         return _local(settings, Runtimes(processes, *before), clock, gate)
     try:
         progress("Looking for a Docker engine")
         await docker("version", "--format", "{{.Server.Version}}")
         host = await prepare_docker(data_dir, release, progress)
     except PortError as problem:
-        if settings.machines == "docker":
+        if settings.machines is MachineKind.DOCKER:
             raise
         note = f"Machines would be containers, isolated from each other, but: {problem}"
         return _local(settings, Runtimes(processes, *before), clock, gate, note)

@@ -14,9 +14,12 @@ from openclaw_hosted.adapters.local.containers import known_docker_host
 from openclaw_hosted.adapters.local.files import subfolders
 from openclaw_hosted.adapters.local.image import ensure_image, image_bytes
 from openclaw_hosted.adapters.local.install import ensure_openclaw
+from openclaw_hosted.adapters.local.machines import machine_facts
 from openclaw_hosted.adapters.local.network import remove_network
 from openclaw_hosted.adapters.local.processes import SupervisedProcess
 from openclaw_hosted.adapters.local.vault import LocalVault
+from openclaw_hosted.adapters.system import SystemClock
+from openclaw_hosted.bootstrap.providers import known_runtimes
 from openclaw_hosted.domain.errors import PortError, Unavailable
 from openclaw_hosted.domain.gateway import Credentials
 from openclaw_hosted.domain.naming import InstanceId
@@ -43,18 +46,21 @@ def open_vault(data_dir: Path) -> Callable[[InstanceId], Credentials]:
 
 
 async def stop_everything(settings: Settings, progress: Progress) -> int:
-    """End the edge and all gateways of a data directory and wait until nothing is left; returns how many there were. They are
-    wanted still: the next start brings them back."""
-    folders = [folder for kind in ("edge", "machines") for folder in subfolders(settings.data_dir / kind)]
-    processes = [process for process in map(SupervisedProcess, folders) if process.is_alive()]
-    if processes:
-        progress(f"Stopping {len(processes)} programs")
+    """End the edge and all gateways of a data directory, those that lost their supervisor too, and wait until nothing is left; returns
+    how many supervisors there were. They are wanted still: the next start brings them back."""
+    edge, machines = (subfolders(settings.data_dir / kind) for kind in ("edge", "machines"))
+    processes = [SupervisedProcess(folder) for folder in (*edge, *machines)]
+    alive = sum(process.is_alive() for process in processes)
+    if alive:
+        progress(f"Stopping {alive} programs")
     await asyncio.gather(*(_end(process) for process in processes))
+    runtimes = known_runtimes(settings, SystemClock())
+    await asyncio.gather(*(asyncio.to_thread(runtimes.of(machine_facts(folder).kind).clear, folder) for folder in machines))
     host = known_docker_host(settings.data_dir)
     if host is not None:
         with suppress(PortError):
-            await remove_network(settings.data_dir, host.image)
-    return len(processes)
+            await remove_network(host.network, host.image)
+    return alive
 
 
 async def _end(process: SupervisedProcess) -> None:

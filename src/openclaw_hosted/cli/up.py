@@ -21,7 +21,7 @@ from openclaw_hosted.cli.progress import Progress
 from openclaw_hosted.datadir import Role
 from openclaw_hosted.logging import logging_to
 from openclaw_hosted.server import serving
-from openclaw_hosted.settings import Settings, load_settings
+from openclaw_hosted.settings import MachineKind, Settings, load_settings
 
 STOP_SECONDS = 30.0
 
@@ -37,13 +37,6 @@ class ServeRole(StrEnum):
     def roles(self) -> tuple[Role, ...]:
         """The parts one by one."""
         return (Role.WEB, Role.CONTROLLER) if self is ServeRole.ALL else (Role(self),)
-
-
-class MachineKind(StrEnum):
-    """What machines are."""
-
-    DOCKER = "docker"
-    PROCESS = "process"
 
 
 DataDirOption = Annotated[

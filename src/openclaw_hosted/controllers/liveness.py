@@ -16,7 +16,7 @@ import structlog
 
 from openclaw_hosted.controllers.gateways import EXIT_SETTINGS_REFUSED
 from openclaw_hosted.controllers.ports import ControllerOptions, Ports
-from openclaw_hosted.domain.errors import Conflict, NotFound, PortError
+from openclaw_hosted.domain.errors import Conflict, NotFound, PortError, ProviderAway
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.instance import Instance, Phase
 from openclaw_hosted.domain.machine import Machine, MachineFailure, MachineState, Warmth
@@ -65,6 +65,9 @@ class LivenessController:
                 await self._mend_route(machine, observed[machine.provider_ref or ""], routes, instances)
                 await self._keep_warm(machine)
                 return
+        except ProviderAway as error:
+            log.warning("provider does not answer", machine=machine.id, error=str(error))
+            return
         except PortError as error:
             log.warning("look failed", machine=machine.id, error=str(error))
         self._bad_looks[machine.id] += 1

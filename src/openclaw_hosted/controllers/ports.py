@@ -57,6 +57,8 @@ class ControllerOptions:
     retry_base_seconds: float = 1.0
     retry_cap_seconds: float = 60.0
     attempts_limit: int = 12
+    away_seconds: float = 3.0
+    """How often work is tried again while the provider itself does not answer; that counts as no attempt."""
     liveness_seconds: float = 5.0
     dead_after_looks: int = 3
     hung_after_looks: int = 8

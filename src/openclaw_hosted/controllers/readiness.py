@@ -11,7 +11,7 @@ from contextlib import suppress
 from openclaw_hosted.controllers.gateways import ensure_token, wait_until_ready
 from openclaw_hosted.controllers.ports import ControllerOptions, Ports
 from openclaw_hosted.controllers.runtime import Waiting
-from openclaw_hosted.domain.errors import NotFound, PortError, Unavailable
+from openclaw_hosted.domain.errors import NotFound, PortError, ProviderAway, Unavailable
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.gateway import GatewaySpec
 from openclaw_hosted.domain.machine import Machine, MachineFailure, MachineState, Warmth
@@ -63,6 +63,8 @@ class ReadinessController:
         spec = LaunchSpec(machine.id, machine.volume_id, machine.reserved_instance_id, machine.image)
         try:
             provider_ref = await ports.machines.launch(spec)
+        except ProviderAway:
+            raise
         except PortError as error:
             await ports.platform_store.launch_failed(ports.clock.now(), str(error))
             await ports.platform_store.add_event(self._event(EventName.MACHINE_LAUNCH_FAILED, machine, error=str(error)[:300]))

@@ -13,7 +13,7 @@ from typing import Any, Generic, Protocol, TypeVar
 import structlog
 
 from openclaw_hosted.controllers.ports import ControllerOptions
-from openclaw_hosted.domain.errors import LeaseLost, OpenClawHostedError
+from openclaw_hosted.domain.errors import LeaseLost, OpenClawHostedError, ProviderAway
 from openclaw_hosted.ports.clock import Clock, Ids
 from openclaw_hosted.ports.stores import Hints, Lease, PlatformStore
 
@@ -35,7 +35,7 @@ class WorkStore(Protocol[Row_co]):
         """Hold one longer."""
         ...
 
-    async def put_off(self, lease: Lease, seconds: float, error: str | None) -> None:
+    async def put_off(self, lease: Lease, seconds: float, error: str | None, *, counts: bool = True) -> None:
         """Give one back for a while."""
         ...
 
@@ -126,6 +126,8 @@ class RowWorkers(Generic[Row]):
         waiting = [reason.seconds for reason in reasons if isinstance(reason, Waiting)]
         if len(waiting) == len(reasons):
             await self._quietly(self._store.put_off(lease, max(waiting), None))
+        elif any(isinstance(reason, ProviderAway) for reason in reasons):
+            await self._quietly(self._store.put_off(lease, self._options.away_seconds, describe(error), counts=False))
         else:
             await self._failed(row, lease, error)
 

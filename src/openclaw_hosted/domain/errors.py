@@ -43,6 +43,10 @@ class Unavailable(PortError):
     """No answer came, so the effect is unknown; asking again is safe."""
 
 
+class ProviderAway(Unavailable):
+    """The provider itself does not answer: no fault of one machine, and over once it does."""
+
+
 class GatewayRejectedSettings(PortError):
     """OpenClaw refused to start with these settings (exit code 78); starting it again will not help."""
 

@@ -133,7 +133,7 @@ class MachineStore(Protocol):
         """Record that the gateway of a machine answers at another address."""
         ...
 
-    async def put_off(self, lease: Lease, seconds: float, error: str | None) -> None:
+    async def put_off(self, lease: Lease, seconds: float, error: str | None, *, counts: bool = True) -> None:
         """Give the lease back and come again in `seconds`; with `error`, count an attempt."""
         ...
 
@@ -217,7 +217,7 @@ class InstanceStore(Protocol):
         `updating` instead; where the user asked for deletion meanwhile, the event is dropped and the phase stays `deleting`."""
         ...
 
-    async def put_off(self, lease: Lease, seconds: float, error: str | None) -> None:
+    async def put_off(self, lease: Lease, seconds: float, error: str | None, *, counts: bool = True) -> None:
         """Give the lease back and come again in `seconds`; with `error`, count an attempt."""
         ...
 

@@ -168,8 +168,8 @@ class SqlMachines:
         async with self._database.write() as connection:
             await connection.execute(update(tables.machines).where(_M.id == machine_id).values(address=address))
 
-    async def put_off(self, lease: Lease, seconds: float, error: str | None) -> None:
-        await self._work.put_off(lease, seconds, error)
+    async def put_off(self, lease: Lease, seconds: float, error: str | None, *, counts: bool = True) -> None:
+        await self._work.put_off(lease, seconds, error, counts=counts)
 
 
 async def claim_spare(connection: AsyncConnection, instance_id: InstanceId | None, generation: int, now: float) -> Row[Any] | None:

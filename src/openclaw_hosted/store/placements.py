@@ -50,8 +50,8 @@ class PlacementRows:
     async def renew(self, lease: Lease, seconds: float) -> Lease:
         return await self._work.renew(lease, seconds)
 
-    async def put_off(self, lease: Lease, seconds: float, error: str | None) -> None:
-        await self._work.put_off(lease, seconds, error)
+    async def put_off(self, lease: Lease, seconds: float, error: str | None, *, counts: bool = True) -> None:
+        await self._work.put_off(lease, seconds, error, counts=counts)
 
     async def claim_machine(self, lease: Lease, now: float, event: Event) -> tuple[Instance, Machine] | None:
         async with self._database.write() as connection:

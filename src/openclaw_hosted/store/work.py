@@ -58,13 +58,13 @@ class WorkTable:
             row = await self.guarded(connection, lease, lease_expires_at=self._database.now + seconds)
         return Lease(lease.key, lease.token, row.lease_expires_at)
 
-    async def put_off(self, lease: Lease, seconds: float, error: str | None) -> None:
-        """Give it back and come again in `seconds`; with `error`, count an attempt."""
-        counted: dict[str, Any] = {} if error is None else {"attempts": self._table.c.attempts + 1, "last_error": error}
+    async def put_off(self, lease: Lease, seconds: float, error: str | None, *, counts: bool) -> None:
+        """Give it back and come again in `seconds`; keep `error`, and count an attempt if it `counts`."""
+        values: dict[str, Any] = {"next_attempt_at": self._database.now + min(seconds, LONGEST_PAUSE_SECONDS)}
+        if error is not None:
+            values |= {"last_error": error, "attempts": self._table.c.attempts + int(counts)}
         async with self._database.write() as connection:
-            await self.guarded(
-                connection, lease, lease_token=None, next_attempt_at=self._database.now + min(seconds, LONGEST_PAUSE_SECONDS), **counted
-            )
+            await self.guarded(connection, lease, lease_token=None, **values)
 
     async def guarded(self, connection: AsyncConnection, lease: Lease, **values: Any) -> Row[Any]:
         """Update the leased row; raises `LeaseLost` where it is no longer held."""

@@ -2,35 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from pathlib import Path
 
 import pytest
 
 from openclaw_hosted.store import Store, open_store
-from tests.support.postgres import NoPostgres, PostgresServer, running_postgres
+from tests.support.postgres import postgres_server, postgres_url
 
 from .make import OTHER, OWNER, a_user
 
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer]:
-    try:
-        context = running_postgres()
-        server = context.__enter__()
-    except NoPostgres as reason:
-        pytest.skip(str(reason))
-    yield server
-    context.__exit__(None, None, None)
-
-
-@pytest.fixture
-async def postgres_url(postgres_server: PostgresServer) -> AsyncIterator[str]:
-    """A database of the newest schema."""
-    url = await postgres_server.new_database()
-    yield url
-    await postgres_server.drop_database(url)
+__all__ = ["postgres_server", "postgres_url"]
 
 
 @pytest.fixture(params=["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])

@@ -95,6 +95,13 @@ async def test_a_machine_that_is_put_off_with_an_error_counts_an_attempt_and_wai
     assert await store.machines.lease_due(10, MINUTE) == []
 
 
+async def test_a_machine_that_is_put_off_for_no_fault_of_its_own_counts_no_attempt(store: Store) -> None:
+    await add_machines(store, "a")
+    await store.machines.put_off(await lease_machine(store, "a"), 0, "the provider is away", counts=False)
+    machine = await store.machines.get(A)
+    assert (machine.attempts, machine.last_error) == (0, "the provider is away")
+
+
 async def test_only_initializing_and_terminating_machines_have_work(store: Store) -> None:
     await add_spares(store, "a")
     assert await store.machines.lease_due(10, MINUTE) == []

@@ -6,7 +6,7 @@ import asyncio
 import json
 import sqlite3
 import tarfile
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from contextlib import closing
 from pathlib import Path
 
@@ -28,24 +28,13 @@ from openclaw_hosted.ports.stores import Caps, NewInstance
 from openclaw_hosted.settings import Settings, load_settings
 from openclaw_hosted.store import Store, open_store, tables
 from tests.integration.cli.conftest import Cli, cli, loops_of_its_own
-from tests.support.postgres import NoPostgres, PostgresServer, running_postgres
+from tests.support.postgres import PostgresServer, postgres_server
 
-__all__ = ["cli", "loops_of_its_own"]
+__all__ = ["cli", "loops_of_its_own", "postgres_server"]
 PASSPHRASE = "correct horse battery"
 SECRET, SEALED, TOKEN = "sk-in-the-vault-0001", "sk-just-given-0002", "gateway-token-0003"
 OWNER = UserId("us-owner")
 KEPT, ORPHAN = InstanceId("oc-aaaaaaaa"), InstanceId("oc-bbbbbbbb")
-
-
-@pytest.fixture(scope="session")
-def postgres_server() -> Iterator[PostgresServer]:
-    try:
-        context = running_postgres()
-        server = context.__enter__()
-    except NoPostgres as reason:
-        pytest.skip(str(reason))
-    yield server
-    context.__exit__(None, None, None)
 
 
 WAYS = ("sqlite to postgres", "postgres to sqlite", "postgres to postgres")

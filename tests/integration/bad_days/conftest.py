@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.contract.store.conftest import postgres_server, postgres_url
 from tests.support.platform import RunningPlatform, free_port
+from tests.support.postgres import postgres_server, postgres_url
 from tests.support.stand_in import install_stand_in
 
 __all__ = ["postgres_server", "postgres_url"]

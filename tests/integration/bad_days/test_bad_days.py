@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
 import sqlite3
-import subprocess
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +19,7 @@ from openclaw_hosted.adapters.local import supervisor
 from openclaw_hosted.adapters.local.processes import SupervisedProcess
 from openclaw_hosted.domain.naming import InstanceId, volume_of
 from tests.integration.bad_days.truth import all_running, assert_each_has_one_machine, instances, look
+from tests.support.disk import fill_up, small_disk
 from tests.support.platform import RunningPlatform, wait_until
 from tests.support.postgres import PostgresServer
 
@@ -168,31 +166,6 @@ def test_the_disk_is_full_for_a_while(platform: RunningPlatform) -> None:
             ballast.unlink()
             carries_on(platform, api, first)
         platform.down()
-
-
-def fill_up(ballast: Path) -> None:
-    with ballast.open("wb", buffering=0) as file, suppress(OSError):
-        while True:
-            file.write(b"x" * 100_000)
-    assert shutil.disk_usage(ballast.parent).free < 100_000
-
-
-@contextmanager
-def small_disk(folder: Path, size: str) -> Iterator[None]:
-    """A file system of its own, with what stood in the folder."""
-    if os.geteuid() != 0:
-        pytest.skip("only root can mount a small disk to fill")
-    kept = folder.with_name("kept")
-    folder.rename(kept)
-    folder.mkdir()
-    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], capture_output=True, check=False)
-    if mounted.returncode:
-        pytest.skip(f"no small disk can be mounted here: {mounted.stderr.decode().strip()}")
-    try:
-        shutil.copytree(kept, folder, dirs_exist_ok=True)
-        yield
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 @pytest.mark.faketime

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from openclaw_hosted.adapters.fake.compute import REFUSAL
 from openclaw_hosted.adapters.system import SystemClock
-from openclaw_hosted.domain.errors import NoCapacity, Unavailable
+from openclaw_hosted.domain.errors import NoCapacity, ProviderAway, Unavailable
 from openclaw_hosted.domain.gateway import GatewaySettings, ModelProvider
 from openclaw_hosted.domain.instance import Phase
 from openclaw_hosted.domain.naming import volume_of
@@ -109,6 +109,53 @@ async def test_a_gateway_that_hangs_is_ended_by_force(world: World) -> None:
         assert machine.restarts == 0
         back = await world.until_phase(instance.id, Phase.RUNNING)
         assert (back.machine_id, back.generation, machine.restarts) == (instance.machine_id, 1, 1)
+
+
+async def test_a_spare_that_dies_while_it_is_claimed_is_replaced_under_the_same_id(world: World) -> None:
+    async with world.running():
+        await world.until_full()
+        (spare,) = await world.store.machines.list_live()
+
+        async def die(call: str, moment: str) -> None:
+            if moment == "before" and call in ("gateways.apply", "gateways.status") and not died:
+                died.append(call)
+                world.cloud.kill(spare.id)
+
+        died: list[str] = []
+        world.cloud.hook = die
+        instance = await world.create()
+        assert instance.machine_id == spare.id
+        back = await world.until_phase(instance.id, Phase.RUNNING)
+        assert died
+        assert back.machine_id != spare.id
+        assert (back.id, back.generation) == (spare.reserved_instance_id, 2)
+        await world.until_full()
+        await world.nothing_leaked()
+
+
+async def test_while_the_provider_is_away_no_machine_is_given_up_and_no_attempt_counted(world: World) -> None:
+    async with world.running():
+        await world.until_full()
+        instance = await world.until_phase((await world.create()).id, Phase.RUNNING)
+        await world.until_full()
+        away = asyncio.Event()
+
+        async def answer(call: str, moment: str) -> None:
+            if away.is_set() and moment == "before" and call.startswith(("gateways.", "machines.")) and call != "machines.observe":
+                raise ProviderAway
+
+        away.set()
+        world.cloud.hook = answer
+        await world.store.instances.ask_restart(instance.id, SystemClock().now(), ASKED)
+        later = await world.create(1)
+        await asyncio.sleep(2)
+        for waiting in (instance.id, later.id):
+            assert (await world.store.instances.get(waiting)).attempts == 0
+        assert (await world.store.platform.pool_memory()).failures_in_row == 0
+        away.clear()
+        for waiting in (instance.id, later.id):
+            assert (await world.until_phase(waiting, Phase.RUNNING)).generation == 1
+        await world.until_full()
 
 
 async def test_spares_are_kept_warm_and_instances_left_alone(world: World) -> None:

@@ -37,6 +37,7 @@ class World:
             policy=PoolPolicy(spares=1, fleet_cap=10, image="v1", backoff_seconds=0.05, backoff_cap_seconds=0.1),
             scan_seconds=0.05, poll_seconds=0.01, lease_seconds=0.4, retry_base_seconds=0.05, retry_cap_seconds=0.2,
             gateway_ready_seconds=1.0, liveness_seconds=0.1, dead_after_looks=2, orphans_seconds=0.2, orphan_grace_seconds=0.5,
+            away_seconds=0.1,
         )  # fmt: skip
 
     @asynccontextmanager

@@ -54,8 +54,7 @@ async def nothing_is_reachable(ref: str, neighbour: str, docker_host: DockerHost
 
 
 async def without_the_firewall_it_would_be(ref: str, gateway: str, port: int, docker_host: DockerHost) -> None:
-    table = docker_host.network.bridge.replace("-", "_")
-    await docker(*nft(docker_host), "delete", "table", "inet", table)
+    await docker(*nft(docker_host), "delete", "table", "inet", docker_host.network.table)
     assert await reach(ref, gateway, port) == "open"
     await ensure_guard(docker_host.network, docker_host.image)
 

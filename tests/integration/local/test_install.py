@@ -11,6 +11,7 @@ import pytest
 from openclaw_hosted.adapters.local import install
 from openclaw_hosted.adapters.local.install import ensure_openclaw
 from openclaw_hosted.domain.errors import PortError, Unavailable
+from tests.support.disk import small_disk
 from tests.support.platform import free_port
 
 
@@ -34,6 +35,17 @@ async def test_a_full_disk_is_said_before_the_download(tmp_path: Path, monkeypat
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 9 * 10**8, 10**8))
     with pytest.raises(PortError, match=r"has 0\.1 GB free"):
         await ensure_openclaw(tmp_path, print)
+
+
+@pytest.mark.openclaw
+async def test_a_disk_that_becomes_full_meanwhile_is_named_and_nothing_half_made_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(install, "FREE_BYTES_NEEDED", 0)
+    with small_disk(tmp_path / "data", "64m"):
+        with pytest.raises(PortError, match="The disk is full"):
+            await ensure_openclaw(tmp_path / "data", print)
+        assert [path.name for path in (tmp_path / "data" / "openclaw").iterdir()] == [".lock"]
 
 
 @pytest.mark.usefixtures("no_registry")

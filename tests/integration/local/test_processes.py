@@ -19,6 +19,14 @@ from tests.support.waiting import until
 
 SLEEPER = "import time, sys; print('hello', flush=True); time.sleep(600)"
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
+SLOW_TO_END = """
+import signal, sys, time
+def end(*_):
+    time.sleep({seconds}); print('ended well', flush=True); sys.exit()
+signal.signal(signal.SIGTERM, end)
+print('up', flush=True)
+time.sleep(600)
+"""
 WITH_OFFSPRING = """
 import subprocess, sys, time
 for own_session in (False, True):
@@ -102,6 +110,19 @@ async def test_an_exit_that_says_so_is_not_followed_by_a_start(process: Supervis
     assert len((process.directory / "exits.jsonl").read_text().splitlines()) == 1
     await process.restart()
     await until(lambda: len((process.directory / "exits.jsonl").read_text().splitlines()) == 2)
+
+
+async def test_a_restart_at_once_does_not_wait_and_a_later_stop_waits_again(process: SupervisedProcess) -> None:
+    slow_to_end = SLOW_TO_END.format(seconds=8)
+    await process.ensure(program(process.directory, slow_to_end, stop_timeout_seconds=30))
+    log = process.directory / "out.log"
+    await until(lambda: log.exists() and "up" in log.read_text())
+    first = process.status().child_pid
+    await process.restart(at_once=True)
+    await until(lambda: process.status().child_pid not in (None, first) and log.read_text().count("up") == 2, 12)
+    assert "ended well" not in log.read_text()
+    await process.halt()
+    assert "ended well" in log.read_text()
 
 
 async def test_a_restart_is_a_new_process_and_a_later_ensure_leaves_it_alone(process: SupervisedProcess) -> None:

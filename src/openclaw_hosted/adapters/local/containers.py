@@ -6,6 +6,7 @@ handled in one way for both kinds of machines, with or without a control plane.
 
 from __future__ import annotations
 
+import asyncio
 import os
 import subprocess
 from dataclasses import asdict, dataclass
@@ -74,6 +75,7 @@ class DockerRuntime:
         self._host = host
         self._clock = clock
         self._guarded_at: float | None = None
+        self._guarding = asyncio.Lock()
 
     @property
     def image(self) -> str:
@@ -119,11 +121,12 @@ class DockerRuntime:
         return done.returncode == 0
 
     async def make_ready(self) -> None:
-        """Put the firewall in place once a minute: something else may have flushed it."""
-        now = self._clock.monotonic()
-        if self._guarded_at is None or now - self._guarded_at >= GUARD_SECONDS:
-            await ensure_guard(self._host.network, self._host.image)
-            self._guarded_at = now
+        """Put the firewall in place, once a minute however often asked: something else may have flushed it."""
+        async with self._guarding:
+            now = self._clock.monotonic()
+            if self._guarded_at is None or now - self._guarded_at >= GUARD_SECONDS:
+                await ensure_guard(self._host.network, self._host.image)
+                self._guarded_at = now
 
 
 def container_name(directory: Path) -> str:

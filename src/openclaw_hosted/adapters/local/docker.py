@@ -9,7 +9,7 @@ import shutil
 from collections.abc import Callable
 from typing import IO, Final
 
-from openclaw_hosted.domain.errors import NotFound, PortError, Unavailable
+from openclaw_hosted.domain.errors import NotFound, PortError, ProviderAway, Unavailable
 
 CALL_SECONDS: Final = 60.0
 PASSED_ON: Final = (
@@ -39,13 +39,13 @@ def docker_environment() -> dict[str, str]:
 async def docker(*arguments: str, stdin: bytes | None = None, seconds: float = CALL_SECONDS) -> str:
     """Run a Docker command; returns what it printed.
 
-    Raises `Unavailable` where no engine answers in time, `NotFound` where what it names does not exist, else `PortError`.
+    Raises `ProviderAway` where no engine answers in time, `NotFound` where what it names does not exist, else `PortError`.
     """
     process = await _spawn(arguments)
     try:
         output, problem = await asyncio.wait_for(process.communicate(stdin), seconds)
     except TimeoutError:
-        raise Unavailable(f"Docker did not answer within {seconds:.0f} seconds.") from None
+        raise ProviderAway(f"Docker did not answer within {seconds:.0f} seconds.") from None
     finally:
         await _reap(process)
     if process.returncode:
@@ -109,7 +109,7 @@ async def _reap(process: asyncio.subprocess.Process) -> None:
 def _explained(text: str) -> PortError:
     reason = text.strip()[-500:] or "no reason given"
     if any(sign in text for sign in AWAY):
-        return Unavailable(f"The Docker engine does not answer: {reason}")
+        return ProviderAway(f"The Docker engine does not answer: {reason}")
     if any(sign in text for sign in NOT_THERE):
         return NotFound(reason)
     return PortError(f"Docker refused: {reason}")

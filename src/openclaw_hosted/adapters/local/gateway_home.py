@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from openclaw_hosted.adapters.local.files import read_foreign_json, read_json, write_json
-from openclaw_hosted.adapters.local.machines import TERMINATE_MARK, machine_address, machine_port
+from openclaw_hosted.adapters.local.machines import TERMINATE_MARK, machine_facts
 from openclaw_hosted.adapters.local.processes import SupervisedProcess
 from openclaw_hosted.domain.errors import NotFound, Unavailable
 from openclaw_hosted.domain.gateway import Credential, Credentials, GatewaySpec
@@ -38,6 +38,7 @@ class GatewayHome:
         self.process = SupervisedProcess(directory, clock)
         if not directory.is_dir() or (directory / TERMINATE_MARK).exists():
             raise NotFound(f"Machine {directory.name} does not exist.")
+        self.facts = machine_facts(directory)
 
     @property
     def log_path(self) -> Path:
@@ -52,20 +53,14 @@ class GatewayHome:
     @property
     def address(self) -> str:
         """`host:port` of the gateway."""
-        return machine_address(self.directory) or ""
+        return self.facts.address or ""
 
     @property
     def port(self) -> int:
         """The gateway's port."""
-        port = machine_port(self.directory)
-        if port is None:
+        if self.facts.port is None:
             raise NotFound(f"Machine {self.directory.name} has no port.")
-        return port
-
-    @property
-    def image(self) -> str:
-        """What the machine was launched with."""
-        return str((read_json(self.directory / "machine.json") or {}).get("image", ""))
+        return self.facts.port
 
     def record(self) -> GatewayRecord | None:
         """Which gateway it has; None before it has one."""

@@ -86,7 +86,7 @@ class LocalGateways:
                 return
             await self._take_volume(home, record, spec)
             document = await self._vault.get_as(MachineId(provider_ref), spec.instance_id)
-            runtime = self._runtimes.of(home.directory)
+            runtime = self._runtimes.of(home.facts.kind)
             await runtime.make_ready()
             refused = home.process.status().state == "refused"
             await asyncio.to_thread(self._write_files, home, spec, document, mend=refused)
@@ -197,13 +197,13 @@ class LocalGateways:
         if config != existing:
             write_json(config_path(state_dir), config)
         for path in (config_path(state_dir), state_dir):
-            self._runtimes.of(home.directory).hand_over(path)
+            self._runtimes.of(home.facts.kind).hand_over(path)
         home.note(spec, in_force=not mend, written_for=self._written_for(home))
 
     def _write_secrets(self, home: GatewayHome, document: Mapping[Credential, str]) -> None:
         home.write_secrets(document)
         for path in (home.secrets_path, home.secrets_path.parent):
-            self._runtimes.of(home.directory).hand_over(path)
+            self._runtimes.of(home.facts.kind).hand_over(path)
 
     def _adopt(self, home: GatewayHome, record: GatewayRecord | None, spec: GatewaySpec) -> None:
         """Note the generation that the running gateway serves from now on; its settings are for `apply`."""
@@ -252,7 +252,7 @@ class LocalGateways:
             payload = await self._client(home).bridge("identity", timeout_seconds=IDENTITY_TIMEOUT_SECONDS)
         except PortError:
             return None
-        if not await asyncio.to_thread(self._runtimes.of(home.directory).is_its_own, payload.get("pid"), process):
+        if not await asyncio.to_thread(self._runtimes.of(home.facts.kind).is_its_own, payload.get("pid"), process):
             return None
         instance_id = payload.get("instanceId")
         return instance_id if isinstance(instance_id, str) else None
@@ -290,7 +290,7 @@ class LocalGateways:
         return GatewayClient(self._http, home.address, home.token())
 
     def _places(self, home: GatewayHome) -> Places:
-        return replace(self._runtimes.of(home.directory).places(home.directory, home.port), public_origins=self._public_origins)
+        return replace(self._runtimes.of(home.facts.kind).places(home.directory, home.port), public_origins=self._public_origins)
 
     def _written_for(self, home: GatewayHome) -> str:
         """The addresses of the platform that the gateway's configuration has to name."""
@@ -298,7 +298,7 @@ class LocalGateways:
         return " ".join((*places.trusted_proxies, *places.public_origins))
 
     def _berth(self, home: GatewayHome, spec: GatewaySpec) -> Berth:
-        return Berth(home.directory, home.port, home.image, spec.instance_id, self._volumes.state_dir(spec.volume_id))
+        return Berth(home.directory, home.port, home.facts.image, spec.instance_id, self._volumes.state_dir(spec.volume_id))
 
 
 def check_shipped(spec: GatewaySpec) -> None:

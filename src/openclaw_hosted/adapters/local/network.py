@@ -16,7 +16,7 @@ from string import Template
 from typing import Final
 
 from openclaw_hosted.adapters.local.docker import docker
-from openclaw_hosted.domain.errors import NotFound, PortError, Unavailable
+from openclaw_hosted.domain.errors import NotFound, PortError, ProviderAway, Unavailable
 
 METADATA: Final = "169.254.0.0/16"
 RULES: Final = Template("""
@@ -45,16 +45,16 @@ class MachineNetwork:
     bridge: str
     gateway: str
 
-
-def network_name(data_dir: Path) -> str:
-    """Each data directory has a network of its own."""
-    return f"openclaw-hosted-{hashlib.sha256(os.fsencode(data_dir.resolve())).hexdigest()[:8]}"
+    @property
+    def table(self) -> str:
+        """Of nftables, with the rules for this bridge."""
+        return self.bridge.replace("-", "_")
 
 
 async def ensure_network(data_dir: Path) -> MachineNetwork:
-    """Make the network unless it exists. Raises `Unavailable` or `PortError`."""
-    name = network_name(data_dir)
-    bridge = f"oc-{name[-8:]}"
+    """Make the network of a data directory unless it exists. Raises `Unavailable` or `PortError`."""
+    own = _name_of(data_dir)
+    name, bridge = f"openclaw-hosted-{own}", f"oc-{own}"
     try:
         described = await docker("network", "inspect", name)
     except NotFound:
@@ -67,29 +67,32 @@ async def ensure_network(data_dir: Path) -> MachineNetwork:
     return MachineNetwork(name, bridge, configs[0]["Gateway"])
 
 
+def _name_of(data_dir: Path) -> str:
+    return hashlib.sha256(os.fsencode(data_dir.resolve())).hexdigest()[:8]
+
+
 async def ensure_guard(network: MachineNetwork, image: str) -> None:
     """Put the rules in place, all at once, whatever was there before. Raises `Unavailable` where that can't be done."""
-    table = network.bridge.replace("-", "_")
-    rules = RULES.substitute(table=table, bridge=network.bridge, metadata=METADATA)
+    rules = RULES.substitute(table=network.table, bridge=network.bridge, metadata=METADATA)
     try:
-        await _nft(image, "-f", "-", stdin=rules.encode())
+        await _nft(image, rules)
+    except ProviderAway:
+        raise
     except PortError as problem:
         raise Unavailable(f"The firewall between machines and this computer can't be put in place: {problem}") from None
 
 
-async def remove_network(data_dir: Path, image: str) -> None:
-    """Take network and rules away, once no machine is left on it. Does nothing where there are none."""
-    name = network_name(data_dir)
+async def remove_network(network: MachineNetwork, image: str) -> None:
+    """Take network and rules away, once no machine is left on it. Does nothing where there is none."""
     try:
-        await docker("network", "rm", name)
+        await docker("network", "rm", network.name)
     except NotFound:
         return
-    table = f"oc_{name[-8:]}"
-    await _nft(image, "-f", "-", stdin=f"table inet {table}\ndelete table inet {table}\n".encode())
+    await _nft(image, f"table inet {network.table}\ndelete table inet {network.table}\n")
 
 
-async def _nft(image: str, *arguments: str, stdin: bytes) -> None:
+async def _nft(image: str, rules: str) -> None:
     await docker(
         "run", "--rm", "--interactive", "--network", "host", "--user", "0", "--read-only", "--cap-drop", "ALL", "--cap-add", "NET_ADMIN",
-        "--security-opt", "no-new-privileges", "--log-driver", "none", "--entrypoint", "nft", image, *arguments, stdin=stdin,
+        "--security-opt", "no-new-privileges", "--log-driver", "none", "--entrypoint", "nft", image, "-f", "-", stdin=rules.encode(),
     )  # fmt: skip

@@ -161,7 +161,7 @@ class SupervisedProcess:
             return
         with locked(self._write_lock()):
             desired = read_json(self.directory / "desired.json") or {}
-            wanted = {**desired, "run": False, "leave": leave}
+            wanted = {**desired, "run": False, "leave": leave, "hurry": 0.0}
             if desired == wanted:
                 return
             write_json(self.directory / "desired.json", wanted)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
 import psutil
 
-from openclaw_hosted.adapters.local.files import read_json
 from openclaw_hosted.adapters.local.install import OpenClawRelease
 from openclaw_hosted.adapters.local.processes import ProcessStatus, Program
+from openclaw_hosted.domain.errors import PortError
 
 REFUSED_SETTINGS_EXIT_CODE: Final = 78
 STOP_TIMEOUT_SECONDS: Final = 330.0
@@ -104,10 +105,15 @@ class Runtimes:
         self.chosen = chosen
         self._known: Mapping[str, Runtime] = {runtime.kind: runtime for runtime in (*others, chosen)}
 
-    def of(self, directory: Path) -> Runtime:
-        """That of the machine in this directory."""
-        kind = (read_json(directory / "machine.json") or {}).get("kind", PROCESS)
-        return self._known.get(str(kind), self.chosen)
+    def of(self, kind: str) -> Runtime:
+        """That of machines of this kind."""
+        return self._known.get(kind, self.chosen)
+
+    async def keep_ready(self) -> None:
+        """Look after what machines share. Does not raise: those that need it say so themselves."""
+        for runtime in self._known.values():
+            with suppress(PortError):
+                await runtime.make_ready()
 
 
 class ProcessRuntime:

@@ -10,7 +10,7 @@ from openclaw_hosted.controllers.gateways import ensure_token, wait_until_ready
 from openclaw_hosted.controllers.placement.steps import StepRecorder
 from openclaw_hosted.controllers.ports import ControllerOptions, Ports
 from openclaw_hosted.controllers.runtime import Waiting
-from openclaw_hosted.domain.errors import NotFound, Unavailable
+from openclaw_hosted.domain.errors import NotFound, ProviderAway, Unavailable
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.gateway import GatewaySpec, decode_change
 from openclaw_hosted.domain.instance import Instance, InstanceEvent, StepName
@@ -167,10 +167,12 @@ class Placing:
         await ports.hints.hint("placement")
 
     async def _or_lose(self, work: Coroutine[Any, Any, None], instance: Instance, machine: Machine) -> None:
-        """Do the work; where the machine is gone, or has failed too often, go on with another."""
+        """Do the work; where the machine is gone, or has failed too often by itself, go on with another."""
         try:
             await work
         except* (NotFound, Unavailable) as group:
+            if group.subgroup(ProviderAway) is not None:
+                raise
             if instance.attempts + 1 < ATTEMPTS_PER_MACHINE and group.subgroup(NotFound) is None:
                 raise
             await self._lose(instance, machine)
