@@ -77,7 +77,15 @@ def engine(image: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
         yield made
     finally:
         made.stop()
-        shutil.rmtree(folder, ignore_errors=True)
+        unmount_all(folder)
+        shutil.rmtree(folder)
+
+
+def unmount_all(folder: Path) -> None:
+    """What an engine mounted before it was killed, nobody else unmounts."""
+    mounted = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+    for path in reversed([path for path in mounted if path.startswith(f"{folder}/")]):
+        subprocess.run(["umount", "--lazy", path], check=True)
 
 
 async def test_machines_come_back_after_the_engine_was_killed(engine: Engine, tmp_path: Path, release: OpenClawRelease) -> None:
