@@ -30,7 +30,7 @@ from openclaw_hosted.domain.gateway import SHIPPED_CHANNELS
 from openclaw_hosted.domain.naming import UserId
 from openclaw_hosted.domain.pool import PoolPolicy
 from openclaw_hosted.ports.stores import Caps
-from openclaw_hosted.services import AccountService, InstanceService, KeyService, OpeningService, OperationsService, Services
+from openclaw_hosted.services import AccountService, InstanceService, KeyService, OpeningService, OperationsService, SenderService, Services
 from openclaw_hosted.settings import Settings, Tls
 from openclaw_hosted.store.open import Store, open_store
 from openclaw_hosted.web import WebOptions, create_app
@@ -167,6 +167,7 @@ def _services(settings: Settings, store: Store, provided: Provided, clock: Syste
         opening=OpeningService(
             store.instances, store.machines, store.accounts, store.platform, provided.gateways, provided.router, provided.gate, clock
         ),
+        senders=SenderService(store.instances, store.machines, store.platform, provided.gateways, clock),
         accounts=AccountService(store.accounts, store.platform, provided.gate, clock, ids),
         operations=OperationsService(store.machines, store.instances, store.platform, store.hints, clock, _policy(settings, provided)),
         keys=KeyService(HttpKeyTester(allow_private=True), clock),

@@ -18,6 +18,8 @@ class EventName(StrEnum):
     INSTANCE_RESTART_ASKED = "instance.restart_asked"
     INSTANCE_UPDATE_NEEDED = "instance.update_needed"
     INSTANCE_OPENED = "instance.opened"
+    INSTANCE_SENDER_APPROVED = "instance.sender_approved"
+    INSTANCE_SENDER_DISMISSED = "instance.sender_dismissed"
     INSTANCE_MACHINE_LOST = "instance.machine_lost"
     INSTANCE_FAILED = "instance.failed"
     INSTANCE_DELETE_ASKED = "instance.delete_asked"

@@ -40,6 +40,21 @@ class BootstrapTicket:
         return f"BootstrapTicket(expires_at={self.expires_at})"
 
 
+@dataclass(frozen=True, slots=True)
+class SenderRequest:
+    """Somebody wrote to an instance's bot for the first time, and gets no answer until its owner approves."""
+
+    id: str
+    channel: str
+    """As people call it, such as `Telegram`."""
+    sender_id: str
+    """Who that is on the channel; on Telegram a number."""
+    sender_name: str
+    """As the sender calls themselves, which may be anything; empty where the channel tells none."""
+    asked_at: float
+    expires_at: float
+
+
 class Gateways(Protocol):
     """Runs gateways on machines. `provider_ref` names the machine. The machine itself fetches the credentials from the vault."""
 
@@ -80,6 +95,17 @@ class Gateways(Protocol):
 
     async def mint_bootstrap(self, provider_ref: str) -> BootstrapTicket:
         """A ticket that lets one browser in as the owner."""
+        ...
+
+    async def sender_requests(self, provider_ref: str) -> Sequence[SenderRequest]:
+        """Who waits to be approved, on all channels, the oldest first."""
+        ...
+
+    async def settle_sender(self, provider_ref: str, request_id: str, *, approve: bool) -> None:
+        """Answer this sender from now on, and tell them; or drop the request, so that they may ask again.
+
+        Raises `NotFound` for a request that is gone.
+        """
         ...
 
     async def logs(self, provider_ref: str, lines: int = 200) -> Sequence[str]:

@@ -9,6 +9,7 @@ from openclaw_hosted.services.instances import InstanceService
 from openclaw_hosted.services.keys import KeyService
 from openclaw_hosted.services.opening import OpeningService
 from openclaw_hosted.services.operations import OperationsService
+from openclaw_hosted.services.senders import SenderService
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,9 +18,10 @@ class Services:
 
     instances: InstanceService
     opening: OpeningService
+    senders: SenderService
     accounts: AccountService
     operations: OperationsService
     keys: KeyService
 
 
-__all__ = ["AccountService", "InstanceService", "KeyService", "OpeningService", "OperationsService", "Services"]
+__all__ = ["AccountService", "InstanceService", "KeyService", "OpeningService", "OperationsService", "SenderService", "Services"]

@@ -26,6 +26,7 @@ from openclaw_hosted.ports.gateways import Gateways
 from openclaw_hosted.ports.router import Router
 from openclaw_hosted.ports.stores import Caps, Hints, IdempotencyKey, InstanceStore, MachineStore, NewInstance
 from openclaw_hosted.ports.vault import Sealer
+from openclaw_hosted.services.reach import own_instance
 
 IDEMPOTENCY_KEY_MAX_LENGTH = 200
 CHANGE_ATTEMPTS = 5
@@ -94,12 +95,7 @@ class InstanceService:
 
     async def get(self, user: User, instance_id: str) -> Instance:
         """One of the user's own. Raises `NotFound`."""
-        if not is_instance_id(instance_id):
-            raise NotFound(f"There is no instance {instance_id[:40]!r}.")
-        instance = await self._instances.get(InstanceId(instance_id))
-        if instance.owner_id != user.id or instance.phase is Phase.PURGED:
-            raise NotFound(f"There is no instance {instance_id!r}.")
-        return instance
+        return await own_instance(self._instances, user, instance_id)
 
     async def list(self, user: User) -> Sequence[Instance]:
         """The user's own, newest first."""

@@ -9,17 +9,17 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from openclaw_hosted.domain.account import Session, User
-from openclaw_hosted.domain.errors import NotAllowed, NotFound, StateConflict, Unavailable
+from openclaw_hosted.domain.errors import NotAllowed
 from openclaw_hosted.domain.events import Event, EventName
-from openclaw_hosted.domain.instance import Instance, Phase
+from openclaw_hosted.domain.instance import Instance
 from openclaw_hosted.domain.naming import InstanceId
 from openclaw_hosted.ports.clock import Clock
 from openclaw_hosted.ports.gateways import BootstrapTicket, Gateways
 from openclaw_hosted.ports.router import Gate, Router
 from openclaw_hosted.ports.stores import AccountStore, InstanceStore, MachineStore, PlatformStore
+from openclaw_hosted.services.reach import provider_ref, running_instance
 
 GRANT_SECONDS = 60.0
-OPENABLE_PHASES = frozenset({Phase.RUNNING, Phase.UPDATING})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +58,7 @@ class OpeningService:
 
     async def open(self, user: User, session: Session, instance_id: InstanceId) -> str:
         """Where to send the browser. Raises `NotFound` for another user's instance, `StateConflict` while it is not running."""
-        instance = await self._own(user, instance_id)
+        instance = await running_instance(self._instances, user, instance_id)
         await self._gate.admit(session)
         address = self._router.public_url(instance.id)
         if address.startswith("https://"):
@@ -70,29 +70,18 @@ class OpeningService:
 
     async def open_link(self, user: User, instance_id: InstanceId) -> str:
         """A one-time link into the instance, for whoever holds it, to be opened within minutes in a signed-in browser."""
-        instance = await self._own(user, instance_id)
+        instance = await running_instance(self._instances, user, instance_id)
         return one_time_link(self._router.public_url(instance.id), await self._mint(instance))
 
     async def redeem(self, user: User, session: Session, instance_id: InstanceId) -> BootstrapAnswer:
         """The answer to OpenClaw's page. Raises `NotAllowed` without a grant that this session armed just now."""
-        instance = await self._own(user, instance_id)
+        instance = await running_instance(self._instances, user, instance_id)
         if not await self._accounts.redeem_grant(session.hash, instance.id, self._clock.now()):
             raise NotAllowed("Open the instance from its page; this way in is good once, for a minute.")
         return BootstrapAnswer((await self._mint(instance)).token)
 
-    async def _own(self, user: User, instance_id: InstanceId) -> Instance:
-        instance = await self._instances.get(instance_id)
-        if instance.owner_id != user.id:
-            raise NotFound(f"There is no instance {instance_id!r}.")
-        if instance.phase not in OPENABLE_PHASES:
-            raise StateConflict(f"It is {instance.phase}; it opens once it is running.")
-        return instance
-
     async def _mint(self, instance: Instance) -> BootstrapTicket:
-        machine = await self._machines.get(instance.machine_id) if instance.machine_id else None
-        if machine is None or machine.provider_ref is None:
-            raise Unavailable("Its machine is being replaced; try again in a moment.")
-        return await self._gateways.mint_bootstrap(machine.provider_ref)
+        return await self._gateways.mint_bootstrap(await provider_ref(self._machines, instance))
 
 
 def one_time_link(address: str, ticket: BootstrapTicket) -> str:

@@ -14,12 +14,14 @@ from openclaw_hosted.web import (
     api_accounts,
     api_instances,
     api_operations,
+    api_senders,
     errors,
     pages_account,
     pages_admin,
     pages_edge,
     pages_instance,
     pages_instances,
+    pages_senders,
     pages_trust,
 )
 from openclaw_hosted.web.context import Web, WebOptions, web_of
@@ -59,11 +61,13 @@ def create_app(services: Services, options: WebOptions) -> FastAPI:
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     for module in (
         api_instances,
+        api_senders,
         api_operations,
         api_accounts,
         pages_account,
         pages_instances,
         pages_instance,
+        pages_senders,
         pages_admin,
         pages_trust,
         pages_edge,

@@ -13,6 +13,7 @@ from openclaw_hosted.domain.events import Event
 from openclaw_hosted.domain.gateway import Channel, Credential, CredentialsChange, GatewaySettings, ModelProvider
 from openclaw_hosted.domain.instance import DesiredState, Instance, Phase, Step, StepName
 from openclaw_hosted.domain.machine import Machine, MachineFailure, MachineState, Warmth
+from openclaw_hosted.ports.gateways import SenderRequest
 from openclaw_hosted.services.operations import MAX_SPARES, PoolReport
 from openclaw_hosted.web.rendering import instant
 
@@ -166,6 +167,23 @@ class Link(BaseModel):
     """A link that works once: treat it as a credential."""
 
     url: str
+
+
+class SenderOut(BaseModel):
+    """Somebody who waits to be approved. The name is the sender's own choice, and proves nothing."""
+
+    id: str
+    channel: str
+    sender_id: str
+    sender_name: str
+    asked_at: datetime
+    expires_at: datetime
+
+
+class SenderList(BaseModel):
+    """Those who wait, the oldest first."""
+
+    items: list[SenderOut]
 
 
 class KeyReportOut(BaseModel):
@@ -331,6 +349,18 @@ def step_out(step: Step) -> StepOut:
         seconds=None if step.ended_at is None else round(step.ended_at - step.started_at, 3),
         error=step.error,
         note=step.note,
+    )
+
+
+def sender_out(sender: SenderRequest) -> SenderOut:
+    """Somebody who waits, as the API tells it."""
+    return SenderOut(
+        id=sender.id,
+        channel=sender.channel,
+        sender_id=sender.sender_id,
+        sender_name=sender.sender_name,
+        asked_at=instant(sender.asked_at),
+        expires_at=instant(sender.expires_at),
     )
 
 

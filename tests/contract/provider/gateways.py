@@ -35,6 +35,10 @@ class GatewaysContract:
         assert first.token != second.token
         await harness.gateways.apply(ref, replace(spec, generation=1, revision=1))
 
+        assert list(await harness.gateways.sender_requests(ref)) == []
+        with pytest.raises(NotFound):
+            await harness.gateways.settle_sender(ref, "unknown", approve=True)
+
         token = (await harness.vault.get(spec.instance_id))[Credential.GATEWAY_TOKEN]
         assert not any(token in line for line in await harness.gateways.logs(ref))
 

@@ -10,6 +10,7 @@ from tests.integration.cli.conftest import ADMIN, PASSWORD, Cli
 
 COMMANDS = [
     ("up",), ("serve",), ("down",), ("status",), ("doctor",), ("version",),
+    *(("senders", name) for name in ("list", "approve", "dismiss")),
     *(("instances", name) for name in ("create", "list", "show", "open", "logs", "restart", "delete", "restore")),
     *(("machines", name) for name in ("list", "show")),
     *(("pool", name) for name in ("show", "replenish", "pause", "resume", "set")),

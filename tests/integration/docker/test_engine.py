@@ -25,6 +25,10 @@ from tests.support.waiting import until
 pytestmark = [pytest.mark.openclaw, pytest.mark.docker]
 
 
+BRIDGE = "oc-engine-test"
+"""Made by the computer's engine. Left to itself, the second one takes over `docker0`; told to have none, it removes that."""
+
+
 class Engine:
     """A Docker engine of its own, beside the computer's."""
 
@@ -36,7 +40,7 @@ class Engine:
     def start(self) -> None:
         command = [
             "dockerd", "--host", self.address, "--data-root", f"{self._folder}/data", "--exec-root", f"{self._folder}/exec",
-            "--pidfile", f"{self._folder}/pid", "--bridge", "none", "--iptables=false", "--ip6tables=false", "--ip-masq=false",
+            "--pidfile", f"{self._folder}/pid", "--bridge", BRIDGE, "--iptables=false", "--ip6tables=false", "--ip-masq=false",
         ]  # fmt: skip
         for stale in ("pid", "exec/containerd/containerd.pid"):
             (self._folder / stale).unlink(missing_ok=True)
@@ -66,6 +70,7 @@ def engine(image: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
         pytest.skip("only root can start a Docker engine")
     folder = Path("/var/tmp") / f"och-engine-{os.getpid()}"
     folder.mkdir(mode=0o700)
+    subprocess.run(["docker", "network", "create", "--opt", f"com.docker.network.bridge.name={BRIDGE}", BRIDGE], check=True)
     made = Engine(folder)
     try:
         saved = subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE)
@@ -79,6 +84,8 @@ def engine(image: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
         made.stop()
         unmount_all(folder)
         shutil.rmtree(folder)
+        monkeypatch.delenv("DOCKER_HOST", raising=False)
+        subprocess.run(["docker", "network", "rm", BRIDGE], check=True)
 
 
 def unmount_all(folder: Path) -> None:

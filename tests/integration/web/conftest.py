@@ -21,8 +21,9 @@ from openclaw_hosted.domain.instance import Instance, Phase, StepName
 from openclaw_hosted.domain.machine import MachineState, Warmth
 from openclaw_hosted.domain.naming import InstanceId, MachineId
 from openclaw_hosted.domain.pool import PoolPolicy
+from openclaw_hosted.ports.gateways import SenderRequest
 from openclaw_hosted.ports.stores import Caps
-from openclaw_hosted.services import AccountService, InstanceService, KeyService, OpeningService, OperationsService, Services
+from openclaw_hosted.services import AccountService, InstanceService, KeyService, OpeningService, OperationsService, SenderService, Services
 from openclaw_hosted.store import tables
 from openclaw_hosted.store.open import Store, open_store
 from openclaw_hosted.web import WebOptions, create_app
@@ -30,8 +31,14 @@ from tests.integration.web.memory import MemoryClock, MemoryEdge
 
 PASSWORD = "correct horse battery"
 SECRET_KEY = "sk-very-secret-0123456789"
+BOT_TOKEN = "4242:AAExampleTokenOfATestBot-0123456789abcd"
 ORIGIN = "http://localhost:8080"
 PAGE = {"Accept": "text/html,*/*"}
+
+
+def a_sender(request_id: str, name: str) -> SenderRequest:
+    """Somebody on Telegram who wrote just now."""
+    return SenderRequest(request_id, "Telegram", "123456789", name, 1_790_000_000.0, 1_790_003_600.0)
 
 
 @dataclass
@@ -50,6 +57,7 @@ class World:
         return Services(
             InstanceService(store.instances, store.machines, edge, edge, edge, store.hints, clock, ids, caps),
             OpeningService(store.instances, store.machines, store.accounts, store.platform, edge, edge, edge, clock),
+            SenderService(store.instances, store.machines, store.platform, edge, clock),
             AccountService(store.accounts, store.platform, edge, clock, ids),
             OperationsService(store.machines, store.instances, store.platform, store.hints, clock, PoolPolicy(image="2026.9.6")),
             KeyService(edge, clock),

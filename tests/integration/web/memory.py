@@ -7,9 +7,10 @@ import asyncio
 from collections.abc import Mapping, Sequence
 
 from openclaw_hosted.domain.account import Session
+from openclaw_hosted.domain.errors import NotFound
 from openclaw_hosted.domain.gateway import Channel, Credentials, GatewaySettings
 from openclaw_hosted.domain.naming import InstanceId, UserId
-from openclaw_hosted.ports.gateways import BootstrapTicket
+from openclaw_hosted.ports.gateways import BootstrapTicket, SenderRequest
 from openclaw_hosted.ports.models import KeyReport
 
 
@@ -38,6 +39,8 @@ class MemoryEdge:
     def __init__(self) -> None:
         self.admitted: dict[str, UserId] = {}
         self.minted = 0
+        self.senders: dict[str, SenderRequest] = {}
+        self.settled: list[tuple[str, bool]] = []
 
     def public_url(self, instance_id: InstanceId) -> str:
         return f"{self.scheme}://localhost:8080/{instance_id}/"
@@ -54,6 +57,14 @@ class MemoryEdge:
     async def mint_bootstrap(self, provider_ref: str) -> BootstrapTicket:
         self.minted += 1
         return BootstrapTicket(f"ticket-{self.minted}", 0.0)
+
+    async def sender_requests(self, provider_ref: str) -> Sequence[SenderRequest]:
+        return list(self.senders.values())
+
+    async def settle_sender(self, provider_ref: str, request_id: str, *, approve: bool) -> None:
+        if self.senders.pop(request_id, None) is None:
+            raise NotFound("This request is gone.")
+        self.settled.append((request_id, approve))
 
     async def logs(self, provider_ref: str, lines: int = 200) -> Sequence[str]:
         return ["2026-11-23T18:00:00Z info gateway ready", "<script>alert(1)</script>"]

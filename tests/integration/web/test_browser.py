@@ -14,7 +14,7 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 from openclaw_hosted.domain.account import User
 from openclaw_hosted.domain.instance import Phase
 from openclaw_hosted.domain.machine import MachineState
-from tests.integration.web.conftest import PASSWORD, World, served
+from tests.integration.web.conftest import BOT_TOKEN, PASSWORD, World, a_sender, served
 
 pytestmark = pytest.mark.browser
 CHROMIUM = os.environ.get("CHROMIUM", shutil.which("chromium") or shutil.which("chromium-browser") or "")
@@ -42,16 +42,25 @@ async def sign_in(page: Page, address: str, user: User) -> None:
 async def make_paths(world: World, admin: User) -> list[str]:
     """Pages in all their states."""
     async with world.browser(admin) as browser:
-        ids = [await browser.create(name) for name in ("Running", "Failed " + "x" * 50, "Deleted", "Waiting")]
+        ids = [await browser.create("Running", channels="telegram", telegramBotToken=BOT_TOKEN)]
+        ids += [await browser.create(name) for name in ("Failed " + "x" * 50, "Deleted", "Waiting")]
     await world.run(ids[0])
     await world.put(ids[1], phase=Phase.FAILED, last_error="OpenClaw refused " + "w" * 80)
     await world.put(ids[2], phase=Phase.DELETED, desired="deleted", purge_after=world.clock.now() + 86400)
+    world.edge.senders = {name: a_sender(name, name) for name in ("Ada @ada", "<b>" + "x" * 77)}
     await world.add_machine(MachineState.AVAILABLE)
     await world.kit.operations.pause_pool(admin)
     invite = await world.kit.accounts.invite("new@example.com")
     places = [f"/instances/{instance_id}" for instance_id in ids] + [f"/{instance_id}/" for instance_id in ids]
     fixed = ["/", "/instances/new", "/account", "/admin", "/admin/instances", "/admin/users", "/admin/events", "/nothing"]
-    return [*fixed, *places, f"/instances/{ids[0]}/settings", f"/instances/{ids[0]}/logs", f"/invite/{invite}"]
+    return [
+        *fixed,
+        *places,
+        f"/instances/{ids[0]}/settings",
+        f"/instances/{ids[0]}/logs",
+        f"/instances/{ids[0]}/senders",
+        f"/invite/{invite}",
+    ]
 
 
 async def findings(page: Page) -> list[str]:
@@ -93,6 +102,22 @@ async def test_an_instances_page_follows_it_live(world: World, ada: User) -> Non
         await expect(page.get_by_role("button", name="Open")).to_be_enabled(timeout=10_000)
         await expect(page.get_by_text("a hot spare was free")).to_be_visible()
         assert problems == []
+
+
+async def test_a_sender_is_approved_without_leaving_the_page(world: World, ada: User) -> None:
+    async with world.browser(ada) as browser:
+        instance_id = await browser.create(channels="telegram", telegramBotToken=BOT_TOKEN)
+    await world.run(instance_id)
+    world.edge.senders = {"r1": a_sender("r1", "Bea <i>")}
+    async with served(world) as address, chromium() as browser:
+        page = await browser.new_page()
+        await sign_in(page, address, ada)
+        await page.goto(f"{address}/instances/{instance_id}")
+        await page.get_by_role("button", name="Approve Bea <i>").click()
+        await expect(page.get_by_text("Approved: they have been told.")).to_be_visible()
+        await expect(page.get_by_role("button", name="Approve")).to_have_count(0)
+        assert page.url == f"{address}/instances/{instance_id}"
+    assert world.edge.settled == [("r1", True)]
 
 
 async def test_a_key_is_tried_without_leaving_the_page(world: World, ada: User) -> None:

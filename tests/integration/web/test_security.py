@@ -111,13 +111,13 @@ async def test_another_users_instance_is_404_everywhere(world: World, ada: User,
     async with world.browser(ada) as owner, world.browser(bob) as browser, world.api(bob) as api:
         instance_id = await owner.create()
         await world.run(instance_id)
-        for tail in ("", "/settings", "/logs"):
+        for tail in ("", "/settings", "/logs", "/senders"):
             assert (await browser.get(f"/instances/{instance_id}{tail}")).status_code == 404
-        for tail in ("open", "restart", "restore", "delete", "settings", "settings/test-key"):
+        for tail in ("open", "restart", "restore", "delete", "settings", "settings/test-key", "senders", "senders/a/approve"):
             assert (await browser.post(f"/instances/{instance_id}/{tail}", name="A", typed_name="My assistant")).status_code == 404
-        for tail in ("", "/events", "/logs"):
+        for tail in ("", "/events", "/logs", "/senders"):
             assert (await api.get(f"/instances/{instance_id}{tail}")).status_code == 404
-        for tail in ("/open", "/restart", "/restore"):
+        for tail in ("/open", "/restart", "/restore", "/senders/a/approve", "/senders/a/dismiss"):
             assert (await api.post(f"/instances/{instance_id}{tail}")).status_code == 404
         assert (await api.patch(f"/instances/{instance_id}", json={"name": "Mine"})).status_code == 404
         assert (await api.delete(f"/instances/{instance_id}")).status_code == 404

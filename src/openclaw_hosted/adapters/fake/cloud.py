@@ -11,6 +11,7 @@ from openclaw_hosted.domain.errors import NotFound, Unavailable
 from openclaw_hosted.domain.gateway import Credentials, GatewaySpec
 from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId, VolumeId
 from openclaw_hosted.ports.clock import Clock
+from openclaw_hosted.ports.gateways import SenderRequest
 from openclaw_hosted.ports.machines import MachineHealth
 from openclaw_hosted.ports.router import Route
 
@@ -35,6 +36,10 @@ class FakeMachine:
     """Whether its gateway runs and does not answer, nor end when it is asked to."""
     outdated: bool = False
     """Whether its gateway names old addresses of the platform."""
+    senders: dict[str, SenderRequest] = field(default_factory=dict)
+    """Who waits to be approved."""
+    settled: dict[str, bool] = field(default_factory=dict)
+    """Requests that were settled, and whether they were approved."""
     address: str = ""
     """Where its gateway answers."""
 

@@ -8,7 +8,7 @@ from openclaw_hosted.adapters.fake.cloud import FakeCloud, FakeMachine, FakeVolu
 from openclaw_hosted.domain.errors import Conflict, Denied, NotFound
 from openclaw_hosted.domain.gateway import GatewaySpec
 from openclaw_hosted.domain.naming import InstanceId, MachineId, VolumeId
-from openclaw_hosted.ports.gateways import BootstrapTicket, GatewayStatus
+from openclaw_hosted.ports.gateways import BootstrapTicket, GatewayStatus, SenderRequest
 from openclaw_hosted.ports.machines import LaunchSpec, MachineHealth, ObservedMachine
 from openclaw_hosted.ports.volumes import ObservedVolume
 
@@ -115,6 +115,17 @@ class FakeGateways:
         async with self._cloud.call("gateways.mint_bootstrap"):
             self._cloud.machine(provider_ref)
             return BootstrapTicket(self._cloud.new_ticket(), self._cloud.clock.now() + TICKET_SECONDS)
+
+    async def sender_requests(self, provider_ref: str) -> Sequence[SenderRequest]:
+        async with self._cloud.call("gateways.sender_requests"):
+            return list(self._cloud.machine(provider_ref).senders.values())
+
+    async def settle_sender(self, provider_ref: str, request_id: str, *, approve: bool) -> None:
+        async with self._cloud.call("gateways.settle_sender"):
+            machine = self._cloud.machine(provider_ref)
+            if machine.senders.pop(request_id, None) is None:
+                raise NotFound("This request is gone.")
+            machine.settled[request_id] = approve
 
     async def logs(self, provider_ref: str, lines: int = 200) -> Sequence[str]:
         async with self._cloud.call("gateways.logs"):

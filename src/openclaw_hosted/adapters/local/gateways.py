@@ -13,6 +13,7 @@ from typing import Any, Final
 
 import httpx
 
+from openclaw_hosted.adapters.local import senders
 from openclaw_hosted.adapters.local.files import read_json, write_json
 from openclaw_hosted.adapters.local.gateway_home import GatewayHome, GatewayRecord, config_path, read_config
 from openclaw_hosted.adapters.local.gateway_logs import blot, failure_since, readable, tail
@@ -33,7 +34,7 @@ from openclaw_hosted.domain.errors import Conflict, GatewayRejectedSettings, Not
 from openclaw_hosted.domain.gateway import SHIPPED_CHANNELS, Credential, GatewaySpec, ModelProvider
 from openclaw_hosted.domain.naming import InstanceId, MachineId, VolumeId, base_path
 from openclaw_hosted.ports.clock import Clock
-from openclaw_hosted.ports.gateways import BootstrapTicket, GatewayStatus
+from openclaw_hosted.ports.gateways import BootstrapTicket, GatewayStatus, SenderRequest
 
 WARM_UP_SESSION: Final = "warmup"
 MAIN_SESSION: Final = "agent:main:main"
@@ -171,6 +172,14 @@ class LocalGateways:
             return BootstrapTicket(str(payload["bootstrapToken"]), float(payload["expiresAtMs"]) / 1000)
         except (KeyError, TypeError, ValueError):
             raise Unavailable("The gateway gave no bootstrap ticket.") from None
+
+    async def sender_requests(self, provider_ref: str) -> Sequence[SenderRequest]:
+        """Who waits to be approved, the oldest first."""
+        return await senders.sender_requests(self._client(self._home(provider_ref)))
+
+    async def settle_sender(self, provider_ref: str, request_id: str, *, approve: bool) -> None:
+        """Approve a sender, or drop the request. Raises `NotFound` for one that is gone."""
+        await senders.settle_sender(self._client(self._home(provider_ref)), request_id, approve=approve)
 
     async def logs(self, provider_ref: str, lines: int = 200) -> Sequence[str]:
         """The newest log lines, oldest first, with credentials blotted out."""

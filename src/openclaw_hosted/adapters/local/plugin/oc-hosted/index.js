@@ -19,7 +19,15 @@ const OWNER = {
     "operator.write",
   ],
 };
-const DISPATCHED = new Set(["secrets.reload", "sessions.delete", "sessions.list", "sessions.patch"]);
+const DISPATCHED = new Set([
+  "channels.pairing.approve",
+  "channels.pairing.dismiss",
+  "channels.pairing.list",
+  "secrets.reload",
+  "sessions.delete",
+  "sessions.list",
+  "sessions.patch",
+]);
 
 function refuse(res, status, code, message) {
   return answer(res, status, { ok: false, error: { code, message } });

@@ -1,0 +1,37 @@
+"""From what a user names to what answers: their instance, and the machine that it runs on."""
+
+from __future__ import annotations
+
+from openclaw_hosted.domain.account import User
+from openclaw_hosted.domain.errors import NotFound, StateConflict, Unavailable
+from openclaw_hosted.domain.instance import Instance, Phase
+from openclaw_hosted.domain.naming import InstanceId, is_instance_id
+from openclaw_hosted.ports.stores import InstanceStore, MachineStore
+
+REACHABLE_PHASES = frozenset({Phase.RUNNING, Phase.UPDATING})
+
+
+async def own_instance(instances: InstanceStore, user: User, instance_id: str) -> Instance:
+    """One of the user's own. Raises `NotFound`, for another user's as well."""
+    if not is_instance_id(instance_id):
+        raise NotFound(f"There is no instance {instance_id[:40]!r}.")
+    instance = await instances.get(InstanceId(instance_id))
+    if instance.owner_id != user.id or instance.phase is Phase.PURGED:
+        raise NotFound(f"There is no instance {instance_id!r}.")
+    return instance
+
+
+async def running_instance(instances: InstanceStore, user: User, instance_id: str) -> Instance:
+    """One of the user's own that runs. Raises `NotFound`, or `StateConflict` while it does not run."""
+    instance = await own_instance(instances, user, instance_id)
+    if instance.phase not in REACHABLE_PHASES:
+        raise StateConflict(f"It is {instance.phase}; it opens once it is running.")
+    return instance
+
+
+async def provider_ref(machines: MachineStore, instance: Instance) -> str:
+    """The provider's name of its machine. Raises `Unavailable` where it has none just now."""
+    machine = await machines.get(instance.machine_id) if instance.machine_id else None
+    if machine is None or machine.provider_ref is None:
+        raise Unavailable("Its machine is being replaced; try again in a moment.")
+    return machine.provider_ref
