@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -52,16 +49,3 @@ def _text(message: dict[str, Any]) -> str:
     if message["role"] != "user" or text.startswith("<<<BEGIN_OPENCLAW_INTERNAL"):
         return ""
     return text.partition("\n\nRuntime: ")[0].rpartition("] ")[2]
-
-
-@contextmanager
-def echo_server() -> Iterator[EchoServer]:
-    """A running echo model."""
-    with EchoServer() as server:
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-        thread.start()
-        try:
-            yield server
-        finally:
-            server.shutdown()
-            thread.join()

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pytest
 
 from openclaw_hosted.adapters.local.install import OpenClawRelease, ensure_openclaw
-from tests.support.echo_model import EchoServer, echo_server
+from tests.support.echo_model import EchoServer
 from tests.support.platform import INSTALL_CACHE
+from tests.support.serving import serving
 from tests.support.waiting import run_apart
 
 
@@ -20,5 +21,5 @@ def release() -> OpenClawRelease:
 
 @pytest.fixture(scope="session")
 def echo() -> Iterator[EchoServer]:
-    with echo_server() as server:
+    with serving(EchoServer()) as server:
         yield server

@@ -12,7 +12,8 @@ from openclaw_hosted.domain.errors import NotFound
 from openclaw_hosted.domain.gateway import Channel, Credential, GatewaySettings
 from openclaw_hosted.ports.gateways import SenderRequest
 from tests.support.local_computer import Computer
-from tests.support.telegram import Telegram, telegram_server
+from tests.support.serving import serving
+from tests.support.telegram import Telegram
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.openclaw
@@ -39,7 +40,7 @@ async def waiting(computer: Computer, ref: str, sender_id: int) -> SenderRequest
 
 
 async def test_a_sender_is_answered_once_approved(computer: Computer) -> None:
-    with telegram_server() as telegram:
+    with serving(Telegram()) as telegram:
         ref = await with_bot(computer, telegram)
         telegram.write(ADA, "Ada", "is an okapi there?")
         await until(lambda: waiting(computer, ref, ADA), 60, 0.2)
