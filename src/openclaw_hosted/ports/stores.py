@@ -216,9 +216,13 @@ class InstanceStore(Protocol):
         restarts_done: int | None = None,
         purge_after: float | None = None,
         error: str | None = None,
+        steps: Sequence[Step] = (),
     ) -> Instance:
-        """Take a transition and give the lease back. Where the user changed settings or asked for a restart meanwhile, PLACED leads to
-        `updating` instead; where the user asked for deletion meanwhile, the event is dropped and the phase stays `deleting`."""
+        """Take a transition, record the last steps that led to it, and give the lease back.
+
+        Where the user changed settings or asked for a restart meanwhile, PLACED leads to `updating` instead; where the user asked for
+        deletion meanwhile, the event is dropped and the phase stays `deleting`.
+        """
         ...
 
     async def put_off(self, lease: Lease, seconds: float, error: str | None, *, counts: bool = True) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 from sqlalchemy import and_, insert, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openclaw_hosted.domain.events import Event
 from openclaw_hosted.domain.instance import UNSETTLED_PHASES, DesiredState, Instance, InstanceEvent, Phase, Step, next_phase
@@ -80,7 +81,11 @@ class PlacementRows:
     async def record_steps(self, lease: Lease, steps: Sequence[Step]) -> None:
         async with self._database.write() as connection:
             row = await self._work.held(connection, lease)
-            await connection.execute(_RECORD_STEP[self._database.is_sqlite], [step_values(row.id, step) for step in steps])
+            await self._add_steps(connection, row.id, steps)
+
+    async def _add_steps(self, connection: AsyncConnection, instance_id: str, steps: Sequence[Step]) -> None:
+        if steps:
+            await connection.execute(_RECORD_STEP[self._database.is_sqlite], [step_values(instance_id, step) for step in steps])
 
     async def forget_sealed(self, lease: Lease, revision: int) -> None:
         async with self._database.write() as connection:
@@ -103,9 +108,11 @@ class PlacementRows:
         restarts_done: int | None = None,
         purge_after: float | None = None,
         error: str | None = None,
+        steps: Sequence[Step] = (),
     ) -> Instance:
         async with self._database.write() as connection:
             row = await self._work.held(connection, lease)
+            await self._add_steps(connection, row.id, steps)
             if row.desired == DesiredState.DELETED and event not in _UNTIL_THE_END:
                 return to_instance(await self._work.guarded(connection, lease, lease_token=None, next_attempt_at=0.0))
             values: dict[str, Any] = {"lease_token": None, "attempts": 0, "next_attempt_at": 0.0, "last_error": error}

@@ -23,9 +23,12 @@ async def test_a_placed_instance_runs_and_has_no_more_work(store: Store) -> None
     instance = await create(store)
     await store.instances.put_off(await lease(store, instance), 0, "slow")
     note = an_event(EventName.INSTANCE_RUNNING, instance_id=instance.id)
+    before = await store.instances.steps(instance.id)
+    last = Step(StepName.PROBE, 1, 2, NOW + 8, NOW + 9)
     settled = await store.instances.settle(
-        await lease(store, instance), InstanceEvent.PLACED, NOW + 9, note=note, applied_revision=0, restarts_done=0
+        await lease(store, instance), InstanceEvent.PLACED, NOW + 9, note=note, applied_revision=0, restarts_done=0, steps=[last]
     )
+    assert await store.instances.steps(instance.id) == [*before, last]
     assert (settled.phase, settled.phase_changed_at, settled.applied_revision) == (Phase.RUNNING, NOW + 9, 0)
     assert (settled.attempts, settled.last_error) == (0, None)
     assert (await event_names(store, instance))[-1] is EventName.INSTANCE_RUNNING

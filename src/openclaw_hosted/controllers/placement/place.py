@@ -55,8 +55,7 @@ class Placing:
                 await ports.gateways.restart(machine.provider_ref)
             await wait_until_ready(ports, self._options, machine.provider_ref, instance.id)
             await ports.gateways.apply(machine.provider_ref, self._spec(instance, machine))
-        await steps.flush()
-        await self._settle(instance, lease)
+        await self._settle(instance, lease, steps)
 
     async def _claim(self, instance: Instance, lease: Lease) -> tuple[Instance, Machine]:
         ports, now = self._ports, self._ports.clock.now()
@@ -94,8 +93,7 @@ class Placing:
             await ports.router.bind(instance.id, target, instance.owner_id, instance.generation)
         async with steps.step(StepName.PROBE):
             await ports.router.probe(instance.id, target)
-        await steps.flush()
-        await self._settle(instance, lease)
+        await self._settle(instance, lease, steps)
 
     async def _gateway_side(self, instance: Instance, machine: Machine, lease: Lease, steps: StepRecorder) -> None:
         """Secret, volume and gateway, in this order; ends once the gateway has proven whom it serves."""
@@ -107,10 +105,10 @@ class Placing:
             if not await self._had_volume(instance):
                 await ports.volumes.create(spec.volume_id)
             await self._free_volume(instance, machine)
-        await steps.flush()
         async with steps.step(StepName.GATEWAY):
             status = await ports.gateways.status(machine.provider_ref)
             if not status.ready or status.instance_id != instance.id:
+                await steps.flush()
                 await ports.gateways.start(machine.provider_ref, spec)
                 await wait_until_ready(ports, self._options, machine.provider_ref, instance.id)
             await ports.gateways.apply(machine.provider_ref, spec)
@@ -153,7 +151,7 @@ class Placing:
         async with steps.step(StepName.LABEL):
             await self._ports.machines.label(machine.provider_ref, labels)
 
-    async def _settle(self, instance: Instance, lease: Lease) -> None:
+    async def _settle(self, instance: Instance, lease: Lease, steps: StepRecorder) -> None:
         ports, now = self._ports, self._ports.clock.now()
         note = Event(EventName.INSTANCE_RUNNING, now, instance.id, instance.machine_id, instance.owner_id)
         await ports.instance_store.settle(
@@ -163,6 +161,7 @@ class Placing:
             note=note,
             applied_revision=instance.revision,
             restarts_done=instance.restarts_asked,
+            steps=steps.take(),
         )
         await ports.hints.hint("placement")
 

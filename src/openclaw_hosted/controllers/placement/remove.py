@@ -30,10 +30,10 @@ class Removing:
                 await self._terminate(instance, instance.machine_id)
         async with steps.step(StepName.RETIRE):
             await ports.vault.retire(instance.id)
-        await steps.flush()
         now = ports.clock.now()
         note = Event(EventName.INSTANCE_DELETED, now, instance.id, instance.machine_id, instance.owner_id)
-        await ports.instance_store.settle(lease, InstanceEvent.TORN_DOWN, now, note=note, purge_after=now + self._options.retention_seconds)
+        purge_after = now + self._options.retention_seconds
+        await ports.instance_store.settle(lease, InstanceEvent.TORN_DOWN, now, note=note, purge_after=purge_after, steps=steps.take())
         await ports.hints.hint("pool")
 
     async def purge(self, instance: Instance, lease: Lease) -> None:

@@ -1,7 +1,7 @@
 """Records the steps of one attempt, each with its start, its end and its error.
 
 A step that takes a while is shown as it begins and as it ends. Quick ones are written together, with the next that is slow, or at the
-end: on a hot spare all of them take less time than writing each would.
+end, when the attempt is settled: on a hot spare all of them take less time than writing each would.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ SLOW_SECONDS = 0.1
 
 
 class StepRecorder:
-    """The steps of one attempt at one instance. Whoever makes it calls `flush` before the attempt is settled."""
+    """The steps of one attempt at one instance. Whoever makes it settles the attempt with what `take` returns."""
 
     def __init__(self, ports: Ports, instance: Instance, lease: Lease) -> None:
         self._ports = ports
@@ -55,11 +55,15 @@ class StepRecorder:
         self._note(Step(name, self._generation, self._attempt, started_at, self._ports.clock.now(), note=note))
         await self.flush()
 
-    async def flush(self) -> None:
-        """Write all that is not written yet."""
+    def take(self) -> list[Step]:
+        """All that is not written yet, for whoever writes it now."""
         steps = sorted(self._unwritten.values(), key=lambda step: step.started_at)
         self._unwritten.clear()
-        if steps:
+        return steps
+
+    async def flush(self) -> None:
+        """Write all that is not written yet."""
+        if steps := self.take():
             await self._ports.instance_store.record_steps(self._lease, steps)
             await self._ports.hints.hint("changes")
 
