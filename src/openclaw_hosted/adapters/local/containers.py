@@ -24,9 +24,9 @@ from openclaw_hosted.adapters.local.runtimes import (
     REFUSED_SETTINGS_EXIT_CODE,
     STOP_TIMEOUT_SECONDS,
     Berth,
-    Places,
     passed_on,
 )
+from openclaw_hosted.adapters.openclaw.config import Places
 from openclaw_hosted.domain.errors import Unavailable
 from openclaw_hosted.ports.clock import Clock
 

@@ -3,41 +3,37 @@
 from __future__ import annotations
 
 import asyncio
-import json
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import httpx
 
-from openclaw_hosted.adapters.local import senders
 from openclaw_hosted.adapters.local.files import read_json, write_json
 from openclaw_hosted.adapters.local.gateway_home import GatewayHome, GatewayRecord, config_path, read_config
-from openclaw_hosted.adapters.local.gateway_logs import blot, failure_since, readable, tail
-from openclaw_hosted.adapters.local.gateway_rpc import GatewayClient, RpcRefused
 from openclaw_hosted.adapters.local.install import OPENCLAW_VERSION
-from openclaw_hosted.adapters.local.openclaw_config import (
-    merge_patch,
-    provider_id,
-    render_config,
-    replaced_arrays,
-    settings_patch,
-)
 from openclaw_hosted.adapters.local.processes import ProcessStatus
-from openclaw_hosted.adapters.local.runtimes import Berth, Places, Runtimes
+from openclaw_hosted.adapters.local.runtimes import Berth, Runtimes
 from openclaw_hosted.adapters.local.vault import LocalVault
 from openclaw_hosted.adapters.local.volumes import LocalVolumes
-from openclaw_hosted.domain.errors import Conflict, GatewayRejectedSettings, NotFound, PortError, Unavailable
-from openclaw_hosted.domain.gateway import SHIPPED_CHANNELS, Credential, GatewaySpec, ModelProvider
-from openclaw_hosted.domain.naming import InstanceId, MachineId, VolumeId, base_path
+from openclaw_hosted.adapters.openclaw import running, senders
+from openclaw_hosted.adapters.openclaw.config import (
+    Places,
+    merge_patch,
+    render_config,
+    settings_patch,
+)
+from openclaw_hosted.adapters.openclaw.logs import blot, failure_since, readable, tail
+from openclaw_hosted.adapters.openclaw.rpc import GatewayClient
+from openclaw_hosted.domain.errors import Conflict, NotFound, PortError, Unavailable
+from openclaw_hosted.domain.gateway import Credential, GatewaySpec
+from openclaw_hosted.domain.naming import InstanceId, MachineId, VolumeId
 from openclaw_hosted.ports.clock import Clock
 from openclaw_hosted.ports.gateways import BootstrapTicket, GatewayStatus, SenderRequest
 
-WARM_UP_SESSION: Final = "warmup"
-MAIN_SESSION: Final = "agent:main:main"
 IDENTITY_TIMEOUT_SECONDS: Final = 5.0
 CONTAINER_NOT_STARTED: Final = 125
 KILLED: Final = (137, -9)
@@ -77,7 +73,7 @@ class LocalGateways:
         Where OpenClaw refused its configuration before, it gets the one back that it last was ready with, and `spec` on top. OpenClaw
         may put an older one of its own in its place, so `apply` looks again.
         """
-        check_shipped(spec)
+        running.check_shipped(spec)
         async with self._alone[provider_ref]:
             home = self._home(provider_ref)
             record = await asyncio.to_thread(home.record)
@@ -97,7 +93,7 @@ class LocalGateways:
 
     async def apply(self, provider_ref: str, spec: GatewaySpec) -> None:
         """Bring settings and credentials into force; see the port. Reads no more than files where nothing changed."""
-        check_shipped(spec)
+        running.check_shipped(spec)
         async with self._alone[provider_ref]:
             home = self._home(provider_ref)
             record = await asyncio.to_thread(home.record)
@@ -141,37 +137,24 @@ class LocalGateways:
         )
 
     async def warm_up(self, provider_ref: str) -> None:
-        """Have it answer one turn from the echo model, and forget it.
-
-        Forgetting ends the worker that reads sessions; opening the main session, where its user starts, brings up the next one.
-        """
+        """Have it answer one turn from the echo model, and forget it, with what it archived of it."""
         home = self._home(provider_ref)
-        client = self._client(home)
-        await client.turn("hello", session_key=WARM_UP_SESSION, model="echo/echo")
-        forgotten = await client.bridge("sessions.delete", {"key": f"agent:main:{WARM_UP_SESSION}", "deleteTranscript": True})
+        archived = await running.warm_up(self._client(home))
         record = await asyncio.to_thread(home.record)
         if record is not None:
-            await asyncio.to_thread(self._unlink_archived, record, forgotten.get("archived"))
-        await client.bridge("sessions.patch", {"key": MAIN_SESSION})
+            await asyncio.to_thread(self._unlink_archived, record, archived)
         await self.keep_warm(provider_ref)
 
     async def keep_warm(self, provider_ref: str) -> None:
-        """Touch its page and its workers for sessions and memory: OpenClaw 2026.9.6 ends a worker that was idle for 60 s."""
+        """Touch what OpenClaw lets go of when nobody asks for it."""
         home = self._home(provider_ref)
-        client = self._client(home)
         record = await asyncio.to_thread(home.record)
         if record is not None:
-            await client.page(f"{base_path(InstanceId(record.instance_id))}/")
-        await client.bridge("sessions.list")
-        await client.tool("memory_search", {"query": "hello"}, session_key=MAIN_SESSION)
+            await running.keep_warm(self._client(home), InstanceId(record.instance_id))
 
     async def mint_bootstrap(self, provider_ref: str) -> BootstrapTicket:
         """A ticket that lets one browser in as the owner."""
-        payload = await self._client(self._home(provider_ref)).bridge("browser.bootstrap")
-        try:
-            return BootstrapTicket(str(payload["bootstrapToken"]), float(payload["expiresAtMs"]) / 1000)
-        except (KeyError, TypeError, ValueError):
-            raise Unavailable("The gateway gave no bootstrap ticket.") from None
+        return await running.mint_bootstrap(self._client(self._home(provider_ref)))
 
     async def sender_requests(self, provider_ref: str) -> Sequence[SenderRequest]:
         """Who waits to be approved, the oldest first."""
@@ -235,25 +218,12 @@ class LocalGateways:
         if pending or merge_patch(existing, patch) != existing or document != home.secrets():
             await asyncio.to_thread(home.note, spec, in_force=False, written_for=written_for)
             await asyncio.to_thread(self._write_secrets, home, document)
-            await self._reload(home, client, existing, patch)
+            await running.reload(client, existing, patch, home.secrets().values())
             if document.get(Credential.GATEWAY_TOKEN) != known_token:
                 await home.process.restart()
             else:
-                await _check_in_force(client, spec)
+                await running.check_in_force(client, spec)
         await asyncio.to_thread(home.note, spec, in_force=True, written_for=written_for)
-
-    async def _reload(self, home: GatewayHome, client: GatewayClient, existing: dict[str, Any], patch: dict[str, Any]) -> None:
-        """Patch the configuration of the running gateway, and have it read its credentials again."""
-        try:
-            if merge_patch(existing, patch) != existing:
-                seen = await client.admin("config.get")
-                replaced = sorted({*replaced_arrays(existing, patch), *replaced_arrays(seen.get("config"), patch)})
-                await client.admin("config.patch", {"raw": json.dumps(patch), "baseHash": seen.get("hash"), "replacePaths": replaced})
-            await client.bridge("secrets.reload")
-        except RpcRefused as refusal:
-            if refusal.code == "INVALID_REQUEST" and "invalid config" in str(refusal):
-                raise GatewayRejectedSettings(blot(str(refusal), home.secrets().values())) from None
-            raise Unavailable(blot(f"The gateway did not take the settings: {refusal}", home.secrets().values())) from None
 
     async def _identity(self, home: GatewayHome, process: ProcessStatus) -> str | None:
         """The id that answers at the machine's address, if it knows the token and is the process that was started here."""
@@ -283,10 +253,10 @@ class LocalGateways:
             volume_id = VolumeId(record.volume_id)
             write_json(self._volumes.proven_config(volume_id), read_config(self._volumes.state_dir(volume_id)))
 
-    def _unlink_archived(self, record: GatewayRecord, archived: Any) -> None:
+    def _unlink_archived(self, record: GatewayRecord, archived: Sequence[str]) -> None:
         state_dir = self._volumes.state_dir(VolumeId(record.volume_id)).resolve()
-        for name in archived if isinstance(archived, list) else []:
-            path = Path(str(name)).resolve()
+        for name in archived:
+            path = Path(name).resolve()
             if path.is_relative_to(state_dir):
                 path.unlink(missing_ok=True)
 
@@ -310,13 +280,6 @@ class LocalGateways:
         return Berth(home.directory, home.port, home.facts.image, spec.instance_id, self._volumes.state_dir(spec.volume_id))
 
 
-def check_shipped(spec: GatewaySpec) -> None:
-    """Raise `Conflict` for a channel that the pinned OpenClaw does not carry: it would be silently absent."""
-    missing = sorted(channel.capitalize() for channel in spec.settings.channels - SHIPPED_CHANNELS)
-    if missing:
-        raise Conflict(f"This platform's OpenClaw does not carry {' and '.join(missing)} yet. Take the channel out of the settings.")
-
-
 def _is_same(record: GatewayRecord | None, spec: GatewaySpec) -> bool:
     return record is not None and (record.instance_id, record.volume_id) == (spec.instance_id, spec.volume_id)
 
@@ -324,15 +287,6 @@ def _is_same(record: GatewayRecord | None, spec: GatewaySpec) -> bool:
 def _check_generation(record: GatewayRecord | None, spec: GatewaySpec) -> None:
     if record is not None and record.generation > spec.generation:
         raise Conflict(f"The machine has seen generation {record.generation}, which is later than {spec.generation}.")
-
-
-async def _check_in_force(client: GatewayClient, spec: GatewaySpec) -> None:
-    """Raise `Unavailable` unless the gateway itself says that it has the user's model provider."""
-    if spec.settings.provider is ModelProvider.ECHO:
-        return
-    known = json.dumps((await client.admin("models.authStatus")).get("providers", []))
-    if f'"{provider_id(spec.settings.provider)}"' not in known:
-        raise Unavailable("The gateway has not taken the model provider yet.")
 
 
 def _problem(home: GatewayHome, process: ProcessStatus) -> str | None:

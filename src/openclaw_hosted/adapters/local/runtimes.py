@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,6 +13,7 @@ import psutil
 
 from openclaw_hosted.adapters.local.install import OpenClawRelease
 from openclaw_hosted.adapters.local.processes import ProcessStatus, Program
+from openclaw_hosted.adapters.openclaw.config import Places
 from openclaw_hosted.domain.errors import PortError
 
 REFUSED_SETTINGS_EXIT_CODE: Final = 78
@@ -22,20 +23,6 @@ PASSED_ON: Final = ("LANG", "TZ", "NODE_EXTRA_CA_CERTS", "HTTP_PROXY", "HTTPS_PR
 LOOPBACK: Final = "127.0.0.1,localhost,::1"
 PROCESS: Final = "process"
 DOCKER: Final = "docker"
-
-
-@dataclass(frozen=True, slots=True)
-class Places:
-    """Where a gateway finds things, as it sees them itself."""
-
-    port: int
-    bind: str
-    """OpenClaw's word for the addresses to listen on."""
-    secrets_path: str
-    log_path: str
-    plugin_path: str
-    trusted_proxies: Sequence[str]
-    public_origins: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from openclaw_hosted.adapters.local.gateway_rpc import GatewayClient, RpcRefused
+from openclaw_hosted.adapters.openclaw.rpc import GatewayClient, RpcRefused
 from openclaw_hosted.domain.errors import NotFound, Unavailable
 from openclaw_hosted.ports.gateways import SenderRequest
 

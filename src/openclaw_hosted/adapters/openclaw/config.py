@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, Final
 
-from openclaw_hosted.adapters.local.runtimes import Places
 from openclaw_hosted.domain.gateway import Channel, Credential, GatewaySettings, GatewaySpec, ModelProvider
 from openclaw_hosted.domain.naming import base_path
 
@@ -26,6 +26,20 @@ UNUSED_PLUGINS: Final = (
     "bonjour", "browser", "canvas", "cua-computer", "file-transfer", "geolocation", "github", "linux-node", "ollama", "talk-voice", "xai",
 )  # fmt: skip
 """Those that need a screen, a local network or a device, and cost every gateway 2.5 seconds at its start."""
+
+
+@dataclass(frozen=True, slots=True)
+class Places:
+    """Where a gateway finds things, as it sees them itself."""
+
+    port: int
+    bind: str
+    """OpenClaw's word for the addresses to listen on."""
+    secrets_path: str
+    log_path: str
+    plugin_path: str
+    trusted_proxies: Sequence[str]
+    public_origins: Sequence[str] = ()
 
 
 def provider_id(provider: ModelProvider) -> str:

@@ -7,9 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from openclaw_hosted.adapters.local.gateway_logs import blot, failure_since, readable
-from openclaw_hosted.adapters.local.openclaw_config import primary_model, render_config, replaced_arrays, settings_patch
-from openclaw_hosted.adapters.local.runtimes import Places
+from openclaw_hosted.adapters.openclaw.config import Places, primary_model, render_config, replaced_arrays, settings_patch
+from openclaw_hosted.adapters.openclaw.logs import blot, failure_since, readable
 from openclaw_hosted.domain.gateway import Channel, GatewaySettings, GatewaySpec, ModelProvider
 from openclaw_hosted.domain.naming import InstanceId, VolumeId
 

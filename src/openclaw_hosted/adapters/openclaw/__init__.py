@@ -1,0 +1,1 @@
+"""OpenClaw itself, wherever its gateway runs: its configuration, its APIs, its log."""

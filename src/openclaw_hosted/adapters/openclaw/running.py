@@ -1,0 +1,86 @@
+"""A gateway that runs: what the platform has it do over HTTP, on whichever machine it is."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from typing import Any, Final
+
+from openclaw_hosted.adapters.openclaw.config import Config, merge_patch, provider_id, replaced_arrays
+from openclaw_hosted.adapters.openclaw.logs import blot
+from openclaw_hosted.adapters.openclaw.rpc import GatewayClient, RpcRefused
+from openclaw_hosted.domain.errors import Conflict, GatewayRejectedSettings, Unavailable
+from openclaw_hosted.domain.gateway import SHIPPED_CHANNELS, GatewaySpec, ModelProvider
+from openclaw_hosted.domain.naming import InstanceId, base_path
+from openclaw_hosted.ports.gateways import BootstrapTicket
+
+WARM_UP_SESSION: Final = "warmup"
+MAIN_SESSION: Final = "agent:main:main"
+
+
+def check_shipped(spec: GatewaySpec) -> None:
+    """Raise `Conflict` for a channel that the pinned OpenClaw does not carry: it would be silently absent."""
+    missing = sorted(channel.capitalize() for channel in spec.settings.channels - SHIPPED_CHANNELS)
+    if missing:
+        raise Conflict(f"This platform's OpenClaw does not carry {' and '.join(missing)} yet. Take the channel out of the settings.")
+
+
+async def warm_up(client: GatewayClient) -> list[str]:
+    """Have it answer one turn from the echo model, and forget it; returns the paths of what it archived while forgetting.
+
+    Forgetting ends the worker that reads sessions; opening the main session, where its user starts, brings up the next one.
+    """
+    await client.turn("hello", session_key=WARM_UP_SESSION, model="echo/echo")
+    forgotten = await client.bridge("sessions.delete", {"key": f"agent:main:{WARM_UP_SESSION}", "deleteTranscript": True})
+    await client.bridge("sessions.patch", {"key": MAIN_SESSION})
+    archived = forgotten.get("archived")
+    return [str(path) for path in archived] if isinstance(archived, list) else []
+
+
+async def keep_warm(client: GatewayClient, instance_id: InstanceId) -> None:
+    """Touch its page and its workers for sessions and memory: OpenClaw 2026.9.6 ends a worker that was idle for 60 s."""
+    await client.page(f"{base_path(instance_id)}/")
+    await client.bridge("sessions.list")
+    await client.tool("memory_search", {"query": "hello"}, session_key=MAIN_SESSION)
+
+
+async def mint_bootstrap(client: GatewayClient) -> BootstrapTicket:
+    """A ticket that lets one browser in as the owner."""
+    payload = await client.bridge("browser.bootstrap")
+    try:
+        return BootstrapTicket(str(payload["bootstrapToken"]), float(payload["expiresAtMs"]) / 1000)
+    except (KeyError, TypeError, ValueError):
+        raise Unavailable("The gateway gave no bootstrap ticket.") from None
+
+
+async def present_config(client: GatewayClient) -> tuple[Config, Any]:
+    """Its configuration as it is now, and the hash that a patch has to name."""
+    seen = await client.admin("config.get")
+    config = seen.get("config")
+    return (config if isinstance(config, dict) else {}), seen.get("hash")
+
+
+async def reload(client: GatewayClient, existing: Config, patch: Config, secrets: Iterable[str]) -> None:
+    """Patch its configuration, where that changes anything, and have it read its credentials again.
+
+    Raises `GatewayRejectedSettings` with what OpenClaw says, without any of `secrets`.
+    """
+    try:
+        if merge_patch(existing, patch) != existing:
+            seen, base_hash = await present_config(client)
+            replaced = sorted({*replaced_arrays(existing, patch), *replaced_arrays(seen, patch)})
+            await client.admin("config.patch", {"raw": json.dumps(patch), "baseHash": base_hash, "replacePaths": replaced})
+        await client.bridge("secrets.reload")
+    except RpcRefused as refusal:
+        if refusal.code == "INVALID_REQUEST" and "invalid config" in str(refusal):
+            raise GatewayRejectedSettings(blot(str(refusal), secrets)) from None
+        raise Unavailable(blot(f"The gateway did not take the settings: {refusal}", secrets)) from None
+
+
+async def check_in_force(client: GatewayClient, spec: GatewaySpec) -> None:
+    """Raise `Unavailable` unless the gateway itself says that it has the user's model provider."""
+    if spec.settings.provider is ModelProvider.ECHO:
+        return
+    known = json.dumps((await client.admin("models.authStatus")).get("providers", []))
+    if f'"{provider_id(spec.settings.provider)}"' not in known:
+        raise Unavailable("The gateway has not taken the model provider yet.")
