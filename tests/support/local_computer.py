@@ -60,7 +60,7 @@ class Computer:
     async def launch(self) -> tuple[str, GatewaySpec]:
         """A machine with its volume and credentials, as the pool makes them; its gateway is not started."""
         instance_id, machine_id, volume_id = self.ids.instance_id(), self.ids.machine_id(), self.ids.volume_id()
-        await self.volumes.create(volume_id)
+        await self.volumes.create(volume_id, machine_id)
         await self.vault.put(instance_id, {Credential.GATEWAY_TOKEN: self.ids.token()}, 0)
         await self.vault.grant(instance_id, machine_id)
         ref = await self.machines.launch(LaunchSpec(machine_id, volume_id, instance_id, self.image))

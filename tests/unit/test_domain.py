@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from openclaw_hosted.adapters.system import SystemIds
 from openclaw_hosted.domain.errors import IllegalTransition, InvalidInput
 from openclaw_hosted.domain.gateway import (
     Channel,
@@ -24,6 +27,7 @@ from openclaw_hosted.domain.machine import TRANSITIONS as MACHINE_TRANSITIONS
 from openclaw_hosted.domain.machine import Machine, MachineEvent, MachineFailure, MachineState, Warmth, next_state
 from openclaw_hosted.domain.naming import InstanceId, MachineId, clean_display_name, is_instance_id, volume_of
 from openclaw_hosted.domain.pool import Condemn, Launch, PoolPolicy, PoolStatus, PoolView, backoff_seconds, plan_pool
+from openclaw_hosted.domain.shards import Shards, shard_of
 
 POLICY = PoolPolicy(spares=2, fleet_cap=5, image="new", ready_timeout_seconds=100, max_launches_at_once=2)
 
@@ -64,7 +68,7 @@ def test_every_phase_can_be_deleted_but_those_that_are() -> None:
 
 
 def test_an_empty_pool_launches_as_many_as_may_start_at_once() -> None:
-    plan = plan_pool(PoolView(0, [], waiting_instances=3), POLICY)
+    plan = plan_pool(PoolView(0, [], waiting={"": 3}), POLICY)
     assert plan.actions == (Launch(2),)
     assert plan.status is PoolStatus.FILLING
 
@@ -113,7 +117,7 @@ def test_a_paused_pool_launches_nothing() -> None:
 def test_no_plan_exceeds_the_cap_or_touches_an_assigned_machine(states: list[MachineState], waiting: int, spares: int, cap: int) -> None:
     machines = [machine(number, state) for number, state in enumerate(states)]
     policy = PoolPolicy(spares=spares, fleet_cap=cap, image="new")
-    plan = plan_pool(PoolView(0, machines, waiting), policy)
+    plan = plan_pool(PoolView(0, machines, {"": waiting}), policy)
     launches = sum(action.count for action in plan.actions if isinstance(action, Launch))
     assert launches == 0 or len(machines) + launches <= cap
     condemned = {action.machine_id for action in plan.actions if isinstance(action, Condemn)}
@@ -174,3 +178,31 @@ def test_an_instance_id_is_known_by_its_form(text: str) -> None:
 @pytest.mark.parametrize("text", ["", "oc-", "oc-7f3k2m9", "oc-7f3k2m9q/", "../oc-7f3k2m9q", "OC-7F3K2M9Q", "oc-7f3k2m9l", "oc-7f3k2m9q\n"])
 def test_anything_else_is_no_instance_id(text: str) -> None:
     assert not is_instance_id(text)
+
+
+def in_zone(number: int, state: MachineState, zone: str) -> Machine:
+    return replace(machine(number, state), zone=zone, image=POLICY.image)
+
+
+def test_a_volume_that_waits_in_a_zone_gets_a_machine_there_though_there_are_spares_elsewhere() -> None:
+    machines = [in_zone(number, MachineState.AVAILABLE, "b") for number in range(POLICY.spares)]
+    plan = plan_pool(PoolView(0, machines, {"a": 1}), POLICY)
+    assert plan.actions == (Launch(1, "a"),)
+
+
+def test_at_the_cap_a_spare_elsewhere_makes_room_for_a_volume_that_waits() -> None:
+    machines = [in_zone(number, MachineState.AVAILABLE, "b") for number in range(3)]
+    plan = plan_pool(PoolView(0, machines, {"a": 1}), replace(POLICY, fleet_cap=3, spares=3))
+    assert [type(action) for action in plan.actions] == [Condemn]
+
+
+def test_an_id_names_its_shard_and_the_emptiest_shard_comes_next() -> None:
+    ids = SystemIds()
+    used = [ids.instance_id(0), ids.instance_id(0), ids.instance_id(2)]
+    assert [shard_of(each) for each in used] == [0, 0, 2]
+    assert Shards(3).allot(used, 3) == [1, 1, 2]
+
+
+def test_full_shards_take_no_more() -> None:
+    ids = SystemIds()
+    assert Shards(2, capacity=2).allot([ids.instance_id(0), ids.instance_id(0), ids.instance_id(1)], 3) == [1]

@@ -32,9 +32,10 @@ class SystemIds:
         """A new id of a user."""
         return UserId(_new("us"))
 
-    def instance_id(self) -> InstanceId:
-        """A new id such as `oc-7f3k2m9q`."""
-        return InstanceId(_new("oc"))
+    def instance_id(self, shard: int | None = None) -> InstanceId:
+        """A new id such as `oc-7f3k2m9q`, of this shard where one is given."""
+        new = _new("oc")
+        return InstanceId(new if shard is None else f"oc-{ID_ALPHABET[shard]}{new[4:]}")
 
     def machine_id(self) -> MachineId:
         """A new id of a machine."""

@@ -162,7 +162,16 @@ def _services(settings: Settings, store: Store, provided: Provided, clock: Syste
     caps = Caps(settings.instances_total, settings.instances_per_user)
     return Services(
         instances=InstanceService(
-            store.instances, store.machines, provided.gateways, provided.router, provided.sealer, store.hints, clock, ids, caps
+            store.instances,
+            store.machines,
+            provided.gateways,
+            provided.router,
+            provided.sealer,
+            store.hints,
+            clock,
+            ids,
+            caps,
+            provided.shards,
         ),
         opening=OpeningService(
             store.instances, store.machines, store.accounts, store.platform, provided.gateways, provided.router, provided.gate, clock
@@ -198,6 +207,7 @@ def _control_options(settings: Settings, provided: Provided) -> ControllerOption
     return ControllerOptions(
         policy=_policy(settings, provided),
         warmth=settings.warmth,
+        shards=provided.shards,
         allowed_origins=origins(settings),
         retention_seconds=settings.retention_days * DAY_SECONDS,
         backup_seconds=settings.backup_every_hours * HOUR_SECONDS,

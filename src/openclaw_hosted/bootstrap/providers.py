@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -32,6 +32,7 @@ from openclaw_hosted.bootstrap.edge import origins
 from openclaw_hosted.domain.account import Session
 from openclaw_hosted.domain.errors import PortError, Unavailable
 from openclaw_hosted.domain.naming import UserId
+from openclaw_hosted.domain.shards import Shards
 from openclaw_hosted.ports.clock import Clock
 from openclaw_hosted.ports.gateways import Gateways
 from openclaw_hosted.ports.machines import Machines
@@ -64,6 +65,8 @@ class Provided:
     """What users should know of its machines."""
     notes: tuple[str, ...] = ()
     """What its operator should know beside that, in a line each."""
+    shards: Shards = field(default_factory=Shards)
+    """Its load balancers, where it has several to choose among."""
     launches_at_once: int | None = None
     """How many machines it launches at once, where that is not the pool's default."""
 

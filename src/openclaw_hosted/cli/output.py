@@ -24,8 +24,8 @@ from openclaw_hosted.domain.errors import (
 )
 from openclaw_hosted.settings import SettingsError
 
-out: Final = Console(highlight=False, soft_wrap=True)
-err: Final = Console(stderr=True, highlight=False, soft_wrap=True)
+out: Final = Console(highlight=False, emoji=False, soft_wrap=True)
+err: Final = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
 PIPED_WIDTH: Final = 240
 """Where there is no terminal, lines are not broken."""
 

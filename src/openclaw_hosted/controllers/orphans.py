@@ -1,4 +1,4 @@
-"""Orphans: whatever exists without a row, after a grace period.
+"""Orphans: whatever exists without a row, after a grace period; and machines that an operator started by hand, which get a row.
 
 The provider is listed before the store, so that the store's view is the fresher one. Machines, routes, credentials and volumes that
 no row knows are removed.
@@ -7,14 +7,16 @@ A volume is removed only when neither its own id nor the mark inside it belongs 
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any
 
 import structlog
 
 from openclaw_hosted.controllers.ports import ControllerOptions, Ports
+from openclaw_hosted.controllers.reserving import new_machine, reserve_ids
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.naming import InstanceId, volume_of
+from openclaw_hosted.ports.machines import ObservedMachine
 
 log = structlog.get_logger("orphans")
 Removal = Callable[[], Awaitable[None]]
@@ -31,7 +33,9 @@ class OrphansController:
     async def tick(self) -> None:
         """Look once."""
         ports = self._ports
-        existing = await self._existing()
+        machines = await ports.machines.observe()
+        await self._adopt(machines)
+        existing = await self._existing(machines)
         known = await self._known()
         orphans = {name: remove for name, (owner, remove) in existing.items() if owner not in known}
         now = ports.clock.monotonic()
@@ -45,15 +49,28 @@ class OrphansController:
             log.warning("orphan removed", what=name)
         await ports.account_store.sweep(ports.clock.now())
 
-    async def _existing(self) -> Mapping[str, tuple[str, Removal]]:
+    async def _adopt(self, machines: Sequence[ObservedMachine]) -> None:
+        """Take machines into the pool that were started by hand as ours are."""
+        ports, options = self._ports, self._options
+        for observed in machines:
+            for reserved in await reserve_ids(ports, options, 1) if observed.adoptable else ():
+                new, now = new_machine(ports, options, reserved, observed.zone), ports.clock.now()
+                if await ports.machine_store.adopt(new, observed.provider_ref, options.policy.fleet_cap, now) is not None:
+                    detail = {"ref": observed.provider_ref}
+                    await ports.platform_store.add_event(Event(EventName.MACHINE_ADOPTED, now, machine_id=new.id, detail=detail))
+                    await ports.hints.hint("machines")
+
+    async def _existing(self, machines: Sequence[ObservedMachine]) -> Mapping[str, tuple[str, Removal]]:
         """Everything at the provider: a name, the id of the row that it should belong to, and how to remove it."""
         ports = self._ports
         found: dict[str, tuple[str, Removal]] = {}
-        for machine in await ports.machines.observe():
+        for machine in machines:
             owner = machine.machine_id or f"unknown {machine.provider_ref}"
             found[f"machine {machine.provider_ref}"] = (owner, _call(ports.machines.terminate, machine.provider_ref))
         for route in await ports.router.list():
             found[f"route {route.instance_id}"] = (route.instance_id, _call(ports.router.release, route.instance_id))
+        for machine_id in await ports.router.machines():
+            found[f"target of {machine_id}"] = (machine_id, _call(ports.router.forget, machine_id))
         for instance_id in await ports.vault.list():
             found[f"secret {instance_id}"] = (instance_id, _call(ports.vault.purge, instance_id))
         for volume in await ports.volumes.list():
@@ -68,7 +85,8 @@ class OrphansController:
         instances = await self._ports.instance_store.known_ids()
         reserved = {machine.reserved_instance_id for machine in machines}
         volumes = {volume_of(instance_id) for instance_id in {*instances, *reserved}}
-        return frozenset({*instances, *reserved, *volumes, *(machine.id for machine in machines)})
+        refs = {f"unknown {machine.provider_ref}" for machine in machines}
+        return frozenset({*instances, *reserved, *volumes, *refs, *(machine.id for machine in machines)})
 
 
 def _call(function: Callable[..., Awaitable[None]], *arguments: Any) -> Removal:

@@ -13,11 +13,12 @@ from dataclasses import replace
 import structlog
 
 from openclaw_hosted.controllers.ports import ControllerOptions, Ports
+from openclaw_hosted.controllers.reserving import new_machine, reserve_ids
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.machine import Machine, MachineFailure, MachineState
-from openclaw_hosted.domain.naming import MachineId, volume_of
+from openclaw_hosted.domain.naming import MachineId
 from openclaw_hosted.domain.pool import Condemn, Launch, PoolPlan, PoolPolicy, PoolView, plan_pool
-from openclaw_hosted.ports.stores import NewMachine, PoolMemory
+from openclaw_hosted.ports.stores import PoolMemory
 
 log = structlog.get_logger("pool")
 
@@ -35,13 +36,13 @@ class PoolController:
         memory = await ports.platform_store.pool_memory()
         machines, serving = await ports.machine_store.list_pooled()
         waiting = await ports.instance_store.count_waiting()
-        policy, note = await self._policy(memory, machines, waiting)
+        policy, note = await self._policy(memory, machines, sum(waiting.values()))
         view = PoolView(ports.clock.now(), machines, waiting, memory.failures_in_row, memory.last_failure_at, memory.paused, serving)
         plan = plan_pool(view, policy)
         for action in plan.actions:
             match action:
-                case Launch(count):
-                    await self._launch(count, policy)
+                case Launch(count, zone):
+                    note = await self._launch(count, zone, policy) or note
                 case Condemn(machine_id, failure):
                     await self._condemn(machine_id, failure)
         if plan.actions:
@@ -64,15 +65,15 @@ class PoolController:
         spares = max(0, possible)
         return replace(policy, spares=spares), f"Memory allows {spares} of the {wanted} spares asked for."
 
-    async def _launch(self, count: int, policy: PoolPolicy) -> None:
+    async def _launch(self, count: int, zone: str, policy: PoolPolicy) -> str:
+        """Commit rows of machines to be launched; returns what an operator should know of it."""
         ports = self._ports
-        new = [
-            NewMachine(ports.ids.machine_id(), reserved, volume_of(reserved), policy.image, self._options.warmth)
-            for reserved in [ports.ids.instance_id() for _ in range(count)]
-        ]
+        ids = await reserve_ids(ports, self._options, count)
+        new = [new_machine(ports, self._options, reserved, zone) for reserved in ids]
         added = await ports.machine_store.add(new, policy.fleet_cap, ports.clock.now())
         for machine in added:
             await ports.platform_store.add_event(Event(EventName.MACHINE_LAUNCHED, ports.clock.now(), machine_id=machine.id))
+        return self._options.shards.full if len(ids) < count else ""
 
     async def _condemn(self, machine_id: MachineId, failure: MachineFailure) -> None:
         ports, now = self._ports, self._ports.clock.now()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from openclaw_hosted.domain.machine import Warmth
 from openclaw_hosted.domain.pool import PoolPolicy
+from openclaw_hosted.domain.shards import Shards
 from openclaw_hosted.ports.backups import Backups
 from openclaw_hosted.ports.clock import Clock, Ids
 from openclaw_hosted.ports.gateways import Gateways
@@ -44,6 +45,7 @@ class ControllerOptions:
 
     policy: PoolPolicy = field(default_factory=PoolPolicy)
     warmth: Warmth = Warmth.HOT
+    shards: Shards = field(default_factory=Shards)
     allowed_origins: tuple[str, ...] = ()
     retention_seconds: float = 7 * 86_400.0
     workers: int = 8

@@ -11,13 +11,15 @@ from contextlib import suppress
 from openclaw_hosted.controllers.gateways import ensure_token, wait_until_ready
 from openclaw_hosted.controllers.ports import ControllerOptions, Ports
 from openclaw_hosted.controllers.runtime import Waiting
-from openclaw_hosted.domain.errors import NotFound, PortError, ProviderAway, Unavailable
+from openclaw_hosted.domain.errors import Conflict, LeaseLost, NoCapacity, NotFound, PortError, ProviderAway, Unavailable
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.gateway import GatewaySpec
 from openclaw_hosted.domain.machine import Machine, MachineFailure, MachineState, Warmth
 from openclaw_hosted.ports.machines import LaunchSpec, MachineHealth, ObservedMachine
 from openclaw_hosted.ports.router import Target
 from openclaw_hosted.ports.stores import Lease
+
+POLITE_ATTEMPTS = 3
 
 
 class ReadinessController:
@@ -48,6 +50,8 @@ class ReadinessController:
         ports = self._ports
         if machine.provider_ref is None:
             machine = await self._launch(machine, lease)
+        else:
+            await ports.machines.adopt(machine.provider_ref, _launch_spec(machine))
         observed = await self._wait_until_up(machine)
         assert observed.address is not None
         if (machine.address, machine.zone) != (observed.address, observed.zone):
@@ -59,15 +63,18 @@ class ReadinessController:
         await self._wake("placement")
 
     async def _launch(self, machine: Machine, lease: Lease) -> Machine:
+        """Ask the provider. Its answer that there is no room is final for this row: the pool makes another, after a pause."""
         ports = self._ports
-        spec = LaunchSpec(machine.id, machine.volume_id, machine.reserved_instance_id, machine.image)
         try:
-            provider_ref = await ports.machines.launch(spec)
+            provider_ref = await ports.machines.launch(_launch_spec(machine))
         except ProviderAway:
             raise
         except PortError as error:
             await ports.platform_store.launch_failed(ports.clock.now(), str(error))
             await ports.platform_store.add_event(self._event(EventName.MACHINE_LAUNCH_FAILED, machine, error=str(error)[:300]))
+            if isinstance(error, NoCapacity):
+                await self.give_up(machine, lease, str(error))
+                raise LeaseLost from error
             raise
         return await ports.machine_store.launched(lease, provider_ref, ports.clock.now())
 
@@ -88,8 +95,8 @@ class ReadinessController:
         assert machine.provider_ref is not None
         assert machine.address is not None
         await ensure_token(ports, instance_id)
-        await ports.vault.grant(instance_id, machine.id)
-        await ports.volumes.create(machine.volume_id)
+        await ports.vault.grant(instance_id, machine.provider_ref)
+        await ports.volumes.create(machine.volume_id, machine.provider_ref)
         spec = GatewaySpec(instance_id, 0, machine.volume_id, machine.image, allowed_origins=self._options.allowed_origins)
         await ports.gateways.start(machine.provider_ref, spec)
         await wait_until_ready(ports, self._options, machine.provider_ref, instance_id)
@@ -109,21 +116,34 @@ class ReadinessController:
         if not serves_itself:
             await ports.vault.purge(machine.reserved_instance_id)
             await ports.volumes.purge(machine.volume_id, machine.reserved_instance_id)
+        await ports.router.forget(machine.id)
         event = self._event(EventName.MACHINE_TERMINATED, machine, reason=machine.failure or "")
         await ports.machine_store.seen_gone(machine.id, ports.clock.now(), event)
         await self._wake("placement")
 
     async def _terminate(self, machine: Machine, provider_ref: str) -> None:
-        """Stop its gateway, let go of its volumes, end it, and wait until the provider no longer lists it."""
+        """Stop its gateway, let go of its volumes, end it, and wait until the provider no longer lists it.
+
+        One that does not do as it is told is asked `POLITE_ATTEMPTS` times, and then ended all the same: it is billed while it lives.
+        """
+        try:
+            await self._let_go(machine, provider_ref)
+        except ProviderAway:
+            raise
+        except (Unavailable, Conflict):
+            if machine.attempts < POLITE_ATTEMPTS and machine.failure is not MachineFailure.DIED:
+                raise
+        await self._ports.machines.terminate(provider_ref)
+        if await self._observe(machine) is not None:
+            raise Waiting(self._options.poll_seconds)
+
+    async def _let_go(self, machine: Machine, provider_ref: str) -> None:
         ports = self._ports
         with suppress(NotFound):
             await ports.gateways.stop(provider_ref)
         for volume in await ports.volumes.list():
             if volume.attached_to == machine.id:
                 await ports.volumes.detach(volume.volume_id, machine.id)
-        await ports.machines.terminate(provider_ref)
-        if await self._observe(machine) is not None:
-            raise Waiting(self._options.poll_seconds)
 
     async def _observe(self, machine: Machine) -> ObservedMachine | None:
         for observed in await self._ports.machines.observe():
@@ -137,3 +157,7 @@ class ReadinessController:
     async def _wake(self, *topics: str) -> None:
         for topic in topics:
             await self._ports.hints.hint(topic)
+
+
+def _launch_spec(machine: Machine) -> LaunchSpec:
+    return LaunchSpec(machine.id, machine.volume_id, machine.reserved_instance_id, machine.image, machine.zone)

@@ -27,6 +27,7 @@ class EventName(StrEnum):
     INSTANCE_RESTORED = "instance.restored"
     INSTANCE_PURGED = "instance.purged"
     MACHINE_LAUNCHED = "machine.launched"
+    MACHINE_ADOPTED = "machine.adopted"
     MACHINE_AVAILABLE = "machine.available"
     MACHINE_CLAIMED = "machine.claimed"
     MACHINE_CONDEMNED = "machine.condemned"

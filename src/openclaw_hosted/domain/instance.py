@@ -148,6 +148,8 @@ class Instance:
     machine_id: MachineId | None = None
     volume_id: VolumeId | None = None
     """The user's durable disk, once there is one."""
+    zone: str = ""
+    """Where its volume is, and so where its machines have to be; empty before its first machine."""
     revision: int = 0
     """Of settings and credentials, as desired."""
     applied_revision: int | None = None

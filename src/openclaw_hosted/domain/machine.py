@@ -105,6 +105,7 @@ class Machine:
     address: str | None = None
     """`host:port` of its gateway, once known."""
     zone: str = ""
+    """Where it is; before it is known, where it is wanted, empty for anywhere."""
     failure: MachineFailure | None = None
     attempts: int = 0
     last_error: str | None = None

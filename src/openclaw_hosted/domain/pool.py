@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from openclaw_hosted.domain.machine import LIVE_STATES, Machine, MachineFailure, MachineState
@@ -51,8 +52,8 @@ class PoolView:
     now: float
     machines: Sequence[Machine]
     """All that are not terminated, but for `serving`."""
-    waiting_instances: int = 0
-    """Instances that wait for a machine: each is one more launch than N+2 asks for."""
+    waiting: Mapping[str, int] = field(default_factory=dict)
+    """Instances that wait for a machine, by the zone of their volume, empty for anywhere: each is one more launch than N+2 asks for."""
     failures_in_row: int = 0
     last_failure_at: float | None = None
     paused: bool = False
@@ -62,9 +63,10 @@ class PoolView:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """Launch `count` machines."""
+    """Launch `count` machines, in `zone` if it is not empty."""
 
     count: int
+    zone: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +108,9 @@ def plan_pool(view: PoolView, policy: PoolPolicy) -> PoolPlan:
     available = [m for m in live if m.state is MachineState.AVAILABLE and m.id not in gone]
     initializing = [m for m in live if m.state is MachineState.INITIALIZING and m.id not in gone]
 
-    wanted = policy.spares + view.waiting_instances
-    missing = wanted - len(available) - len(initializing)
+    wanted = policy.spares + sum(view.waiting.values())
+    lacking = _lacking_by_zone(view, [*available, *initializing])
+    missing = max(wanted - len(available) - len(initializing), sum(lacking.values()))
     surplus = _surplus(available, initializing, -missing)
     if view.paused:
         return PoolPlan((*condemned, *surplus), PoolStatus.PAUSED, LOOK_AGAIN_SECONDS)
@@ -115,15 +118,33 @@ def plan_pool(view: PoolView, policy: PoolPolicy) -> PoolPlan:
         return PoolPlan((*condemned, *surplus), PoolStatus.STOPPED, LOOK_AGAIN_SECONDS)
 
     room = policy.fleet_cap - len(live) - view.serving
+    if lacking and room <= 0 and not condemned:
+        return PoolPlan(tuple(_surplus([m for m in available if m.zone not in view.waiting], (), 1)), PoolStatus.AT_CAP, LOOK_AGAIN_SECONDS)
     slots = policy.max_launches_at_once - len(initializing)
     wait = _wait_left(view, policy)
     count = max(0, min(missing, room, slots)) if wait <= 0 else 0
-    launches = (Launch(count),) if count else ()
+    launches = _launches(count, lacking)
     return PoolPlan(
         (*condemned, *surplus, *launches),
         _status(view, policy, missing=missing, ready=len(available), room=room),
         wait if wait > 0 else LOOK_AGAIN_SECONDS,
     )
+
+
+def _lacking_by_zone(view: PoolView, pooled: Sequence[Machine]) -> dict[str, int]:
+    """How many machines are missing where a volume waits for one, whatever there is elsewhere."""
+    there = Counter(machine.zone for machine in pooled)
+    return {zone: count - there[zone] for zone, count in view.waiting.items() if zone and count > there[zone]}
+
+
+def _launches(count: int, lacking: Mapping[str, int]) -> tuple[Launch, ...]:
+    """`count` machines: first where volumes wait, the rest anywhere."""
+    launches = []
+    for zone, needed in sorted(lacking.items()):
+        here = min(needed, count)
+        launches.append(Launch(here, zone))
+        count -= here
+    return tuple(launch for launch in (*launches, Launch(count)) if launch.count > 0)
 
 
 def _unfit(view: PoolView, policy: PoolPolicy) -> list[Condemn]:
@@ -156,4 +177,4 @@ def _status(view: PoolView, policy: PoolPolicy, *, missing: int, ready: int, roo
         return PoolStatus.FAILING
     if missing > 0 and room <= 0:
         return PoolStatus.AT_CAP
-    return PoolStatus.READY if ready >= policy.spares + view.waiting_instances else PoolStatus.FILLING
+    return PoolStatus.READY if ready >= policy.spares + sum(view.waiting.values()) else PoolStatus.FILLING

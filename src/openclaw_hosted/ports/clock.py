@@ -30,8 +30,8 @@ class Ids(Protocol):
         """A new id of a user."""
         ...
 
-    def instance_id(self) -> InstanceId:
-        """A new id such as `oc-7f3k2m9q`."""
+    def instance_id(self, shard: int | None = None) -> InstanceId:
+        """A new id such as `oc-7f3k2m9q`, of this shard where one is given (domain.shards)."""
         ...
 
     def machine_id(self) -> MachineId:

@@ -18,6 +18,8 @@ class LaunchSpec:
     volume_id: VolumeId
     reserved_instance_id: InstanceId
     image: str
+    zone: str = ""
+    """Where it has to be, because its user's volume is there; empty for anywhere."""
 
 
 class MachineHealth(StrEnum):
@@ -41,6 +43,8 @@ class ObservedMachine:
     address: str | None
     zone: str
     launched_at: float
+    adoptable: bool = False
+    """It carries no id of ours, but was started as our machines are: an operator gave it to the pool."""
 
 
 class Machines(Protocol):
@@ -52,6 +56,11 @@ class Machines(Protocol):
         Asking again with the same `machine_id` returns the same one and launches nothing.
         Raises `NoCapacity` when there is no room now.
         """
+        ...
+
+    async def adopt(self, provider_ref: str, spec: LaunchSpec) -> None:
+        """Make a machine that an operator started the one of `spec`, as if it had been launched so. Does nothing where it is.
+        Raises `NotFound`."""
         ...
 
     async def observe(self) -> Sequence[ObservedMachine]:

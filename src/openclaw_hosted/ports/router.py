@@ -56,6 +56,19 @@ class Router(Protocol):
         """All routes that exist, those of spares included."""
         ...
 
+    async def machines(self) -> Sequence[MachineId]:
+        """The machines for which something is kept that outlives their routes (on AWS a target group each)."""
+        ...
+
+    async def forget(self, machine_id: MachineId) -> None:
+        """Take away what is kept for a machine that no route leads to any more. Does nothing where there is nothing."""
+        ...
+
+    def signs_in(self, instance_id: InstanceId) -> bool:
+        """Whether OpenClaw's page, at the instance's address, can fetch a ticket from the platform: it is HTTPS, and the platform's
+        cookie arrives there."""
+        ...
+
     def public_url(self, instance_id: InstanceId) -> str:
         """The address that a user opens, with a trailing slash."""
         ...

@@ -6,7 +6,7 @@ row is no longer held under that token. Methods that take an `Event` write it in
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -36,17 +36,21 @@ class NewMachine:
     volume_id: VolumeId
     image: str
     warmth: Warmth
+    zone: str = ""
+    """Where it has to be; empty for anywhere."""
 
 
 @dataclass(frozen=True, slots=True)
 class NewInstance:
-    """What a create request comes down to. `fallback_id` serves when no spare is free."""
+    """What a create request comes down to. `fallback_id` serves when no spare is free; None where there is no room for another
+    route, for the reason `no_room`."""
 
     owner_id: UserId
     name: str
     settings: GatewaySettings
     credential_names: frozenset[Credential]
-    fallback_id: InstanceId
+    fallback_id: InstanceId | None
+    no_room: str = ""
 
 
 class CredentialSealing(Protocol):
@@ -79,6 +83,10 @@ class MachineStore(Protocol):
     async def add(self, machines: Sequence[NewMachine], fleet_cap: int, now: float) -> Sequence[Machine]:
         """Commit rows in state `initializing`, fewer than asked where `fleet_cap` live machines would be exceeded.
         The count is taken under a lock, so that no number of replicas exceeds the cap."""
+        ...
+
+    async def adopt(self, machine: NewMachine, provider_ref: str, fleet_cap: int, now: float) -> Machine | None:
+        """Commit a row in state `initializing` for a machine that exists already; None where the cap is reached, or a row has it."""
         ...
 
     async def get(self, machine_id: MachineId) -> Machine:
@@ -148,7 +156,7 @@ class InstanceStore(Protocol):
         and step `machine`. Returns it and whether it is new.
 
         The same idempotency key of the same owner answers with the first instance and False; with another fingerprint it raises
-        `StateConflict`. Raises `LimitReached` beyond a cap.
+        `StateConflict`. Raises `LimitReached` beyond a cap, and without a spare where there is no `fallback_id`.
         """
         ...
 
@@ -168,8 +176,12 @@ class InstanceStore(Protocol):
         """All that have a machine, however many."""
         ...
 
-    async def count_waiting(self) -> int:
-        """How many want a machine and have none."""
+    async def count_waiting(self) -> Mapping[str, int]:
+        """How many want a machine and have none, by the zone that it has to be in; empty for anywhere."""
+        ...
+
+    async def routed_ids(self) -> Sequence[InstanceId]:
+        """The ids that have a route or are about to: of live instances, and those reserved for machines not yet assigned."""
         ...
 
     async def known_ids(self) -> frozenset[InstanceId]:
@@ -185,8 +197,8 @@ class InstanceStore(Protocol):
         ...
 
     async def claim_machine(self, lease: Lease, now: float, event: Event) -> tuple[Instance, Machine] | None:
-        """Bind a spare to it and raise its generation, in one transaction; None when no spare is free. Where it is bound
-        already, returns that. The instance keeps its own volume, whatever machine it gets."""
+        """Bind a spare to it and raise its generation, in one transaction; None when no spare is free where its volume is. Where it is
+        bound already, returns that. The instance keeps its own volume, whatever machine it gets."""
         ...
 
     async def record_steps(self, lease: Lease, steps: Sequence[Step]) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from openclaw_hosted.domain.gateway import Credentials
-from openclaw_hosted.domain.naming import InstanceId, MachineId
+from openclaw_hosted.domain.naming import InstanceId
 
 
 class Vault(Protocol):
@@ -21,8 +21,8 @@ class Vault(Protocol):
         """The document. Raises `NotFound` where there is none, or it is retired."""
         ...
 
-    async def grant(self, instance_id: InstanceId, machine_id: MachineId) -> None:
-        """Make the document readable by this machine, and by no other machine."""
+    async def grant(self, instance_id: InstanceId, provider_ref: str) -> None:
+        """Make the document readable by the machine that the provider calls so, and by no other machine."""
         ...
 
     async def retire(self, instance_id: InstanceId) -> None:

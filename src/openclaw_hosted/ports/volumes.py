@@ -21,8 +21,9 @@ class ObservedVolume:
 class Volumes(Protocol):
     """Each holds OpenClaw's state directory of one instance, and a mark that says of which."""
 
-    async def create(self, volume_id: VolumeId) -> None:
-        """Make an empty volume. Does nothing where it exists, whatever it holds."""
+    async def create(self, volume_id: VolumeId, provider_ref: str) -> None:
+        """Make an empty volume where this machine can reach it; one that came with the machine and is nobody's yet may serve, attached
+        as it is. Does nothing where the volume exists, whatever it holds."""
         ...
 
     async def attach(self, volume_id: VolumeId, machine_id: MachineId) -> None:

@@ -21,6 +21,7 @@ from openclaw_hosted.domain.gateway import (
 )
 from openclaw_hosted.domain.instance import Instance, Phase, Step
 from openclaw_hosted.domain.naming import InstanceId, clean_display_name, is_instance_id
+from openclaw_hosted.domain.shards import Shards
 from openclaw_hosted.ports.clock import Clock, Ids
 from openclaw_hosted.ports.gateways import Gateways
 from openclaw_hosted.ports.router import Router
@@ -65,6 +66,7 @@ class InstanceService:
         clock: Clock,
         ids: Ids,
         caps: Caps,
+        shards: Shards,
     ) -> None:
         self._instances = instances
         self._machines = machines
@@ -75,6 +77,7 @@ class InstanceService:
         self._clock = clock
         self._ids = ids
         self._caps = caps
+        self._shards = shards
 
     async def create(self, user: User, request: CreateRequest, idempotency_key: str | None = None) -> tuple[Instance, bool]:
         """The new instance, or the one that the same key made before, and whether it is new. Calls no provider."""
@@ -82,7 +85,7 @@ class InstanceService:
         check_credentials(request.credentials.set)
         names = frozenset(request.credentials.set)
         check_settings(request.settings, names)
-        new = NewInstance(user.id, name, request.settings, names, fallback_id=self._ids.instance_id())
+        new = NewInstance(user.id, name, request.settings, names, await self._fallback_id(), self._shards.full)
         instance, is_new = await self._instances.create(
             new,
             lambda instance_id: self._seal(instance_id, request.credentials),
@@ -92,6 +95,13 @@ class InstanceService:
         )
         await self._wake("placement", "pool", "changes")
         return instance, is_new
+
+    async def _fallback_id(self) -> InstanceId | None:
+        """An id for when no spare is free, where there is room for another route."""
+        if not self._shards.count:
+            return self._ids.instance_id()
+        shards = self._shards.allot(await self._instances.routed_ids(), 1)
+        return self._ids.instance_id(shards[0]) if shards else None
 
     async def get(self, user: User, instance_id: str) -> Instance:
         """One of the user's own. Raises `NotFound`."""

@@ -61,7 +61,7 @@ class OpeningService:
         instance = await running_instance(self._instances, user, instance_id)
         await self._gate.admit(session)
         address = self._router.public_url(instance.id)
-        if address.startswith("https://"):
+        if self._router.signs_in(instance.id):
             await self._accounts.arm_grant(session.hash, instance.id, self._clock.now() + GRANT_SECONDS)
         else:
             address = one_time_link(address, await self._mint(instance))

@@ -60,7 +60,7 @@ class OperationsService:
         machines = await self._machines.list_live()
         wanted = self._policy.spares if memory.spares is None else memory.spares
         counts = Counter(machine.state for machine in machines)
-        return PoolReport(memory, self._policy, wanted, counts, await self._instances.count_waiting())
+        return PoolReport(memory, self._policy, wanted, counts, sum((await self._instances.count_waiting()).values()))
 
     async def machines(self, *, include_terminated: bool = False) -> Sequence[Machine]:
         """The machines that exist, or with `include_terminated` the newest of all time."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Row, Text, and_, bindparam, func, insert, select, update
+from sqlalchemy import Row, Text, and_, bindparam, func, insert, select, union, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openclaw_hosted.domain.errors import LimitReached, NotFound, RevisionMoved, StateConflict
@@ -23,7 +23,7 @@ from openclaw_hosted.domain.instance import (
     StepName,
     next_phase,
 )
-from openclaw_hosted.domain.machine import Warmth
+from openclaw_hosted.domain.machine import MachineState, Warmth
 from openclaw_hosted.domain.naming import InstanceId, UserId, volume_of
 from openclaw_hosted.ports.stores import Caps, CredentialSealing, IdempotencyKey, NewInstance
 from openclaw_hosted.store import tables
@@ -81,7 +81,9 @@ class SqlInstances(PlacementRows):
             if earlier is not None:
                 return earlier, False
             machine = await claim_spare(connection, None, 1, now)
-            instance_id = InstanceId(machine.reserved_instance_id) if machine is not None else new.fallback_id
+            instance_id = new.fallback_id if machine is None else InstanceId(machine.reserved_instance_id)
+            if instance_id is None:
+                raise LimitReached(new.no_room)
             sealed = seal(instance_id)
             revision = 0 if sealed is None and new.settings == DEFAULT_SETTINGS else 1
             values = {
@@ -97,6 +99,7 @@ class SqlInstances(PlacementRows):
                 "generation": 0 if machine is None else 1,
                 "machine_id": None if machine is None else machine.id,
                 "volume_id": volume_of(instance_id),
+                "zone": "" if machine is None else machine.zone,
                 "revision": revision,
                 "created_at": now,
                 "phase_changed_at": now,
@@ -123,9 +126,16 @@ class SqlInstances(PlacementRows):
     async def list_placed(self) -> Sequence[Instance]:
         return await self._select(_I.machine_id.is_not(None))
 
-    async def count_waiting(self) -> int:
+    async def count_waiting(self) -> Mapping[str, int]:
         async with self._database.read() as connection:
-            return int((await connection.execute(select(func.count()).select_from(tables.instances).where(_WAITING))).scalar_one())
+            rows = await connection.execute(select(_I.zone, func.count()).where(_WAITING).group_by(_I.zone))
+            return {zone: int(count) for zone, count in rows}
+
+    async def routed_ids(self) -> Sequence[InstanceId]:
+        pooled = tables.machines.c.state.in_([MachineState.AVAILABLE, MachineState.INITIALIZING])
+        reserved = select(tables.machines.c.reserved_instance_id).where(pooled)
+        async with self._database.read() as connection:
+            return [InstanceId(row[0]) for row in await connection.execute(union(select(_I.id).where(_LIVE), reserved))]
 
     async def known_ids(self) -> frozenset[InstanceId]:
         async with self._database.read() as connection:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Float, Integer, Row, Text, bindparam, case, func, insert, select, update
+from sqlalchemy import Float, Integer, Row, Text, bindparam, case, func, insert, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openclaw_hosted.domain.errors import NotFound
@@ -32,9 +32,10 @@ _LIVE = _M.state.in_(sorted(LIVE_STATES))
 _POOLED = _M.state.in_([MachineState.AVAILABLE, MachineState.INITIALIZING])
 _UNSETTLED = _M.state.in_([MachineState.INITIALIZING, MachineState.TERMINATING])
 _WARMEST_FIRST = case({Warmth.HOT.value: 0, Warmth.PULLED.value: 1}, value=_M.warmth, else_=2)
+_ZONE = bindparam("only_zone", type_=Text)
 _CANDIDATE = (
     select(_M.id)
-    .where(_M.state == MachineState.AVAILABLE)
+    .where(_M.state == MachineState.AVAILABLE, or_(_ZONE == "", _M.zone == _ZONE))
     .order_by(_WARMEST_FIRST, _M.created_at, _M.id)
     .limit(1)
     .with_for_update(skip_locked=True)
@@ -63,21 +64,16 @@ class SqlMachines:
     async def add(self, machines: Sequence[NewMachine], fleet_cap: int, now: float) -> Sequence[Machine]:
         async with self._database.write() as connection:
             await self._database.lock(connection, FLEET_LOCK)
-            live = (await connection.execute(select(func.count()).select_from(tables.machines).where(_LIVE))).scalar_one()
-            rows = []
-            for new in machines[: max(0, fleet_cap - live)]:
-                statement = insert(tables.machines).values(
-                    id=new.id,
-                    state=MachineState.INITIALIZING,
-                    reserved_instance_id=new.reserved_instance_id,
-                    volume_id=new.volume_id,
-                    image=new.image,
-                    warmth=new.warmth,
-                    created_at=now,
-                    state_changed_at=now,
-                )
-                rows.append((await connection.execute(statement.returning(*tables.machines.c))).one())
-        return [to_machine(row) for row in rows]
+            room = fleet_cap - await _count_live(connection)
+            return [to_machine(await _insert(connection, new, now)) for new in machines[: max(0, room)]]
+
+    async def adopt(self, machine: NewMachine, provider_ref: str, fleet_cap: int, now: float) -> Machine | None:
+        async with self._database.write() as connection:
+            await self._database.lock(connection, FLEET_LOCK)
+            known = (await connection.execute(select(_M.id).where(_M.provider_ref == provider_ref))).one_or_none()
+            if known is not None or await _count_live(connection) >= fleet_cap:
+                return None
+            return to_machine(await _insert(connection, machine, now, provider_ref=provider_ref))
 
     async def get(self, machine_id: MachineId) -> Machine:
         async with self._database.read() as connection:
@@ -172,13 +168,35 @@ class SqlMachines:
         await self._work.put_off(lease, seconds, error, counts=counts)
 
 
-async def claim_spare(connection: AsyncConnection, instance_id: InstanceId | None, generation: int, now: float) -> Row[Any] | None:
+async def claim_spare(
+    connection: AsyncConnection, instance_id: InstanceId | None, generation: int, now: float, zone: str = ""
+) -> Row[Any] | None:
     """Take a spare, the warmest first and then the oldest, in one statement; None when there is none.
 
-    Without an `instance_id` the spare's own reserved id is taken.
+    Without an `instance_id` the spare's own reserved id is taken. With a `zone` only a spare there will do.
     """
-    values = {"new_instance_id": instance_id, "new_generation": generation, "at": now}
+    values = {"new_instance_id": instance_id, "new_generation": generation, "at": now, "only_zone": zone}
     return (await connection.execute(_CLAIM, values)).one_or_none()
+
+
+async def _count_live(connection: AsyncConnection) -> int:
+    return int((await connection.execute(select(func.count()).select_from(tables.machines).where(_LIVE))).scalar_one())
+
+
+async def _insert(connection: AsyncConnection, new: NewMachine, now: float, provider_ref: str | None = None) -> Row[Any]:
+    statement = insert(tables.machines).values(
+        id=new.id,
+        state=MachineState.INITIALIZING,
+        reserved_instance_id=new.reserved_instance_id,
+        volume_id=new.volume_id,
+        image=new.image,
+        warmth=new.warmth,
+        zone=new.zone,
+        provider_ref=provider_ref,
+        created_at=now,
+        state_changed_at=now,
+    )
+    return (await connection.execute(statement.returning(*tables.machines.c))).one()
 
 
 async def _locked(connection: AsyncConnection, machine_id: MachineId) -> Row[Any]:

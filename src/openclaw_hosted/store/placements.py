@@ -61,7 +61,7 @@ class PlacementRows:
                 machine = (await connection.execute(select(tables.machines).where(tables.machines.c.id == row.machine_id))).one()
                 return to_instance(row), to_machine(machine)
             phase = next_phase(Phase(row.phase), InstanceEvent.MACHINE_CLAIMED)
-            claimed = await claim_spare(connection, InstanceId(row.id), row.generation + 1, now)
+            claimed = await claim_spare(connection, InstanceId(row.id), row.generation + 1, now, row.zone)
             if claimed is None:
                 return None
             bound = await self._work.guarded(
@@ -72,6 +72,7 @@ class PlacementRows:
                 machine_id=claimed.id,
                 generation=row.generation + 1,
                 volume_id=volume_of(InstanceId(row.id)),
+                zone=row.zone or claimed.zone,
                 applied_revision=None,
             )
             about = {**event_values(event), "instance_id": row.id, "machine_id": claimed.id, "user_id": row.owner_id}

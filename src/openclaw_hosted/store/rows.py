@@ -76,6 +76,7 @@ def to_instance(row: Row[Any]) -> Instance:
         generation=row.generation,
         machine_id=MachineId(row.machine_id) if row.machine_id else None,
         volume_id=VolumeId(row.volume_id) if row.volume_id else None,
+        zone=row.zone,
         revision=row.revision,
         applied_revision=row.applied_revision,
         restarts_asked=row.restarts_asked,

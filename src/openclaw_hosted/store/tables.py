@@ -94,6 +94,7 @@ instances = Table(
     Column("generation", Integer, nullable=False, server_default="0"),
     Column("machine_id", Text, ForeignKey("machines.id"), unique=True),
     Column("volume_id", Text, unique=True),
+    Column("zone", Text, nullable=False, server_default=""),
     Column("revision", Integer, nullable=False, server_default="0"),
     Column("applied_revision", Integer),
     Column("restarts_asked", Integer, nullable=False, server_default="0"),

@@ -93,8 +93,8 @@ async def volume(harness: ProviderHarness, volume_id: str) -> ObservedVolume | N
 async def ready_to_start(harness: ProviderHarness) -> tuple[str, GatewaySpec]:
     """A machine with its volume and credentials; no gateway on it yet."""
     spec = launch_spec(harness)
-    await harness.volumes.create(spec.volume_id)
-    await harness.vault.put(spec.reserved_instance_id, {Credential.GATEWAY_TOKEN: harness.ids.token()}, 0)
-    await harness.vault.grant(spec.reserved_instance_id, spec.machine_id)
     ref = await launched(harness, spec)
+    await harness.volumes.create(spec.volume_id, ref)
+    await harness.vault.put(spec.reserved_instance_id, {Credential.GATEWAY_TOKEN: harness.ids.token()}, 0)
+    await harness.vault.grant(spec.reserved_instance_id, ref)
     return ref, GatewaySpec(spec.reserved_instance_id, 0, spec.volume_id, harness.image)

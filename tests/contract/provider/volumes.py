@@ -9,18 +9,21 @@ from tests.contract.provider.harness import ProviderHarness, launch_spec, launch
 
 
 class VolumesContract:
-    async def test_a_new_volume_holds_nobodys_data_and_is_free(self, harness: ProviderHarness) -> None:
-        volume_id = harness.ids.volume_id()
-        await harness.volumes.create(volume_id)
-        found = await volume(harness, volume_id)
+    async def test_a_new_volume_holds_nobodys_data_and_is_free_or_where_it_came_with(self, harness: ProviderHarness) -> None:
+        spec = launch_spec(harness)
+        ref = await launched(harness, spec)
+        await harness.volumes.create(spec.volume_id, ref)
+        found = await volume(harness, spec.volume_id)
         assert found is not None
-        assert (found.instance_id, found.attached_to) == (None, None)
+        assert found.instance_id is None
+        assert found.attached_to in (None, spec.machine_id)
 
     async def test_creating_again_keeps_what_is_there(self, harness: ProviderHarness) -> None:
-        volume_id, instance_id = harness.ids.volume_id(), harness.ids.instance_id()
-        await harness.volumes.create(volume_id)
+        spec = launch_spec(harness)
+        ref, volume_id, instance_id = await launched(harness, spec), spec.volume_id, harness.ids.instance_id()
+        await harness.volumes.create(volume_id, ref)
         await harness.volumes.mark(volume_id, instance_id)
-        await harness.volumes.create(volume_id)
+        await harness.volumes.create(volume_id, ref)
         found = await volume(harness, volume_id)
         assert found is not None
         assert found.instance_id == instance_id
@@ -34,9 +37,8 @@ class VolumesContract:
 
     async def test_a_volume_is_attached_to_one_machine_at_most(self, harness: ProviderHarness) -> None:
         one, other = launch_spec(harness), launch_spec(harness)
-        for spec in (one, other):
-            await launched(harness, spec)
-        await harness.volumes.create(one.volume_id)
+        ref, _ = [await launched(harness, spec) for spec in (one, other)]
+        await harness.volumes.create(one.volume_id, ref)
         await harness.volumes.attach(one.volume_id, one.machine_id)
         await harness.volumes.attach(one.volume_id, one.machine_id)
         with pytest.raises(Conflict):
@@ -52,14 +54,15 @@ class VolumesContract:
         one, other = launch_spec(harness), launch_spec(harness)
         ref = await launched(harness, one)
         await launched(harness, other)
-        await harness.volumes.create(one.volume_id)
+        await harness.volumes.create(one.volume_id, ref)
         await harness.volumes.attach(one.volume_id, one.machine_id)
         await terminated(harness, ref)
         await harness.volumes.attach(one.volume_id, other.machine_id)
 
     async def test_a_mark_is_never_overwritten(self, harness: ProviderHarness) -> None:
-        volume_id, instance_id = harness.ids.volume_id(), harness.ids.instance_id()
-        await harness.volumes.create(volume_id)
+        spec = launch_spec(harness)
+        ref, volume_id, instance_id = await launched(harness, spec), spec.volume_id, harness.ids.instance_id()
+        await harness.volumes.create(volume_id, ref)
         await harness.volumes.mark(volume_id, instance_id)
         await harness.volumes.mark(volume_id, instance_id)
         with pytest.raises(Conflict):
@@ -67,8 +70,8 @@ class VolumesContract:
 
     async def test_a_volume_in_use_or_of_another_is_not_purged(self, harness: ProviderHarness) -> None:
         spec = launch_spec(harness)
-        await launched(harness, spec)
-        await harness.volumes.create(spec.volume_id)
+        ref = await launched(harness, spec)
+        await harness.volumes.create(spec.volume_id, ref)
         await harness.volumes.mark(spec.volume_id, spec.reserved_instance_id)
         await harness.volumes.attach(spec.volume_id, spec.machine_id)
         with pytest.raises(Conflict):
@@ -79,9 +82,11 @@ class VolumesContract:
         assert await volume(harness, spec.volume_id) is not None
 
     async def test_purging_destroys_and_may_be_repeated(self, harness: ProviderHarness) -> None:
-        volume_id, instance_id = harness.ids.volume_id(), harness.ids.instance_id()
-        await harness.volumes.create(volume_id)
+        spec = launch_spec(harness)
+        ref, volume_id, instance_id = await launched(harness, spec), spec.volume_id, harness.ids.instance_id()
+        await harness.volumes.create(volume_id, ref)
         await harness.volumes.mark(volume_id, instance_id)
+        await harness.volumes.detach(volume_id, spec.machine_id)
         for _ in range(2):
             await harness.volumes.purge(volume_id, instance_id)
         assert not await harness.volumes.list()

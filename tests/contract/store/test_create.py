@@ -53,7 +53,7 @@ async def test_without_a_spare_the_instance_waits_under_its_fallback_id(store: S
     assert instance.volume_id == volume_of(instance.id)
     assert await event_names(store, instance) == [EventName.INSTANCE_CREATED]
     assert await store.instances.steps(instance.id) == []
-    assert await store.instances.count_waiting() == 1
+    assert await store.instances.count_waiting() == {"": 1}
 
 
 async def test_the_warmest_spare_is_claimed_first_and_then_the_oldest(store: Store) -> None:
@@ -162,7 +162,7 @@ async def test_a_waiting_instance_gets_a_spare_and_keeps_its_id_and_volume(store
     assert (bound.phase, bound.phase_changed_at) == (Phase.PLACING, NOW + 5)
     assert (machine.instance_id, machine.generation, machine.volume_id) == ("oc-mine", 1, "vol-a")
     assert await event_names(store, instance) == [EventName.INSTANCE_CREATED, EventName.MACHINE_CLAIMED]
-    assert await store.instances.count_waiting() == 0
+    assert await store.instances.count_waiting() == {}
 
 
 async def test_claiming_again_returns_the_machine_that_it_has(store: Store) -> None:

@@ -61,7 +61,7 @@ async def test_each_spare_is_claimed_once_by_fifty_creates_at_once(store: Store)
     assert len(placed) == 10
     assert len({instance.machine_id for instance in placed}) == 10
     assert all(instance.id.startswith("oc-spare") and instance.volume_id == volume_of(instance.id) for instance in placed)
-    assert await store.instances.count_waiting() == 40
+    assert await store.instances.count_waiting() == {"": 40}
 
 
 async def test_the_fleet_cap_holds_against_adding_at_once(store: Store) -> None:

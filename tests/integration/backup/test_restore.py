@@ -67,7 +67,7 @@ async def a_platform(settings: Settings) -> Store:
     await store.instances.create(NewInstance(OWNER, "Mine", DEFAULT_SETTINGS, frozenset(), KEPT), sealed, Caps(10, 10), None, 2.0)
     for instance_id in (KEPT, ORPHAN):
         await vault.put(instance_id, {Credential.GATEWAY_TOKEN: TOKEN, Credential.MODEL_API_KEY: SECRET}, 0)
-        await volumes.create(volume_of(instance_id))
+        await volumes.create(volume_of(instance_id), "any")
         await volumes.mark(volume_of(instance_id), instance_id)
         (volumes.state_dir(volume_of(instance_id)) / "note.txt").write_text(instance_id)
     async with store.database.write() as connection:

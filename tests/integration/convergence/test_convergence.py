@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+from openclaw_hosted.adapters.fake.cloud import FakeMachine
 from openclaw_hosted.adapters.fake.compute import REFUSAL
 from openclaw_hosted.adapters.system import SystemClock
 from openclaw_hosted.domain.errors import NoCapacity, ProviderAway, Unavailable
 from openclaw_hosted.domain.gateway import GatewaySettings, ModelProvider
 from openclaw_hosted.domain.instance import Phase
-from openclaw_hosted.domain.naming import volume_of
+from openclaw_hosted.domain.machine import MachineFailure, MachineState
+from openclaw_hosted.domain.naming import MachineId, volume_of
 from tests.integration.convergence.world import ASKED, CAPS, World, eventually
 
 
@@ -204,3 +206,59 @@ async def test_a_pool_that_keeps_failing_stops_and_can_be_resumed(world: World) 
         world.cloud.calm()
         await world.store.platform.set_pool(paused=False)
         await world.until_full()
+
+
+async def test_a_volume_is_followed_into_its_zone_though_the_spare_is_in_another(world: World) -> None:
+    world.cloud.zones = ("fake-1", "fake-2")
+    async with world.running():
+        await world.until_full()
+        instance = await world.until_phase((await world.create()).id, Phase.RUNNING)
+        await world.until_full()
+        assert instance.machine_id is not None
+        first = await world.store.machines.get(instance.machine_id)
+        spare = next(machine for machine in world.cloud.machines.values() if machine.machine_id != first.id)
+        assert spare.zone != first.zone
+        world.cloud.kill(first.id)
+
+        async def replaced() -> bool:
+            now = await world.store.instances.get(instance.id)
+            return now.generation == 2 and now.phase is Phase.RUNNING
+
+        await eventually(replaced, lambda: "it was never replaced")
+        again = await world.store.instances.get(instance.id)
+        assert again.machine_id is not None
+        assert (await world.store.machines.get(again.machine_id)).zone == first.zone == again.zone
+        await world.until_full()
+
+
+async def test_a_machine_started_by_hand_becomes_a_spare(world: World) -> None:
+    world.options = replace(world.options, policy=replace(world.options.policy, spares=2))
+    await world.store.platform.set_pool(paused=True)
+    world.cloud.machines["by-hand"] = FakeMachine(MachineId(""), SystemClock().now(), address="by-hand:8080")
+    async with world.running():
+
+        async def is_spare() -> bool:
+            return [
+                machine.provider_ref for machine in await world.store.machines.list_live() if machine.state is MachineState.AVAILABLE
+            ] == ["by-hand"]
+
+        await eventually(is_spare, lambda: "it was never taken in")
+        assert (await world.create()).phase is Phase.PLACING
+
+
+async def test_no_room_at_the_provider_ends_the_row_and_the_pool_tries_another(world: World) -> None:
+    world.cloud.fail_next("machines.launch", NoCapacity("no Spot capacity"))
+    async with world.running():
+        await world.until_full()
+    ended = [machine for machine in await world.store.machines.list_recent() if machine.failure is MachineFailure.LAUNCH_FAILED]
+    assert len(ended) == 1
+
+
+async def test_a_machine_that_does_not_stop_its_gateway_is_ended_all_the_same(world: World) -> None:
+    async with world.running():
+        await world.until_full()
+        instance = await world.until_phase((await world.create()).id, Phase.RUNNING)
+        for _ in range(5):
+            world.cloud.fail_next("gateways.stop", Unavailable("no answer"))
+        await world.delete(instance.id)
+        await world.until_phase(instance.id, Phase.DELETED)

@@ -74,7 +74,16 @@ class Flow:
     retention_seconds: float = 1000.0
 
 
-BRING_DOWN = ("router.release", "gateways.stop", "volumes.list", "volumes.detach", "machines.terminate", "machines.observe", "vault.retire")
+BRING_DOWN = (
+    "router.release",
+    "gateways.stop",
+    "volumes.list",
+    "volumes.detach",
+    "machines.terminate",
+    "machines.observe",
+    "router.forget",
+    "vault.retire",
+)
 FLOWS = {
     "new_spare": Flow(new_spare, None, None, (
         "machines.launch", "machines.observe", "vault.get", "vault.restore", "vault.put", "vault.grant", "volumes.create",

@@ -119,6 +119,7 @@ class World:
         assert found["routes"] == running | reserved
         assert found["secrets"] == kept | reserved
         assert found["volumes"] == {volume_of(each) for each in kept | reserved}
+        assert found["groups"] <= {machine.id for machine in live}
         bound = [machine.instance_id for machine in live if machine.state is MachineState.ASSIGNED]
         assert len(bound) == len(set(bound))
 

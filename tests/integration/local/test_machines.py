@@ -80,7 +80,7 @@ async def test_a_termination_asked_for_before_a_crash_is_seen_through_by_the_nex
 async def test_a_volume_remembers_its_holder_in_another_control_plane(bare: Computer) -> None:
     made = spec(bare)
     await bare.machines.launch(made)
-    await bare.volumes.create(made.volume_id)
+    await bare.volumes.create(made.volume_id, made.machine_id)
     await bare.volumes.attach(made.volume_id, made.machine_id)
     (found,) = await LocalVolumes(bare.data_dir).list()
     assert found.attached_to == made.machine_id

@@ -21,6 +21,7 @@ from openclaw_hosted.domain.instance import Instance, Phase, StepName
 from openclaw_hosted.domain.machine import MachineState, Warmth
 from openclaw_hosted.domain.naming import InstanceId, MachineId
 from openclaw_hosted.domain.pool import PoolPolicy
+from openclaw_hosted.domain.shards import Shards
 from openclaw_hosted.ports.gateways import SenderRequest
 from openclaw_hosted.ports.stores import Caps
 from openclaw_hosted.services import AccountService, InstanceService, KeyService, OpeningService, OperationsService, SenderService, Services
@@ -55,7 +56,7 @@ class World:
     def services(self) -> Services:
         store, edge, clock, ids, caps = self.store, cast("Any", self.edge), self.clock, SystemIds(), Caps(50, 10)
         return Services(
-            InstanceService(store.instances, store.machines, edge, edge, edge, store.hints, clock, ids, caps),
+            InstanceService(store.instances, store.machines, edge, edge, edge, store.hints, clock, ids, caps, Shards()),
             OpeningService(store.instances, store.machines, store.accounts, store.platform, edge, edge, edge, clock),
             SenderService(store.instances, store.machines, store.platform, edge, clock),
             AccountService(store.accounts, store.platform, edge, clock, ids),

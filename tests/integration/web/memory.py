@@ -42,6 +42,9 @@ class MemoryEdge:
         self.senders: dict[str, SenderRequest] = {}
         self.settled: list[tuple[str, bool]] = []
 
+    def signs_in(self, instance_id: InstanceId) -> bool:
+        return self.public_url(instance_id).startswith("https://")
+
     def public_url(self, instance_id: InstanceId) -> str:
         return f"{self.scheme}://localhost:8080/{instance_id}/"
 

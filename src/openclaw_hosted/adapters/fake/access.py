@@ -33,9 +33,9 @@ class FakeVault:
                 raise NotFound("The document is retired.")
             return dict(secret.document)
 
-    async def grant(self, instance_id: InstanceId, machine_id: MachineId) -> None:
+    async def grant(self, instance_id: InstanceId, provider_ref: str) -> None:
         async with self._cloud.call("vault.grant"):
-            self._secret(instance_id).granted_to = machine_id
+            self._secret(instance_id).granted_to = provider_ref
 
     async def retire(self, instance_id: InstanceId) -> None:
         async with self._cloud.call("vault.retire"):
@@ -84,6 +84,7 @@ class FakeRouter:
         async with self._cloud.call("router.prepare"):
             present = self._cloud.routes.get(instance_id)
             if present is None or present.route.owner_id is None:
+                self._cloud.groups.add(target.machine_id)
                 self._cloud.routes[instance_id] = FakeRoute(Route(instance_id, target.machine_id, None), target.address)
 
     async def bind(self, instance_id: InstanceId, target: Target, owner_id: UserId, generation: int) -> None:
@@ -91,11 +92,14 @@ class FakeRouter:
             present = self._cloud.routes.get(instance_id)
             if present is not None and present.route.owner_id is not None and present.route.generation > generation:
                 raise Conflict("A newer generation is bound.")
+            self._cloud.groups.add(target.machine_id)
             self._cloud.routes[instance_id] = FakeRoute(Route(instance_id, target.machine_id, owner_id, generation), target.address)
 
     async def release(self, instance_id: InstanceId) -> None:
         async with self._cloud.call("router.release"):
-            self._cloud.routes.pop(instance_id, None)
+            gone = self._cloud.routes.pop(instance_id, None)
+            if gone is not None:
+                self._cloud.groups.discard(gone.route.machine_id)
 
     async def probe(self, instance_id: InstanceId, target: Target) -> None:
         async with self._cloud.call("router.probe"):
@@ -108,6 +112,17 @@ class FakeRouter:
     async def list(self) -> Sequence[Route]:
         async with self._cloud.call("router.list"):
             return [found.route for found in self._cloud.routes.values()]
+
+    async def machines(self) -> Sequence[MachineId]:
+        async with self._cloud.call("router.machines"):
+            return sorted(self._cloud.groups)
+
+    async def forget(self, machine_id: MachineId) -> None:
+        async with self._cloud.call("router.forget"):
+            self._cloud.groups.discard(machine_id)
+
+    def signs_in(self, instance_id: InstanceId) -> bool:  # noqa: ARG002 - all are at the platform's own address
+        return self._address.startswith("https://")
 
     def public_url(self, instance_id: InstanceId) -> str:
         return f"{self._address}/{instance_id}/"

@@ -26,6 +26,7 @@ class FakeMachine:
     machine_id: MachineId
     launched_at: float
     health: MachineHealth = MachineHealth.UP
+    zone: str = "fake-1"
     spec: GatewaySpec | None = None
     generation: int = 0
     """The latest that it has seen."""
@@ -63,7 +64,7 @@ class FakeSecret:
 
     document: Credentials = field(repr=False)
     revision: int
-    granted_to: MachineId | None = None
+    granted_to: str | None = None
     retired: bool = False
 
 
@@ -71,6 +72,7 @@ class FakeSecret:
 class FakeVolume:
     """A volume of the fake."""
 
+    zone: str = "fake-1"
     instance_id: InstanceId | None = None
     attached_to: MachineId | None = None
 
@@ -94,9 +96,13 @@ class FakeCloud:
         self.secrets: dict[InstanceId, FakeSecret] = {}
         self.volumes: dict[VolumeId, FakeVolume] = {}
         self.routes: dict[InstanceId, FakeRoute] = {}
+        self.groups: set[MachineId] = set()
+        """Machines for which the router keeps something beside their routes."""
         self.sessions: dict[str, Session] = {}
         self.labels: dict[str, dict[str, str]] = {}
         self.room: int | None = None
+        self.zones: tuple[str, ...] = ("fake-1",)
+        """Where machines are launched, in turn, unless one is asked for."""
         self.hook: Hook | None = None
         self._failures: dict[str, list[Exception]] = {}
         self._lost: dict[str, int] = {}
@@ -169,4 +175,5 @@ class FakeCloud:
             "secrets": set(self.secrets),
             "volumes": set(self.volumes),
             "routes": set(self.routes),
+            "groups": set(self.groups),
         }

@@ -25,14 +25,28 @@ class FakeMachines:
 
     async def launch(self, spec: LaunchSpec) -> str:
         async with self._cloud.call("machines.launch"):
-            new = FakeMachine(spec.machine_id, self._cloud.clock.now(), address=self._cloud.gateway_address)
+            zone = spec.zone or self._cloud.zones[len(self._cloud.machines) % len(self._cloud.zones)]
+            new = FakeMachine(spec.machine_id, self._cloud.clock.now(), zone=zone, address=self._cloud.gateway_address)
             self._cloud.machines.setdefault(spec.machine_id, new)
         return spec.machine_id
+
+    async def adopt(self, provider_ref: str, spec: LaunchSpec) -> None:
+        async with self._cloud.call("machines.adopt"):
+            machine = self._cloud.machine(provider_ref)
+            machine.machine_id = machine.machine_id or spec.machine_id
 
     async def observe(self) -> Sequence[ObservedMachine]:
         async with self._cloud.call("machines.observe"):
             return [
-                ObservedMachine(ref, machine.machine_id, machine.health, machine.address, "fake-1", machine.launched_at)
+                ObservedMachine(
+                    ref,
+                    machine.machine_id or None,
+                    machine.health,
+                    machine.address,
+                    machine.zone,
+                    machine.launched_at,
+                    not machine.machine_id,
+                )
                 for ref, machine in self._cloud.machines.items()
             ]
 
@@ -54,6 +68,11 @@ class FakeMachines:
             return self._cloud.room
 
 
+def _observed(ref: str, machine: FakeMachine) -> ObservedMachine:
+    known = machine.machine_id or None
+    return ObservedMachine(ref, known, machine.health, machine.address, machine.zone, machine.launched_at, adoptable=known is None)
+
+
 class FakeGateways:
     """`Gateways` in memory: a gateway is ready at once."""
 
@@ -65,7 +84,7 @@ class FakeGateways:
             machine = self._newest(provider_ref, spec)
             attach(self._cloud, spec.volume_id, machine.machine_id)
             mark(self._cloud, spec.volume_id, spec.instance_id)
-            self._check_granted(machine, spec)
+            self._check_granted(provider_ref, spec)
             if machine.spec is None or machine.spec.instance_id != spec.instance_id or machine.refuses:
                 machine.spec = spec
 
@@ -74,7 +93,7 @@ class FakeGateways:
             machine = self._newest(provider_ref, spec)
             if machine.spec is None or machine.spec.instance_id != spec.instance_id:
                 raise Conflict(f"Machine {provider_ref} does not serve {spec.instance_id}.")
-            self._check_granted(machine, spec)
+            self._check_granted(provider_ref, spec)
             machine.spec, machine.outdated = spec, False
 
     async def restart(self, provider_ref: str, *, at_once: bool = False) -> None:
@@ -140,10 +159,10 @@ class FakeGateways:
         machine.generation = spec.generation
         return machine
 
-    def _check_granted(self, machine: FakeMachine, spec: GatewaySpec) -> None:
+    def _check_granted(self, provider_ref: str, spec: GatewaySpec) -> None:
         secret = self._cloud.secrets.get(spec.instance_id)
-        if secret is None or secret.retired or secret.granted_to != machine.machine_id:
-            raise Denied(f"Machine {machine.machine_id} may not read the credentials of {spec.instance_id}.")
+        if secret is None or secret.retired or secret.granted_to != provider_ref:
+            raise Denied(f"Machine {provider_ref} may not read the credentials of {spec.instance_id}.")
 
 
 class FakeVolumes:
@@ -152,9 +171,9 @@ class FakeVolumes:
     def __init__(self, cloud: FakeCloud) -> None:
         self._cloud = cloud
 
-    async def create(self, volume_id: VolumeId) -> None:
+    async def create(self, volume_id: VolumeId, provider_ref: str) -> None:
         async with self._cloud.call("volumes.create"):
-            self._cloud.volumes.setdefault(volume_id, FakeVolume())
+            self._cloud.volumes.setdefault(volume_id, FakeVolume(self._cloud.machine(provider_ref).zone))
 
     async def attach(self, volume_id: VolumeId, machine_id: MachineId) -> None:
         async with self._cloud.call("volumes.attach"):
@@ -194,6 +213,9 @@ def attach(cloud: FakeCloud, volume_id: VolumeId, machine_id: MachineId) -> None
     volume = volume_of(cloud, volume_id)
     if volume.attached_to not in (None, machine_id):
         raise Conflict(f"Machine {volume.attached_to} has the volume.")
+    machine = next((each for each in cloud.machines.values() if each.machine_id == machine_id), None)
+    if machine is not None and machine.zone != volume.zone:
+        raise Conflict(f"The volume is in zone {volume.zone}, the machine in {machine.zone}.")
     volume.attached_to = machine_id
 
 

@@ -73,6 +73,10 @@ class LocalMachines:
         await self._process(spec.machine_id).supervise()
         return spec.machine_id
 
+    async def adopt(self, provider_ref: str, spec: LaunchSpec) -> None:  # noqa: ARG002
+        """Nobody starts a machine of this computer by hand: one that exists is ours. Raises `NotFound`."""
+        await asyncio.to_thread(self._existing, provider_ref)
+
     async def observe(self) -> Sequence[ObservedMachine]:
         """All machines that exist. Also clears away what is left of terminated ones, and looks after what machines share."""
         await self._runtimes.keep_ready()

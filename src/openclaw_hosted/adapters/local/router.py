@@ -104,6 +104,15 @@ class LocalRouter:
         routes = await self._lookup.get("/routes")
         return [Route(InstanceId(key), MachineId(route["machine"]), route["owner"], route["generation"]) for key, route in routes.items()]
 
+    async def machines(self) -> Sequence[MachineId]:
+        return ()
+
+    async def forget(self, machine_id: MachineId) -> None:
+        """A route is all that there is."""
+
+    def signs_in(self, instance_id: InstanceId) -> bool:  # noqa: ARG002 - all are at the platform's own address
+        return self._address.startswith("https://")
+
     def public_url(self, instance_id: InstanceId) -> str:
         return f"{self._address}/{instance_id}/"
 

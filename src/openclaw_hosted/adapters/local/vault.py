@@ -65,9 +65,9 @@ class LocalVault:
             raise Denied(f"Machine {machine_id} may not read the credentials of {instance_id}.")
         return entry.document
 
-    async def grant(self, instance_id: InstanceId, machine_id: MachineId) -> None:
+    async def grant(self, instance_id: InstanceId, provider_ref: str) -> None:
         """Make the document readable by this machine, and by no other machine."""
-        await asyncio.to_thread(self._grant, instance_id, machine_id)
+        await asyncio.to_thread(self._grant, instance_id, provider_ref)
 
     async def retire(self, instance_id: InstanceId) -> None:
         """Make it unreadable, but keep it. Does nothing where there is none."""
@@ -101,11 +101,11 @@ class LocalVault:
             raise NotFound(f"The vault has no credentials of {instance_id}.")
         return entry
 
-    def _grant(self, instance_id: InstanceId, machine_id: MachineId) -> None:
+    def _grant(self, instance_id: InstanceId, provider_ref: str) -> None:
         with locked(self._lock):
             entry = self._readable(instance_id)
-            if entry.header.granted_to != machine_id:
-                self._save(replace(entry, header=replace(entry.header, granted_to=machine_id)))
+            if entry.header.granted_to != provider_ref:
+                self._save(replace(entry, header=replace(entry.header, granted_to=provider_ref)))
 
     def _retire(self, instance_id: InstanceId) -> None:
         with locked(self._lock):

@@ -33,7 +33,7 @@ class LocalVolumes:
         """Where the configuration is kept that OpenClaw last became ready with; out of a gateway's reach."""
         return self._path(volume_id) / "proven-config.json"
 
-    async def create(self, volume_id: VolumeId) -> None:
+    async def create(self, volume_id: VolumeId, provider_ref: str) -> None:  # noqa: ARG002 - all machines reach all folders
         """Make an empty volume. Does nothing where it exists, whatever it holds."""
         await asyncio.to_thread(self._create, volume_id)
 

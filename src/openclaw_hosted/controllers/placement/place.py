@@ -65,7 +65,7 @@ class Placing:
         claimed = await ports.instance_store.claim_machine(lease, now, event)
         await ports.hints.hint("pool")
         if claimed is None:
-            waiting = await ports.instance_store.count_waiting()
+            waiting = sum((await ports.instance_store.count_waiting()).values())
             raise Waiting(max(self._options.scan_seconds, waiting / LOOKS_PER_SECOND))
         instance, machine = claimed
         await StepRecorder(ports, instance, lease).done(StepName.MACHINE, instance.phase_changed_at, "A machine became free.")
@@ -103,7 +103,7 @@ class Placing:
             await self._secret(instance, machine, lease)
         async with steps.step(StepName.VOLUME):
             if not await self._had_volume(instance):
-                await ports.volumes.create(spec.volume_id)
+                await ports.volumes.create(spec.volume_id, machine.provider_ref)
             await self._free_volume(instance, machine)
         async with steps.step(StepName.GATEWAY):
             status = await ports.gateways.status(machine.provider_ref)
@@ -116,6 +116,7 @@ class Placing:
     async def _secret(self, instance: Instance, machine: Machine, lease: Lease) -> None:
         """Credentials that the user just gave go to the vault, on top of those that are there."""
         ports = self._ports
+        assert machine.provider_ref is not None
         document = await ensure_token(ports, instance.id)
         sealed = await ports.instance_store.sealed_credentials(instance.id)
         if sealed is not None:
@@ -123,7 +124,7 @@ class Placing:
             change = decode_change(ports.sealer.unseal(blob, instance.id))
             await ports.vault.put(instance.id, change.apply_to(document), revision)
             await ports.instance_store.forget_sealed(lease, revision)
-        await ports.vault.grant(instance.id, machine.id)
+        await ports.vault.grant(instance.id, machine.provider_ref)
 
     async def _had_volume(self, instance: Instance) -> bool:
         """Whether its volume was made before: then a missing one is an error, never a reason to make an empty one."""
