@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote, urlsplit
 
 from openclaw_hosted.adapters.local.lookup import COOKIE_NAMES
+from openclaw_hosted.adapters.openclaw.rpc import OPENCLAW_MARKUP
 from openclaw_hosted.adapters.system import SystemIds
 from openclaw_hosted.domain.account import Session
 from openclaw_hosted.domain.errors import Conflict, NotFound, Unavailable
@@ -21,7 +22,6 @@ from openclaw_hosted.ports.router import Route, Target
 
 TIMEOUT_SECONDS = 10.0
 PROBE_SESSION_SECONDS = 20.0
-OPENCLAW_MARKUP = b"<openclaw-app"
 
 
 class LookupClient:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from openclaw_hosted.domain.gateway import Channel, Credential, GatewaySettings, GatewaySpec, ModelProvider
-from openclaw_hosted.domain.naming import base_path
+from openclaw_hosted.domain.naming import InstanceId, base_path
 
 Config = dict[str, Any]
 
@@ -56,7 +56,7 @@ def primary_model(settings: GatewaySettings) -> str:
 
 def render_config(spec: GatewaySpec, places: Places, existing: Config) -> Config:
     """The whole configuration to start with: what the platform sets, over what the user changed in OpenClaw itself."""
-    based = merge_patch(existing, _base_patch(spec, places))
+    based = merge_patch(existing, base_patch(spec.instance_id, places))
     return merge_patch(based, settings_patch(spec, places, based))
 
 
@@ -100,7 +100,8 @@ def replaced_arrays(target: Any, patch: Any, path: str = "") -> list[str]:
     return [found for paths in below for found in paths]
 
 
-def _base_patch(spec: GatewaySpec, places: Places) -> Config:
+def base_patch(instance_id: InstanceId, places: Places) -> Config:
+    """What does not depend on the user."""
     return {
         "secrets": {"providers": {SECRET_PROVIDER: {"source": "file", "path": places.secrets_path, "mode": "json"}}},
         "gateway": {
@@ -112,7 +113,7 @@ def _base_patch(spec: GatewaySpec, places: Places) -> Config:
                 "token": _secret(Credential.GATEWAY_TOKEN),
                 "rateLimit": {"maxAttempts": 10, "windowMs": 60000, "lockoutMs": 300000},
             },
-            "controlUi": {"basePath": base_path(spec.instance_id)},
+            "controlUi": {"basePath": base_path(instance_id)},
             "trustedProxies": list(places.trusted_proxies),
             "http": {"endpoints": {"chatCompletions": {"enabled": True}}},
         },

@@ -8,6 +8,8 @@ import httpx
 
 from openclaw_hosted.domain.errors import Denied, PortError, Unavailable
 
+OPENCLAW_MARKUP: Final = b"<openclaw-app"
+"""What OpenClaw's page has, and no other."""
 ADMIN_PATH: Final = "/api/v1/admin/rpc"
 BRIDGE_PATH: Final = "/api/v1/oc-hosted/rpc"
 CALL_TIMEOUT_SECONDS: Final = 30.0

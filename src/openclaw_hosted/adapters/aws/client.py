@@ -1,0 +1,142 @@
+"""The SDK: aiobotocore with one policy of retries and one measurement for all calls."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack
+from dataclasses import dataclass, field
+from typing import Any, Final, cast
+
+import structlog
+from aiobotocore.config import AioConfig
+from aiobotocore.session import get_session
+from botocore import xform_name
+
+from openclaw_hosted.adapters.aws.errors import meaning
+from openclaw_hosted.adapters.aws.sdk import Answer, Call
+from openclaw_hosted.domain.errors import Throttled, Unavailable
+from openclaw_hosted.ports.clock import Clock, Ids
+
+log = structlog.get_logger("aws")
+CONNECT_SECONDS: Final = 5.0
+READ_SECONDS: Final = 15.0
+ATTEMPTS: Final = 5
+PAUSE_SECONDS: Final = 0.2
+PAUSE_CAP_SECONDS: Final = 5.0
+BUDGET: Final = 20.0
+"""How many repetitions an API may have in hand; without any left, its errors are passed on at once."""
+BUDGET_A_SECOND: Final = 1.0
+CONNECTIONS: Final = 50
+
+
+@dataclass
+class CallStats:
+    """How often one call was made, what came of it, and how long AWS took."""
+
+    made: int = 0
+    """Requests sent, repetitions included."""
+    failed: int = 0
+    throttled: int = 0
+    seconds: float = 0.0
+    slowest_seconds: float = 0.0
+
+
+@dataclass
+class RetryBudget:
+    """What one API may repeat: many callers in trouble share it, so that together they do not make the trouble worse."""
+
+    left: float = BUDGET
+    seen_at: float = 0.0
+
+    def take(self, now: float) -> bool:
+        """Whether one more repetition is allowed. `now` is monotonic, in seconds."""
+        self.left = min(BUDGET, self.left + (now - self.seen_at) * BUDGET_A_SECOND) if self.seen_at else self.left
+        self.seen_at = now
+        if self.left < 1:
+            return False
+        self.left -= 1
+        return True
+
+
+@dataclass
+class AwsSdk:
+    """`Sdk` for one account and region. `endpoint_url` is for a lab; credentials come from where the SDK always finds them."""
+
+    region: str
+    clock: Clock
+    ids: Ids
+    endpoint_url: str | None = None
+    stats: Mapping[Call, CallStats] = field(default_factory=lambda: defaultdict(CallStats))
+
+    def __post_init__(self) -> None:
+        self._session = get_session()
+        self._stack = AsyncExitStack()
+        self._clients: dict[str, Any] = {}
+        self._opening: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._budgets: defaultdict[Call, RetryBudget] = defaultdict(RetryBudget)
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        self._clients.clear()
+        await self._stack.aclose()
+
+    async def call(self, call: Call, **parameters: Any) -> Answer:
+        """One call; see the Protocol."""
+        for attempt in range(ATTEMPTS):
+            try:
+                return await self._once(call, parameters)
+            except (Throttled, Unavailable):
+                if attempt + 1 == ATTEMPTS or not self._budgets[call].take(self.clock.monotonic()):
+                    raise
+            pause = min(PAUSE_CAP_SECONDS, PAUSE_SECONDS * 2**attempt)
+            await self.clock.sleep(pause * self.ids.jitter())
+        raise AssertionError("unreachable")
+
+    async def pages(self, call: Call, **parameters: Any) -> AsyncIterator[Answer]:
+        """All pages; AWS has three ways to name the next one."""
+        marks: dict[str, Any] = {}
+        while True:
+            page = await self.call(call, **parameters, **marks)
+            yield page
+            if page.get("NextMarker"):
+                marks = {"Marker": page["NextMarker"]}
+            elif page.get("NextToken"):
+                marks = {"NextToken": page["NextToken"]}
+            else:
+                return
+
+    async def _once(self, call: Call, parameters: dict[str, Any]) -> Answer:
+        client = await self._client(call.service)
+        stats, began = self.stats[call], self.clock.monotonic()
+        stats.made += 1
+        try:
+            answer: Answer = await getattr(client, xform_name(call.operation))(**parameters)
+        except Exception as error:
+            stats.failed += 1
+            problem = meaning(call, error)
+            stats.throttled += isinstance(problem, Throttled)
+            log.debug("call failed", call=call, error=str(problem))
+            raise problem from error
+        finally:
+            took = self.clock.monotonic() - began
+            stats.seconds += took
+            stats.slowest_seconds = max(stats.slowest_seconds, took)
+        return answer
+
+    async def _client(self, service: str) -> Any:
+        async with self._opening[service]:
+            if service not in self._clients:
+                config = AioConfig(
+                    connect_timeout=CONNECT_SECONDS,
+                    read_timeout=READ_SECONDS,
+                    retries={"total_max_attempts": 1, "mode": "standard"},
+                    max_pool_connections=CONNECTIONS,
+                    tcp_keepalive=True,
+                )
+                client = self._session.create_client(
+                    cast("Any", service), region_name=self.region, endpoint_url=self.endpoint_url, config=config
+                )
+                self._clients[service] = await self._stack.enter_async_context(client)
+        return self._clients[service]

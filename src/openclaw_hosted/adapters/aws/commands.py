@@ -1,0 +1,102 @@
+"""Run Command: the machine's script, sent whole with each command, so that no machine runs an older one."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib import resources
+from typing import Final
+
+from openclaw_hosted.adapters.aws.sdk import Answer, Call, Sdk
+from openclaw_hosted.domain.errors import Conflict, Denied, NotFound, PortError, Unavailable
+from openclaw_hosted.ports.clock import Clock
+
+DELIVERY_SECONDS: Final = 30
+"""The shortest that SSM takes: a machine that comes back later must not run an old command. The generation check guards what is left."""
+EXECUTION_SECONDS: Final = 900
+FIRST_LOOK_SECONDS: Final = 0.6
+LOOK_SECONDS: Final = 1.0
+LONGEST_LOOK_SECONDS: Final = 4.0
+WORKING: Final = frozenset({"Pending", "InProgress", "Delayed", "Cancelling"})
+LONGEST_REASON: Final = 300
+EXIT_CODES: Final[Mapping[int, type[PortError]]] = {3: Conflict, 4: Conflict, 5: NotFound, 6: Denied, 7: Unavailable, 8: NotFound}
+"""What the script's exit codes mean (machine/openclaw-machine.sh)."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommandOutput:
+    """What a command said. SSM keeps no more than 24,000 characters."""
+
+    stdout: str
+
+    def fields(self) -> dict[str, str]:
+        """Its lines `key=value`."""
+        return dict(line.split("=", 1) for line in self.stdout.splitlines() if "=" in line)
+
+
+class RunCommand:
+    """Runs verbs of the machine's script. What it sends, SSM shows to whoever may list commands for 30 days: never a secret."""
+
+    def __init__(self, sdk: Sdk, clock: Clock) -> None:
+        self._sdk = sdk
+        self._clock = clock
+        self._script = machine_script()
+
+    async def run(self, provider_ref: str, verb: str, *, before: str = "", **arguments: str | int) -> CommandOutput:
+        """Run one verb and wait for its end; `before` is another line of script whose failure does not count.
+
+        Raises what the script's exit code means, `NotFound` for a machine that SSM does not know, `Unavailable` when it did not answer.
+        """
+        return await self._send(provider_ref, verb, f"{self._script}\n{before}\n{_line(verb, arguments)}")
+
+    async def shell(self, provider_ref: str, script: str) -> tuple[int, str, str]:
+        """Run any script, for an operator; returns exit code, standard output and standard error."""
+        answer = await self._outcome(provider_ref, script, "by an operator")
+        return (
+            int(answer.get("ResponseCode", -1)),
+            str(answer.get("StandardOutputContent", "")),
+            str(answer.get("StandardErrorContent", "")),
+        )
+
+    async def _send(self, provider_ref: str, verb: str, script: str) -> CommandOutput:
+        answer = await self._outcome(provider_ref, script, f"openclaw {verb}")
+        code = int(answer.get("ResponseCode", -1))
+        if answer["Status"] == "Success" and code == 0:
+            return CommandOutput(str(answer.get("StandardOutputContent", "")))
+        reason = str(answer.get("StandardErrorContent", "")).strip()[-LONGEST_REASON:]
+        if answer["Status"] != "Failed":
+            raise Unavailable(f"Machine {provider_ref} did not run “{verb}”: {answer.get('StatusDetails') or answer['Status']}.")
+        raise EXIT_CODES.get(code, Unavailable)(f"Machine {provider_ref}, “{verb}”: {reason or f'exit code {code}'}")
+
+    async def _outcome(self, provider_ref: str, script: str, comment: str) -> Answer:
+        sent = await self._sdk.call(
+            Call.SEND_COMMAND,
+            InstanceIds=[provider_ref], DocumentName="AWS-RunShellScript", TimeoutSeconds=DELIVERY_SECONDS, Comment=comment,
+            Parameters={"commands": script.splitlines(), "executionTimeout": [str(EXECUTION_SECONDS)]},
+        )  # fmt: skip
+        command_id = sent["Command"]["CommandId"]
+        deadline = self._clock.monotonic() + DELIVERY_SECONDS + EXECUTION_SECONDS
+        pause = FIRST_LOOK_SECONDS
+        while self._clock.monotonic() < deadline:
+            await self._clock.sleep(pause)
+            answer = await self._look(provider_ref, command_id)
+            if answer is not None and answer["Status"] not in WORKING:
+                return answer
+            pause = min(LONGEST_LOOK_SECONDS, max(LOOK_SECONDS, pause * 1.25))
+        raise Unavailable(f"Machine {provider_ref} did not end a command in time.")
+
+    async def _look(self, provider_ref: str, command_id: str) -> Answer | None:
+        """How the command is; None where SSM does not know it yet, which is normal just after it was sent."""
+        try:
+            return await self._sdk.call(Call.GET_INVOCATION, CommandId=command_id, InstanceId=provider_ref)
+        except NotFound:
+            return None
+
+
+def machine_script() -> str:
+    """The script that defines `openclaw_machine`; its first line names bash, which AWS-RunShellScript heeds."""
+    return resources.files("openclaw_hosted.adapters.aws.machine").joinpath("openclaw-machine.sh").read_text(encoding="utf-8").rstrip("\n")
+
+
+def _line(verb: str, arguments: Mapping[str, str | int]) -> str:
+    return " ".join(("openclaw_machine", verb, *(f"{name}={value}" for name, value in arguments.items())))

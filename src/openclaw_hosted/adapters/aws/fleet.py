@@ -1,0 +1,106 @@
+"""The whole fleet in one listing, shared by all that ask for it at the same time.
+
+However large the fleet, a look at it costs one paged DescribeInstances; many callers within `FRESH_SECONDS` share one.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from openclaw_hosted.adapters.aws.names import MACHINE_NAME, PORT, Tag, filters, from_tags
+from openclaw_hosted.adapters.aws.sdk import Call, Sdk
+from openclaw_hosted.domain.errors import NotFound
+from openclaw_hosted.domain.naming import MachineId
+from openclaw_hosted.ports.clock import Clock
+
+FRESH_SECONDS: Final = 2.0
+PAGE: Final = 1000
+EXISTING: Final = ["pending", "running", "shutting-down", "stopping", "stopped"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ec2Machine:
+    """One machine as EC2 lists it."""
+
+    ref: str
+    state: str
+    zone: str
+    kind: str
+    """Its instance type."""
+    address: str | None
+    """`host:port` of its gateway."""
+    launched_at: float
+    tags: dict[str, str] = field(default_factory=dict)
+    volumes: tuple[str, ...] = ()
+    """EBS ids of its disks, the root disk not among them."""
+
+    @property
+    def machine_id(self) -> MachineId | None:
+        """Ours, once it has one."""
+        name = self.tags.get(Tag.MACHINE)
+        return MachineId(name) if name else None
+
+
+class Fleet:
+    """The machines of one deployment."""
+
+    def __init__(self, sdk: Sdk, clock: Clock, deployment: str, vpc: str) -> None:
+        self._sdk = sdk
+        self._clock = clock
+        self._filters = filters(tag_Name=MACHINE_NAME, tag_Deployment=deployment, vpc_id=vpc, instance_state_name=EXISTING)
+        self._looking = asyncio.Lock()
+        self._seen: dict[str, Ec2Machine] = {}
+        self._seen_at: float | None = None
+
+    async def list(self, *, newer_than: float = FRESH_SECONDS) -> Sequence[Ec2Machine]:
+        """All that exist, as they were at most `newer_than` seconds ago."""
+        async with self._looking:
+            now = self._clock.monotonic()
+            if self._seen_at is None or now - self._seen_at >= newer_than:
+                self._seen = {machine.ref: machine for machine in await self._look()}
+                self._seen_at = now
+            return list(self._seen.values())
+
+    async def find(self, ref: str, *, newer_than: float = 60.0) -> Ec2Machine:
+        """One machine; what was seen in the last `newer_than` seconds may serve. Raises `NotFound`."""
+        await self.list(newer_than=newer_than)
+        if ref not in self._seen:
+            await self.list()
+        if ref not in self._seen:
+            raise NotFound(f"EC2 lists no machine {ref[:40]!r}.")
+        return self._seen[ref]
+
+    async def called(self, machine_id: MachineId) -> Ec2Machine:
+        """The machine that has this id of ours. Raises `NotFound`."""
+        for newer_than in (60.0, FRESH_SECONDS):
+            for machine in await self.list(newer_than=newer_than):
+                if machine.machine_id == machine_id:
+                    return machine
+        raise NotFound(f"EC2 lists no machine with the tag MachineId={machine_id}.")
+
+    def forget(self) -> None:
+        """Look anew next time: something was changed."""
+        self._seen_at = None
+
+    async def _look(self) -> Sequence[Ec2Machine]:
+        pages = self._sdk.pages(Call.DESCRIBE_INSTANCES, Filters=self._filters, MaxResults=PAGE)
+        return [_machine(instance) async for page in pages for reservation in page["Reservations"] for instance in reservation["Instances"]]
+
+
+def _machine(instance: dict[str, Any]) -> Ec2Machine:
+    root = instance.get("RootDeviceName")
+    address = instance.get("PrivateIpAddress")
+    disks = [disk["Ebs"]["VolumeId"] for disk in instance.get("BlockDeviceMappings", ()) if disk["DeviceName"] != root and "Ebs" in disk]
+    return Ec2Machine(
+        ref=instance["InstanceId"],
+        state=instance["State"]["Name"],
+        zone=instance["Placement"]["AvailabilityZone"],
+        kind=instance["InstanceType"],
+        address=f"{address}:{PORT}" if address else None,
+        launched_at=instance["LaunchTime"].timestamp(),
+        tags=from_tags(instance.get("Tags")),
+        volumes=tuple(disks),
+    )

@@ -1,0 +1,172 @@
+"""Machines: EC2 instances from a launch template, one for each row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any, Final
+
+from openclaw_hosted.adapters.aws.errors import NO_CAPACITY, refusal
+from openclaw_hosted.adapters.aws.fleet import Ec2Machine, Fleet
+from openclaw_hosted.adapters.aws.names import MACHINE_NAME, Tag, as_tags
+from openclaw_hosted.adapters.aws.sdk import Answer, Call, Sdk
+from openclaw_hosted.domain.errors import NoCapacity, NotFound
+from openclaw_hosted.ports.machines import LaunchSpec, MachineHealth, ObservedMachine
+
+SPOT: Final = "spot"
+ON_DEMAND: Final = "on-demand"
+BURSTABLE: Final = ("t2.", "t3.", "t3a.", "t4g.")
+SHUTTING_DOWN: Final = frozenset({"shutting-down", "stopping"})
+
+
+@dataclass(frozen=True, slots=True)
+class LaunchPlan:
+    """How machines of a deployment are launched."""
+
+    deployment: str
+    template: str
+    instance_types: Sequence[str]
+    subnets: Mapping[str, Sequence[str]]
+    """Zone to the subnets in it."""
+    on_demand_always: bool = False
+    on_demand_fallback: bool = False
+
+
+class AwsMachines:
+    """`Machines` on EC2. The provider's id is the instance id, `i-…`."""
+
+    def __init__(self, sdk: Sdk, fleet: Fleet, plan: LaunchPlan) -> None:
+        self._sdk = sdk
+        self._fleet = fleet
+        self._plan = plan
+        self._online: set[str] = set()
+        """Machines whose agent has been seen to take commands."""
+
+    async def launch(self, spec: LaunchSpec) -> str:
+        """Ask for a machine; the client token is the row's id, so that asking again finds the same one. Raises `NoCapacity`."""
+        with suppress(NotFound):
+            return (await self._fleet.called(spec.machine_id)).ref
+        first = ON_DEMAND if self._plan.on_demand_always else SPOT
+        try:
+            return await self._ask(spec, first, spec.machine_id)
+        except NoCapacity:
+            if first == ON_DEMAND or not self._plan.on_demand_fallback:
+                raise
+        return await self._ask(spec, ON_DEMAND, f"{spec.machine_id}-{ON_DEMAND}")
+
+    async def adopt(self, provider_ref: str, spec: LaunchSpec) -> None:
+        """Put the tags of `spec` on a machine that was started by hand. Costs nothing where it has them. Raises `NotFound`."""
+        machine = await self._fleet.find(provider_ref)
+        if machine.machine_id != spec.machine_id:
+            await self._sdk.call(Call.CREATE_TAGS, Resources=[provider_ref], Tags=as_tags(self._tags(spec)))
+            self._fleet.forget()
+
+    async def observe(self) -> Sequence[ObservedMachine]:
+        """All machines that exist. One is up once its agent takes commands; what happens inside after that is not looked at here."""
+        machines = await self._fleet.list()
+        await self._see_who_is_online(machines)
+        return [self._observed(machine) for machine in machines]
+
+    async def label(self, provider_ref: str, labels: Mapping[str, str]) -> None:
+        """Write the labels as tags. An assigned machine no longer runs up a bill for CPU credits.
+
+        Raises `NotFound`.
+        """
+        machine = await self._fleet.find(provider_ref)
+        await self._sdk.call(Call.CREATE_TAGS, Resources=[provider_ref], Tags=as_tags(labels))
+        if labels.get(Tag.STATUS) == "assigned" and machine.kind.startswith(BURSTABLE):
+            standard = {"InstanceId": provider_ref, "CpuCredits": "standard"}
+            await self._sdk.call(Call.MODIFY_CREDITS, InstanceCreditSpecifications=[standard])
+
+    async def start(self, provider_ref: str) -> None:
+        """Start a stopped one. Raises `NotFound`, and `Conflict` for a Spot machine, which AWS does not start again."""
+        machine = await self._fleet.find(provider_ref, newer_than=0)
+        if machine.state == "stopped":
+            await self._sdk.call(Call.START_INSTANCES, InstanceIds=[provider_ref])
+            self._fleet.forget()
+
+    async def terminate(self, provider_ref: str) -> None:
+        """Ask for its end. Does nothing where it is gone."""
+        with suppress(NotFound):
+            await self._sdk.call(Call.TERMINATE_INSTANCES, InstanceIds=[provider_ref])
+        self._online.discard(provider_ref)
+        self._fleet.forget()
+
+    async def room(self) -> int | None:
+        """EC2 tells only by trying."""
+        return None
+
+    async def _ask(self, spec: LaunchSpec, market: str, token: str) -> str:
+        options: dict[str, Any] = (
+            {"SpotOptions": {"AllocationStrategy": "price-capacity-optimized", "InstanceInterruptionBehavior": "terminate"}}
+            if market == SPOT
+            else {"OnDemandOptions": {"AllocationStrategy": "lowest-price"}}
+        )
+        answer = await self._sdk.call(
+            Call.CREATE_FLEET,
+            Type="instant",
+            ClientToken=token,
+            LaunchTemplateConfigs=[self._template(spec)],
+            TargetCapacitySpecification={"TotalTargetCapacity": 1, "DefaultTargetCapacityType": market},
+            TagSpecifications=[{"ResourceType": "instance", "Tags": as_tags(self._tags(spec))}],
+            **options,
+        )
+        self._fleet.forget()
+        for launched in answer.get("Instances", ()):
+            return str(launched["InstanceIds"][0])
+        raise _why(answer)
+
+    def _template(self, spec: LaunchSpec) -> dict[str, Any]:
+        subnets = [subnet for zone, found in self._plan.subnets.items() if spec.zone in ("", zone) for subnet in found]
+        if not subnets:
+            raise NoCapacity(f"SUBNET_IDS has no subnet in zone {spec.zone}, where the user's volume is.")
+        overrides = [{"InstanceType": kind, "SubnetId": subnet} for kind in self._plan.instance_types for subnet in subnets]
+        return {
+            "LaunchTemplateSpecification": {"LaunchTemplateId": self._plan.template, "Version": "$Latest"},
+            "Overrides": overrides,
+        }
+
+    def _tags(self, spec: LaunchSpec) -> dict[str, str]:
+        return {
+            Tag.NAME: MACHINE_NAME,
+            Tag.DEPLOYMENT: self._plan.deployment,
+            Tag.STATUS: "initializing",
+            Tag.MACHINE: spec.machine_id,
+            Tag.RESERVED: spec.reserved_instance_id,
+        }
+
+    async def _see_who_is_online(self, machines: Sequence[Ec2Machine]) -> None:
+        running = {machine.ref for machine in machines if machine.state == "running"}
+        self._online &= {machine.ref for machine in machines}
+        if running <= self._online:
+            return
+        async for page in self._sdk.pages(Call.DESCRIBE_AGENTS, MaxResults=50):
+            self._online |= running & {str(agent["InstanceId"]) for agent in page["InstanceInformationList"]}
+
+    def _observed(self, machine: Ec2Machine) -> ObservedMachine:
+        return ObservedMachine(
+            provider_ref=machine.ref,
+            machine_id=machine.machine_id,
+            health=self._health(machine),
+            address=machine.address,
+            zone=machine.zone,
+            launched_at=machine.launched_at,
+            adoptable=machine.machine_id is None and machine.state in ("pending", "running"),
+        )
+
+    def _health(self, machine: Ec2Machine) -> MachineHealth:
+        if machine.state == "running":
+            return MachineHealth.UP if machine.ref in self._online else MachineHealth.BOOTING
+        if machine.state == "stopped":
+            return MachineHealth.STOPPED
+        return MachineHealth.SHUTTING_DOWN if machine.state in SHUTTING_DOWN else MachineHealth.BOOTING
+
+
+def _why(answer: Answer) -> Exception:
+    """What the errors of a fleet that launched nothing mean: any that speaks of capacity decides."""
+    errors = [(str(each.get("ErrorCode", "")), str(each.get("ErrorMessage", ""))) for each in answer.get("Errors", ())]
+    if not errors:
+        return NoCapacity("EC2 launched no machine and gave no reason.")
+    code, message = next((error for error in errors if error[0] in NO_CAPACITY), errors[0])
+    return refusal(Call.CREATE_FLEET, code, message)

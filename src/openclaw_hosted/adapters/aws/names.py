@@ -1,0 +1,77 @@
+"""Names and tags of what the platform makes in an account, each derived from an id that was committed before."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from openclaw_hosted.domain.naming import InstanceId, MachineId, is_instance_id
+
+MACHINE_NAME: Final = "openclaw-user-instance"
+"""The tag `Name` of every machine and volume, as the launch template has it too."""
+PORT: Final = 8080
+DATA_DEVICE: Final = "/dev/sdf"
+ADOPTED_DEVICE: Final = "/dev/sdg"
+"""Where a volume is attached that another machine had before."""
+_MACHINE_PREFIX: Final = "mc-"
+
+
+class Tag:
+    """The keys. None has a blank or a slash: a machine reads its own from the metadata address, where such keys can't be asked for."""
+
+    NAME: Final = "Name"
+    DEPLOYMENT: Final = "Deployment"
+    STATUS: Final = "Status"
+    MACHINE: Final = "MachineId"
+    RESERVED: Final = "ReservedInstanceId"
+    INSTANCE: Final = "InstanceId"
+    USER: Final = "UserId"
+    VOLUME: Final = "VolumeId"
+    GRANTED_TO: Final = "InstanceArn"
+    """On a secret: the one machine that may read it (`secretsmanager:ResourceTag/InstanceArn`)."""
+
+
+def as_tags(values: Mapping[str, str]) -> list[dict[str, str]]:
+    """Tags in the API's shape."""
+    return [{"Key": key, "Value": value} for key, value in values.items()]
+
+
+def from_tags(tags: Iterable[Mapping[str, Any]] | None) -> dict[str, str]:
+    """The inverse of `as_tags`."""
+    return {str(tag["Key"]): str(tag.get("Value", "")) for tag in tags or ()}
+
+
+def filters(**values: str | list[str]) -> list[dict[str, Any]]:
+    """Filters in the API's shape; `tag_X` stands for `tag:X`, and any other underscore for a hyphen."""
+    return [{"Name": _filter_name(name), "Values": [value] if isinstance(value, str) else value} for name, value in values.items()]
+
+
+def _filter_name(name: str) -> str:
+    return f"tag:{name.removeprefix('tag_')}" if name.startswith("tag_") else name.replace("_", "-")
+
+
+def secret_of(deployment: str, instance_id: InstanceId) -> str:
+    """The name of an instance's secret, such as `openclaw/oc-7f3k2m9q`."""
+    return f"{deployment}/{instance_id}"
+
+
+def instance_of_secret(deployment: str, name: str) -> InstanceId | None:
+    """The inverse of `secret_of`; None for another secret."""
+    prefix, _, rest = name.rpartition("/")
+    return InstanceId(rest) if prefix == deployment and is_instance_id(rest) else None
+
+
+def group_of(deployment: str, machine_id: MachineId) -> str:
+    """The name of a machine's target group: at most 32 letters, digits and hyphens."""
+    return f"{deployment}-{machine_id}"
+
+
+def machine_of_group(deployment: str, name: str) -> MachineId | None:
+    """The inverse of `group_of`; None for another group."""
+    rest = name.removeprefix(f"{deployment}-")
+    return MachineId(rest) if rest != name and rest.startswith(_MACHINE_PREFIX) else None
+
+
+def name_of_group(arn: str) -> str:
+    """The name in a target group's ARN: `…:targetgroup/NAME/0123456789abcdef`."""
+    return arn.rsplit("/", 2)[-2]

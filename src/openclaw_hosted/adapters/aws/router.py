@@ -1,0 +1,176 @@
+"""Routes: a listener rule for each instance, a target group for each machine, on one load balancer or several (shards).
+
+The load balancer knows nobody's session. A route that nobody may use yet leads to the platform; behind a bound one OpenClaw itself
+asks for its token or a paired device.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from http import HTTPStatus
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+import httpx
+
+from openclaw_hosted.adapters.aws.names import group_of, machine_of_group, name_of_group
+from openclaw_hosted.adapters.aws.rules import Rule, bound_actions, conditions, prepared_actions
+from openclaw_hosted.adapters.aws.sdk import Call, Sdk
+from openclaw_hosted.adapters.aws.shard import Actions, Shard, ShardRules
+from openclaw_hosted.adapters.openclaw.rpc import OPENCLAW_MARKUP
+from openclaw_hosted.domain.errors import Conflict, NotFound, Unavailable
+from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId
+from openclaw_hosted.domain.shards import shard_of
+from openclaw_hosted.ports.router import Route, Target
+
+PROBE_SECONDS: Final = 10.0
+PAGE: Final = 400
+Conditions = list[dict[str, Any]]
+
+
+class AwsRouter:
+    """`Router` on Application Load Balancers. `address` is the platform's own; `instance_domain` is set where routing is by host name."""
+
+    def __init__(
+        self, sdk: Sdk, shards: Sequence[Shard], deployment: str, vpc: str, address: str, instance_domain: str | None = None
+    ) -> None:
+        self._sdk = sdk
+        self._shards = [ShardRules(sdk, shard, deployment, vpc) for shard in shards]
+        self._deployment = deployment
+        self._address = address
+        self._instance_domain = instance_domain
+        self._known: dict[InstanceId, Rule] = {}
+        """Rules as they were last seen or written here."""
+        self._http = httpx.AsyncClient(trust_env=False, timeout=PROBE_SECONDS)
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self._http.aclose()
+
+    async def ensure_own_rules(self) -> None:
+        """Have the platform's own rules on all load balancers."""
+        for shard in self._shards:
+            await shard.ensure_own_rules()
+
+    async def prepare(self, instance_id: InstanceId, target: Target) -> None:
+        """Target group, target and rule, with all traffic still to the platform. Costs nothing where it is so already."""
+        rule = await self._rule(instance_id)
+        name = group_of(self._deployment, target.machine_id)
+        if rule is not None and (rule.owner_id is not None or self._leads_to(rule, name)):
+            return
+        shard = self._shard(instance_id)
+        group = await shard.ensure_group(target)
+        if rule is None:
+            await shard.create(instance_id, group, self._host(instance_id))
+        else:
+            actions = prepared_actions(group, shard.shard.platform_group)
+            await self._modify(shard, rule, conditions(instance_id, self._host(instance_id)), actions)
+        self._known.pop(instance_id, None)
+
+    async def bind(self, instance_id: InstanceId, target: Target, owner_id: UserId, generation: int) -> None:
+        """Conditions and actions of the rule in one call, whether it is a spare's, new, or led to another machine (swap)."""
+        rule = await self._rule(instance_id)
+        if rule is not None and rule.owner_id is not None and rule.generation > generation:
+            raise Conflict(f"Generation {rule.generation} of {instance_id} is bound, which is later than {generation}.")
+        name = group_of(self._deployment, target.machine_id)
+        if rule is not None and self._leads_to(rule, name) and (rule.owner_id, rule.generation) == (owner_id, generation):
+            return
+        shard = self._shard(instance_id)
+        group = rule.group(self._deployment) if rule is not None and self._leads_to(rule, name) else await shard.ensure_group(target)
+        assert group is not None
+        if rule is None:
+            await shard.create(instance_id, group, self._host(instance_id))
+            rule = await self._looked_up(instance_id)
+        wanted = conditions(instance_id, self._host(instance_id), (generation, owner_id))
+        await self._modify(shard, rule, wanted, bound_actions(group))
+        self._known[instance_id] = Rule(rule.arn, instance_id, {group: 100}, generation, owner_id)
+
+    async def release(self, instance_id: InstanceId) -> None:
+        """Deregister the machine, delete the rule and its target group. Does nothing where there is none."""
+        self._known.pop(instance_id, None)
+        rule = await self._rule(instance_id)
+        if rule is not None:
+            await self._shard(instance_id).delete(rule)
+            self._known.pop(instance_id, None)
+
+    async def probe(self, instance_id: InstanceId, target: Target) -> None:
+        """Ask for OpenClaw's page through the load balancer, which has to find the machine healthy first."""
+        rule = await self._rule(instance_id)
+        if rule is None or rule.owner_id is None or not self._leads_to(rule, group_of(self._deployment, target.machine_id)):
+            raise Unavailable("The route does not lead to the machine yet.")
+        try:
+            answer = await self._http.get(self.public_url(instance_id))
+        except httpx.HTTPError as problem:
+            raise Unavailable(f"The load balancer does not answer ({type(problem).__name__}).") from None
+        if answer.status_code != HTTPStatus.OK or OPENCLAW_MARKUP not in answer.content:
+            raise Unavailable(f"The load balancer answered {answer.status_code} in place of OpenClaw's page.")
+
+    async def list(self) -> Sequence[Route]:
+        """All routes, from one listing for each load balancer."""
+        before = dict(self._known)
+        found = [rule for shard in self._shards for rule in await shard.rules()]
+        written = {each: rule for each, rule in self._known.items() if before.get(each) is not rule}
+        self._known = {**{rule.instance_id: rule for rule in found}, **written}
+        return [route for rule in found if (route := rule.route(self._deployment)) is not None]
+
+    async def machines(self) -> Sequence[MachineId]:
+        """All machines with a target group."""
+        pages = self._sdk.pages(Call.DESCRIBE_GROUPS, PageSize=PAGE)
+        names = [str(group["TargetGroupName"]) async for page in pages for group in page["TargetGroups"]]
+        return [machine_id for name in names if (machine_id := machine_of_group(self._deployment, name)) is not None]
+
+    async def forget(self, machine_id: MachineId) -> None:
+        """Delete its target group. Raises `Conflict` while a rule leads there."""
+        with suppress(NotFound):
+            answer = await self._sdk.call(Call.DESCRIBE_GROUPS, Names=[group_of(self._deployment, machine_id)])
+            for group in answer["TargetGroups"]:
+                await self._shards[0].delete_group(str(group["TargetGroupArn"]))
+
+    def signs_in(self, instance_id: InstanceId) -> bool:
+        """Whether the instance is on the platform's own host, over HTTPS."""
+        here, there = urlsplit(self._address), urlsplit(self.public_url(instance_id))
+        return there.scheme == "https" and there.netloc == here.netloc
+
+    def public_url(self, instance_id: InstanceId) -> str:
+        """The address on the instance's load balancer, or at its own host name."""
+        address = self._shard(instance_id).shard.address
+        host = self._host(instance_id)
+        return f"{urlsplit(address).scheme}://{host}{_port_of(address)}/{instance_id}/" if host else f"{address}/{instance_id}/"
+
+    def _host(self, instance_id: InstanceId) -> str | None:
+        return f"{instance_id}.{self._instance_domain}" if self._instance_domain else None
+
+    def _shard(self, instance_id: InstanceId) -> ShardRules:
+        number = shard_of(instance_id)
+        return self._shards[number if number < len(self._shards) else 0]
+
+    async def _modify(self, shard: ShardRules, rule: Rule, wanted: Conditions, actions: Actions) -> None:
+        try:
+            await shard.modify(rule, wanted, actions)
+        except NotFound as problem:
+            self._known.pop(rule.instance_id, None)
+            raise Unavailable(f"The rule of {rule.instance_id} was deleted by someone else; it is made anew.") from problem
+
+    def _leads_to(self, rule: Rule, group_name: str) -> bool:
+        group = rule.group(self._deployment)
+        return group is not None and name_of_group(group) == group_name
+
+    async def _rule(self, instance_id: InstanceId) -> Rule | None:
+        """The rule of an instance, looked up where it is not known."""
+        if instance_id not in self._known:
+            for rule in await self._shard(instance_id).rules():
+                self._known[rule.instance_id] = rule
+        return self._known.get(instance_id)
+
+    async def _looked_up(self, instance_id: InstanceId) -> Rule:
+        self._known.pop(instance_id, None)
+        rule = await self._rule(instance_id)
+        if rule is None:
+            raise Unavailable(f"The load balancer does not list the new rule of {instance_id} yet.")
+        return rule
+
+
+def _port_of(address: str) -> str:
+    port = urlsplit(address).port
+    return f":{port}" if port else ""

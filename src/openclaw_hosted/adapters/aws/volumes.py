@@ -1,0 +1,187 @@
+"""Volumes: an EBS volume for each id, found by its tag `VolumeId`; the tag `InstanceId` is the mark that can be seen from outside.
+
+The mark that counts is inside the volume, and is checked by the machine that mounts it (machine/openclaw-machine.sh).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from openclaw_hosted.adapters.aws.fleet import Fleet
+from openclaw_hosted.adapters.aws.names import ADOPTED_DEVICE, DATA_DEVICE, MACHINE_NAME, Tag, as_tags, filters, from_tags
+from openclaw_hosted.adapters.aws.sdk import Call, Sdk
+from openclaw_hosted.domain.errors import Conflict, NotFound, Unavailable
+from openclaw_hosted.domain.naming import InstanceId, MachineId, VolumeId
+from openclaw_hosted.ports.clock import Clock
+from openclaw_hosted.ports.volumes import ObservedVolume
+
+FRESH_SECONDS: Final = 2.0
+SETTLE_SECONDS: Final = 60.0
+POLL_SECONDS: Final = 1.0
+PAGE: Final = 500
+
+
+@dataclass(frozen=True, slots=True)
+class EbsVolume:
+    """One volume as EC2 lists it."""
+
+    ref: str
+    state: str
+    zone: str
+    tags: dict[str, str]
+    attached_to: str | None
+    """The EC2 id of the machine that has it, or is about to have it or to lose it."""
+
+    @property
+    def volume_id(self) -> VolumeId:
+        """Ours; of one that nothing was made of yet, EC2's."""
+        return VolumeId(self.tags.get(Tag.VOLUME, self.ref))
+
+    @property
+    def instance_id(self) -> InstanceId | None:
+        """Whose data it holds."""
+        name = self.tags.get(Tag.INSTANCE)
+        return InstanceId(name) if name else None
+
+
+class AwsVolumes:
+    """`Volumes` on EBS. Every machine comes with a volume of its own, which `create` gives an id."""
+
+    def __init__(self, sdk: Sdk, fleet: Fleet, clock: Clock, deployment: str, size_gib: int) -> None:
+        self._sdk = sdk
+        self._fleet = fleet
+        self._clock = clock
+        self._deployment = deployment
+        self._size_gib = size_gib
+        self._looking = asyncio.Lock()
+        self._seen: list[EbsVolume] = []
+        self._seen_at: float | None = None
+
+    async def create(self, volume_id: VolumeId, provider_ref: str) -> None:
+        """The volume that came with the machine, where it is nobody's yet; else a new one in its zone. See the port."""
+        if await self._find(volume_id) is not None:
+            return
+        machine = await self._fleet.find(provider_ref, newer_than=0)
+        own = next((volume for volume in await self._list() if volume.ref in machine.volumes and Tag.VOLUME not in volume.tags), None)
+        tags = self._tags(volume_id)
+        if own is not None:
+            await self._sdk.call(Call.CREATE_TAGS, Resources=[own.ref], Tags=as_tags(tags))
+        else:
+            await self._sdk.call(
+                Call.CREATE_VOLUME,
+                AvailabilityZone=machine.zone, Size=self._size_gib, VolumeType="gp3", Encrypted=True,
+                ClientToken=f"{self._deployment}-{volume_id}",
+                TagSpecifications=[{"ResourceType": "volume", "Tags": as_tags(tags)}],
+            )  # fmt: skip
+        self._seen_at = None
+
+    async def attach(self, volume_id: VolumeId, machine_id: MachineId) -> None:
+        """Attach it. Raises `Conflict` while another machine has it, `NotFound` where there is none."""
+        await self.attach_to((await self._fleet.called(machine_id)).ref, volume_id)
+
+    async def attach_to(self, provider_ref: str, volume_id: VolumeId) -> EbsVolume:
+        """Have a volume be a disk of this machine, and wait until it is; returns it."""
+        volume = await self.existing(volume_id)
+        if volume.attached_to not in (None, provider_ref):
+            raise Conflict(f"Volume {volume_id} is attached to machine {volume.attached_to}.")
+        if volume.attached_to is None:
+            machine = await self._fleet.find(provider_ref, newer_than=0)
+            device = ADOPTED_DEVICE if machine.volumes else DATA_DEVICE
+            await self._sdk.call(Call.ATTACH_VOLUME, VolumeId=volume.ref, InstanceId=provider_ref, Device=device)
+            self._fleet.forget()
+        return await self._settled(volume_id, "in-use")
+
+    async def mark(self, volume_id: VolumeId, instance_id: InstanceId) -> None:
+        """Write whose data it holds; raises `Conflict` where it names another."""
+        volume = await self.existing(volume_id)
+        if volume.instance_id not in (None, instance_id):
+            raise Conflict(f"Volume {volume_id} holds the data of instance {volume.instance_id}, not of {instance_id}.")
+        if volume.instance_id is None:
+            await self._sdk.call(Call.CREATE_TAGS, Resources=[volume.ref], Tags=as_tags({Tag.INSTANCE: instance_id}))
+            self._seen_at = None
+
+    async def detach(self, volume_id: VolumeId, machine_id: MachineId) -> None:
+        """Detach it, and wait until it is. Does nothing where that machine does not have it."""
+        volume = await self._find(volume_id)
+        if volume is None or volume.attached_to is None:
+            return
+        machine = await self._fleet.find(volume.attached_to)
+        if machine.machine_id != machine_id:
+            return
+        await self._sdk.call(Call.DETACH_VOLUME, VolumeId=volume.ref, InstanceId=machine.ref)
+        self._fleet.forget()
+        await self._settled(volume_id, "available")
+
+    async def purge(self, volume_id: VolumeId, instance_id: InstanceId) -> None:
+        """Destroy it for good. Raises `Conflict` when it is attached or holds another's data. Does nothing where it is gone."""
+        self._seen_at = None
+        volume = await self._find(volume_id)
+        if volume is None or volume.state in ("deleting", "deleted"):
+            return
+        if volume.attached_to is not None:
+            raise Conflict(f"Volume {volume_id} is attached to machine {volume.attached_to}.")
+        if volume.instance_id not in (None, instance_id):
+            raise Conflict(f"Volume {volume_id} holds the data of instance {volume.instance_id}, not of {instance_id}.")
+        await self._sdk.call(Call.DELETE_VOLUME, VolumeId=volume.ref)
+        self._seen_at = None
+
+    async def list(self) -> Sequence[ObservedVolume]:
+        """All that exist."""
+        machines = {machine.ref: machine.machine_id for machine in await self._fleet.list()}
+
+        def holder(ref: str | None) -> MachineId | None:
+            return None if ref is None else machines.get(ref) or MachineId(ref)
+
+        return [ObservedVolume(volume.volume_id, volume.instance_id, holder(volume.attached_to)) for volume in await self._list()]
+
+    async def existing(self, volume_id: VolumeId) -> EbsVolume:
+        """A volume as it is now. Raises `NotFound`."""
+        volume = await self._find(volume_id)
+        if volume is None:
+            raise NotFound(f"Volume {volume_id} does not exist.")
+        return volume
+
+    async def _find(self, volume_id: VolumeId) -> EbsVolume | None:
+        return next((volume for volume in await self._list() if volume.volume_id == volume_id), None)
+
+    def _is_fresh(self) -> bool:
+        return self._seen_at is not None and self._clock.monotonic() - self._seen_at < FRESH_SECONDS
+
+    async def _list(self) -> Sequence[EbsVolume]:
+        async with self._looking:
+            if not self._is_fresh():
+                wanted = filters(tag_Name=MACHINE_NAME, tag_Deployment=self._deployment)
+                pages = self._sdk.pages(Call.DESCRIBE_VOLUMES, Filters=wanted, MaxResults=PAGE)
+                self._seen = [_volume(each) async for page in pages for each in page["Volumes"]]
+                self._seen_at = self._clock.monotonic()
+            return self._seen
+
+    async def _settled(self, volume_id: VolumeId, state: str) -> EbsVolume:
+        """The volume, once it is in this state and its attachment with it."""
+        deadline = self._clock.monotonic() + SETTLE_SECONDS
+        while True:
+            volume = await self.existing(volume_id)
+            if volume.state == state and (volume.attached_to is not None) == (state == "in-use"):
+                return volume
+            if self._clock.monotonic() > deadline:
+                raise Unavailable(f"Volume {volume_id} stays {volume.state}; it should be {state}.")
+            await self._clock.sleep(POLL_SECONDS)
+            self._seen_at = None
+
+    def _tags(self, volume_id: VolumeId) -> dict[str, str]:
+        return {Tag.NAME: MACHINE_NAME, Tag.DEPLOYMENT: self._deployment, Tag.VOLUME: volume_id}
+
+
+def _volume(body: dict[str, Any]) -> EbsVolume:
+    attachments = [each for each in body.get("Attachments", ()) if each.get("State") != "detached"]
+    settling = any(each.get("State") in ("attaching", "detaching") for each in attachments)
+    return EbsVolume(
+        ref=body["VolumeId"],
+        state="settling" if settling else body["State"],
+        zone=body["AvailabilityZone"],
+        tags=from_tags(body.get("Tags")),
+        attached_to=attachments[0]["InstanceId"] if attachments else None,
+    )

@@ -1,0 +1,123 @@
+"""The settings of the AWS provider. Those of SEED's list keep their names; the others have defaults."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Annotated, Final
+from urllib.parse import urlsplit
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from openclaw_hosted.domain.shards import MOST_SHARDS
+from openclaw_hosted.settings import SettingsError, explain
+
+DEPLOYMENT_LENGTH: Final = 18
+"""A target group's name is the deployment's, a hyphen and a machine id (11 characters), and may have 32."""
+_LISTENER: Final = re.compile(r"arn:aws[\w-]*:elasticloadbalancing:[\w-]+:\d{12}:listener/app/[\w-]+/[0-9a-f]+/[0-9a-f]+")
+_REPOSITORY: Final = re.compile(r"[a-z0-9.-]+(:\d{1,5})?/[a-z0-9._/-]+")
+
+
+class Routing(StrEnum):
+    """How an address names an instance."""
+
+    PATH = "path"
+    """`https://claw.example.com/oc-7f3k2m9q/`: one browser origin for all users of a load balancer."""
+    HOST = "host"
+    """`https://oc-7f3k2m9q.claw.example.com/oc-7f3k2m9q/`: an origin for each; needs a wildcard certificate and name."""
+
+
+Listed = Annotated[tuple[str, ...], NoDecode]
+"""Comma separated."""
+
+
+class AwsSettings(BaseSettings):
+    """Where the platform lives in an AWS account."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, case_sensitive=True)
+
+    instance_type: str = Field("t3.small", alias="USER_INSTANCE_TYPE", pattern=r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$")
+    extra_instance_types: Listed = Field(("t3a.small",), alias="EXTRA_INSTANCE_TYPES")
+    """Where else Spot capacity is looked for; of the same processor architecture."""
+    launch_template: str = Field(alias="LAUNCH_TEMPLATE_ID", pattern=r"^lt-[0-9a-f]+$")
+    region: str = Field(alias="AWS_REGION", pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
+    vpc: str = Field(alias="VPC_ID", pattern=r"^vpc-[0-9a-f]+$")
+    subnets: Listed = Field(alias="SUBNET_IDS")
+    security_group: str = Field(alias="SECURITY_GROUP_ID", pattern=r"^sg-[0-9a-f]+$")
+    listeners: Listed = Field(alias="ALB_LISTENER_ARN")
+    """One for each load balancer. Add at the end only: an instance's id holds its number."""
+    repository: str = Field(alias="ECR_REPOSITORY_URL")
+    image_tag: str | None = Field(None, alias="IMAGE_TAG")
+    """Of the gateway's image in the repository; without it, the newest image there."""
+    deployment: str = Field("openclaw", alias="DEPLOYMENT_NAME", pattern=r"^[a-z][a-z0-9-]*$", max_length=DEPLOYMENT_LENGTH)
+    """Begins the names of secrets and target groups, and is the tag `Deployment` of everything: keeps two platforms of an account apart."""
+    on_demand_fallback: bool = Field(default=False, alias="ON_DEMAND_FALLBACK")
+    """Launch on demand where there is no Spot capacity."""
+    on_demand_spares: bool = Field(default=False, alias="ON_DEMAND_SPARES")
+    """Launch on demand always."""
+    routing: Routing = Field(Routing.PATH, alias="ROUTING")
+    instance_domain: str | None = Field(None, alias="INSTANCE_DOMAIN", pattern=r"^[a-z0-9.-]+$")
+    """With `ROUTING=host`: instances answer at `{id}.INSTANCE_DOMAIN`."""
+    shard_urls: Listed = Field((), alias="SHARD_URLS")
+    """The address of each load balancer, in the order of `ALB_LISTENER_ARN`; without them the AWS names."""
+    shard_capacity: int = Field(80, alias="SHARD_CAPACITY", ge=1, le=100)
+    volume_gib: int = Field(8, alias="DATA_VOLUME_GIB", ge=1, le=16_384)
+    endpoint_url: str | None = Field(None, alias="AWS_ENDPOINT_URL")
+    """For a lab."""
+
+    @field_validator("extra_instance_types", "subnets", "listeners", "shard_urls", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("subnets")
+    @classmethod
+    def _are_subnets(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value or not all(re.fullmatch(r"subnet-[0-9a-f]+", subnet) for subnet in value):
+            raise ValueError("give the ids of public subnets, comma separated, such as subnet-0a1b,subnet-0c2d")
+        return value
+
+    @field_validator("listeners")
+    @classmethod
+    def _are_listeners(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not 0 < len(value) <= MOST_SHARDS or not all(_LISTENER.fullmatch(arn) for arn in value):
+            raise ValueError("give the ARNs of listeners of Application Load Balancers (…:listener/app/…), comma separated")
+        return value
+
+    @field_validator("repository")
+    @classmethod
+    def _is_repository(cls, value: str) -> str:
+        if not _REPOSITORY.fullmatch(value):
+            raise ValueError("give the repository's address without a tag, such as 123456789012.dkr.ecr.us-west-2.amazonaws.com/openclaw")
+        return value
+
+    @field_validator("shard_urls")
+    @classmethod
+    def _are_addresses(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for url in value:
+            parts = urlsplit(url)
+            if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/"):
+                raise ValueError("give scheme and host only, such as https://s1.claw.example.com,https://s2.claw.example.com")
+        return tuple(url.rstrip("/") for url in value)
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> AwsSettings:
+        if self.routing is Routing.HOST and self.instance_domain is None:
+            raise ValueError("ROUTING=host needs INSTANCE_DOMAIN, such as claw.example.com, of which all names lead to the load balancer")
+        if self.shard_urls and len(self.shard_urls) != len(self.listeners):
+            raise ValueError(f"SHARD_URLS has {len(self.shard_urls)} addresses, ALB_LISTENER_ARN {len(self.listeners)}; give one for each")
+        return self
+
+    @property
+    def instance_types(self) -> tuple[str, ...]:
+        """All, the wanted one first."""
+        return tuple(dict.fromkeys((self.instance_type, *self.extra_instance_types)))
+
+
+def load_aws_settings() -> AwsSettings:
+    """The settings of the environment. Raises `SettingsError`, which names the variable and the way out."""
+    try:
+        return AwsSettings()
+    except ValidationError as error:
+        raise SettingsError(f"PROVIDER=aws: {explain(error)} Terraform prints them all: terraform output web_environment") from None
