@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Generator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +23,32 @@ class _Server(uvicorn.Server):
         yield
 
 
+@dataclass(frozen=True, slots=True)
+class WebPlace:
+    """Where the web application listens: a Unix socket, or host and port."""
+
+    socket: Path | None = None
+    """Only the edge reaches it, so its X-Forwarded headers count."""
+    host: str = "127.0.0.1"
+    port: int = 0
+    trusted_proxies: tuple[str, ...] = ()
+    """Networks whose X-Forwarded headers count on the port."""
+
+
 @contextlib.asynccontextmanager
-async def serving(app: Any, socket: Path) -> AsyncIterator[None]:
-    """Serve `app` on a Unix socket for the length of the block. Only the edge reaches the socket, so its X-Forwarded headers count."""
+async def serving(app: Any, place: WebPlace) -> AsyncIterator[None]:
+    """Serve `app` for the length of the block."""
+    where: dict[str, Any] = {"uds": str(place.socket)} if place.socket else {"host": place.host, "port": place.port}
     config = uvicorn.Config(
         app,
-        uds=str(socket),
+        **where,
         ws="none",
         lifespan="off",
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=True,
-        forwarded_allow_ips="*",
+        forwarded_allow_ips="*" if place.socket else list(place.trusted_proxies),
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     server = _Server(config)
@@ -42,10 +56,11 @@ async def serving(app: Any, socket: Path) -> AsyncIterator[None]:
     try:
         while not server.started:
             if task.done():
-                raise Unavailable(f"The web application can't listen on {socket}; the log says why.")
+                raise Unavailable(f"The web application can't listen on {place.socket or f'{place.host}:{place.port}'}; the log says why.")
             await asyncio.sleep(POLL_SECONDS)
         yield
     finally:
         server.should_exit = True
         await asyncio.gather(task, return_exceptions=True)
-        await asyncio.to_thread(socket.unlink, missing_ok=True)
+        if place.socket:
+            await asyncio.to_thread(place.socket.unlink, missing_ok=True)

@@ -28,6 +28,8 @@ class Provider(StrEnum):
     """Where machines come from."""
 
     LOCAL = "local"
+    AWS = "aws"
+    """EC2, as settings_aws.py says."""
     FAKE = "fake"
     """Memory; for benchmarks and demonstrations."""
 

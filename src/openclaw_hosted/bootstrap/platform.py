@@ -1,27 +1,26 @@
-"""A platform on one computer: its parts, wired."""
+"""A platform: its parts, wired."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
 import httpx
 
 from openclaw_hosted import __version__, datadir
 from openclaw_hosted.adapters.keytester import HttpKeyTester
-from openclaw_hosted.adapters.local.edge import LocalEdge
 from openclaw_hosted.adapters.local.files import subfolders
 from openclaw_hosted.adapters.local.processes import SupervisedProcess
 from openclaw_hosted.adapters.local.tls import root_certificate
 from openclaw_hosted.adapters.system import SystemClock, SystemIds
 from openclaw_hosted.bootstrap.archives import HOUR_SECONDS, scheduled_backups
-from openclaw_hosted.bootstrap.edge import check_port, edge_tls, origins, tls_notes
-from openclaw_hosted.bootstrap.providers import Provided, known, provide
+from openclaw_hosted.bootstrap.edge import check_port, tls_notes
+from openclaw_hosted.bootstrap.provided import Provided
+from openclaw_hosted.bootstrap.providers import known, provide
 from openclaw_hosted.controllers import ControlLoops
 from openclaw_hosted.controllers.ports import ControllerOptions, Ports
 from openclaw_hosted.domain.account import Role, User
@@ -30,6 +29,7 @@ from openclaw_hosted.domain.gateway import SHIPPED_CHANNELS
 from openclaw_hosted.domain.naming import UserId
 from openclaw_hosted.domain.pool import PoolPolicy
 from openclaw_hosted.ports.stores import Caps
+from openclaw_hosted.server import WebPlace
 from openclaw_hosted.services import AccountService, InstanceService, KeyService, OpeningService, OperationsService, SenderService, Services
 from openclaw_hosted.settings import Settings, Tls
 from openclaw_hosted.store.open import Store, open_store
@@ -46,31 +46,37 @@ Readiness = Callable[[], Awaitable[dict[str, bool]]]
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """A platform on one computer, wired; each part is started by whoever runs it."""
+    """A platform, wired; each part is started by whoever runs it."""
 
     settings: Settings
     store: Store
     services: Services
-    edge: LocalEdge
+    provided: Provided
     loops: ControlLoops
-    warning: str | None
-    """What users should know of their machines."""
     notes: tuple[str, ...]
     """What its operator should know, in a line each."""
 
     @property
-    def web_socket(self) -> Path:
-        """Where the edge expects the web application."""
-        return self.settings.run_dir / "web.sock"
+    def address(self) -> str:
+        """What users open, without a trailing slash."""
+        return self.provided.address
+
+    @property
+    def web_place(self) -> WebPlace:
+        """Where the web application listens: on a socket for this computer's edge, or else on the port."""
+        if self.provided.edge is not None:
+            return WebPlace(socket=self.settings.run_dir / "web.sock")
+        return WebPlace(host=self.settings.host, port=self.settings.port, trusted_proxies=tuple(self.provided.trusted_proxies))
 
     def web_app(self) -> Any:
         """The pages and the API."""
-        return create_app(self.services, _web_options(self.settings, self._readiness, self.warning))
+        return create_app(self.services, _web_options(self.settings, self.provided, self._readiness))
 
     async def start_edge(self, progress: Progress) -> None:
-        """Have the edge run with these settings; an edge that does already is left alone."""
-        progress("Starting the edge")
-        await self.edge.ensure()
+        """Have this computer's edge run with these settings, if there is one; an edge that does already is left alone."""
+        if self.provided.edge is not None:
+            progress("Starting the edge")
+            await self.provided.edge.ensure()
         datadir.remember(self.settings)
 
     async def first_account(self) -> str | None:
@@ -82,7 +88,7 @@ class Platform:
         if not await accounts.needs_setup():
             return None
         if settings.admin_email is None or settings.admin_password is None:
-            return f"{settings.address}/setup/{await accounts.setup_link()}"
+            return f"{self.address}/setup/{await accounts.setup_link()}"
         with suppress(StateConflict):
             await accounts.create_user(settings.admin_email, settings.admin_password.get_secret_value(), Role.ADMIN)
         return None
@@ -98,7 +104,7 @@ class Platform:
             await asyncio.gather(task, return_exceptions=True)
 
     async def _readiness(self) -> dict[str, bool]:
-        return await _readiness(self.settings, self.store)
+        return await _readiness(self.settings, self.store, self.provided)
 
 
 @asynccontextmanager
@@ -109,24 +115,26 @@ async def open_platform(settings: Settings, progress: Progress) -> AsyncIterator
     store = await open_store(settings.database_url)
     try:
         clock, ids = SystemClock(), SystemIds()
-        edge = LocalEdge(settings.data_dir, settings.host, settings.port, settings.address, edge_tls(settings))
-        provided = await provide(settings, clock, progress)
-        services = _services(settings, store, provided, clock, ids)
-        loops = ControlLoops(_control_ports(settings, store, provided, clock, ids), _control_options(settings, provided))
-        notes = (*((provided.warning,) if provided.warning else ()), *provided.notes, *tls_notes(settings))
-        yield Platform(settings, store, services, edge, loops, provided.warning, notes)
+        async with AsyncExitStack() as stack:
+            provided = await provide(settings, clock, progress, stack)
+            services = _services(settings, store, provided, clock, ids)
+            loops = ControlLoops(_control_ports(settings, store, provided, clock, ids), _control_options(settings, provided))
+            notes = (*((provided.warning,) if provided.warning else ()), *provided.notes, *tls_notes(settings))
+            yield Platform(settings, store, services, provided, loops, notes)
     finally:
         await store.aclose()
 
 
 @asynccontextmanager
-async def open_services(settings: Settings) -> AsyncIterator[tuple[Services, Store]]:
+async def open_services(settings: Settings) -> AsyncIterator[tuple[Services, Store, Provided]]:
     """The use cases alone, over the database and what runs already; for commands beside a platform, or without one."""
     datadir.prepare(settings.data_dir)
     store = await open_store(settings.database_url)
     try:
         clock = SystemClock()
-        yield _services(settings, store, known(settings, clock), clock, SystemIds()), store
+        async with AsyncExitStack() as stack:
+            provided = await known(settings, clock, stack)
+            yield _services(settings, store, provided, clock, SystemIds()), store, provided
     finally:
         await store.aclose()
 
@@ -136,15 +144,15 @@ async def local_api(settings: Settings, acting: str | None, *, needs_account: bo
     """The API inside this process, acting as `acting` (an e-mail address), else as the first admin. Whoever may write the data
     directory may do that."""
     settings = datadir.as_started(settings)
-    async with open_services(settings) as (services, store):
+    async with open_services(settings) as (services, store, provided):
         user = await _acting_user(services, acting, needs_account=needs_account)
 
         async def ready() -> dict[str, bool]:
-            return await _readiness(settings, store)
+            return await _readiness(settings, store, provided)
 
-        app = create_app(services, _web_options(settings, ready, None))
+        app = create_app(services, _web_options(settings, provided, ready))
         app.dependency_overrides[require_caller] = lambda: user
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=settings.address) as client:
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=provided.address) as client:
             yield client
 
 
@@ -152,7 +160,7 @@ def create_account(settings: Settings, email: str, password: str, role: Role) ->
     """Make an account with a password. Raises `InvalidInput`, or `StateConflict` when the address is taken."""
 
     async def make() -> None:
-        async with open_services(settings) as (services, _):
+        async with open_services(settings) as (services, *_):
             await services.accounts.create_user(email, password, role)
 
     asyncio.run(make())
@@ -171,7 +179,7 @@ def _services(settings: Settings, store: Store, provided: Provided, clock: Syste
             clock,
             ids,
             caps,
-            provided.shards,
+            provided.options.shards,
         ),
         opening=OpeningService(
             store.instances, store.machines, store.accounts, store.platform, provided.gateways, provided.router, provided.gate, clock
@@ -204,27 +212,25 @@ def _control_ports(settings: Settings, store: Store, provided: Provided, clock: 
 
 
 def _control_options(settings: Settings, provided: Provided) -> ControllerOptions:
-    return ControllerOptions(
+    return replace(
+        provided.options,
         policy=_policy(settings, provided),
         warmth=settings.warmth,
-        shards=provided.shards,
-        allowed_origins=origins(settings),
         retention_seconds=settings.retention_days * DAY_SECONDS,
         backup_seconds=settings.backup_every_hours * HOUR_SECONDS,
     )
 
 
 def _policy(settings: Settings, provided: Provided) -> PoolPolicy:
-    policy = PoolPolicy(spares=settings.spares, fleet_cap=settings.fleet_cap, image=provided.image)
-    return replace(policy, max_launches_at_once=provided.launches_at_once) if provided.launches_at_once else policy
+    return replace(provided.options.policy, spares=settings.spares, fleet_cap=settings.fleet_cap)
 
 
-def _web_options(settings: Settings, readiness: Readiness, warning: str | None) -> WebOptions:
+def _web_options(settings: Settings, provided: Provided, readiness: Readiness) -> WebOptions:
     return WebOptions(
-        public_url=settings.address,
-        secure_cookies=settings.address.startswith("https://"),
+        public_url=provided.address,
+        secure_cookies=provided.address.startswith("https://"),
         authority=partial(root_certificate, settings.tls_dir) if settings.tls is Tls.INTERNAL else None,
-        isolation_note=warning,
+        isolation_note=provided.warning,
         version=__version__,
         retention_days=int(settings.retention_days),
         readiness=readiness,
@@ -243,12 +249,14 @@ async def _acting_user(services: Services, email: str | None, *, needs_account: 
     return OPERATOR
 
 
-async def _readiness(settings: Settings, store: Store) -> dict[str, bool]:
+async def _readiness(settings: Settings, store: Store, provided: Provided) -> dict[str, bool]:
     try:
         await store.ping()
         database = True
     except OpenClawHostedError:
         database = False
-    edge = [SupervisedProcess(folder).status().state == "running" for folder in subfolders(settings.data_dir / "edge")]
     loops = datadir.holder(settings.data_dir, datadir.Role.CONTROLLER) is not None
+    if provided.edge is None:
+        return {"database": database, "control loops": loops}
+    edge = [SupervisedProcess(folder).status().state == "running" for folder in subfolders(settings.data_dir / "edge")]
     return {"database": database, "edge": bool(edge) and all(edge), "control loops": loops}

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from contextlib import suppress
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +12,7 @@ from openclaw_hosted.adapters.fake.cloud import FakeCloud
 from openclaw_hosted.adapters.fake.compute import FakeGateways, FakeMachines, FakeVolumes
 from openclaw_hosted.adapters.local.containers import DockerRuntime, known_docker_host, prepare_docker
 from openclaw_hosted.adapters.local.docker import docker
+from openclaw_hosted.adapters.local.edge import LocalEdge
 from openclaw_hosted.adapters.local.gateways import LocalGateways
 from openclaw_hosted.adapters.local.install import (
     NODE_DIR,
@@ -28,59 +28,38 @@ from openclaw_hosted.adapters.local.runtimes import DOCKER, ProcessRuntime, Runt
 from openclaw_hosted.adapters.local.sealing import LocalSealer
 from openclaw_hosted.adapters.local.vault import LocalVault
 from openclaw_hosted.adapters.local.volumes import LocalVolumes
-from openclaw_hosted.bootstrap.edge import origins
+from openclaw_hosted.adapters.system import SystemClock
+from openclaw_hosted.bootstrap.aws import provide_aws
+from openclaw_hosted.bootstrap.edge import edge_tls, origins
+from openclaw_hosted.bootstrap.provided import Progress, Provided
+from openclaw_hosted.controllers.ports import ControllerOptions
 from openclaw_hosted.domain.account import Session
 from openclaw_hosted.domain.errors import PortError, Unavailable
 from openclaw_hosted.domain.naming import UserId
-from openclaw_hosted.domain.shards import Shards
+from openclaw_hosted.domain.pool import PoolPolicy
 from openclaw_hosted.ports.clock import Clock
-from openclaw_hosted.ports.gateways import Gateways
-from openclaw_hosted.ports.machines import Machines
-from openclaw_hosted.ports.router import Gate, Router
-from openclaw_hosted.ports.vault import Sealer, Vault
-from openclaw_hosted.ports.volumes import Volumes
+from openclaw_hosted.ports.router import Gate
 from openclaw_hosted.settings import MachineKind, Provider, Settings
 
 NOT_ISOLATED: Final = "Machines are processes of this computer and are not isolated from each other. Let in only people whom you trust."
 FAKE: Final = "The provider is a fake: nothing runs on these machines, and they are forgotten when the platform stops."
 FAKE_LAUNCHES: Final = 50
 
-Progress = Callable[[str], None]
 
-
-@dataclass(frozen=True, slots=True)
-class Provided:
-    """The ports of one provider."""
-
-    machines: Machines
-    gateways: Gateways
-    volumes: Volumes
-    vault: Vault
-    sealer: Sealer
-    router: Router
-    gate: Gate
-    image: str
-    """What new machines run."""
-    warning: str | None = None
-    """What users should know of its machines."""
-    notes: tuple[str, ...] = ()
-    """What its operator should know beside that, in a line each."""
-    shards: Shards = field(default_factory=Shards)
-    """Its load balancers, where it has several to choose among."""
-    launches_at_once: int | None = None
-    """How many machines it launches at once, where that is not the pool's default."""
-
-
-async def provide(settings: Settings, clock: Clock, progress: Progress) -> Provided:
-    """The provider that the settings name, with all that its machines need. Raises `PortError` with the way out."""
+async def provide(settings: Settings, clock: SystemClock, progress: Progress, stack: AsyncExitStack) -> Provided:
+    """The provider that the settings name, with all that its machines need, closed with `stack`. Raises `PortError` with the way out."""
+    if settings.provider is Provider.AWS:
+        return await provide_aws(settings, clock, progress, stack)
     if settings.provider is Provider.FAKE:
         return _fake(settings, clock)
     release = await ensure_openclaw(settings.data_dir, progress)
     return await _local_with_machines(settings, release, clock, progress)
 
 
-def known(settings: Settings, clock: Clock) -> Provided:
-    """The local provider as it was last used, for commands beside a platform or without one."""
+async def known(settings: Settings, clock: SystemClock, stack: AsyncExitStack) -> Provided:
+    """The provider as it was last used, for commands beside a platform or without one."""
+    if settings.provider is Provider.AWS:
+        return await provide_aws(settings, clock, lambda _: None, stack)
     return _local(settings, known_runtimes(settings, clock), clock, EdgeMayBeDown(LocalGate(settings.data_dir)))
 
 
@@ -124,7 +103,9 @@ def _local(settings: Settings, runtimes: Runtimes, clock: Clock, gate: Gate, *no
         sealer=LocalSealer(data_dir),
         router=LocalRouter(data_dir, settings.address),
         gate=gate,
-        image=runtimes.chosen.image,
+        options=ControllerOptions(policy=PoolPolicy(image=runtimes.chosen.image), allowed_origins=origins(settings)),
+        address=settings.address,
+        edge=_edge(settings),
         warning=None if runtimes.chosen.kind == DOCKER else NOT_ISOLATED,
         notes=notes,
     )
@@ -141,10 +122,15 @@ def _fake(settings: Settings, clock: Clock) -> Provided:
         sealer=LocalSealer(settings.data_dir),
         router=LocalRouter(settings.data_dir, settings.address) if settings.fake_gateway else FakeRouter(cloud, settings.address),
         gate=LocalGate(settings.data_dir),
-        image=OPENCLAW_VERSION,
+        options=ControllerOptions(policy=PoolPolicy(image=OPENCLAW_VERSION, max_launches_at_once=FAKE_LAUNCHES)),
+        address=settings.address,
+        edge=_edge(settings),
         warning=FAKE,
-        launches_at_once=FAKE_LAUNCHES,
     )
+
+
+def _edge(settings: Settings) -> LocalEdge:
+    return LocalEdge(settings.data_dir, settings.host, settings.port, settings.address, edge_tls(settings))
 
 
 class EdgeMayBeDown:

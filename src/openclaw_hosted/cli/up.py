@@ -104,7 +104,7 @@ async def _up(settings: Settings) -> None:
     with Progress() as progress:
         async with _running(settings, ServeRole.ALL, progress) as (platform, setup_link):
             progress.close()
-            _welcome(settings, setup_link, platform.notes)
+            _welcome(platform, setup_link)
             await stop.wait()
             out.print("\nStopping the control plane …", markup=False)
     command = f"openclaw-hosted down --data-dir {settings.data_dir}"
@@ -125,7 +125,7 @@ async def _running(settings: Settings, role: ServeRole, progress: Progress) -> A
         platform = await stack.enter_async_context(open_platform(settings, progress))
         setup_link = await platform.first_account()
         if Role.WEB in role.roles:
-            await stack.enter_async_context(serving(platform.web_app(), platform.web_socket))
+            await stack.enter_async_context(serving(platform.web_app(), platform.web_place))
         if Role.CONTROLLER in role.roles:
             await platform.start_edge(progress)
             await stack.enter_async_context(platform.controlling())
@@ -181,10 +181,10 @@ def _settings(
     return load_settings(given)
 
 
-def _welcome(settings: Settings, setup_link: str | None, notes: tuple[str, ...]) -> None:
-    out.print(f"\nOpenClaw Hosted is running at {settings.address}", style="bold", markup=False)
+def _welcome(platform: Platform, setup_link: str | None) -> None:
+    out.print(f"\nOpenClaw Hosted is running at {platform.address}", style="bold", markup=False)
     if setup_link is not None:
         out.print(f"\nMake the first account (this link works once, within a day):\n  {setup_link}", markup=False)
-    for note in notes:
+    for note in platform.notes:
         out.print(f"\nNote: {note}", markup=False)
-    out.print(f"\nLogs are in {settings.data_dir / 'logs'}. Ctrl-C stops the control plane; instances run on.", markup=False)
+    out.print(f"\nLogs are in {platform.settings.data_dir / 'logs'}. Ctrl-C stops the control plane; instances run on.", markup=False)

@@ -13,7 +13,7 @@ from openclaw_hosted.adapters.system import SystemClock, SystemIds
 from openclaw_hosted.domain.account import Session
 from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId
 from openclaw_hosted.ports.router import Target
-from openclaw_hosted.server import serving
+from openclaw_hosted.server import WebPlace, serving
 from tests.contract.provider.router_suite import GateContract, RouterContract
 from tests.support.edge import Edge, free_port, platform_app, running_gateway, seen_by
 
@@ -65,7 +65,7 @@ def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
 @pytest.fixture
 async def harness(edge: Edge) -> AsyncIterator[LocalHarness]:
     async with AsyncExitStack() as stack:
-        await stack.enter_async_context(serving(platform_app, edge.web_socket))
+        await stack.enter_async_context(serving(platform_app, WebPlace(edge.web_socket)))
         made = LocalHarness(edge, stack)
         yield made
         await made.clear()

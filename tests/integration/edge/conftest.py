@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from openclaw_hosted.server import serving
+from openclaw_hosted.server import WebPlace, serving
 from tests.support.edge import Edge, Gateway, free_port, platform_app, running_gateway
 
 
@@ -29,5 +29,5 @@ async def gateway() -> AsyncIterator[Gateway]:
 
 @pytest.fixture
 async def platform(edge: Edge) -> AsyncIterator[None]:
-    async with serving(platform_app, edge.web_socket):
+    async with serving(platform_app, WebPlace(edge.web_socket)):
         yield

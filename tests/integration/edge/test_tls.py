@@ -21,7 +21,7 @@ from openclaw_hosted.adapters.local.edge import LocalEdge
 from openclaw_hosted.adapters.local.router import LocalRouter
 from openclaw_hosted.adapters.local.tls import EdgeTls, check_bindable, root_certificate
 from openclaw_hosted.domain.errors import Conflict
-from openclaw_hosted.server import serving
+from openclaw_hosted.server import WebPlace, serving
 from tests.support.edge import IDS, Edge, free_port, platform_app, running_gateway
 from tests.support.waiting import until
 
@@ -100,7 +100,7 @@ async def test_probes_pass_inside_where_users_speak_https(secure: SecureEdge) ->
 
 async def test_plain_http_leads_to_https_but_for_what_a_device_needs_first(secure: SecureEdge) -> None:
     plain = f"http://localhost:{secure.tls.http_port}"
-    async with httpx.AsyncClient() as client, serving(platform_app, secure.web_socket):
+    async with httpx.AsyncClient() as client, serving(platform_app, WebPlace(secure.web_socket)):
         moved = await client.get(f"{plain}/instances?a=1", headers={"Host": "evil.example.com"})
         assert (moved.status_code, moved.headers["location"]) == (308, f"{secure.url}/instances?a=1")
         assert "strict-transport-security" not in moved.headers

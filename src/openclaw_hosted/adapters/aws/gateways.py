@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
@@ -47,21 +47,15 @@ WAY_OUT: Final = "Change the settings, or restart it to go back to what it last 
 class Inside:
     """How machines are set up inside (machine/openclaw-machine.sh)."""
 
-    public_origins: Sequence[str]
+    origins_of: Callable[[InstanceId], Sequence[str]]
+    """The browser origins that an instance's page is used from."""
     trusted_proxies: Sequence[str]
     secret_prefix: str
 
-    def places(self) -> Places:
-        """Where a gateway finds things, the same on every machine."""
-        return Places(
-            8080,
-            "lan",
-            "/run/openclaw/secrets.json",
-            "/tmp/openclaw.jsonl",
-            "/opt/oc-hosted",
-            self.trusted_proxies,
-            self.public_origins,  # noqa: S108
-        )
+    def places(self, instance_id: InstanceId) -> Places:
+        """Where a gateway finds things."""
+        log = "/tmp/openclaw.jsonl"  # noqa: S108 - inside the container
+        return Places(8080, "lan", "/run/openclaw/secrets.json", log, "/opt/oc-hosted", self.trusted_proxies, self.origins_of(instance_id))
 
 
 @dataclass
@@ -115,7 +109,7 @@ class AwsGateways:
             provider_ref, "start",
             instance=spec.instance_id, generation=spec.generation, volume=attached.ref, fresh=int(volume.instance_id is None),
             image=spec.image, secret=secret_of(self._inside.secret_prefix, spec.instance_id),
-            config=encoded_patch(spec, self._inside.places()),
+            config=encoded_patch(spec, self._inside.places(spec.instance_id)),
         )  # fmt: skip
         self._tokens[spec.instance_id] = document[Credential.GATEWAY_TOKEN]
         self._memory[provider_ref] = Remembered(spec.instance_id, started_at=self._clock.monotonic())
@@ -130,11 +124,13 @@ class AwsGateways:
             return
         document = await self._vault.get(spec.instance_id)
         fingerprint = _fingerprint(document)
-        if memory.delivered != fingerprint and (spec.revision > 0 or memory.delivered is not None):
+        stale = memory.delivered != fingerprint and (spec.revision > 0 or memory.delivered is not None)
+        if stale:
             await self._deliver(provider_ref, spec)
         client = await self._client(provider_ref, spec.instance_id)
         existing, _ = await running.present_config(client)
-        await running.reload(client, existing, settings_patch(spec, self._inside.places(), existing), document.values())
+        patch = settings_patch(spec, self._inside.places(spec.instance_id), existing)
+        await running.reload(client, existing, patch, document.values(), credentials_changed=stale)
         await running.check_in_force(client, spec)
         memory.delivered, memory.in_force, memory.outdated = fingerprint, (spec.generation, spec.revision), False
 
@@ -172,7 +168,7 @@ class AwsGateways:
         status = GatewayStatus(
             running=True, ready=ready and said == instance_id, instance_id=said if isinstance(said, str) else None,
             started_at=_number(identity.get("startedAt")), restarts=memory.inspected.restarts,
-            outdated=await self._is_outdated(memory, client),
+            outdated=await self._is_outdated(memory, client, instance_id),
         )  # fmt: skip
         if status.ready:
             memory.answered = status
@@ -242,11 +238,11 @@ class AwsGateways:
         memory.inspected = _status(said, memory.answered)
         return memory.inspected
 
-    async def _is_outdated(self, memory: Remembered, client: GatewayClient) -> bool:
+    async def _is_outdated(self, memory: Remembered, client: GatewayClient, instance_id: InstanceId) -> bool:
         """Looked at once for each machine and process: the platform's addresses are settings of the process."""
         if memory.outdated is None:
             existing, _ = await running.present_config(client)
-            origins = {"gateway": {"controlUi": {"allowedOrigins": sorted(self._inside.public_origins)}}}
+            origins = {"gateway": {"controlUi": {"allowedOrigins": sorted(self._inside.origins_of(instance_id))}}}
             memory.outdated = merge_patch(existing, origins) != existing
         return memory.outdated
 

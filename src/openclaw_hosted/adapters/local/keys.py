@@ -1,4 +1,4 @@
-"""The key of this data directory, and the keys derived from it."""
+"""The key of this data directory."""
 
 from __future__ import annotations
 
@@ -6,14 +6,9 @@ import os
 import secrets
 from pathlib import Path
 
-from cryptography.hazmat.primitives.hashes import SHA256
-from cryptography.hazmat.primitives.kdf.hkdf import HKDF
-
 from openclaw_hosted.adapters.local.files import locked
+from openclaw_hosted.adapters.sealing import KEY_BYTES
 from openclaw_hosted.domain.errors import Denied
-
-KEY_BYTES = 32
-NONCE_BYTES = 12
 
 
 def vault_key(data_dir: Path) -> bytes:
@@ -37,11 +32,6 @@ def vault_key(data_dir: Path) -> bytes:
             file.flush()
             os.fsync(descriptor)
         return key
-
-
-def derive_key(key: bytes, purpose: str) -> bytes:
-    """A key for one purpose, which tells nothing of those for others."""
-    return HKDF(SHA256(), KEY_BYTES, salt=None, info=f"openclaw-hosted {purpose}".encode()).derive(key)
 
 
 def _read(path: Path) -> bytes:

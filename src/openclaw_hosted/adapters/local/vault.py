@@ -13,7 +13,8 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from openclaw_hosted.adapters.local.files import locked, read_json, write_json
-from openclaw_hosted.adapters.local.keys import NONCE_BYTES, derive_key, vault_key
+from openclaw_hosted.adapters.local.keys import vault_key
+from openclaw_hosted.adapters.sealing import NONCE_BYTES, derive_key
 from openclaw_hosted.domain.errors import Conflict, Denied, NotFound
 from openclaw_hosted.domain.gateway import Credential, Credentials
 from openclaw_hosted.domain.naming import InstanceId, MachineId, is_instance_id

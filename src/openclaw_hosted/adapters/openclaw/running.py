@@ -60,8 +60,10 @@ async def present_config(client: GatewayClient) -> tuple[Config, Any]:
     return (config if isinstance(config, dict) else {}), seen.get("hash")
 
 
-async def reload(client: GatewayClient, existing: Config, patch: Config, secrets: Iterable[str]) -> None:
-    """Patch its configuration, where that changes anything, and have it read its credentials again.
+async def reload(
+    client: GatewayClient, existing: Config, patch: Config, secrets: Iterable[str], *, credentials_changed: bool = True
+) -> None:
+    """Patch its configuration, where that changes anything, and have it read its credentials again, which takes two seconds.
 
     Raises `GatewayRejectedSettings` with what OpenClaw says, without any of `secrets`.
     """
@@ -70,7 +72,8 @@ async def reload(client: GatewayClient, existing: Config, patch: Config, secrets
             seen, base_hash = await present_config(client)
             replaced = sorted({*replaced_arrays(existing, patch), *replaced_arrays(seen, patch)})
             await client.admin("config.patch", {"raw": json.dumps(patch), "baseHash": base_hash, "replacePaths": replaced})
-        await client.bridge("secrets.reload")
+        if credentials_changed:
+            await client.bridge("secrets.reload")
     except RpcRefused as refusal:
         if refusal.code == "INVALID_REQUEST" and "invalid config" in str(refusal):
             raise GatewayRejectedSettings(blot(str(refusal), secrets)) from None

@@ -1,0 +1,100 @@
+"""The AWS provider, wired: what the settings name is looked up first, so that a wrong one is told at the start."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import replace
+from typing import Final
+from urllib.parse import urlsplit
+
+from openclaw_hosted.adapters.aws.account import find_image, find_network, find_place, find_shards, shared_key
+from openclaw_hosted.adapters.aws.client import AwsSdk
+from openclaw_hosted.adapters.aws.commands import RunCommand
+from openclaw_hosted.adapters.aws.fleet import Fleet
+from openclaw_hosted.adapters.aws.gate import OpenGate
+from openclaw_hosted.adapters.aws.gateways import AwsGateways, Inside
+from openclaw_hosted.adapters.aws.machines import AwsMachines, LaunchPlan
+from openclaw_hosted.adapters.aws.router import AwsRouter
+from openclaw_hosted.adapters.aws.vault import AwsVault
+from openclaw_hosted.adapters.aws.volumes import AwsVolumes
+from openclaw_hosted.adapters.sealing import KeySealer
+from openclaw_hosted.adapters.system import SystemClock, SystemIds
+from openclaw_hosted.bootstrap.provided import Progress, Provided
+from openclaw_hosted.controllers.ports import ControllerOptions
+from openclaw_hosted.domain.pool import PoolPolicy
+from openclaw_hosted.domain.shards import Shards
+from openclaw_hosted.settings import Settings
+from openclaw_hosted.settings_aws import AwsSettings, load_aws_settings
+
+PACE: Final = ControllerOptions(
+    policy=PoolPolicy(ready_timeout_seconds=900.0, max_launches_at_once=10, backoff_seconds=15.0),
+    poll_seconds=1.0,
+    gateway_ready_seconds=300.0,
+    liveness_seconds=15.0,
+    dead_after_looks=2,
+    orphans_seconds=120.0,
+    orphan_grace_seconds=600.0,
+    attempts_limit=20,
+)
+"""AWS is slower than one computer, asks for few calls, and lists what was just made with a delay."""
+
+
+@asynccontextmanager
+async def aws_sdk(aws: AwsSettings, clock: SystemClock) -> AsyncIterator[AwsSdk]:
+    """The client for the account and region of the settings, closed at the end of the block."""
+    sdk = AwsSdk(aws.region, clock, SystemIds(), aws.endpoint_url)
+    try:
+        yield sdk
+    finally:
+        await sdk.aclose()
+
+
+async def provide_aws(settings: Settings, clock: SystemClock, progress: Progress, stack: AsyncExitStack) -> Provided:
+    """The provider of the account that the settings name. Raises `PortError` or `SettingsError` with the way out."""
+    aws = load_aws_settings()
+    progress(f"Looking around in AWS, {aws.region}")
+    sdk = await stack.enter_async_context(aws_sdk(aws, clock))
+    place = await find_place(sdk, aws.region)
+    network = await find_network(sdk, aws.vpc, aws.subnets)
+    shards = await find_shards(
+        sdk, aws.listeners, aws.shard_urls or ((settings.public_url,) if settings.public_url and len(aws.listeners) == 1 else ())
+    )
+    image = await find_image(sdk, aws.repository, aws.image_tag)
+    address = settings.public_url or shards[0].address
+    router = AwsRouter(sdk, shards, aws.deployment, aws.vpc, address, aws.instance_domain)
+    stack.push_async_callback(router.aclose)
+    fleet = Fleet(sdk, clock, aws.deployment, aws.vpc)
+    vault = AwsVault(sdk, clock, aws.deployment, place, settings.retention_days)
+    volumes = AwsVolumes(sdk, fleet, clock, aws.deployment, aws.volume_gib)
+    inside = Inside(lambda instance_id: _origins(address, router.public_url(instance_id)), network.cidrs, aws.deployment)
+    gateways = AwsGateways(fleet, RunCommand(sdk, clock), vault, volumes, clock, inside)
+    stack.push_async_callback(gateways.aclose)
+    plan = LaunchPlan(
+        aws.deployment, aws.launch_template, aws.instance_types, network.subnets, aws.on_demand_spares, aws.on_demand_fallback
+    )
+    await router.ensure_own_rules()
+    return Provided(
+        machines=AwsMachines(sdk, fleet, plan),
+        gateways=gateways,
+        volumes=volumes,
+        vault=vault,
+        sealer=KeySealer(await shared_key(sdk, aws.deployment)),
+        router=router,
+        gate=OpenGate(),
+        options=replace(PACE, policy=replace(PACE.policy, image=image), shards=Shards(len(shards), aws.shard_capacity)),
+        address=address,
+        trusted_proxies=network.cidrs,
+    )
+
+
+def _shard_addresses(settings: Settings, aws: AwsSettings) -> tuple[str, ...]:
+    """Those of the settings; a single load balancer is at the platform's own address."""
+    only_one = (settings.public_url,) if settings.public_url and len(aws.listeners) == 1 else ()
+    return aws.shard_urls or only_one
+
+
+def _origins(*addresses: str) -> tuple[str, ...]:
+    """The browser origins of these addresses."""
+    parts = [urlsplit(address) for address in addresses]
+    return tuple(dict.fromkeys(f"{each.scheme}://{each.netloc}" for each in parts))

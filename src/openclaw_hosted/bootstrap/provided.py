@@ -1,0 +1,41 @@
+"""What a provider brings: the ports, and how its loops are paced."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from openclaw_hosted.adapters.local.edge import LocalEdge
+from openclaw_hosted.controllers.ports import ControllerOptions
+from openclaw_hosted.ports.gateways import Gateways
+from openclaw_hosted.ports.machines import Machines
+from openclaw_hosted.ports.router import Gate, Router
+from openclaw_hosted.ports.vault import Sealer, Vault
+from openclaw_hosted.ports.volumes import Volumes
+
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Provided:
+    """The ports of one provider."""
+
+    machines: Machines
+    gateways: Gateways
+    volumes: Volumes
+    vault: Vault
+    sealer: Sealer
+    router: Router
+    gate: Gate
+    options: ControllerOptions
+    """What is the provider's to say of them; the settings come on top."""
+    address: str
+    """What users open, without a trailing slash."""
+    edge: LocalEdge | None = None
+    """This computer's own edge; without it the web application listens by itself, behind the provider's."""
+    trusted_proxies: Sequence[str] = ()
+    """Networks whose X-Forwarded headers count, where there is no edge of this computer."""
+    warning: str | None = None
+    """What users should know of its machines."""
+    notes: tuple[str, ...] = ()
+    """What its operator should know beside that, in a line each."""
