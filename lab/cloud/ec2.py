@@ -54,9 +54,7 @@ def run_instances(account: Account, call: Call) -> Any:
     with account.lock:
         template, tags = launching.template_data(account, params.get("LaunchTemplate"))
         if params.get("SubnetId") and (params.get("NetworkInterfaces") or template.get("NetworkInterfaces")):
-            raise Refused(
-                "InvalidParameterCombination", "Network interfaces and an instance-level subnet ID may not be specified on the same request"
-            )
+            raise Refused("InvalidParameterCombination", "Network interfaces and a subnet of the machine exclude each other")
         launch = launching.resolve(account, params, template, tags)
     dry(call)
     least, most = int(params.get("MinCount", 1)), int(params.get("MaxCount", 1))
@@ -73,7 +71,7 @@ def run_instances(account: Account, call: Call) -> Any:
     with account.lock:
         rows = [account.fleet.rows[each] for each in ids if each in account.fleet.rows]
         reservations = grouped(account, rows)
-    return reservations[0] if reservations else {"Instances": []}
+    return render("RunInstances", reservations[0] if reservations else {"Instances": []})
 
 
 def grouped(account: Account, rows: Iterable[Row]) -> list[dict[str, Any]]:

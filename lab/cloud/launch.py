@@ -76,7 +76,7 @@ def resolve(account: Account, request: Params, template: Params, extra_tags: Map
     image_id = str(merged.get("ImageId") or "")
     if not image_id:
         raise Refused("MissingParameter", "The request must contain the parameter ImageId")
-    interface = next((each for each in merged.get("NetworkInterfaces") or [] if int(each.get("DeviceIndex", 0)) == 0), {})
+    interface: Params = next((each for each in merged.get("NetworkInterfaces") or [] if int(each.get("DeviceIndex", 0)) == 0), {})
     subnet_id = interface.get("SubnetId") or merged.get("SubnetId")
     subnet = account.ec2.get_subnet(subnet_id) if subnet_id else None
     instance_type = str(merged.get("InstanceType") or "m1.small")

@@ -1,4 +1,4 @@
-"""Where the lab's own operations and checks enter moto: one hook around every call, and a table of operations that replace or add to moto's."""
+"""Where the lab enters moto: one hook around every call, and a table of operations that replace moto's or add to them."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _call_action = BaseResponse.call_action
 
 
 def operation(service: str, name: str, *, locked: bool = True) -> Callable[[Handler], Handler]:
-    """Have a function answer an operation in moto's place. One that is not `locked` takes the account's lock itself, around moto's state only."""
+    """Have a function answer an operation in moto's place. One that is not `locked` takes the account's lock itself, for moto's part."""
 
     def add(handler: Handler) -> Handler:
         OPERATIONS[service, name] = Operation(service, name, handler, locked)
@@ -97,12 +97,9 @@ def _method(item: Operation) -> Callable[[Any], Any]:
 
 def _served(response: Any) -> Answer:
     account = _account
-    if account is None:
-        answer: Answer = _call_action(response)
-        return answer
     name = response._get_action()  # noqa: SLF001
-    if not name:
-        answer = _call_action(response)
+    if account is None or not name:
+        answer: Answer = _call_action(response)
         return answer
     call = Call(action_of(response.service_name, name), parameters(response), Caller(response.access_key), response)
     response.lab_call = call

@@ -9,7 +9,6 @@ from moto.secretsmanager.models import secretsmanager_backends
 
 from lab.cloud.calls import RESOURCE, Call, resources
 from lab.cloud.policy import parsed
-from lab.cloud.refused import Refused
 
 if TYPE_CHECKING:
     from lab.cloud.account import Account

@@ -11,7 +11,7 @@ from moto.moto_api._internal.models import moto_api_backend
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
 from werkzeug.serving import make_server
 
-from lab.cloud import images, services
+from lab.cloud import lookups, services
 from lab.cloud.account import Account, Clock
 from lab.cloud.events import interrupt, rebalance, tick
 from lab.cloud.faults import Faults
@@ -45,11 +45,11 @@ class LabCloud(Account):
     ) -> None:
         super().__init__(region=region, machines=machines, latencies=latencies, delays=delays, faults=faults, clock=clock)
         install(services.CLASSES)
-        images.install()
+        lookups.install()
         self.reset()
         serve(self)
         self._server = make_server(host, port, DomainDispatcherApplication(create_backend_app), threaded=True, request_handler=Handler)
-        self._server.daemon_threads = True  # type: ignore[attr-defined]
+        self._server.daemon_threads = True
         self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()
         self._closing = Event()

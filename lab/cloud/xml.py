@@ -14,7 +14,7 @@ Renderer = Callable[[Any], str]
 
 
 def render(operation: str, result: Mapping[str, Any]) -> str:
-    """An answer of EC2. Members that are None are left out; other values may be mappings or moto's objects, by the model's names in snake case."""
+    """An answer of EC2, without members that are None. A structure is a mapping, or an object of moto's with names in snake case."""
     shape = get_service_model("ec2").operation_model(operation).output_shape
     body = _structure(shape)(result)
     return f'<{operation}Response xmlns="http://ec2.amazonaws.com/doc/2016-11-15/"><requestId>lab</requestId>{body}</{operation}Response>'
@@ -23,13 +23,39 @@ def render(operation: str, result: Mapping[str, Any]) -> str:
 _renderers: dict[str, Renderer] = {}
 
 
+def _boolean(value: Any) -> str:
+    return "true" if value else "false"
+
+
+def _timestamp(value: datetime) -> str:
+    return value.strftime("%Y-%m-%dT%H:%M:%S.000Z")
+
+
+def _text(value: Any) -> str:
+    return escape(str(value))
+
+
+SCALARS: Mapping[str, Renderer] = {"boolean": _boolean, "timestamp": _timestamp}
+
+
 def _renderer(shape: Any) -> Renderer:
     """Of a shape; made once, and found by name while it is being made, because shapes contain themselves."""
     if shape.name not in _renderers:
-        _renderers[shape.name] = lambda value: _renderers[shape.name](value)
-        make = {"structure": _structure, "list": _list, "boolean": lambda _: _boolean, "timestamp": lambda _: _timestamp}
-        _renderers[shape.name] = make.get(shape.type_name, lambda _: _text)(shape)
+        _renderers[shape.name] = _later(shape.name)
+        if shape.type_name == "structure":
+            _renderers[shape.name] = _structure(shape)
+        elif shape.type_name == "list":
+            _renderers[shape.name] = _list(shape)
+        else:
+            _renderers[shape.name] = SCALARS.get(shape.type_name, _text)
     return _renderers[shape.name]
+
+
+def _later(name: str) -> Renderer:
+    def render_later(value: Any) -> str:
+        return _renderers[name](value)
+
+    return render_later
 
 
 def _structure(shape: Any) -> Renderer:
@@ -53,18 +79,6 @@ def _list(shape: Any) -> Renderer:
         return "".join([f"<{tag}>{renderer(each)}</{tag}>" for each in value])
 
     return items
-
-
-def _boolean(value: Any) -> str:
-    return "true" if value else "false"
-
-
-def _timestamp(value: datetime) -> str:
-    return value.strftime("%Y-%m-%dT%H:%M:%S.000Z")
-
-
-def _text(value: Any) -> str:
-    return escape(str(value))
 
 
 @cache

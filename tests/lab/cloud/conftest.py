@@ -32,13 +32,13 @@ def site(lab_session: Any) -> Iterator[Site]:
     cloud = LabCloud(machines=machines, clock=lambda: now[0])
 
     @cache
-    def client(service: str, access_key: str = "AKIAACCOUNT", secret: str = "secret", token: str | None = None) -> Any:
+    def client(service: str, access_key: str = "AKIAACCOUNT", signing: str = "any", token: str | None = None) -> Any:
         return lab_session.create_client(
             service,
             region_name="us-west-2",
             endpoint_url=cloud.endpoint_url,
             aws_access_key_id=access_key,
-            aws_secret_access_key=secret,
+            aws_secret_access_key=signing,
             aws_session_token=token,
             config=Config(retries={"max_attempts": 0}),
         )
