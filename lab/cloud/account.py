@@ -18,6 +18,7 @@ from lab.cloud.fleet import Fleet
 from lab.cloud.latency import Delays, Latencies
 from lab.cloud.ssm import Commands
 from lab.cloud.targets import Targets
+from lab.cloud.volumes import Disks
 from lab.plane.base import Balancers, Machines
 
 Clock = Callable[[], float]
@@ -55,6 +56,7 @@ class Account:
         self.fleet = Fleet()
         self.commands = Commands()
         self.targets = Targets()
+        self.disks = Disks()
         self.access = Access()
         self.calls.clear()
 

@@ -48,17 +48,16 @@ def any_matches(found: Any, values: Sequence[str]) -> bool:
     return any(_pattern(value).match(str(each)) for value in values for each in candidates if each is not None)
 
 
-def matching(account: Account, row: Row, filters: Sequence[Mapping[str, Any]]) -> bool:
-    """Whether a machine passes all filters. Raises `InvalidParameterValue` for a filter that the lab does not know."""
-    tags = account.ec2.tags.get(row.id, {})
+def matching(item: T, tags: Mapping[str, str], fields: Mapping[str, Callable[[T], Any]], filters: Sequence[Mapping[str, Any]]) -> bool:
+    """Whether a resource passes all filters. Raises `InvalidParameterValue` for a filter that the lab does not know."""
     for each in filters:
         name, values = each["Name"], each.get("Values") or []
         if name.startswith("tag:"):
             found: Any = tags.get(name[4:])
         elif name == "tag-key":
             found = list(tags)
-        elif name in FIELDS:
-            found = FIELDS[name](row)
+        elif name in fields:
+            found = fields[name](item)
         else:
             raise Refused("InvalidParameterValue", f"The filter '{name}' is invalid")
         if not any_matches(found, values):

@@ -2,49 +2,20 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Iterable
-from threading import Lock
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from lab.cloud import launch as launching
 from lab.cloud.calls import Call
-from lab.cloud.describe import described, matching, page
-from lab.cloud.fleet import CODES, Row, Token, change, refresh, refresh_all
+from lab.cloud.describe import FIELDS, described, matching, page
+from lab.cloud.fleet import CODES, Row, change, refresh, refresh_all
+from lab.cloud.idempotency import dry, once
 from lab.cloud.operations import operation
 from lab.cloud.refused import Refused
 from lab.cloud.xml import render
 
 if TYPE_CHECKING:
     from lab.cloud.account import Account
-
-
-def dry(call: Call) -> None:
-    """Raises `DryRunOperation` where only that was asked."""
-    if str(call.params.get("DryRun", "false")).lower() == "true":
-        raise Refused("DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
-
-
-def once(account: Account, call: Call, work: Callable[[], Any]) -> Any:
-    """Do something once per client token: the same parameters bring the same answer, others `IdempotentParameterMismatch`."""
-    token = call.params.get("ClientToken")
-    if not token:
-        return work()
-    key = (call.action, str(token))
-    fingerprint = json.dumps(call.params, sort_keys=True, default=str)
-    with account.lock:
-        gate = account.fleet.launching.setdefault(key, Lock())
-    with gate:
-        known = account.fleet.tokens.get(key)
-        if known is None:
-            known = Token(fingerprint, work())
-            account.fleet.tokens[key] = known
-        elif known.fingerprint != fingerprint:
-            raise Refused(
-                "IdempotentParameterMismatch",
-                "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).",
-            )
-    return known.answer
 
 
 @operation("ec2", "RunInstances", locked=False)
@@ -98,7 +69,7 @@ def describe_instances(account: Account, call: Call) -> Any:
     else:
         listed = account.clock() - account.delays.unlisted_seconds
         rows = [row for row in account.fleet.rows.values() if row.launched_at <= listed]
-    rows = [row for row in rows if matching(account, row, params.get("Filters") or [])]
+    rows = [row for row in rows if matching(row, account.ec2.tags.get(row.id, {}), FIELDS, params.get("Filters") or [])]
     rows, token = page(rows, params, key=lambda row: row.id, most=1000)
     return render("DescribeInstances", {"Reservations": grouped(account, rows), "NextToken": token})
 

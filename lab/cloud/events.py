@@ -54,6 +54,7 @@ def tick(account: Account) -> None:
     """End what was interrupted and whose notice is over, and tell of states that changed."""
     with account.lock:
         now = account.clock()
+        account.disks.refresh(account)
         for row in list(account.fleet.rows.values()):
             state = refresh(account, row)
             if row.interrupted_at is not None and now >= row.interrupted_at and state in {"pending", "running"}:

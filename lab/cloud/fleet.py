@@ -141,5 +141,7 @@ def change(account: Account, row: Row, state: str) -> None:
 
 def release(account: Account, row: Row) -> None:
     """What follows from termination: disks are detached or deleted, addresses and targets given back."""
-    row.instance.terminate()
+    from lab.cloud.volumes import release_volumes
+
+    release_volumes(account, row)
     account.targets.forget_machine(account, row.id)

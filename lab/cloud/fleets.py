@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.cloud import launch as launching
 from lab.cloud.calls import Call
-from lab.cloud.ec2 import dry, once
+from lab.cloud.idempotency import dry, once
 from lab.cloud.launch import Launch
 from lab.cloud.operations import moto, operation
 from lab.cloud.refused import Refused

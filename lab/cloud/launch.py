@@ -237,5 +237,6 @@ def _boot(account: Account, launch: Launch, row: Row) -> None:
             boot_seconds=account.delays.boot_seconds,
         )
         row.instance.nics[0].private_ip_address = machines.launch(order)
+        account.disks.made.update(volume_id for volume_id, _ in order.volumes.values())
     with account.lock:
         row.settled = True

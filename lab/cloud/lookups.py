@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from moto.ec2.models.amis import AmiBackend
+from moto.ec2.models.core import TaggedEC2Resource
 from moto.ec2.models.instances import InstanceBackend
+from moto.ec2.utils import EC2_PREFIX_TO_RESOURCE, get_prefix
 
 from lab.cloud.refused import Refused
 
@@ -17,6 +19,7 @@ def install() -> None:
     AmiBackend.describe_images = describe_images
     InstanceBackend.get_instance_by_id = get_instance_by_id
     InstanceBackend.get_instance = get_instance
+    TaggedEC2Resource.get_tags = get_tags
 
 
 def describe_images(backend: Any, *args: Any, **asked: Any) -> Any:
@@ -43,3 +46,10 @@ def get_instance(backend: Any, instance_id: str) -> Any:
     if found is None:
         raise Refused("InvalidInstanceID.NotFound", f"The instance ID '{instance_id}' does not exist")
     return found
+
+
+def get_tags(resource: Any) -> list[dict[str, str]]:
+    """The tags of one resource."""
+    kind = EC2_PREFIX_TO_RESOURCE.get(get_prefix(resource.id), "")
+    tags = resource.ec2_backend.tags.get(resource.id, {})
+    return [{"resource_id": resource.id, "key": key, "value": value, "resource_type": kind} for key, value in tags.items()]

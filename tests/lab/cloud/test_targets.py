@@ -110,7 +110,10 @@ def test_the_topology_has_rules_weights_targets_and_checks(site: Site) -> None:
     elbv2.create_rule(
         ListenerArn=site.listener_arn,
         Priority=7,
-        Conditions=[{"Field": "path-pattern", "Values": ["/a", "/a/*"]}, {"Field": "host-header", "Values": ["a.example.com"]}],
+        Conditions=[
+            {"Field": "path-pattern", "PathPatternConfig": {"Values": ["/a", "/a/*"]}},
+            {"Field": "host-header", "Values": ["a.example.com"]},
+        ],
         Actions=[
             {
                 "Type": "forward",
