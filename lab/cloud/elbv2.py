@@ -108,7 +108,7 @@ def modify_rule(account: Account, call: Call) -> Any:
         _check_conditions(params["Conditions"])
     if params.get("Actions"):
         _check_limits(account, listener, params["Actions"], without=rule)
-    answer = moto(call)
+    answer = moto(call) if params.get("Conditions") or params.get("Actions") else {"Rules": [rule]}
     if params.get("ResetTransforms"):
         rule.transforms = []
     elif params.get("Transforms"):

@@ -213,8 +213,7 @@ def attach_volume(account: Account, call: Call) -> Any:
         raise Refused("InvalidVolume.ZoneMismatch", f"The volume '{volume.id}' is not in the same availability zone as instance '{row.id}'")
     if params["Device"] in row.instance.block_device_mapping:
         raise Refused("InvalidParameterValue", f"Attachment point {params['Device']} is already in use")
-    account.ec2.attach_volume(volume.id, row.id, params["Device"])
-    volume.attachment.status = "attaching"
+    account.ec2.attach_volume(volume.id, row.id, params["Device"]).status = "attaching"
     account.disks.moves[volume.id] = move = Move("attaching", account.clock(), settled=account.machines is None)
     if account.machines is not None:
         account.background(lambda: _put_on(account, move, row, params["Device"], volume.id))
