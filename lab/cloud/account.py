@@ -1,0 +1,91 @@
+"""The emulated account: what all services share, and what the lab keeps beside moto's state."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from threading import RLock, Thread
+from typing import Any
+
+from moto.core import DEFAULT_ACCOUNT_ID
+from moto.ec2.models import ec2_backends
+from moto.elbv2.models import elbv2_backends
+
+from lab.cloud.access import Access
+from lab.cloud.calls import Call, Calls
+from lab.cloud.faults import Faults
+from lab.cloud.fleet import Fleet
+from lab.cloud.latency import Delays, Latencies
+from lab.cloud.ssm import Commands
+from lab.cloud.targets import Targets
+from lab.cloud.volumes import Disks
+from lab.plane.base import Balancers, Machines
+
+Clock = Callable[[], float]
+"""Seconds since the epoch."""
+
+
+class Account:
+    """One account in one region. `lock` guards moto's state and the lab's; nothing that blocks is called with it held."""
+
+    def __init__(
+        self,
+        *,
+        region: str = "us-west-2",
+        machines: Machines | None = None,
+        latencies: Latencies | None = None,
+        delays: Delays | None = None,
+        faults: Faults | None = None,
+        clock: Clock = time.time,
+    ) -> None:
+        self.region = region
+        self.account_id = DEFAULT_ACCOUNT_ID
+        self.machines = machines
+        self.balancers: Balancers | None = None
+        self.latencies = latencies or Latencies()
+        self.delays = delays or Delays()
+        self.faults = faults or Faults()
+        self.clock = clock
+        self.lock = RLock()
+        self.calls = Calls()
+        self._threads: list[Thread] = []
+        self.forget()
+
+    def forget(self) -> None:
+        """Begin anew with what the lab keeps beside moto's state."""
+        self.fleet = Fleet()
+        self.commands = Commands()
+        self.targets = Targets()
+        self.disks = Disks()
+        self.access = Access()
+        self.calls.clear()
+
+    @property
+    def ec2(self) -> Any:
+        """Moto's EC2."""
+        return ec2_backends[self.account_id][self.region]
+
+    @property
+    def elbv2(self) -> Any:
+        """Moto's ELBv2."""
+        return elbv2_backends[self.account_id][self.region]
+
+    def admit(self, call: Call) -> None:
+        """Find out who calls, and whether they may. Raises `Refused`."""
+        self.access.admit(self, call)
+
+    def background(self, work: Callable[[], None]) -> None:
+        """Do something that blocks beside the call that asks for it."""
+        thread = Thread(target=work, daemon=True)
+        with self.lock:
+            self._threads = [each for each in self._threads if each.is_alive()]
+            self._threads.append(thread)
+        thread.start()
+
+    def settle(self, seconds: float = 30.0) -> None:
+        """Wait for what goes on in the background to end. Raises `TimeoutError`."""
+        deadline = time.monotonic() + seconds
+        for thread in list(self._threads):
+            thread.join(max(0.0, deadline - time.monotonic()))
+            if thread.is_alive():
+                raise TimeoutError(f"{thread.name} still works after {seconds} s")

@@ -1,0 +1,65 @@
+"""What AWS says of machines by itself: Spot interruptions, rebalance recommendations, changes of state."""
+
+from __future__ import annotations
+
+import json
+import time
+from typing import TYPE_CHECKING, Any
+
+from moto.events.models import events_backends
+
+from lab.cloud.fleet import Row, change, refresh
+
+if TYPE_CHECKING:
+    from lab.cloud.account import Account
+
+
+def emit(account: Account, kind: str, row: Row, detail: dict[str, Any]) -> None:
+    """Have EventBridge pass an event of EC2 to the targets of the rules that match it."""
+    backend = events_backends[account.account_id][account.region]
+    event = {
+        "Source": "aws.ec2",
+        "DetailType": kind,
+        "Detail": json.dumps({"instance-id": row.id, **detail}),
+        "Resources": [f"arn:aws:ec2:{account.region}:{account.account_id}:instance/{row.id}"],
+        "Time": account.clock(),
+    }
+    backend.put_events([event])
+
+
+def interrupt(account: Account, instance_id: str) -> None:
+    """Two minutes' notice for a Spot machine, by event and by its metadata. Raises `LookupError` for any other."""
+    with account.lock:
+        row = _spot(account, instance_id)
+        at = account.clock() + account.delays.notice_seconds
+        row.interrupted_at = at
+        row.interruption = {"action": "terminate", "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))}
+        emit(account, "EC2 Spot Instance Interruption Warning", row, {"instance-action": "terminate"})
+
+
+def rebalance(account: Account, instance_id: str) -> None:
+    """Recommend to leave a Spot machine, by event. Raises `LookupError` for any other."""
+    with account.lock:
+        emit(account, "EC2 Instance Rebalance Recommendation", _spot(account, instance_id), {})
+
+
+def _spot(account: Account, instance_id: str) -> Row:
+    row = account.fleet.rows.get(instance_id)
+    if row is None or not row.spot or refresh(account, row) not in {"pending", "running"}:
+        raise LookupError(instance_id)
+    return row
+
+
+def tick(account: Account) -> None:
+    """End what was interrupted and whose notice is over, and tell of states that changed."""
+    with account.lock:
+        now = account.clock()
+        account.disks.refresh(account)
+        for row in list(account.fleet.rows.values()):
+            state = refresh(account, row)
+            if row.interrupted_at is not None and now >= row.interrupted_at and state in {"pending", "running"}:
+                change(account, row, "shutting-down")
+                state = row.state
+            if state != row.told:
+                row.told = state
+                emit(account, "EC2 Instance State-change Notification", row, {"state": state})

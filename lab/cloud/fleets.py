@@ -1,0 +1,154 @@
+"""CreateFleet of type `instant`: machines spread over overrides by the capacity that is there, answered at once."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+from lab.cloud import launch as launching
+from lab.cloud.calls import Call
+from lab.cloud.idempotency import dry, once
+from lab.cloud.launch import Launch
+from lab.cloud.operations import moto, operation
+from lab.cloud.refused import Refused
+
+if TYPE_CHECKING:
+    from lab.cloud.account import Account
+
+BY_PRIORITY = frozenset({"prioritized", "capacity-optimized-prioritized"})
+
+
+@dataclass
+class Choice:
+    """One override of a fleet's request: where and as what machines may be launched."""
+
+    launch: Launch
+    template: Mapping[str, Any]
+    override: Mapping[str, Any]
+    count: int = 0
+    refused: bool = False
+
+    def shown(self) -> dict[str, Any]:
+        """As the answer names it."""
+        return {"LaunchTemplateSpecification": dict(self.template), "Overrides": dict(self.override)}
+
+
+@dataclass
+class Purchase:
+    """What one part of the target capacity brought."""
+
+    choices: list[Choice] = field(default_factory=list)
+
+    @property
+    def count(self) -> int:
+        """How many machines there is capacity for."""
+        return sum(choice.count for choice in self.choices)
+
+
+@operation("ec2", "CreateFleet", locked=False)
+def create_fleet(account: Account, call: Call) -> Any:
+    """Launch an instant fleet; other types are moto's."""
+    if call.params.get("Type", "maintain") != "instant":
+        return moto(call)
+    dry(call)
+    return once(account, call, lambda: _create(account, call.params))
+
+
+def _create(account: Account, params: Mapping[str, Any]) -> dict[str, Any]:
+    fleet_id = f"fleet-{uuid.uuid4()}"
+    target = params["TargetCapacitySpecification"]
+    total = int(target["TotalTargetCapacity"])
+    default = target.get("DefaultTargetCapacityType") or "on-demand"
+    spot, on_demand = int(target.get("SpotTargetCapacity") or 0), int(target.get("OnDemandTargetCapacity") or 0)
+    if default == "spot":
+        spot = max(spot, total - on_demand)
+    else:
+        on_demand = max(on_demand, total - spot)
+    bought = []
+    for count, market, options in ((on_demand, "on-demand", "OnDemandOptions"), (spot, "spot", "SpotOptions")):
+        if count:
+            bought.append((market, _buy(account, params, fleet_id, market, count, params.get(options) or {})))
+    instances, errors = [], []
+    for market, purchase in bought:
+        for choice in purchase.choices:
+            if choice.refused:
+                errors.append(_error(choice, market))
+            if choice.count:
+                instances.append(_launched(account, choice, market))
+    return {"FleetId": fleet_id, "Instances": instances, "Errors": errors}
+
+
+def _buy(account: Account, params: Mapping[str, Any], fleet_id: str, market: str, count: int, options: Mapping[str, Any]) -> Purchase:
+    with account.lock:
+        choices = list(_choices(account, params, fleet_id, market))
+    if options.get("AllocationStrategy") in BY_PRIORITY:
+        choices.sort(key=lambda choice: float(choice.override.get("Priority", 1e9)))
+    purchase = Purchase(choices)
+    if options.get("AllocationStrategy") == "diversified":
+        _spread(account, choices, count)
+    else:
+        for choice in choices:
+            while purchase.count < count and _take(account, choice):
+                choice.count += 1
+    if purchase.count < int(options.get("MinTargetCapacity") or 0):
+        for choice in choices:
+            choice.count = 0
+    return purchase
+
+
+def _spread(account: Account, choices: list[Choice], count: int) -> None:
+    while count and any(not choice.refused for choice in choices):
+        for choice in choices:
+            if count and not choice.refused and _take(account, choice):
+                choice.count += 1
+                count -= 1
+
+
+def _take(account: Account, choice: Choice) -> bool:
+    taken = account.faults.take_capacity(choice.launch.instance_type, choice.launch.zone, choice.launch.market())
+    choice.refused = not taken
+    return taken
+
+
+def _choices(account: Account, params: Mapping[str, Any], fleet_id: str, market: str) -> Iterator[Choice]:
+    for config in params["LaunchTemplateConfigs"]:
+        reference = config["LaunchTemplateSpecification"]
+        template, tags = launching.template_data(account, reference)
+        for override in config.get("Overrides") or [{}]:
+            launch = launching.resolve(account, _request(params, override, template), template, {**tags, "aws:ec2:fleet-id": fleet_id})
+            yield Choice(replace(launch, spot=market == "spot"), reference, override)
+
+
+def _request(params: Mapping[str, Any], override: Mapping[str, Any], template: Mapping[str, Any]) -> dict[str, Any]:
+    """An override as if it were a request to launch: its subnet goes to the template's network interface, where there is one."""
+    request: dict[str, Any] = {key: override[key] for key in ("InstanceType", "ImageId") if override.get(key)}
+    if subnet_id := override.get("SubnetId"):
+        if "," in subnet_id:
+            raise Refused("InvalidSubnetID.NotFound", f"The subnet ID '{subnet_id}' does not exist")
+        interfaces = [dict(each) for each in template.get("NetworkInterfaces") or []]
+        if interfaces:
+            interfaces[0]["SubnetId"] = subnet_id
+            request["NetworkInterfaces"] = interfaces
+        else:
+            request["SubnetId"] = subnet_id
+    elif zone := override.get("AvailabilityZone"):
+        request["Placement"] = {"AvailabilityZone": zone}
+    request["TagSpecifications"] = [spec for spec in params.get("TagSpecifications") or [] if spec["ResourceType"] != "fleet"]
+    return request
+
+
+def _launched(account: Account, choice: Choice, market: str) -> dict[str, Any]:
+    rows = launching.start(account, choice.launch, choice.count)
+    return {
+        "LaunchTemplateAndOverrides": choice.shown(),
+        "Lifecycle": market,
+        "InstanceIds": [row.id for row in rows],
+        "InstanceType": choice.launch.instance_type,
+    }
+
+
+def _error(choice: Choice, market: str) -> dict[str, Any]:
+    error = launching.insufficient(choice.launch)
+    return {"LaunchTemplateAndOverrides": choice.shown(), "Lifecycle": market, "ErrorCode": error.code, "ErrorMessage": error.message}

@@ -1,0 +1,161 @@
+"""Which resources a call is about, and what IAM's condition keys are for each of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from moto.secretsmanager.models import secretsmanager_backends
+
+from lab.cloud.calls import RESOURCE, Call, resources
+from lab.cloud.policy import parsed
+
+if TYPE_CHECKING:
+    from lab.cloud.account import Account
+
+KINDS: Mapping[str, str] = {
+    "i": "instance",
+    "vol": "volume",
+    "eni": "network-interface",
+    "snap": "snapshot",
+    "lt": "launch-template",
+    "sg": "security-group",
+    "subnet": "subnet",
+    "vpc": "vpc",
+    "ami": "image",
+    "fleet": "fleet",
+}
+LAUNCHES = frozenset({"ec2:RunInstances", "ec2:CreateFleet"})
+UNSCOPED = ("Describe", "List", "Get")
+"""EC2's and SSM's reads are about everything, whatever they are asked for."""
+SCOPED_READS = frozenset({"secretsmanager", "sqs", "iam", "ecr"})
+Target = tuple[str, str, str | None]
+"""An action, the ARN that it is about, and the id whose tags count."""
+
+
+def ec2_arn(account: Account, identity: str) -> str:
+    """Of an EC2 resource by its id."""
+    kind = KINDS[identity.partition("-")[0]]
+    owner = "" if kind in {"image", "snapshot"} else account.account_id
+    return f"arn:aws:ec2:{account.region}:{owner}:{kind}/{identity}"
+
+
+def targets_of(account: Account, call: Call) -> list[Target]:
+    """What has to be allowed for a call; `*` where it is about nothing in particular."""
+    service = call.action.partition(":")[0]
+    if service == "secretsmanager":
+        return [_secret_target(account, call)]
+    if call.operation.startswith(UNSCOPED) and service not in SCOPED_READS:
+        return [(call.action, "*", None)]
+    if call.action in LAUNCHES:
+        return list(_launch_targets(account, call))
+    if call.action == "ssm:SendCommand":
+        ids = call.params.get("InstanceIds") or []
+        document = f"arn:aws:ssm:{account.region}::document/{call.params.get('DocumentName')}"
+        return [(call.action, document, None), *((call.action, ec2_arn(account, each), each) for each in ids)]
+    named = [each for each in dict.fromkeys(resources(call.params)) if RESOURCE.match(each)]
+    if service == "ec2":
+        return [(call.action, ec2_arn(account, each), each) for each in named] or _created(account, call)
+    return [(call.action, each, each) for each in named if each.startswith("arn:")] or [(call.action, "*", None)]
+
+
+def _created(account: Account, call: Call) -> list[Target]:
+    if call.action == "ec2:CreateVolume":
+        return [(call.action, f"arn:aws:ec2:{account.region}:{account.account_id}:volume/*", None)]
+    return [(call.action, "*", None)]
+
+
+def _launch_targets(account: Account, call: Call) -> Iterator[Target]:
+    from lab.cloud.launch import template_data
+
+    configs = call.params.get("LaunchTemplateConfigs") or [{"LaunchTemplateSpecification": call.params.get("LaunchTemplate")}]
+    template, _ = template_data(account, configs[0].get("LaunchTemplateSpecification"))
+    prefix = f"arn:aws:ec2:{account.region}:{account.account_id}"
+    if call.action == "ec2:CreateFleet":
+        yield call.action, f"{prefix}:fleet/*", None
+    for kind in ("instance", "volume", "network-interface"):
+        yield "ec2:RunInstances", f"{prefix}:{kind}/*", None
+    for each in dict.fromkeys([*resources(call.params), *resources(template)]):
+        if RESOURCE.match(each) and not each.startswith("arn:"):
+            yield "ec2:RunInstances", ec2_arn(account, each), each
+    if call.params.get("TagSpecifications") or template.get("TagSpecifications"):
+        yield "ec2:CreateTags", f"{prefix}:instance/*", None
+    profile = {**template, **call.params}.get("IamInstanceProfile")
+    if profile:
+        for role in _profile(account, profile).roles:
+            yield "iam:PassRole", role.arn, None
+
+
+def _profile(account: Account, reference: Mapping[str, Any]) -> Any:
+    from moto.ec2.utils import filter_iam_instance_profiles
+
+    return filter_iam_instance_profiles(
+        account.account_id, partition="aws", iam_instance_profile_arn=reference.get("Arn"), iam_instance_profile_name=reference.get("Name")
+    )
+
+
+def _secret_target(account: Account, call: Call) -> Target:
+    wanted = call.params.get("SecretId") or call.params.get("Name")
+    if wanted is None:
+        return call.action, "*", None
+    secret = _secret(account, wanted)
+    if secret is not None:
+        return call.action, secret.arn, secret.arn
+    arn = wanted if wanted.startswith("arn:") else f"arn:aws:secretsmanager:{account.region}:{account.account_id}:secret:{wanted}-??????"
+    return call.action, arn, None
+
+
+def _secret(account: Account, identity: str) -> Any:
+    store = secretsmanager_backends[account.account_id][account.region].secrets
+    return store.get(identity) if identity in store else None
+
+
+def resource_policy(account: Account, action: str, subject: str | None) -> list[Mapping[str, Any]]:
+    """The policy that a secret carries itself."""
+    if subject is None or not action.startswith("secretsmanager:"):
+        return []
+    secret = _secret(account, subject)
+    return [parsed(secret.policy)] if secret is not None and secret.policy else []
+
+
+def context_of(account: Account, call: Call, role_name: str, subject: str | None) -> dict[str, str | list[str]]:
+    """The condition keys of one request, in lower case."""
+    from lab.cloud.access import role_arn
+
+    context: dict[str, str | list[str]] = {
+        "aws:principalarn": role_arn(account, role_name),
+        "aws:principalaccount": account.account_id,
+        "aws:requestedregion": account.region,
+    }
+    if call.caller.instance_id is not None:
+        context["ec2:sourceinstancearn"] = ec2_arn(account, call.caller.instance_id)
+    if subject is not None:
+        context["aws:arn"] = subject if subject.startswith("arn:") else ec2_arn(account, subject)
+        for key, value in _tags(account, subject).items():
+            for prefix in {"aws", call.action.partition(":")[0]}:
+                context[f"{prefix}:resourcetag/{key}".lower()] = value
+    requested = _requested_tags(call)
+    for key, value in requested.items():
+        context[f"aws:requesttag/{key}".lower()] = value
+    if requested:
+        context["aws:tagkeys"] = list(requested)
+    if call.action in LAUNCHES:
+        context["iam:passedtoservice"] = "ec2.amazonaws.com"
+        context["ec2:createaction"] = call.operation
+    return context
+
+
+def _tags(account: Account, subject: str) -> Mapping[str, str]:
+    if subject.startswith("arn:aws:secretsmanager:"):
+        secret = _secret(account, subject)
+        return {tag["Key"]: tag["Value"] for tag in (secret.tags or [])} if secret is not None else {}
+    if subject.startswith("arn:aws:elasticloadbalancing:"):
+        return account.elbv2.tagging_service.get_tag_dict_for_resource(subject)  # type: ignore[no-any-return]
+    return account.ec2.tags.get(subject, {})  # type: ignore[no-any-return]
+
+
+def _requested_tags(call: Call) -> dict[str, str]:
+    found = call.params.get("Tags") or call.params.get("Tag") or []
+    for spec in call.params.get("TagSpecifications") or []:
+        found = [*found, *(spec.get("Tags") or [])]
+    return {tag["Key"]: tag.get("Value", "") for tag in found if isinstance(tag, Mapping) and "Key" in tag}

@@ -1,0 +1,142 @@
+"""The emulated cloud, served over HTTP."""
+
+from __future__ import annotations
+
+import io
+import time
+from threading import Event, Thread
+from typing import Any
+
+from moto.moto_api._internal.models import moto_api_backend
+from moto.moto_server.werkzeug_app import DomainDispatcherApplication, MotoRequestHandler, create_backend_app
+from werkzeug.serving import make_server
+
+from lab.cloud import lookups, services
+from lab.cloud.account import Account, Clock
+from lab.cloud.events import interrupt, rebalance, tick
+from lab.cloud.faults import Faults
+from lab.cloud.inventory import inventory
+from lab.cloud.latency import Delays, Latencies
+from lab.cloud.metadata import metadata
+from lab.cloud.operations import BODY, CUT, install, serve
+from lab.cloud.topology import topology
+from lab.plane.base import Balancer, Machines, Metadata
+
+TICK_SECONDS = 0.2
+
+
+class LabCloud(Account):
+    """One emulated account and region at `endpoint_url`. Moto's state belongs to the process, so there can be one of these at a time.
+
+    Make the balancers with `topology` and then set `balancers`; without them, targets are healthy as soon as a rule uses them.
+    """
+
+    def __init__(
+        self,
+        *,
+        region: str = "us-west-2",
+        host: str = "127.0.0.1",
+        port: int = 0,
+        machines: Machines | None = None,
+        latencies: Latencies | None = None,
+        delays: Delays | None = None,
+        faults: Faults | None = None,
+        clock: Clock = time.time,
+    ) -> None:
+        super().__init__(region=region, machines=machines, latencies=latencies, delays=delays, faults=faults, clock=clock)
+        install(services.CLASSES)
+        lookups.install()
+        self.reset()
+        serve(self)
+        self._server = make_server(host, port, DomainDispatcherApplication(create_backend_app), threaded=True, request_handler=Handler)
+        self._server.daemon_threads = True
+        self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        self._thread.start()
+        self._closing = Event()
+        self._ticker = Thread(target=self._tick, daemon=True)
+        self._ticker.start()
+        self.endpoint_url = f"http://{host}:{self._server.server_port}"
+
+    def topology(self) -> tuple[Balancer, ...]:
+        """The load balancers as they are now."""
+        return topology(self)
+
+    def metadata(self, instance_id: str) -> Metadata:
+        """What the metadata address tells a machine. Raises `LookupError`."""
+        return metadata(self, instance_id)
+
+    def inventory(self) -> dict[str, int]:
+        """How many of each kind of thing there are."""
+        return inventory(self)
+
+    def interrupt(self, instance_id: str) -> None:
+        """Give a Spot machine its two minutes' notice, and end it after that. Raises `LookupError`."""
+        interrupt(self, instance_id)
+
+    def rebalance(self, instance_id: str) -> None:
+        """Recommend to move off a Spot machine. Raises `LookupError`."""
+        rebalance(self, instance_id)
+
+    def reset(self) -> None:
+        """A clean account: all that moto and the lab know is forgotten. The data plane's machines are not ended."""
+        with self.lock:
+            self.forget()
+            moto_api_backend.reset()
+
+    def enforce(self, role_name: str | None) -> None:
+        """Hold the account's own keys to a role's policies from now on, or to none."""
+        self.access.enforced = role_name
+
+    def tick(self) -> None:
+        """Do what is due by the clock. Done several times a second anyway."""
+        tick(self)
+
+    def _tick(self) -> None:
+        while not self._closing.wait(TICK_SECONDS):
+            self.tick()
+
+    def close(self) -> None:
+        """Stop serving."""
+        self._closing.set()
+        self._ticker.join(10)
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join(10)
+        serve(None)
+
+
+class Handler(MotoRequestHandler):  # type: ignore[misc]
+    """Keeps connections open from call to call, logs nothing, and ends a connection whose answer is lost."""
+
+    protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True
+    wbufsize = -1
+
+    def run_wsgi(self) -> None:
+        """Answer one request."""
+        environ = self.make_environ()
+        environ[BODY] = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+        environ["wsgi.input"] = io.BytesIO(environ[BODY])
+        head: list[tuple[str, list[tuple[str, str]]]] = []
+
+        def start(status: str, headers: list[tuple[str, str]], _: Any = None) -> None:
+            head.append((status, headers))
+
+        body = b"".join(self.server.app(environ, start))
+        if environ.get(CUT):
+            self.close_connection = True
+            return
+        status, headers = head[0]
+        code, _, reason = status.partition(" ")
+        self.send_response(int(code), reason)
+        for key, value in headers:
+            if key.lower() not in {"content-length", "connection", "transfer-encoding"}:
+                self.send_header(key, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+        self.wfile.flush()
+
+    def log_request(self, code: int | str = "-", size: int | str = "-") -> None:
+        """Nothing."""

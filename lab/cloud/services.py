@@ -1,0 +1,25 @@
+"""Moto's response classes that the lab adds to, and the modules that do so."""
+
+from __future__ import annotations
+
+from moto.cloudwatch.responses import CloudWatchResponse
+from moto.ec2.responses import EC2Response
+from moto.ecr.responses import ECRResponse
+from moto.elbv2.responses import ELBV2Response
+from moto.secretsmanager.responses import SecretsManagerResponse
+from moto.ssm.responses import SimpleSystemManagerResponse
+from moto.sts.responses import TokenResponse
+
+from lab.cloud import ec2, elbv2, fleets, ssm, sts, targets, volumes
+
+MODULES = (ec2, elbv2, fleets, ssm, sts, targets, volumes)
+CLASSES: dict[str, type] = {
+    "cloudwatch": CloudWatchResponse,
+    "ec2": EC2Response,
+    "ecr": ECRResponse,
+    "elbv2": ELBV2Response,
+    "secretsmanager": SecretsManagerResponse,
+    "ssm": SimpleSystemManagerResponse,
+    "sts": TokenResponse,
+}
+"""By moto's name of a service."""
