@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
+import httpx
 import pytest
 
 from lab.plane.balancer import LabBalancers
 from tests.lab.plane.balancing import Cloud
+from tests.lab.plane.plain_world import World
 
 
 @pytest.fixture
@@ -20,3 +22,16 @@ def balancers(cloud: Cloud) -> Iterator[LabBalancers]:
     made = LabBalancers(cloud.topology)
     yield made
     made.close()
+
+
+@pytest.fixture
+def world() -> Iterator[World]:
+    made = World()
+    yield made
+    made.machines.close()
+
+
+@pytest.fixture
+async def http() -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(trust_env=False) as client:
+        yield client
