@@ -16,7 +16,7 @@ import h11
 from lab.plane.answers import Answer, failure, header, redirect
 from lab.plane.base import Balancer, Group, Listener, Rule, Target, Topology
 from lab.plane.checks import Checks
-from lab.plane.loop import LoopThread
+from lab.plane.loop import LoopThread, listen
 from lab.plane.proxy import ClientConnection, Terms
 from lab.plane.rules import Turns, rule_for, split_host
 
@@ -86,7 +86,7 @@ class LabBalancers:
         async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
             await ClientConnection(reader, writer, lambda: self._terms(key)).serve()
 
-        return await asyncio.start_server(connected, "127.0.0.1", 0, backlog=1024)
+        return await listen(connected, "127.0.0.1")
 
     def _terms(self, key: Key) -> Terms:
         if key not in self._now:

@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 import asyncio
+import socket
 import threading
-from collections.abc import Callable, Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
 CALL_SECONDS = 30.0
+BACKLOG = 1024
+
+Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+async def listen(serve: Serve, host: str | None = None, *, sock: socket.socket | None = None) -> asyncio.Server:
+    """Serve connections on a free port of `host`, or on this socket. Connections that are cut when the loop ends are no error."""
+
+    async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(asyncio.CancelledError):
+            await serve(reader, writer)
+
+    if sock is not None:
+        return await asyncio.start_server(connected, sock=sock, backlog=BACKLOG)
+    return await asyncio.start_server(connected, host, 0, backlog=BACKLOG)
 
 
 class LoopThread:

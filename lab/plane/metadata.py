@@ -15,7 +15,7 @@ from typing import Final
 
 from lab.plane.base import Metadata, MetadataSource
 from lab.plane.http import Request, Response, serve
-from lab.plane.loop import LoopThread
+from lab.plane.loop import LoopThread, listen
 
 ADDRESS: Final = "169.254.169.254"
 TOKEN_PATH: Final = "/latest/api/token"
@@ -52,7 +52,7 @@ class MetadataService:
         self._thread.soon(self._server.close)
 
     async def _start(self, host: str) -> asyncio.Server:
-        return await asyncio.start_server(lambda reader, writer: serve(reader, writer, self._answer), host, 0)
+        return await listen(lambda reader, writer: serve(reader, writer, self._answer), host)
 
     async def _answer(self, request: Request) -> Response:
         asking = self._who(request.client)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import signal
 import subprocess
 import threading
 import time
@@ -154,14 +155,17 @@ class NestedMachines:
             raise LookupError(f"{instance_id} takes no commands.")
         program = f'f=$(mktemp) && cat >"$f" && timeout --signal=KILL {timeout_seconds} bash "$f" </dev/null; e=$?; rm -f "$f"; exit $e'
         began = time.monotonic()
-        done = subprocess.run(
-            ["docker", "exec", "--interactive", "--workdir", "/root", machine.container, "bash", "-c", program],
-            input=script.encode(), capture_output=True, timeout=timeout_seconds + GRACE_SECONDS, check=False,
-        )  # fmt: skip
+        words = ["docker", "exec", "--interactive", "--workdir", "/root", machine.container, "bash", "-c", program]
+        with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as done:
+            try:
+                stdout, stderr = done.communicate(script.encode(), timeout=timeout_seconds + GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                done.kill()
+                stdout, stderr = done.communicate()
         if self._machines.get(instance_id) is not machine or not machine.on:
             raise LookupError(f"{instance_id} went away.")
-        timed_out = done.returncode == KILLED and time.monotonic() - began >= timeout_seconds
-        return CommandResult(done.returncode, done.stdout.decode(errors="replace"), done.stderr.decode(errors="replace"), timed_out)
+        timed_out = done.returncode in (KILLED, -signal.SIGKILL) and time.monotonic() - began >= timeout_seconds
+        return CommandResult(done.returncode, stdout.decode(errors="replace"), stderr.decode(errors="replace"), timed_out)
 
     def attach(self, instance_id: str, device: str, volume_id: str) -> None:
         """See `Machines`. Raises `ValueError` while another machine has it."""

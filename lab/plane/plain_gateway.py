@@ -15,6 +15,7 @@ from typing import Final
 
 from lab.plane.documents import at, resolved
 from lab.plane.http import Request, Response, serve
+from lab.plane.loop import listen
 from lab.plane.plain_api import GatewayApi
 from lab.plane.plain_volumes import PlainVolume
 
@@ -154,7 +155,7 @@ class PlainGateway:
         if Fault.GATEWAY_CRASHES in self._faults:
             return self._failed(1, "Gateway failed to start: it crashed")
         self._ended = asyncio.get_running_loop().create_future()
-        server = await asyncio.start_server(self._connected, sock=bound(self._address))
+        server = await listen(self._connected, sock=bound(self._address))
         self.log("[gateway] ready")
         try:
             return self._failed(await self._ended, "Gateway ended unexpectedly")

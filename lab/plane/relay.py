@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 
-from lab.plane.loop import LoopThread
+from lab.plane.loop import LoopThread, listen
 
 Address = tuple[str, int]
 
@@ -31,7 +31,7 @@ class Relay:
         self._thread.soon(self._server.close)
 
     async def _start(self, host: str) -> asyncio.Server:
-        return await asyncio.start_server(self._connected, host, 0)
+        return await listen(self._connected, host)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:

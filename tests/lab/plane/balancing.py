@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 
 from lab.plane.base import Balancer, Group, HealthCheck, Listener, Rule, Target
+from lab.plane.loop import listen
 from tests.support.waiting import until
 
 ARN = "arn:balancer"
@@ -62,7 +63,7 @@ def plain(status: int, body: str) -> bytes:
 @contextlib.asynccontextmanager
 async def backend(name: str = "a", answering: Answering | None = None, *, healthy: bool = True) -> AsyncIterator[Backend]:
     made = Backend(name, answering=answering, healthy=healthy)
-    server = await asyncio.start_server(made.serve, "127.0.0.1", 0)
+    server = await listen(made.serve, "127.0.0.1")
     made.port = server.sockets[0].getsockname()[1]
     try:
         yield made

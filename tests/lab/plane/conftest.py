@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Iterator
 
 import httpx
@@ -10,6 +11,14 @@ import pytest
 from lab.plane.balancer import LabBalancers
 from tests.lab.plane.balancing import Cloud
 from tests.lab.plane.plain_world import World
+
+
+@pytest.fixture(autouse=True)
+def quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
+    """Nothing may go wrong on the lab's own threads, where no test would see it."""
+    yield
+    records = [record for when in ("setup", "call", "teardown") for record in caplog.get_records(when)]
+    assert [record.getMessage() for record in records if record.levelno >= logging.ERROR] == []
 
 
 @pytest.fixture

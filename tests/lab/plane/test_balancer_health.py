@@ -7,10 +7,12 @@ import socket
 import time
 from dataclasses import replace
 
+import pytest
 import websockets
 
 from lab.plane.balancer import LabBalancers
-from lab.plane.base import Target
+from lab.plane.base import Group, Target
+from lab.plane.checks import Watch
 from tests.lab.plane.balancing import ARN, QUICK, Backend, Cloud, ask, backend, becomes, to
 from tests.support.waiting import until
 
@@ -28,28 +30,31 @@ async def test_a_group_that_no_rule_uses_is_unused_and_never_checked(cloud: Clou
         await becomes(lambda: state(balancers, idle), "healthy")
 
 
-async def test_a_new_target_is_initial_until_one_check_passes(cloud: Cloud, balancers: LabBalancers) -> None:
-    async with backend() as new:
-        slow = replace(QUICK, interval_seconds=0.3, healthy_threshold=10)
-        new.healthy = False
-        cloud.add(to(cloud.group("tg", new, check=replace(slow, unhealthy_threshold=10))))
-        await until(lambda: new.checks >= 1)
-        assert state(balancers, new) == "initial"
-        new.healthy = True
-        before = new.checks
-        await becomes(lambda: state(balancers, new), "healthy")
-        assert new.checks == before + 1
-
-
-async def test_thresholds_count_checks_in_a_row(cloud: Cloud, balancers: LabBalancers) -> None:
+async def test_a_target_is_checked_again_and_again_and_its_health_follows(cloud: Cloud, balancers: LabBalancers) -> None:
     async with backend() as one:
-        cloud.add(to(cloud.group("tg", one, check=replace(QUICK, interval_seconds=0.2, healthy_threshold=3, unhealthy_threshold=2))))
-        await becomes(lambda: state(balancers, one), "healthy")
-        for healthy, checks, wanted in ((False, 2, "unhealthy"), (True, 3, "healthy")):
-            before = one.checks
+        cloud.add(to(cloud.group("tg", one)))
+        for healthy, wanted in ((True, "healthy"), (False, "unhealthy"), (True, "healthy")):
             one.healthy = healthy
             await becomes(lambda: state(balancers, one), wanted)
-            assert one.checks - before == checks
+
+
+@pytest.mark.parametrize(
+    ("checks", "states"),
+    [
+        ("+", "healthy"),
+        ("-+", "initial healthy"),
+        ("--+++", "initial unhealthy unhealthy unhealthy healthy"),
+        ("+-+--++-+++", "healthy healthy healthy healthy unhealthy unhealthy unhealthy unhealthy unhealthy unhealthy healthy"),
+    ],
+)
+def test_a_new_target_needs_one_pass_and_later_thresholds_count_checks_in_a_row(checks: str, states: str) -> None:
+    check = replace(QUICK, healthy_threshold=3, unhealthy_threshold=2)
+    watch = Watch(Group("tg", {}, check), Target("127.0.0.1", 1))
+    seen = []
+    for each in checks:
+        watch.note(passed=each == "+")
+        seen.append(watch.state)
+    assert seen == states.split()
 
 
 async def test_a_check_fails_by_status_by_silence_and_by_a_closed_port(cloud: Cloud, balancers: LabBalancers) -> None:
