@@ -1,0 +1,337 @@
+"""The full variant of the lab's machines: each is a container with a Docker engine of its own, which runs real user data and commands.
+
+What a machine finds on Amazon Linux with Docker it finds here: its disks as block devices, the metadata address, `systemctl` for Docker
+(lab/plane/machine/systemctl), a registry. In /etc/openclaw-hosted/machine.env stand `AWS_ENDPOINT_URL` and the region, as a machine image
+would carry them. Needs root and a Docker engine on the host.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+import signal
+import subprocess
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from lab.plane import image
+from lab.plane.base import CommandResult, MachineOrder, MetadataSource, Power
+from lab.plane.bridge import Bridge
+from lab.plane.docker import ToolFailed, docker
+from lab.plane.ebs import LOOP_MAJOR, Disk, Disks, minor
+from lab.plane.home import LabHome, sweep
+from lab.plane.loop import LoopThread
+from lab.plane.metadata import Asking, MetadataService, redirection
+from lab.plane.registry import Registry
+from lab.plane.relay import Address, Relay
+
+CAPABILITIES: Final = (
+    "SYS_ADMIN", "NET_ADMIN", "SYS_PTRACE", "DAC_READ_SEARCH", "SYS_CHROOT", "MKNOD", "NET_RAW", "SYS_NICE", "IPC_LOCK",
+    "LINUX_IMMUTABLE", "SYS_MODULE", "SYSLOG",
+)  # fmt: skip
+"""Enough for an engine in a container; `--privileged` fails where the host itself lacks a capability."""
+USER_DATA: Final = "/var/lib/cloud/user-data"
+USER_DATA_LOG: Final = "/var/log/cloud-init-output.log"
+KILLED: Final = 137
+GRACE_SECONDS: Final = 30.0
+"""For the engine to start a command, on top of the command's own time."""
+
+
+@dataclass(slots=True)
+class _Machine:
+    order: MachineOrder
+    address: str
+    container: str
+    alone: threading.RLock = field(default_factory=threading.RLock)
+    """Held while it goes on or off, or its disks change."""
+    booted: threading.Event = field(default_factory=threading.Event)
+    gone: threading.Event = field(default_factory=threading.Event)
+    user_data: threading.Event = field(default_factory=threading.Event)
+    """Set once the user data has ended."""
+    on: bool = True
+    problem: str | None = None
+
+
+class NestedMachines:
+    """`Machines` as containers with engines of their own. What labs left behind that were killed is removed first."""
+
+    def __init__(self, endpoint: Address, region: str, source: MetadataSource) -> None:
+        sweep()
+        self._image = image.ensure()
+        self._region = region
+        self._lock = threading.Lock()
+        self._machines: dict[str, _Machine] = {}
+        self._home = LabHome.make()
+        self._loop = LoopThread("lab-machines")
+        try:
+            self._disks = Disks(self._home)
+            self._bridge = Bridge(self._home)
+            self._api = Relay(self._loop, self._bridge.gateway, endpoint)
+            self._metadata = MetadataService(self._loop, self._bridge.gateway, self._asking, source)
+            self.registry = Registry(self._home, self._loop, self._bridge.gateway)
+            for port in (self._api.address[1], self._metadata.port, int(self.registry.address.rpartition(":")[2])):
+                self._bridge.allow(port)
+        except BaseException:
+            self._loop.close()
+            self._home.close()
+            raise
+
+    @property
+    def endpoint_url(self) -> str:
+        """Where machines reach the API."""
+        host, port = self._api.address
+        return f"http://{host}:{port}"
+
+    def launch(self, order: MachineOrder) -> str:
+        """See `Machines`. Disks of the order that are not there yet are made."""
+        with self._lock:
+            if order.instance_id in self._machines:
+                return self._machines[order.instance_id].address
+            address = self._bridge.free_address(machine.address for machine in self._machines.values())
+            machine = _Machine(order, address, f"oclab-{self._home.id}-{order.instance_id}")
+            self._machines[order.instance_id] = machine
+        for device, (volume_id, size_gib) in order.volumes.items():
+            self._disks.create(volume_id, size_gib)
+            self._disks.attach(volume_id, order.instance_id, device)
+        threading.Thread(target=self._boot, args=(machine, True), name=f"boot-{order.instance_id}", daemon=True).start()
+        return address
+
+    def power(self, instance_id: str) -> Power:
+        """See `Machines`. A machine that could not be made counts as stopped; `problem` says why."""
+        machine = self._machines.get(instance_id)
+        if machine is None:
+            return Power.GONE
+        if not machine.on:
+            return Power.STOPPED
+        return Power.RUNNING if machine.booted.is_set() else Power.BOOTING
+
+    def problem(self, instance_id: str) -> str | None:
+        """Why it did not boot, if it did not."""
+        return self._machine(instance_id).problem
+
+    def stop(self, instance_id: str) -> None:
+        """See `Machines`. Its engine is stopped in good order, and with it the containers."""
+        machine = self._machine(instance_id)
+        if self.power(instance_id) is Power.RUNNING:
+            docker("exec", machine.container, "systemctl", "stop", "docker")
+        self._power_off(machine, ("stop",))
+
+    def cut_power(self, instance_id: str) -> None:
+        """Have it die without a word: it is `stopped`, its disks as they were, until it is started or terminated."""
+        self._power_off(self._machine(instance_id), ("kill",))
+
+    def start(self, instance_id: str) -> None:
+        """See `Machines`."""
+        machine = self._machine(instance_id)
+        with machine.alone:
+            if machine.on:
+                return
+            machine.on, machine.problem = True, None
+        threading.Thread(target=self._boot, args=(machine, False), name=f"boot-{instance_id}", daemon=True).start()
+
+    def terminate(self, instance_id: str) -> None:
+        """See `Machines`."""
+        machine = self._machines.get(instance_id)
+        if machine is None:
+            return
+        machine.gone.set()
+        with machine.alone:
+            if self._machines.get(instance_id) is not machine:
+                return
+            machine.on = False
+            docker("rm", "--force", "--volumes", machine.container)
+            docker("volume", "rm", "--force", machine.container)
+            for disk in self._disks.attached_to(instance_id):
+                self._release(disk)
+            del self._machines[instance_id]
+
+    def run(self, instance_id: str, script: str, timeout_seconds: float) -> CommandResult:
+        """See `Machines`: `docker exec` of a file with the script, as the agent does it."""
+        machine = self._machine(instance_id)
+        if self.power(instance_id) is not Power.RUNNING:
+            raise LookupError(f"{instance_id} takes no commands.")
+        program = f'f=$(mktemp) && cat >"$f" && timeout --signal=KILL {timeout_seconds} bash "$f" </dev/null; e=$?; rm -f "$f"; exit $e'
+        began = time.monotonic()
+        words = ["docker", "exec", "--interactive", "--workdir", "/root", machine.container, "bash", "-c", program]
+        with subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as done:
+            try:
+                stdout, stderr = done.communicate(script.encode(), timeout=timeout_seconds + GRACE_SECONDS)
+            except subprocess.TimeoutExpired:
+                done.kill()
+                stdout, stderr = done.communicate()
+        if self._machines.get(instance_id) is not machine or not machine.on:
+            raise LookupError(f"{instance_id} went away.")
+        timed_out = done.returncode in (KILLED, -signal.SIGKILL) and time.monotonic() - began >= timeout_seconds
+        return CommandResult(done.returncode, stdout.decode(errors="replace"), stderr.decode(errors="replace"), timed_out)
+
+    def attach(self, instance_id: str, device: str, volume_id: str) -> None:
+        """See `Machines`. Raises `ValueError` while another machine has it."""
+        machine = self._machine(instance_id)
+        with machine.alone:
+            disk = self._disks.attach(volume_id, instance_id, device)
+            if machine.booted.is_set():
+                self._show(machine, disk)
+
+    def detach(self, volume_id: str, *, force: bool = False) -> bool:
+        """See `Machines`. By force, what uses it in the machine is killed; the disk itself gets no chance to be damaged."""
+        disk = self._disks.get(volume_id)
+        machine = self._machines.get(disk.attached_to or "")
+        if machine is None or disk.loop is None:
+            return True
+        with machine.alone:
+            if force and machine.booted.is_set():
+                docker("exec", machine.container, "bash", "-c", _eviction(minor(disk.loop)))
+            try:
+                device = disk.device
+                self._disks.release(volume_id)
+            except BlockingIOError:
+                if force:
+                    raise
+                return False
+            if machine.booted.is_set():
+                docker("exec", machine.container, "rm", "-f", str(device), disk.link)
+        return True
+
+    def create_volume(self, volume_id: str, size_gib: int) -> None:
+        """See `Machines`."""
+        self._disks.create(volume_id, size_gib)
+
+    def delete_volume(self, volume_id: str) -> None:
+        """See `Machines`. Raises `ValueError` while it is attached."""
+        self._disks.delete(volume_id)
+
+    def close(self) -> None:
+        """See `Machines`."""
+        for instance_id in list(self._machines):
+            self.terminate(instance_id)
+        self.registry.close()
+        self._metadata.close()
+        self._api.close()
+        self._loop.close()
+        self._home.close()
+
+    def wait_for_user_data(self, instance_id: str, seconds: float) -> str:
+        """What it printed. Raises `TimeoutError`."""
+        if not self._machine(instance_id).user_data.wait(seconds):
+            raise TimeoutError(f"The user data of {instance_id} still runs: {self.problem(instance_id)}")
+        return docker("exec", self._machine(instance_id).container, "cat", USER_DATA_LOG)
+
+    def _boot(self, machine: _Machine, first: bool) -> None:  # noqa: FBT001 - the thread's only argument
+        due = time.monotonic() + machine.order.boot_seconds
+        try:
+            with machine.alone:
+                if machine.gone.is_set():
+                    return
+                self._create(machine) if first else docker("start", machine.container)
+                self._furnish(machine)
+            if machine.gone.wait(max(0.0, due - time.monotonic())):
+                return
+            machine.booted.set()
+            if first:
+                self._run_user_data(machine)
+            else:
+                docker(
+                    "exec",
+                    machine.container,
+                    "bash",
+                    "-c",
+                    "for unit in $(cat /etc/openclaw-hosted/enabled-units); do systemctl start $unit; done",
+                )
+        except (ToolFailed, OSError) as problem:
+            if not machine.gone.is_set() and machine.on:
+                machine.problem, machine.on = str(problem), False
+
+    def _create(self, machine: _Machine) -> None:
+        docker("volume", "create", "--label", self._home.label, machine.container)
+        docker(
+            "run", "--detach", "--init", "--name", machine.container, "--label", self._home.label, "--hostname", machine.order.instance_id,
+            "--network", self._bridge.name, "--ip", machine.address, *(f"--cap-add={name}" for name in CAPABILITIES),
+            "--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined", "--device-cgroup-rule", "a *:* rwm",
+            "--tmpfs", "/run:exec,mode=755", "--cgroupns", "host",
+            "--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw", "--volume", f"{machine.container}:/var/lib/docker", self._image,
+        )  # fmt: skip
+
+    def _furnish(self, machine: _Machine) -> None:
+        """Whatever a container loses when it stops, and what the machine image would carry."""
+        engine = {"insecure-registries": [self.registry.address], "cgroup-parent": self._home.cgroup(machine.order.instance_id)}
+        facts = {"AWS_ENDPOINT_URL": self.endpoint_url, "AWS_REGION": self._region, "AWS_DEFAULT_REGION": self._region}
+        lines = "".join(f"{name}={value}\n" for name, value in facts.items())
+        script = f"""set -e
+            mkdir -p /dev/disk/by-id /etc/openclaw-hosted /etc/docker {Path(USER_DATA).parent}
+            touch /etc/openclaw-hosted/enabled-units
+            test -e /etc/docker/daemon.json || printf %s {shlex.quote(json.dumps(engine))} >/etc/docker/daemon.json
+            printf %s {shlex.quote(lines)} >/etc/openclaw-hosted/machine.env
+            {redirection(self._bridge.gateway, self._metadata.port, machine.order.hop_limit)}"""
+        docker("exec", "--interactive", machine.container, "bash", fed=script.encode())
+        for disk in self._disks.attached_to(machine.order.instance_id):
+            self._show(machine, disk)
+
+    def _show(self, machine: _Machine, disk: Disk) -> None:
+        assert disk.loop is not None
+        assert disk.device is not None
+        device, link = shlex.quote(disk.device), shlex.quote(disk.link)
+        script = f"rm -f {device} && mknod -m 660 {device} b {LOOP_MAJOR} {minor(disk.loop)} && ln -sfn {device} {link}"
+        docker("exec", machine.container, "bash", "-c", script)
+
+    def _run_user_data(self, machine: _Machine) -> None:
+        """Once, in the background, as root; it ends with the machine."""
+        docker(
+            "exec", "--interactive", machine.container, "bash", "-c", f"cat >{USER_DATA}; chmod 700 {USER_DATA}", fed=_text(machine.order)
+        )
+        done = subprocess.run(
+            ["docker", "exec", "--workdir", "/", machine.container, "bash", "-c", f"{USER_DATA} >{USER_DATA_LOG} 2>&1 </dev/null"],
+            check=False,
+        )
+        if done.returncode != 0:
+            machine.problem = f"the user data ended with {done.returncode}"
+        machine.user_data.set()
+
+    def _power_off(self, machine: _Machine, command: tuple[str, ...]) -> None:
+        with machine.alone:
+            if machine.on:
+                machine.on = False
+                machine.booted.clear()
+                docker(*command, machine.container)
+                docker("wait", machine.container)
+
+    def _release(self, disk: Disk) -> None:
+        """Of a machine that is gone: the kernel takes a moment to unmount what it had mounted."""
+        until = time.monotonic() + GRACE_SECONDS
+        while True:
+            try:
+                return self._disks.release(disk.volume_id)
+            except BlockingIOError:
+                if time.monotonic() > until:
+                    raise
+                time.sleep(0.05)
+
+    def _asking(self, address: str) -> Asking | None:
+        for machine in list(self._machines.values()):
+            if machine.address == address:
+                return Asking(machine.order.instance_id, machine.order.tags_in_metadata)
+        return None
+
+    def _machine(self, instance_id: str) -> _Machine:
+        machine = self._machines.get(instance_id)
+        if machine is None:
+            raise LookupError(f"There is no machine {instance_id}.")
+        return machine
+
+
+def _text(order: MachineOrder) -> bytes:
+    """The user data as a program; what names no interpreter is run by the shell."""
+    return (order.user_data if order.user_data.startswith("#!") else f"#!/bin/sh\n{order.user_data}").encode()
+
+
+def _eviction(number: int) -> str:
+    """A script that kills what holds a loop device mounted, and unmounts it."""
+    holds = f" {LOOP_MAJOR}:{number} "
+    return f"""self=$(readlink /proc/self/ns/mnt)
+        for each in /proc/[0-9]*; do
+            if [ "$(readlink $each/ns/mnt)" != "$self" ] && grep -q "{holds}" $each/mountinfo; then kill -KILL ${{each#/proc/}}; fi
+        done 2>/dev/null
+        grep "{holds}" /proc/self/mountinfo | cut -d' ' -f5 | tac | while read -r where; do umount -l "$where"; done
+        exit 0"""

@@ -1,0 +1,54 @@
+"""Passes TCP connections on from one address to another, such as from the machines' gateway address to a service on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+
+from lab.plane.loop import LoopThread, listen
+
+Address = tuple[str, int]
+
+CHUNK = 65536
+
+
+class Relay:
+    """Listens from the constructor until `close`."""
+
+    def __init__(self, thread: LoopThread, listen_on: str, target: Address) -> None:
+        self._thread = thread
+        self._target = target
+        self._server = thread.call(self._start(listen_on))
+
+    @property
+    def address(self) -> Address:
+        """Where it listens."""
+        host, port = self._server.sockets[0].getsockname()
+        return host, port
+
+    def close(self) -> None:
+        """Take no more connections."""
+        self._thread.soon(self._server.close)
+
+    async def _start(self, host: str) -> asyncio.Server:
+        return await listen(self._connected, host)
+
+    async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            far_reader, far_writer = await asyncio.open_connection(*self._target)
+        except OSError:
+            writer.close()
+            return
+        try:
+            await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
+        finally:
+            far_writer.close()
+            writer.close()
+
+
+async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    with suppress(ConnectionError):
+        while piece := await source.read(CHUNK):
+            sink.write(piece)
+            await sink.drain()
+        sink.write_eof()

@@ -1,0 +1,92 @@
+"""Plain machines with secrets of the test's own, and the words of the platform's machine script."""
+
+from __future__ import annotations
+
+import base64
+import json
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+
+from lab.plane.base import CommandResult, MachineOrder
+from lab.plane.plain import PlainMachines, Timing
+from openclaw_hosted.adapters.local.gateway_rpc import GatewayClient
+from tests.support.waiting import until
+
+TOKEN = "a-token-of-the-gateway"
+IMAGE = "registry.test/openclaw:1"
+DISK = "/dev/sdf"
+
+
+def order(instance_id: str, volume_id: str | None = None, **more: Any) -> MachineOrder:
+    volumes = {DISK: (volume_id, 8)} if volume_id else {}
+    return MachineOrder(instance_id, "us-west-2a", "t3.small", "#!/bin/sh\n", "role", volumes, **more)
+
+
+def config(instance: str, **providers: Any) -> dict[str, Any]:
+    token = {"source": "file", "provider": "platform", "id": "/gatewayToken"}
+    return {
+        "gateway": {"auth": {"mode": "token", "token": token}, "controlUi": {"basePath": f"/{instance}"}},
+        "models": {"providers": providers or {"echo": {}}},
+    }
+
+
+@dataclass
+class World:
+    """Secrets by name, each with the one machine that may read it."""
+
+    secrets: dict[str, tuple[str, dict[str, str]]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.machines = PlainMachines(self._read, Timing())
+
+    def _read(self, instance_id: str, name: str) -> str:
+        allowed, content = self.secrets[name]
+        if allowed != instance_id:
+            raise PermissionError(name)
+        return json.dumps(content)
+
+    def give(self, machine: str, name: str, **content: str) -> None:
+        self.secrets[name] = (machine, {"gatewayToken": TOKEN, **content})
+
+    def do(self, machine: str, verb: str, **words: object) -> CommandResult:
+        script = "#!/bin/bash\nset -eu\nopenclaw_machine() { :; }\n" + " ".join(
+            ["openclaw_machine", verb, *(f"{name}={value}" for name, value in words.items())]
+        )
+        return self.machines.run(machine, script, 10.0)
+
+    def start(self, machine: str, instance: str = "oc-1", **words: object) -> CommandResult:
+        """`start` with words that fit the machine `i-x` and the volume `vol-x`, unless others are given."""
+        patch = words.pop("patch", config(instance))
+        encoded = base64.b64encode(json.dumps({"patch": patch, "prune": ["models.providers", "channels"]}).encode()).decode()
+        fitting = {
+            "instance": instance, "generation": 1, "volume": f"vol-{machine[2:]}", "fresh": 1, "image": IMAGE, "secret": f"oc/{instance}",
+            "config": encoded,
+        }  # fmt: skip
+        return self.do(machine, "start", **{**fitting, **words})
+
+    def boot(self, machine: str, instance: str = "oc-1", **more: Any) -> None:
+        """A machine with an empty disk and a secret."""
+        self.machines.launch(order(machine, f"vol-{machine[2:]}", **more))
+        self.give(machine, f"oc/{instance}")
+
+    def facts(self, machine: str) -> dict[str, str]:
+        """What `inspect` says."""
+        told = self.do(machine, "inspect")
+        assert told.exit_code == 0, told
+        return dict(line.split("=", 1) for line in told.stdout.splitlines())
+
+    async def answers(self, machine: str) -> None:
+        async def live() -> bool:
+            async with httpx.AsyncClient() as http:
+                try:
+                    answer = await http.get(f"http://{self.machines.address(machine)}/healthz", timeout=1)
+                except httpx.HTTPError:
+                    return False
+                return bool(answer.json() == {"ok": True, "status": "live"})
+
+        await until(live, 5.0)
+
+    def client(self, http: httpx.AsyncClient, machine: str, token: str = TOKEN) -> GatewayClient:
+        return GatewayClient(http, self.machines.address(machine), token)

@@ -1,0 +1,196 @@
+"""The platform's machine script on a plain machine: its verbs and exit codes."""
+
+from __future__ import annotations
+
+import base64
+import threading
+import time
+
+import httpx
+import pytest
+
+from lab.plane.plain_gateway import Fault
+from tests.lab.plane.plain_world import IMAGE, TOKEN, World, config, order
+from tests.support.waiting import until
+
+
+async def test_start_runs_a_gateway_that_answers_as_its_instance_does(world: World, http: httpx.AsyncClient) -> None:
+    world.boot("i-x")
+    assert world.start("i-x").exit_code == 0
+    await world.answers("i-x")
+    client = world.client(http, "i-x")
+    assert (await client.bridge("identity"))["instanceId"] == "oc-1"
+    assert await client.is_ready()
+    facts = world.facts("i-x")
+    assert (facts["running"], facts["instance"], facts["generation"], facts["image"]) == ("1", "oc-1", "1", IMAGE)
+    assert abs(int(facts["started"]) - time.time()) < 10
+    assert "exit" not in facts
+
+
+async def test_start_said_twice_leaves_the_same_process_and_notes_the_generation(world: World, http: httpx.AsyncClient) -> None:
+    world.boot("i-x")
+    world.start("i-x")
+    await world.answers("i-x")
+    before = await world.client(http, "i-x").bridge("identity")
+    assert world.start("i-x", generation=4, fresh=0).exit_code == 0
+    assert await world.client(http, "i-x").bridge("identity") == before
+    assert world.facts("i-x")["generation"] == "4"
+    assert world.start("i-x", generation=3).exit_code == 3
+    assert world.do("i-x", "secrets", instance="oc-1", generation=3, secret="oc/oc-1").exit_code == 3
+
+
+async def test_another_image_takes_the_place_of_the_running_one(world: World, http: httpx.AsyncClient) -> None:
+    world.boot("i-x")
+    world.start("i-x")
+    await world.answers("i-x")
+    before = await world.client(http, "i-x").bridge("identity")
+    assert world.start("i-x", generation=2, image="registry.test/openclaw:2", fresh=0).exit_code == 0
+    await world.answers("i-x")
+    assert await world.client(http, "i-x").bridge("identity") != before
+    assert world.facts("i-x")["image"].endswith(":2")
+
+
+def test_it_refuses_a_volume_that_is_not_attached_or_holds_other_data(world: World) -> None:
+    world.boot("i-x")
+    assert world.start("i-x", volume="vol-elsewhere").exit_code == 5
+    assert world.start("i-x", fresh=0).exit_code == 4
+    volume = world.machines.volumes.get("vol-x")
+    volume.files["photo"] = "of someone"
+    assert world.start("i-x", fresh=1).exit_code == 4
+    volume.files.clear()
+    volume.mark = "oc-2"
+    assert world.start("i-x", fresh=1).exit_code == 4
+    assert (volume.mark, volume.mounted) == ("oc-2", False)
+
+
+def test_it_refuses_a_secret_that_is_absent_or_of_another_machine(world: World) -> None:
+    world.boot("i-x")
+    world.give("i-other", "oc/oc-1")
+    assert world.start("i-x").exit_code == 6
+    assert world.start("i-x", secret="oc/none").exit_code == 6
+    assert world.do("i-x", "stop").exit_code == 0
+    assert world.machines.detach("vol-x")
+
+
+def test_it_says_when_the_image_cannot_be_had_or_the_words_are_wrong(world: World) -> None:
+    world.boot("i-x")
+    world.machines.missing_images.add(IMAGE)
+    assert world.start("i-x").exit_code == 7
+    assert world.do("i-x", "dance").exit_code == 2
+    assert world.do("i-x", "start", instance="oc-1").exit_code == 2
+    assert world.start("i-x", config="not-base64!").exit_code == 2
+    assert world.machines.run("i-x", "uname -a", 5.0).exit_code == 127
+    assert world.machines.run("i-x", "", 5.0).exit_code == 127
+    for verb in ("inspect", "keep-config", "mend"):
+        assert world.do("i-x", verb).exit_code == 8
+    assert world.do("i-x", "restart", now=1).exit_code == 8
+
+
+async def test_secrets_are_in_force_once_the_gateway_is_told_to_read_them(world: World, http: httpx.AsyncClient) -> None:
+    world.boot("i-x")
+    world.start("i-x")
+    await world.answers("i-x")
+    world.give("i-x", "oc/oc-1", gatewayToken="a-new-token")
+    assert world.do("i-x", "secrets", instance="oc-1", generation=2, secret="oc/oc-1").exit_code == 0
+    await world.client(http, "i-x").bridge("secrets.reload")
+    assert (await world.client(http, "i-x", "a-new-token").bridge("identity"))["instanceId"] == "oc-1"
+    world.give("i-other", "oc/oc-1")
+    assert world.do("i-x", "secrets", instance="oc-1", generation=2, secret="oc/oc-1").exit_code == 6
+    assert world.do("i-x", "secrets", instance="oc-2", generation=2, secret="oc/oc-1").exit_code == 8
+
+
+async def test_the_new_configuration_drops_what_referred_to_the_platforms_secrets(world: World) -> None:
+    world.boot("i-x")
+    key = {"apiKey": {"source": "file", "provider": "platform", "id": "/modelApiKey"}}
+    own = {"baseUrl": "http://own.test", "apiKey": "own"}
+    world.start("i-x", patch=config("oc-1", anthropic=key, own=own))
+    world.do("i-x", "stop")
+    assert world.start("i-x", patch=config("oc-1", openai=key)).exit_code == 0
+    assert world.machines.volumes.get("vol-x").config["models"]["providers"] == {"openai": key, "own": own}
+
+
+async def test_a_gateway_that_refuses_its_settings_ends_with_78_and_mend_puts_the_proven_ones_back(world: World) -> None:
+    world.boot("i-x")
+    world.start("i-x")
+    await world.answers("i-x")
+    assert world.do("i-x", "keep-config").exit_code == 0
+    proven = world.machines.volumes.get("vol-x").config
+    world.do("i-x", "stop")
+    world.start("i-x", patch={"gateway": {"auth": None}})
+    await until(lambda: world.facts("i-x")["refused"] == "1")
+    facts = world.facts("i-x")
+    assert (facts["running"], facts["exit"], facts["restarts"]) == ("0", "78", "0")
+    assert b"without auth" in base64.b64decode(facts["problem"])
+    assert world.do("i-x", "mend").exit_code == 0
+    assert world.machines.volumes.get("vol-x").config == proven
+    assert world.do("i-x", "restart", now=1).exit_code == 0
+    await world.answers("i-x")
+
+
+async def test_logs_tell_what_happened_without_the_secrets(world: World) -> None:
+    world.boot("i-x")
+    world.start("i-x")
+    await world.answers("i-x")
+    gateway = world.machines._machines["i-x"].gateway
+    assert gateway is not None
+    gateway.log(f"a careless line with {TOKEN} in it")
+    told = world.do("i-x", "logs", lines=2).stdout
+    assert "a careless line with" in told
+    assert TOKEN not in told
+    assert len(told.splitlines()) == 2
+
+
+def test_a_command_that_is_under_way_when_its_machine_goes_starts_nothing(world: World) -> None:
+    world.boot("i-x")
+    world.machines.timing.pull = 0.5
+    outcome: list[object] = []
+
+    def start() -> None:
+        try:
+            outcome.append(world.start("i-x"))
+        except LookupError as gone:
+            outcome.append(gone)
+
+    thread = threading.Thread(target=start)
+    thread.start()
+    time.sleep(0.2)
+    world.machines.terminate("i-x")
+    thread.join()
+    assert isinstance(outcome[0], LookupError)
+    assert world.machines.volumes.get("vol-x").attached_to is None
+
+
+def test_a_command_waits_for_the_one_before_it_no_longer_than_its_timeout(world: World) -> None:
+    world.boot("i-x")
+    world.machines.timing.pull = 0.6
+    thread = threading.Thread(target=lambda: world.start("i-x"))
+    thread.start()
+    time.sleep(0.2)
+    assert world.machines.run("i-x", "openclaw_machine inspect", 0.1).timed_out
+    thread.join()
+    assert world.do("i-x", "inspect").exit_code == 0
+
+
+def test_a_machine_takes_commands_once_it_has_booted_and_its_agent_is_there(world: World) -> None:
+    world.machines.timing.agent = 0.3
+    world.machines.launch(order("i-x", boot_seconds=0.2))
+    began = time.monotonic()
+    while True:
+        try:
+            assert world.do("i-x", "inspect").exit_code == 8
+            break
+        except LookupError:
+            time.sleep(0.02)
+    assert 0.45 < time.monotonic() - began < 2
+    with pytest.raises(LookupError):
+        world.do("i-unknown", "inspect")
+
+
+def test_a_machine_that_never_boots_takes_no_command(world: World) -> None:
+    world.machines.fail_next(Fault.NEVER_BOOTS)
+    world.boot("i-x")
+    world.boot("i-y", "oc-2")
+    assert world.machines.power("i-x") == "booting"
+    assert world.machines.power("i-y") == "running"
+    with pytest.raises(LookupError):
+        world.start("i-x")
