@@ -11,7 +11,7 @@ import httpx
 
 from lab.plane.base import CommandResult, MachineOrder
 from lab.plane.plain import PlainMachines, Timing
-from openclaw_hosted.adapters.local.gateway_rpc import GatewayClient
+from openclaw_hosted.adapters.openclaw.rpc import GatewayClient
 from tests.support.waiting import until
 
 TOKEN = "a-token-of-the-gateway"

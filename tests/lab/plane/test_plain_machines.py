@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from lab.plane.plain_gateway import Fault
-from openclaw_hosted.adapters.local.gateway_rpc import RpcRefused
-from openclaw_hosted.adapters.local.senders import sender_requests
+from openclaw_hosted.adapters.openclaw.rpc import RpcRefused
+from openclaw_hosted.adapters.openclaw.senders import sender_requests
 from openclaw_hosted.domain.errors import Denied
 from tests.lab.plane.plain_world import DISK, TOKEN, World, config, order
 from tests.support.waiting import until
