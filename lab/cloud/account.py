@@ -53,6 +53,8 @@ class Account:
         self.clock = clock
         self.lock = RLock()
         self.calls = Calls()
+        self.crashes: list[str] = []
+        """Tracebacks of the lab's own failures; a test that finds one has found a fault of the lab."""
         self._threads: list[Thread] = []
         self.forget()
 
@@ -65,6 +67,7 @@ class Account:
         self.metrics = Metrics()
         self.access = Access()
         self.calls.clear()
+        self.crashes.clear()
 
     @property
     def ec2(self) -> Any:

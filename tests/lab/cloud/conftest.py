@@ -50,7 +50,7 @@ def lab() -> Iterator[Site]:
 
 
 @pytest.fixture
-def site(lab: Site) -> Site:
+def site(lab: Site) -> Iterator[Site]:
     """Everything is instant unless a test sets a delay; the clock moves only when a test moves it."""
     lab.now[0] = 1_800_000_000.0
     cloud, machines = lab.cloud, ShellMachines()
@@ -62,7 +62,8 @@ def site(lab: Site) -> Site:
     _role(made)
     _template(made)
     cloud.calls.clear()
-    return made
+    yield made
+    assert cloud.crashes == []
 
 
 def _network(site: Site) -> None:

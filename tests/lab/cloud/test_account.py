@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import httpx
 import pytest
 from aiobotocore.session import get_session
 from botocore.exceptions import ClientError
@@ -67,3 +68,25 @@ async def test_the_control_planes_own_client_works(site: Site) -> None:
         pages = ec2.get_paginator("describe_instances").paginate()
         listed = [each["InstanceId"] async for page in pages for reservation in page["Reservations"] for each in reservation["Instances"]]
     assert listed == [instance_id]
+
+
+def test_the_account_is_served_at_more_addresses_than_one(site: Site) -> None:
+    assert site.cloud.listen("127.9.0.1", site.cloud.port) == site.cloud.port
+    answer = httpx.post(
+        f"http://127.9.0.1:{site.cloud.port}",
+        data={"Action": "DescribeVpcs", "Version": "2016-11-15"},
+        headers={
+            "Authorization": "AWS4-HMAC-SHA256 Credential=AKIAACCOUNT/20270115/us-west-2/ec2/aws4_request, SignedHeaders=host, Signature=0"
+        },
+    )
+    assert site.vpc_id in answer.text
+
+
+def test_a_fault_of_the_lab_itself_is_told_and_kept(site: Site) -> None:
+    def hook(call: object, when: str) -> None:
+        raise ZeroDivisionError(f"{call}{when}")
+
+    site.cloud.faults.hook = hook
+    with pytest.raises(ClientError, match="InternalFailure"):
+        site.client("ec2").describe_vpcs()
+    assert "ZeroDivisionError" in site.cloud.crashes.pop()
