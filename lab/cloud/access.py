@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from moto.iam.models import iam_backends
+from moto.sts.models import sts_backends
 
 from lab.cloud.calls import Call
 from lab.cloud.operations import BODY
@@ -90,12 +91,20 @@ class Access:
             call.caller = replace(call.caller, instance_id=key.instance_id, role_name=key.role_name)
             _check_signature(account, call, key)
         elif call.caller.access_key.startswith("ASIA"):
-            raise _unknown(call)
+            call.caller = replace(call.caller, role_name=_assumed(account, call))
         else:
             call.caller = replace(call.caller, role_name=self.enforced)
         if call.caller.role_name is not None and call.action not in ALWAYS:
             with account.lock:
                 _check_role(account, call, call.caller.role_name)
+
+
+def _assumed(account: Account, call: Call) -> str:
+    """The role of a session that AssumeRole gave. Its signature is not checked. Raises `ServiceException` for an unknown key."""
+    session = sts_backends[account.account_id]["aws"].get_assumed_role_from_access_key(call.caller.access_key)
+    if session is None:
+        raise _unknown(call)
+    return str(session.role_arn).rpartition("/")[2]
 
 
 def _unknown(call: Call) -> Refused:

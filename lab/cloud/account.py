@@ -7,12 +7,16 @@ from collections.abc import Callable
 from threading import RLock, Thread
 from typing import Any
 
+from moto.cloudwatch.models import cloudwatch_backends
 from moto.core import DEFAULT_ACCOUNT_ID
 from moto.ec2.models import ec2_backends
+from moto.ecr.models import ecr_backends
 from moto.elbv2.models import elbv2_backends
 
 from lab.cloud.access import Access
+from lab.cloud.alarms import Metrics
 from lab.cloud.calls import Call, Calls
+from lab.cloud.ecr import Registry
 from lab.cloud.faults import Faults
 from lab.cloud.fleet import Fleet
 from lab.cloud.latency import Delays, Latencies
@@ -42,12 +46,15 @@ class Account:
         self.account_id = DEFAULT_ACCOUNT_ID
         self.machines = machines
         self.balancers: Balancers | None = None
+        self.registry: Registry | None = None
         self.latencies = latencies or Latencies()
         self.delays = delays or Delays()
         self.faults = faults or Faults()
         self.clock = clock
         self.lock = RLock()
         self.calls = Calls()
+        self.crashes: list[str] = []
+        """Tracebacks of the lab's own failures; a test that finds one has found a fault of the lab."""
         self._threads: list[Thread] = []
         self.forget()
 
@@ -57,8 +64,10 @@ class Account:
         self.commands = Commands()
         self.targets = Targets()
         self.disks = Disks()
+        self.metrics = Metrics()
         self.access = Access()
         self.calls.clear()
+        self.crashes.clear()
 
     @property
     def ec2(self) -> Any:
@@ -69,6 +78,16 @@ class Account:
     def elbv2(self) -> Any:
         """Moto's ELBv2."""
         return elbv2_backends[self.account_id][self.region]
+
+    @property
+    def ecr(self) -> Any:
+        """Moto's ECR."""
+        return ecr_backends[self.account_id][self.region]
+
+    @property
+    def cloudwatch(self) -> Any:
+        """Moto's CloudWatch."""
+        return cloudwatch_backends[self.account_id][self.region]
 
     def admit(self, call: Call) -> None:
         """Find out who calls, and whether they may. Raises `Refused`."""

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from moto.events.models import events_backends
 
+from lab.cloud.alarms import evaluate
 from lab.cloud.fleet import Row, change, refresh
 
 if TYPE_CHECKING:
@@ -51,10 +52,11 @@ def _spot(account: Account, instance_id: str) -> Row:
 
 
 def tick(account: Account) -> None:
-    """End what was interrupted and whose notice is over, and tell of states that changed."""
+    """End what was interrupted and whose notice is over, tell of states that changed, and look at the alarms."""
     with account.lock:
         now = account.clock()
         account.disks.refresh(account)
+        evaluate(account)
         for row in list(account.fleet.rows.values()):
             state = refresh(account, row)
             if row.interrupted_at is not None and now >= row.interrupted_at and state in {"pending", "running"}:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import traceback
 from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass
@@ -128,6 +129,10 @@ def _carried_out(account: Account, call: Call) -> Answer:
         if lost.loss is Loss.CUT:
             response.normalized_request.environ[CUT] = True
         return refusal(response, Refused("InternalError", "An internal error has occurred"))
+    except Exception as error:  # noqa: BLE001 -- a fault of the lab's own must not look like a cut connection
+        account.crashes.append(traceback.format_exc())
+        call.error = f"crash:{type(error).__name__}"
+        return refusal(response, Refused("InternalFailure", f"The lab itself failed: {error!r}"))
     return answer
 
 

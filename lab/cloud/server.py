@@ -48,14 +48,22 @@ class LabCloud(Account):
         lookups.install()
         self.reset()
         serve(self)
-        self._server = make_server(host, port, DomainDispatcherApplication(create_backend_app), threaded=True, request_handler=Handler)
-        self._server.daemon_threads = True
-        self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
-        self._thread.start()
+        self._application = DomainDispatcherApplication(create_backend_app)
+        self._servers: list[tuple[Any, Thread]] = []
+        self.port = self.listen(host, port)
         self._closing = Event()
         self._ticker = Thread(target=self._tick, daemon=True)
         self._ticker.start()
-        self.endpoint_url = f"http://{host}:{self._server.server_port}"
+        self.endpoint_url = f"http://{host}:{self.port}"
+
+    def listen(self, host: str, port: int) -> int:
+        """Serve at one more address, such as that of the machines' network; returns the port."""
+        server = make_server(host, port, self._application, threaded=True, request_handler=Handler)
+        server.daemon_threads = True
+        thread = Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
+        self._servers.append((server, thread))
+        thread.start()
+        return int(server.server_port)
 
     def topology(self) -> tuple[Balancer, ...]:
         """The load balancers as they are now."""
@@ -99,9 +107,10 @@ class LabCloud(Account):
         """Stop serving."""
         self._closing.set()
         self._ticker.join(10)
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join(10)
+        for server, thread in self._servers:
+            server.shutdown()
+            server.server_close()
+            thread.join(10)
         serve(None)
 
 

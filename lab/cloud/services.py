@@ -10,9 +10,9 @@ from moto.secretsmanager.responses import SecretsManagerResponse
 from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.sts.responses import TokenResponse
 
-from lab.cloud import ec2, elbv2, fleets, ssm, sts, targets, volumes
+from lab.cloud import alarms, ec2, ecr, elbv2, fleets, ssm, sts, tags, targets, volumes
 
-MODULES = (ec2, elbv2, fleets, ssm, sts, targets, volumes)
+MODULES = (alarms, ec2, ecr, elbv2, fleets, ssm, sts, tags, targets, volumes)
 CLASSES: dict[str, type] = {
     "cloudwatch": CloudWatchResponse,
     "ec2": EC2Response,

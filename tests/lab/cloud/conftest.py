@@ -10,6 +10,8 @@ import botocore.session
 import pytest
 from botocore.config import Config
 
+from lab.cloud.faults import Faults
+from lab.cloud.latency import Delays, Latencies
 from lab.cloud.server import LabCloud
 from tests.lab.cloud.support import IMAGE, ShellMachines, Site
 
@@ -24,16 +26,16 @@ def lab_session() -> Any:
     return botocore.session.Session()
 
 
-@pytest.fixture
-def site(lab_session: Any) -> Iterator[Site]:
-    """Everything is instant unless a test sets a delay; the clock moves only when a test moves it."""
-    now = [1_800_000_000.0]
+@pytest.fixture(scope="session")
+def lab() -> Iterator[Site]:
+    now = [0.0]
     machines = ShellMachines()
     cloud = LabCloud(machines=machines, clock=lambda: now[0])
+    session = botocore.session.Session()
 
     @cache
     def client(service: str, access_key: str = "AKIAACCOUNT", signing: str = "any", token: str | None = None) -> Any:
-        return lab_session.create_client(
+        return session.create_client(
             service,
             region_name="us-west-2",
             endpoint_url=cloud.endpoint_url,
@@ -43,12 +45,25 @@ def site(lab_session: Any) -> Iterator[Site]:
             config=Config(retries={"max_attempts": 0}),
         )
 
-    made = Site(cloud, machines, client, now)
+    yield Site(cloud, machines, client, now)
+    cloud.close()
+
+
+@pytest.fixture
+def site(lab: Site) -> Iterator[Site]:
+    """Everything is instant unless a test sets a delay; the clock moves only when a test moves it."""
+    lab.now[0] = 1_800_000_000.0
+    cloud, machines = lab.cloud, ShellMachines()
+    cloud.machines, cloud.balancers, cloud.registry = machines, None, None
+    cloud.delays, cloud.faults, cloud.latencies = Delays(), Faults(), Latencies()
+    cloud.reset()
+    made = Site(cloud, machines, lab.client, lab.now)
     _network(made)
     _role(made)
     _template(made)
+    cloud.calls.clear()
     yield made
-    cloud.close()
+    assert cloud.crashes == []
 
 
 def _network(site: Site) -> None:

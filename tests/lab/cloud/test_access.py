@@ -158,6 +158,15 @@ def test_a_caller_is_told_who_it_is(site: Site) -> None:
     assert site.client("sts").get_caller_identity()["Account"] == "123456789012"
 
 
+def test_a_session_of_an_assumed_role_is_held_to_it(site: Site) -> None:
+    allow(site, {"Effect": "Allow", "Action": "ec2:DescribeVpcs", "Resource": "*"})
+    given = site.client("sts").assume_role(RoleArn="arn:aws:iam::123456789012:role/machine", RoleSessionName="me")["Credentials"]
+    ec2 = site.client("ec2", given["AccessKeyId"], given["SecretAccessKey"], given["SessionToken"])
+    assert ec2.describe_vpcs()["Vpcs"]
+    with pytest.raises(ClientError, match="UnauthorizedOperation"):
+        ec2.describe_subnets()
+
+
 def test_the_control_plane_can_be_held_to_a_role(site: Site) -> None:
     trust = {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}]}
     site.client("iam").create_role(RoleName="platform", AssumeRolePolicyDocument=json.dumps(trust))

@@ -172,3 +172,26 @@ def test_two_thousand_machines_are_listed_in_seconds(site: Site) -> None:
     )
     assert listed == 2000
     assert sum(call.seconds for call in site.cloud.calls.of("ec2:DescribeInstances")) < 3
+
+
+def test_a_machine_that_is_a_row_only_boots_by_the_clock(site: Site) -> None:
+    site.cloud.machines = None
+    site.cloud.delays.boot_seconds = 16
+    (instance_id,) = site.launch()
+    assert site.state(instance_id) == "pending"
+    site.pass_time(16)
+    assert site.state(instance_id) == "running"
+    assert site.instance(instance_id)["PrivateIpAddress"].startswith("10.1.")
+
+
+def test_what_is_not_known_is_not_tagged(site: Site) -> None:
+    site.cloud.delays.unknown_seconds = 1
+    (instance_id,) = site.launch()
+    tags = [{"Key": "Status", "Value": "assigned"}]
+    with pytest.raises(ClientError, match=r"InvalidInstanceID\.NotFound"):
+        site.client("ec2").create_tags(Resources=[instance_id], Tags=tags)
+    site.pass_time(1)
+    site.client("ec2").create_tags(Resources=[instance_id], Tags=tags)
+    assert tags[0] in site.instance(instance_id)["Tags"]
+    with pytest.raises(ClientError, match=r"InvalidVolume\.NotFound"):
+        site.client("ec2").create_tags(Resources=["vol-0000000000000000f"], Tags=tags)
