@@ -97,7 +97,7 @@ def described(account: Account, row: Row) -> dict[str, Any]:
         "Placement": {"AvailabilityZone": instance.availability_zone, "Tenancy": "default"},
         "Monitoring": {"State": "disabled"},
         "Architecture": instance.architecture,
-        "RootDeviceName": instance.root_device_name,
+        "RootDeviceName": next((device for device, _ in instance.get_block_device_mapping), instance.root_device_name),
         "RootDeviceType": "ebs",
         "ClientToken": row.token,
         "AmiLaunchIndex": instance.ami_launch_index,

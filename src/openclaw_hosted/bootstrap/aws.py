@@ -62,7 +62,7 @@ async def provide_aws(settings: Settings, clock: SystemClock, progress: Progress
     )
     image = await find_image(sdk, aws.repository, aws.image_tag)
     address = settings.public_url or shards[0].address
-    router = AwsRouter(sdk, shards, aws.deployment, aws.vpc, address, aws.instance_domain)
+    router = AwsRouter(sdk, clock, shards, aws.deployment, aws.vpc, address, aws.instance_domain)
     stack.push_async_callback(router.aclose)
     fleet = Fleet(sdk, clock, aws.deployment, aws.vpc)
     vault = AwsVault(sdk, clock, aws.deployment, place, settings.retention_days)

@@ -29,6 +29,11 @@ class RouterHarness(Protocol):
     @property
     def clock(self) -> Clock: ...
 
+    @property
+    def checks_owner(self) -> bool:
+        """Whether the edge itself lets nobody pass but the owner; else what is behind it does."""
+        ...
+
     async def target(self, *, answers: bool = True) -> Target:
         """A machine of its own, on which a gateway answers, or nothing does."""
         ...
@@ -67,8 +72,8 @@ class RouterContract:
             await harness.router.bind(instance_id, target, owner, 1)
         assert list(await harness.router.list()) == [Route(instance_id, target.machine_id, owner, 1)]
         assert await harness.reached(instance_id, await admitted(harness, owner)) == target.machine_id
-        assert await harness.reached(instance_id, await admitted(harness, harness.ids.user_id())) is None
-        assert await harness.reached(instance_id) is None
+        for stranger in (await admitted(harness, harness.ids.user_id()), None):
+            assert (await harness.reached(instance_id, stranger) is None) is harness.checks_owner
 
     async def test_binding_moves_a_route(self, harness: RouterHarness) -> None:
         instance_id, owner = harness.ids.instance_id(), harness.ids.user_id()

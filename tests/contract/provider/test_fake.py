@@ -27,6 +27,7 @@ class FakeHarness:
     """The fake, as a provider and as an edge."""
 
     image = "v1"
+    checks_owner = True
 
     def __init__(self) -> None:
         self.clock, self.ids = SystemClock(), SystemIds()

@@ -21,6 +21,8 @@ from tests.support.edge import Edge, free_port, platform_app, running_gateway, s
 class LocalHarness:
     """A real edge; gateways and platform that say who they are."""
 
+    checks_owner = True
+
     def __init__(self, edge: Edge, stack: AsyncExitStack) -> None:
         self._edge = edge
         self._stack = stack

@@ -35,7 +35,7 @@ class Ec2Machine:
     launched_at: float
     tags: dict[str, str] = field(default_factory=dict)
     volumes: tuple[str, ...] = ()
-    """EBS ids of its disks, the root disk not among them."""
+    """EBS ids of the disks that outlive it; the root disk is not among them."""
 
     @property
     def machine_id(self) -> MachineId | None:
@@ -91,9 +91,8 @@ class Fleet:
 
 
 def _machine(instance: dict[str, Any]) -> Ec2Machine:
-    root = instance.get("RootDeviceName")
     address = instance.get("PrivateIpAddress")
-    disks = [disk["Ebs"]["VolumeId"] for disk in instance.get("BlockDeviceMappings", ()) if disk["DeviceName"] != root and "Ebs" in disk]
+    disks = [disk["Ebs"] for disk in instance.get("BlockDeviceMappings", ()) if "Ebs" in disk]
     return Ec2Machine(
         ref=instance["InstanceId"],
         state=instance["State"]["Name"],
@@ -102,5 +101,5 @@ def _machine(instance: dict[str, Any]) -> Ec2Machine:
         address=f"{address}:{PORT}" if address else None,
         launched_at=instance["LaunchTime"].timestamp(),
         tags=from_tags(instance.get("Tags")),
-        volumes=tuple(disks),
+        volumes=tuple(disk["VolumeId"] for disk in disks if not disk.get("DeleteOnTermination")),
     )

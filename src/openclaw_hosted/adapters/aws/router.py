@@ -22,9 +22,13 @@ from openclaw_hosted.adapters.openclaw.rpc import OPENCLAW_MARKUP
 from openclaw_hosted.domain.errors import Conflict, NotFound, Unavailable
 from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId
 from openclaw_hosted.domain.shards import shard_of
+from openclaw_hosted.ports.clock import Clock
 from openclaw_hosted.ports.router import Route, Target
 
 PROBE_SECONDS: Final = 10.0
+PROBE_PAUSE_SECONDS: Final = 0.25
+PATIENCE_SECONDS: Final = 8.0
+"""How long a probe waits for a changed rule to be in force everywhere."""
 PAGE: Final = 400
 Conditions = list[dict[str, Any]]
 
@@ -33,9 +37,10 @@ class AwsRouter:
     """`Router` on Application Load Balancers. `address` is the platform's own; `instance_domain` is set where routing is by host name."""
 
     def __init__(
-        self, sdk: Sdk, shards: Sequence[Shard], deployment: str, vpc: str, address: str, instance_domain: str | None = None
+        self, sdk: Sdk, clock: Clock, shards: Sequence[Shard], deployment: str, vpc: str, address: str, instance_domain: str | None = None
     ) -> None:
         self._sdk = sdk
+        self._clock = clock
         self._shards = [ShardRules(sdk, shard, deployment, vpc) for shard in shards]
         self._deployment = deployment
         self._address = address
@@ -95,16 +100,15 @@ class AwsRouter:
             self._known.pop(instance_id, None)
 
     async def probe(self, instance_id: InstanceId, target: Target) -> None:
-        """Ask for OpenClaw's page through the load balancer, which has to find the machine healthy first."""
+        """Ask for OpenClaw's page through the load balancer, which takes a moment to do as it was told."""
         rule = await self._rule(instance_id)
         if rule is None or rule.owner_id is None or not self._leads_to(rule, group_of(self._deployment, target.machine_id)):
             raise Unavailable("The route does not lead to the machine yet.")
-        try:
-            answer = await self._http.get(self.public_url(instance_id))
-        except httpx.HTTPError as problem:
-            raise Unavailable(f"The load balancer does not answer ({type(problem).__name__}).") from None
-        if answer.status_code != HTTPStatus.OK or OPENCLAW_MARKUP not in answer.content:
-            raise Unavailable(f"The load balancer answered {answer.status_code} in place of OpenClaw's page.")
+        deadline = self._clock.monotonic() + PATIENCE_SECONDS
+        while (problem := await self._problem(instance_id)) is not None:
+            if self._clock.monotonic() >= deadline:
+                raise Unavailable(problem)
+            await self._clock.sleep(PROBE_PAUSE_SECONDS)
 
     async def list(self) -> Sequence[Route]:
         """All routes, from one listing for each load balancer."""
@@ -137,6 +141,16 @@ class AwsRouter:
         address = self._shard(instance_id).shard.address
         host = self._host(instance_id)
         return f"{urlsplit(address).scheme}://{host}{_port_of(address)}/{instance_id}/" if host else f"{address}/{instance_id}/"
+
+    async def _problem(self, instance_id: InstanceId) -> str | None:
+        """What is wrong with the answer at the instance's address; None for OpenClaw's page."""
+        try:
+            answer = await self._http.get(self.public_url(instance_id))
+        except httpx.HTTPError as problem:
+            return f"The load balancer does not answer ({type(problem).__name__})."
+        if answer.status_code != HTTPStatus.OK or OPENCLAW_MARKUP not in answer.content:
+            return f"The load balancer answered {answer.status_code} in place of OpenClaw's page."
+        return None
 
     def _host(self, instance_id: InstanceId) -> str | None:
         return f"{instance_id}.{self._instance_domain}" if self._instance_domain else None

@@ -27,6 +27,7 @@ FRESH_SECONDS: Final = 5.0
 RECOVERY_DAYS: Final = (7, 30)
 """What Secrets Manager takes for a recovery window."""
 PAGE: Final = 100
+NOBODY: Final = ""
 TOKENS: Final = uuid.UUID("6b0f3a52-5f0e-4a58-9d0e-8a0f0c1f2d11")
 
 
@@ -64,7 +65,7 @@ class AwsVault:
         self._recovery_days = min(max(math.ceil(retention_days), RECOVERY_DAYS[0]), RECOVERY_DAYS[1])
         self._seen: dict[InstanceId, _Seen] = {}
         self._granted: dict[InstanceId, str] = {}
-        """The machine to which this process granted a secret last."""
+        """The machine to which this process granted a secret last; `NOBODY` for one that it just made."""
 
     async def put(self, instance_id: InstanceId, document: Credentials, revision: int) -> None:
         """Store the document, whole; raises `Conflict` for an older revision than the stored one."""
@@ -91,10 +92,7 @@ class AwsVault:
         if self._granted.get(instance_id) == provider_ref:
             return
         arn = self._place.machine_arn(provider_ref)
-        found = await self._describe(instance_id)
-        if found is None or "DeletedDate" in found:
-            raise NotFound(f"The vault has no credentials of {instance_id}.")
-        if from_tags(found.get("Tags")).get(Tag.GRANTED_TO) != arn:
+        if instance_id in self._granted or await self._grantee(instance_id) != arn:
             await self._sdk.call(Call.TAG_SECRET, SecretId=self._name(instance_id), Tags=as_tags({Tag.GRANTED_TO: arn}))
         self._granted[instance_id] = provider_ref
 
@@ -136,6 +134,7 @@ class AwsVault:
             Description="The credentials of one OpenClaw; read by its machine alone.",
         )  # fmt: skip
         self._note(instance_id, document, revision)
+        self._granted[instance_id] = NOBODY
 
     async def _read(self, instance_id: InstanceId) -> _Seen:
         seen = self._seen.get(instance_id)
@@ -148,6 +147,13 @@ class AwsVault:
                 raise
             raise NotFound(f"The credentials of {instance_id} are retired.") from problem
         return self._note(instance_id, *_decode(instance_id, str(answer.get("SecretString", ""))))
+
+    async def _grantee(self, instance_id: InstanceId) -> str | None:
+        """The ARN of the machine that may read it. Raises `NotFound`."""
+        found = await self._describe(instance_id)
+        if found is None or "DeletedDate" in found:
+            raise NotFound(f"The vault has no credentials of {instance_id}.")
+        return from_tags(found.get("Tags")).get(Tag.GRANTED_TO)
 
     async def _describe(self, instance_id: InstanceId) -> Mapping[str, Any] | None:
         try:

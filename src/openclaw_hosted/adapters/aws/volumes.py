@@ -84,6 +84,7 @@ class AwsVolumes:
 
     async def attach_to(self, provider_ref: str, volume_id: VolumeId) -> EbsVolume:
         """Have a volume be a disk of this machine, and wait until it is; returns it."""
+        self._seen_at = None
         volume = await self.existing(volume_id)
         if volume.attached_to not in (None, provider_ref):
             raise Conflict(f"Volume {volume_id} is attached to machine {volume.attached_to}.")
@@ -105,6 +106,7 @@ class AwsVolumes:
 
     async def detach(self, volume_id: VolumeId, machine_id: MachineId) -> None:
         """Detach it, and wait until it is. Does nothing where that machine does not have it."""
+        self._seen_at = None
         volume = await self._find(volume_id)
         if volume is None or volume.attached_to is None:
             return
@@ -155,7 +157,7 @@ class AwsVolumes:
             if not self._is_fresh():
                 wanted = filters(tag_Name=MACHINE_NAME, tag_Deployment=self._deployment)
                 pages = self._sdk.pages(Call.DESCRIBE_VOLUMES, Filters=wanted, MaxResults=PAGE)
-                self._seen = [_volume(each) async for page in pages for each in page["Volumes"]]
+                self._seen = [_volume(each) async for page in pages for each in page["Volumes"] if not _ends_with_its_machine(each)]
                 self._seen_at = self._clock.monotonic()
             return self._seen
 
@@ -173,6 +175,11 @@ class AwsVolumes:
 
     def _tags(self, volume_id: VolumeId) -> dict[str, str]:
         return {Tag.NAME: MACHINE_NAME, Tag.DEPLOYMENT: self._deployment, Tag.VOLUME: volume_id}
+
+
+def _ends_with_its_machine(body: dict[str, Any]) -> bool:
+    """Whether it is a root disk: launch templates tag those as they tag the others."""
+    return any(each.get("DeleteOnTermination") for each in body.get("Attachments", ()))
 
 
 def _volume(body: dict[str, Any]) -> EbsVolume:

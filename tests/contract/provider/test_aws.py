@@ -1,0 +1,131 @@
+"""The AWS provider in the fast lab, held against the contracts of its ports."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack
+
+import httpx
+import pytest
+
+from lab.cloud.latency import Delays
+from lab.plain import PlainLab, plain_lab
+from lab.site import Plan
+from openclaw_hosted.adapters.system import SystemClock, SystemIds
+from openclaw_hosted.bootstrap.provided import Provided
+from openclaw_hosted.domain.account import Session
+from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId
+from openclaw_hosted.ports.router import Target
+from openclaw_hosted.server import WebPlace, serving
+from tests.contract.provider.gateways import GatewaysContract
+from tests.contract.provider.harness import launch_spec, launched
+from tests.contract.provider.machines import MachinesContract
+from tests.contract.provider.router_suite import RouterContract
+from tests.contract.provider.vault import VaultContract
+from tests.contract.provider.volumes import VolumesContract
+from tests.support.aws import provided_on
+from tests.support.edge import Gateway
+from tests.support.waiting import until
+
+MOMENT_SECONDS = 0.3
+"""What a load balancer takes to do as it was told."""
+ONE_ZONE = Plan(zones=("us-west-2a",))
+
+
+class AwsHarness:
+    """The provider of one control plane on a clean account."""
+
+    image = "lab"
+    checks_owner = False
+
+    def __init__(self, lab: PlainLab, provided: Provided, stack: AsyncExitStack) -> None:
+        self.lab = lab
+        self._stack = stack
+        self.clock, self.ids = SystemClock(), SystemIds()
+        self.machines, self.gateways, self.volumes = provided.machines, provided.gateways, provided.volumes
+        self.vault, self.router, self.gate = provided.vault, provided.router, provided.gate
+
+    async def time_passes(self) -> None:
+        await asyncio.sleep(0.1)
+
+    async def break_machine(self, provider_ref: str) -> None:
+        await asyncio.to_thread(self.lab.site.client("ec2").stop_instances, InstanceIds=[provider_ref])
+
+    async def target(self, *, answers: bool = True) -> Target:
+        """A machine; if it is to answer, with something on it that tells what reached it."""
+        spec = launch_spec(self)
+        ref = await launched(self, spec)
+        address = next(m.address for m in await self.machines.observe() if m.provider_ref == ref)
+        assert address is not None
+        host, _, port = address.partition(":")
+        if answers:
+            place = WebPlace(host=host, port=int(port))
+            await self._stack.enter_async_context(serving(Gateway(int(port), spec.machine_id), place))
+        return Target(spec.machine_id, ref, address)
+
+    def session(self, user: UserId, expires_at: float) -> Session:
+        return Session(self.ids.token(), user, self.clock.now(), expires_at)
+
+    async def reached(self, instance_id: InstanceId, session: Session | None = None) -> MachineId | None:
+        """Through the load balancer, which asks nobody for a session."""
+        del session
+        await asyncio.sleep(MOMENT_SECONDS)
+        async with httpx.AsyncClient() as client:
+            answer = await client.get(self.router.public_url(instance_id))
+        return MachineId(json.loads(answer.headers["x-seen"])["machine"]) if "x-seen" in answer.headers else None
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[PlainLab]:
+    with plain_lab(ONE_ZONE, delays=Delays(remembered_seconds=0.0)) as made:
+        yield made
+
+
+@pytest.fixture
+async def harness(lab: PlainLab) -> AsyncIterator[AwsHarness]:
+    """Machines are on demand, for AWS starts no stopped Spot machine again."""
+    async with provided_on(lab.site, ON_DEMAND_SPARES="true") as provided, AsyncExitStack() as stack:
+        made = AwsHarness(lab, provided, stack)
+        yield made
+        await clear(made)
+
+
+async def clear(harness: AwsHarness) -> None:
+    """Take everything away that a test left."""
+    for route in await harness.router.list():
+        await harness.router.release(route.instance_id)
+    for machine in await harness.machines.observe():
+        await harness.machines.terminate(machine.provider_ref)
+
+    async def no_machine() -> bool:
+        return not await harness.machines.observe()
+
+    await until(no_machine, 20)
+    for machine_id in await harness.router.machines():
+        await harness.router.forget(machine_id)
+    for instance_id in await harness.vault.list():
+        await harness.vault.purge(instance_id)
+    for volume in await harness.volumes.list():
+        await harness.volumes.purge(volume.volume_id, volume.instance_id or InstanceId(volume.volume_id))
+
+
+class TestAwsMachines(MachinesContract):
+    pass
+
+
+class TestAwsVolumes(VolumesContract):
+    pass
+
+
+class TestAwsVault(VaultContract):
+    pass
+
+
+class TestAwsGateways(GatewaysContract):
+    pass
+
+
+class TestAwsRouter(RouterContract):
+    pass

@@ -1,0 +1,44 @@
+"""The AWS provider's adapters on a lab, each control plane with adapters of its own."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+
+import pytest
+
+from lab.plain import PlainLab
+from lab.site import Site
+from openclaw_hosted.adapters.aws.client import AwsSdk
+from openclaw_hosted.adapters.system import SystemClock
+from openclaw_hosted.bootstrap.aws import aws_sdk, provide_aws
+from openclaw_hosted.bootstrap.provided import Provided
+from openclaw_hosted.settings import load_settings
+from openclaw_hosted.settings_aws import load_aws_settings
+
+__all__ = ["aws_environment", "provided_on", "sdk_on"]
+
+
+@asynccontextmanager
+async def provided_on(site: Site, **changes: str) -> AsyncIterator[Provided]:
+    """The provider as a control plane has it when it starts."""
+    with aws_environment(site, **changes):
+        async with AsyncExitStack() as stack:
+            yield await provide_aws(load_settings(), SystemClock(), lambda _: None, stack)
+
+
+@asynccontextmanager
+async def sdk_on(lab: PlainLab) -> AsyncIterator[AwsSdk]:
+    """The narrow client alone."""
+    with aws_environment(lab.site):
+        async with aws_sdk(load_aws_settings(), SystemClock()) as sdk:
+            yield sdk
+
+
+@contextmanager
+def aws_environment(site: Site, **changes: str) -> Iterator[None]:
+    """The environment of a control plane, for the length of a block."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**site.environment(), **changes}.items():
+            patch.setenv(name, value)
+        yield
