@@ -15,6 +15,7 @@ from lab.cloud import lookups, services
 from lab.cloud.account import Account, Clock
 from lab.cloud.events import interrupt, rebalance, tick
 from lab.cloud.faults import Faults
+from lab.cloud.fleet import look
 from lab.cloud.inventory import inventory
 from lab.cloud.latency import Delays, Latencies
 from lab.cloud.metadata import metadata
@@ -97,6 +98,7 @@ class LabCloud(Account):
 
     def tick(self) -> None:
         """Do what is due by the clock. Done several times a second anyway."""
+        look(self)
         tick(self)
 
     def _tick(self) -> None:
