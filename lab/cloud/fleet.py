@@ -38,6 +38,7 @@ class Row:
     """Whether the data plane has done what the state asks of it."""
     running_at: float | None = None
     interruption: dict[str, str] | None = None
+    rebalance: dict[str, str] | None = None
     interrupted_at: float | None = None
     """When the notice of its interruption is over."""
     told: str = ""

@@ -107,6 +107,8 @@ class Metadata:
     tags: Mapping[str, str]
     interruption: Mapping[str, str] | None = None
     """The body of `spot/instance-action`, once there is a notice."""
+    rebalance: Mapping[str, str] | None = None
+    """The body of `events/recommendations/rebalance`, once EC2 recommends it."""
 
 
 MetadataSource = Callable[[str], Metadata]
