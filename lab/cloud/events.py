@@ -34,14 +34,20 @@ def interrupt(account: Account, instance_id: str) -> None:
         row = _spot(account, instance_id)
         at = account.clock() + account.delays.notice_seconds
         row.interrupted_at = at
-        row.interruption = {"action": "terminate", "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))}
+        row.interruption = {"action": "terminate", "time": _iso(at)}
         emit(account, "EC2 Spot Instance Interruption Warning", row, {"instance-action": "terminate"})
 
 
 def rebalance(account: Account, instance_id: str) -> None:
-    """Recommend to leave a Spot machine, by event. Raises `LookupError` for any other."""
+    """Recommend to leave a Spot machine, by event and by its metadata. Raises `LookupError` for any other."""
     with account.lock:
-        emit(account, "EC2 Instance Rebalance Recommendation", _spot(account, instance_id), {})
+        row = _spot(account, instance_id)
+        row.rebalance = {"noticeTime": _iso(account.clock())}
+        emit(account, "EC2 Instance Rebalance Recommendation", row, {})
+
+
+def _iso(seconds: float) -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(seconds))
 
 
 def _spot(account: Account, instance_id: str) -> Row:

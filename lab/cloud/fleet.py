@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
-from threading import Lock
+from threading import Event, Lock
 from typing import TYPE_CHECKING, Any
 
 from lab.cloud.refused import Refused
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from lab.cloud.account import Account
 
 CODES = {"pending": 0, "running": 16, "shutting-down": 32, "terminated": 48, "stopping": 64, "stopped": 80}
+LIVE = frozenset({"pending", "running"})
 POWER_SECONDS = 0.5
 """How long the data plane's word on a machine is taken as good."""
 
@@ -36,11 +38,19 @@ class Row:
     """Whether the data plane has done what the state asks of it."""
     running_at: float | None = None
     interruption: dict[str, str] | None = None
+    rebalance: dict[str, str] | None = None
     interrupted_at: float | None = None
     """When the notice of its interruption is over."""
     told: str = ""
     """The last state that an event told of."""
     seen: tuple[float, Power] | None = None
+    """When the data plane was last asked, by the monotonic clock, and what it said."""
+    launched: Event = field(default_factory=Event)
+    """Set once the data plane has it, or has failed to."""
+
+    def stale(self, now: float) -> bool:
+        """Whether the data plane is to be asked again."""
+        return self.seen is None or self.seen[1] is Power.BOOTING or now - self.seen[0] >= POWER_SECONDS
 
     @property
     def id(self) -> str:
@@ -75,7 +85,7 @@ class Fleet:
 def refresh(account: Account, row: Row) -> str:
     """Bring a row's state up to now; returns it. Call with the lock held."""
     now = account.clock()
-    if row.state in {"pending", "running"}:
+    if row.state in LIVE:
         _refresh_running(account, row, now)
     elif row.state == "stopping" and row.settled and now >= row.changed_at + account.delays.stop_seconds:
         row.state = "stopped"
@@ -100,15 +110,28 @@ def _refresh_running(account: Account, row: Row, now: float) -> None:
 
 
 def power_of(account: Account, row: Row) -> Power:
-    """How a machine is: by the clock where machines are rows only, else by the data plane, asked every half second at most."""
-    now = account.clock()
-    if account.machines is None:
-        if row.state in {"stopping", "stopped", "shutting-down", "terminated"}:
-            return Power.STOPPED
-        return Power.BOOTING if row.state == "pending" and now < row.changed_at + account.delays.boot_seconds else Power.RUNNING
-    if row.seen is None or row.seen[1] is Power.BOOTING or not 0 <= now - row.seen[0] < POWER_SECONDS:
-        row.seen = (now, account.machines.power(row.id))
-    return row.seen[1]
+    """How a machine is: by the clock where machines are rows only, else as the data plane said when it was last asked."""
+    if account.machines is not None:
+        return row.seen[1] if row.seen is not None else Power.BOOTING
+    if row.state not in LIVE:
+        return Power.STOPPED
+    booted_at = row.changed_at + account.delays.boot_seconds
+    return Power.BOOTING if row.state == "pending" and account.clock() < booted_at else Power.RUNNING
+
+
+def look(account: Account, only: Row | None = None) -> None:
+    """Ask the data plane how machines are, half a second after the last time at the earliest. Call without the lock."""
+    machines, now = account.machines, time.monotonic()
+    if machines is None:
+        return
+    with account.lock:
+        rows = [only] if only is not None else list(account.fleet.rows.values())
+        due = [row for row in rows if row.settled and row.state in LIVE and row.stale(now)]
+    for row in due:
+        power = machines.power(row.id)
+        with account.lock:
+            if row.settled and row.state in LIVE:
+                row.seen = (now, power)
 
 
 def refresh_all(account: Account) -> None:
@@ -131,6 +154,7 @@ def change(account: Account, row: Row, state: str) -> None:
     work = {"shutting-down": machines.terminate, "stopping": machines.stop, "pending": machines.start}[state]
 
     def carry_out() -> None:
+        row.launched.wait()
         work(row.id)
         with account.lock:
             if row.state == state:

@@ -236,7 +236,20 @@ def _boot(account: Account, launch: Launch, row: Row) -> None:
             tags_in_metadata=launch.metadata.get("InstanceMetadataTags") == "enabled",
             boot_seconds=account.delays.boot_seconds,
         )
-        row.instance.nics[0].private_ip_address = machines.launch(order)
-        account.disks.made.update(volume_id for volume_id, _ in order.volumes.values())
+        _hand_over(account, row, order)
     with account.lock:
-        row.settled = True
+        if row.state == "pending":
+            row.settled = True
+    row.launched.set()
+
+
+def _hand_over(account: Account, row: Row, order: MachineOrder) -> None:
+    assert account.machines is not None
+    try:
+        row.instance.nics[0].private_ip_address = account.machines.launch(order)
+    except Exception:
+        with account.lock:
+            row.state, row.changed_at, row.settled = "shutting-down", account.clock(), True
+        row.launched.set()
+        raise
+    account.disks.made.update(volume_id for volume_id, _ in order.volumes.values())

@@ -30,4 +30,5 @@ def metadata(account: Account, instance_id: str) -> Metadata:
             credentials=credentials,
             tags=dict(account.ec2.tags.get(instance_id, {})),
             interruption=row.interruption,
+            rebalance=row.rebalance,
         )

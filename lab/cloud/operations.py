@@ -17,6 +17,7 @@ from moto.core.utils import camelcase_to_underscores, method_names_from_class
 
 from lab.cloud.calls import Call, Caller, action_of, error_code, parameters
 from lab.cloud.faults import AnswerLost, Loss
+from lab.cloud.fleet import look
 from lab.cloud.refused import Refused
 
 if TYPE_CHECKING:
@@ -141,6 +142,8 @@ def _effect(account: Account, call: Call) -> Answer:
     own = OPERATIONS.get((response.service_name, call.operation))
     if own is None and not hasattr(response, camelcase_to_underscores(call.operation)):
         raise Refused("InvalidAction", f"The lab has no {call.action}.")
+    if own is not None:
+        look(account)
     unlocked = response.service_name in LOCKLESS or (own is not None and not own.locked)
     with nullcontext() if unlocked else account.lock:
         answer: Answer = _call_action(response)

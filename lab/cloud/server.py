@@ -15,10 +15,12 @@ from lab.cloud import lookups, services
 from lab.cloud.account import Account, Clock
 from lab.cloud.events import interrupt, rebalance, tick
 from lab.cloud.faults import Faults
+from lab.cloud.fleet import look
 from lab.cloud.inventory import inventory
 from lab.cloud.latency import Delays, Latencies
 from lab.cloud.metadata import metadata
 from lab.cloud.operations import BODY, CUT, install, serve
+from lab.cloud.secret import read_secret
 from lab.cloud.topology import topology
 from lab.plane.base import Balancer, Machines, Metadata
 
@@ -73,6 +75,10 @@ class LabCloud(Account):
         """What the metadata address tells a machine. Raises `LookupError`."""
         return metadata(self, instance_id)
 
+    def secret(self, instance_id: str, name: str) -> str:
+        """A secret as a machine reads it itself; see `read_secret` for what it raises."""
+        return read_secret(self.endpoint_url, self.metadata(instance_id), name)
+
     def inventory(self) -> dict[str, int]:
         """How many of each kind of thing there are."""
         return inventory(self)
@@ -97,6 +103,7 @@ class LabCloud(Account):
 
     def tick(self) -> None:
         """Do what is due by the clock. Done several times a second anyway."""
+        look(self)
         tick(self)
 
     def _tick(self) -> None:

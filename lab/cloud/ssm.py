@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from lab.cloud.calls import Call
 from lab.cloud.describe import moment, page
-from lab.cloud.fleet import Row, power_of, refresh, refresh_all
+from lab.cloud.fleet import Row, look, power_of, refresh, refresh_all
 from lab.cloud.operations import operation
 from lab.cloud.refused import Refused
 from lab.plane.base import CommandResult, Power
@@ -136,11 +136,13 @@ def _deliver(account: Account, command: Command, invocation: Invocation) -> None
     deadline = command.requested_at + command.delivery_seconds
     earliest = command.requested_at + account.delays.delivery_seconds
     while True:
+        row = account.fleet.rows.get(invocation.instance_id)
+        if row is not None:
+            look(account, row)
         with account.lock:
             now = account.clock()
             if invocation.status != "Pending":
                 return
-            row = account.fleet.rows.get(invocation.instance_id)
             if row is None or refresh(account, row) in {"shutting-down", "terminated"} or now >= deadline:
                 invocation.end("TimedOut", "Delivery Timed Out", now)
                 return

@@ -133,18 +133,16 @@ def deregister_targets(account: Account, call: Call) -> Any:
     return {}
 
 
-@operation("elbv2", "DescribeTargetHealth")
+@operation("elbv2", "DescribeTargetHealth", locked=False)
 def describe_target_health(account: Account, call: Call) -> Any:
     """How a group's targets are, or those that are asked for."""
     arn = call.params["TargetGroupArn"]
-    rows = account.targets.of(account, arn)
-    group = account.elbv2.target_groups[arn]
-    wanted = call.params.get("Targets")
-    if wanted:
-        keys = [(each["Id"], _port(account, arn, each)) for each in wanted]
-        shown = [_health(account, arn, group, target_id, port, rows.get(f"{target_id}:{port}")) for target_id, port in keys]
-    else:
-        shown = [_health(account, arn, group, row.target_id, row.port, row) for row in rows.values()]
+    with account.lock:
+        rows = dict(account.targets.of(account, arn))
+        group = account.elbv2.target_groups[arn]
+        wanted = [(each["Id"], _port(account, arn, each)) for each in call.params.get("Targets") or []]
+        wanted = wanted or [(row.target_id, row.port) for row in rows.values()]
+    shown = [_health(account, arn, group, target_id, port, rows.get(f"{target_id}:{port}")) for target_id, port in wanted]
     return {"TargetHealthDescriptions": shown}
 
 
@@ -160,12 +158,14 @@ def _health(account: Account, arn: str, group: Any, target_id: str, port: int, r
 
 
 def state_of(account: Account, group_arn: str, row: TargetRow) -> str:
-    """Of one target. Without a data plane, a machine that runs is healthy as soon as a rule uses its group."""
-    if row.draining_since is not None:
-        return "draining"
-    if not any(users(account, group_arn)):
-        return "unused"
+    """Of one target. Without a data plane, a machine that runs is healthy as soon as a rule uses its group. Call without the lock."""
+    with account.lock:
+        if row.draining_since is not None:
+            return "draining"
+        if not any(users(account, group_arn)):
+            return "unused"
+        machine = account.fleet.rows.get(row.target_id)
+        runs = machine is None or refresh(account, machine) == "running"
     if account.balancers is not None:
         return account.balancers.health(group_arn, row.key)
-    machine = account.fleet.rows.get(row.target_id)
-    return "healthy" if machine is None or refresh(account, machine) == "running" else "unhealthy"
+    return "healthy" if runs else "unhealthy"

@@ -28,12 +28,17 @@ class ShellMachines:
     disks: dict[str, str | None] = field(default_factory=dict)
     held: set[str] = field(default_factory=set)
     """Disks that are mounted."""
+    first_power: Power = Power.RUNNING
+    """Of machines right after their launch."""
+    broken: bool = False
     lock: Lock = field(default_factory=Lock)
 
     def launch(self, order: MachineOrder) -> str:
+        if self.broken:
+            raise OSError("no room")
         with self.lock:
             address = f"127.9.0.{len(self.machines) + 1}"
-            self.machines[order.instance_id] = ShellMachine(order, address)
+            self.machines[order.instance_id] = ShellMachine(order, address, self.first_power)
             self.disks.update({volume_id: order.instance_id for volume_id, _ in order.volumes.values()})
         return address
 
@@ -106,6 +111,11 @@ class Site:
     def instance(self, instance_id: str) -> Any:
         found = self.client("ec2").describe_instances(InstanceIds=[instance_id])
         return found["Reservations"][0]["Instances"][0]
+
+    def power(self, instance_id: str, power: Power) -> None:
+        """Have a machine's power be otherwise, and the account know at once."""
+        self.machines.machines[instance_id].power = power
+        self.cloud.fleet.rows[instance_id].seen = None
 
     def state(self, instance_id: str) -> str:
         return str(self.instance(instance_id)["State"]["Name"])

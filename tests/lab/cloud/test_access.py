@@ -187,3 +187,16 @@ def test_the_control_plane_can_be_held_to_a_role(site: Site) -> None:
     (instance_id,) = site.launch()
     with pytest.raises(ClientError, match="UnauthorizedOperation"):
         site.client("ec2").terminate_instances(InstanceIds=[instance_id])
+
+
+def test_a_machine_without_a_shell_reads_its_secret_as_one_with(site: Site) -> None:
+    allow(site, OWN_SECRET)
+    mine, other = site.launch(2)
+    secret_of(site, "openclaw/mine", mine)
+    assert site.cloud.secret(mine, "openclaw/mine") == "s3cret"
+    with pytest.raises(PermissionError):
+        site.cloud.secret(other, "openclaw/mine")
+    allow(site, {"Effect": "Allow", "Action": "secretsmanager:GetSecretValue", "Resource": "*"})
+    with pytest.raises(LookupError):
+        site.cloud.secret(mine, "openclaw/absent")
+    assert [call.caller for call in site.cloud.calls.of("secretsmanager:GetSecretValue")] == [mine, other, mine]

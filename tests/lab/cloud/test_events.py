@@ -52,6 +52,7 @@ def test_a_rebalance_recommendation_is_an_event_and_ends_nothing(site: Site) -> 
     site.cloud.rebalance(instance_id)
     (event,) = received(site, url)
     assert event["detail"] == {"instance-id": instance_id}
+    assert site.cloud.metadata(instance_id).rebalance == {"noticeTime": "2027-01-15T08:00:00Z"}
     site.pass_time(3600)
     assert site.state(instance_id) == "running"
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 from botocore.exceptions import ClientError
 
+from lab.plane.base import Power
 from tests.lab.cloud.support import Site, until
 
 
@@ -70,15 +71,27 @@ def test_there_may_be_no_capacity(site: Site) -> None:
 
 
 def test_a_machine_is_pending_until_the_data_plane_has_booted_it(site: Site) -> None:
-    from lab.plane.base import Power
-
+    site.machines.first_power = Power.BOOTING
     (instance_id,) = site.launch()
-    site.machines.machines[instance_id].power = Power.BOOTING
-    site.cloud.fleet.rows[instance_id].seen = None
-    site.cloud.fleet.rows[instance_id].state = "pending"
     assert site.state(instance_id) == "pending"
     site.machines.machines[instance_id].power = Power.RUNNING
     assert site.state(instance_id) == "running"
+
+
+def test_a_machine_that_the_data_plane_can_not_launch_is_terminated(site: Site) -> None:
+    site.machines.broken = True
+    with pytest.raises(ClientError, match="no room"):
+        site.launch()
+    site.cloud.crashes.clear()
+    (reservation,) = site.client("ec2").describe_instances()["Reservations"]
+    assert reservation["Instances"][0]["State"]["Name"] == "terminated"
+
+
+def test_a_machine_that_ends_by_itself_is_terminated(site: Site) -> None:
+    (instance_id,) = site.launch()
+    assert site.state(instance_id) == "running"
+    site.power(instance_id, Power.GONE)
+    until(lambda: site.state(instance_id), lambda state: state == "terminated")
 
 
 def test_a_terminated_machine_is_listed_for_an_hour_and_then_unknown(site: Site) -> None:

@@ -64,8 +64,7 @@ def test_an_invocation_does_not_exist_for_a_moment_after_it_was_sent(site: Site)
 def test_a_machine_that_is_offline_gets_the_command_when_it_comes_back(site: Site) -> None:
     instance_id = running(site)
     site.client("ssm").describe_instance_information()
-    site.machines.machines[instance_id].power = Power.STOPPED
-    site.pass_time(1)
+    site.power(instance_id, Power.STOPPED)
     command_id = site.command(instance_id, "echo late")
     assert site.invocation(command_id, instance_id)["Status"] == "Pending"
     (known,) = site.client("ssm").describe_instance_information()["InstanceInformationList"]
@@ -80,8 +79,7 @@ def test_a_machine_that_is_offline_gets_the_command_when_it_comes_back(site: Sit
 def test_a_command_that_is_not_delivered_in_time_is_never_run(site: Site) -> None:
     instance_id = running(site)
     site.client("ssm").describe_instance_information()
-    site.machines.machines[instance_id].power = Power.STOPPED
-    site.pass_time(1)
+    site.power(instance_id, Power.STOPPED)
     command_id = site.command(instance_id, "true", TimeoutSeconds=30)
     site.pass_time(31)
     found = site.ended(command_id, instance_id)
