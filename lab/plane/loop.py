@@ -6,13 +6,13 @@ import asyncio
 import socket
 import threading
 from collections.abc import Awaitable, Callable, Coroutine
-from contextlib import suppress
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
 CALL_SECONDS = 30.0
 BACKLOG = 1024
+CLOSING_ROUNDS = 5
 
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
@@ -21,8 +21,10 @@ async def listen(serve: Serve, host: str | None = None, *, sock: socket.socket |
     """Serve connections on a free port of `host`, or on this socket. Connections that are cut when the loop ends are no error."""
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        with suppress(asyncio.CancelledError):
+        try:
             await serve(reader, writer)
+        except asyncio.CancelledError:
+            writer.transport.abort()
 
     if sock is not None:
         return await asyncio.start_server(connected, sock=sock, backlog=BACKLOG)
@@ -59,9 +61,11 @@ class LoopThread:
 
 
 async def _cancel_all() -> None:
-    tasks = asyncio.all_tasks() - {asyncio.current_task()}
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    await asyncio.sleep(0)
+    """Also the tasks that come up meanwhile; then the sockets have a few rounds to close."""
+    while tasks := asyncio.all_tasks() - {asyncio.current_task()}:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for _ in range(CLOSING_ROUNDS):
+        await asyncio.sleep(0)
     await asyncio.get_running_loop().shutdown_default_executor()

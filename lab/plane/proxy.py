@@ -20,6 +20,8 @@ from lab.plane.answers import Answer, Headers, failure, header
 from lab.plane.base import Target
 
 CHUNK: Final = 65536
+MOST_HEADER_BYTES: Final = 65536
+HEAR_OUT_SECONDS: Final = 5.0
 HOP_BY_HOP: Final = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"upgrade"})
 SET_HERE: Final = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-port"})
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
@@ -50,7 +52,7 @@ class ClientConnection:
         self._reader = reader
         self._writer = writer
         self._terms = terms
-        self._http = h11.Connection(h11.SERVER)
+        self._http = h11.Connection(h11.SERVER, max_incomplete_event_size=MOST_HEADER_BYTES)
         self._head_only = False
         self._client: str = writer.get_extra_info("peername")[0]
 
@@ -114,7 +116,15 @@ class ClientConnection:
         if not self._head_only:
             await self.send(h11.Data(data=answer.body))
         await self.send(h11.EndOfMessage())
+        await self._hear_out()
         return self._is_done()
+
+    async def _hear_out(self) -> None:
+        """Read the rest of a request that was answered early: closing on unread data would take the answer from the client."""
+        with suppress(TimeoutError, h11.RemoteProtocolError):
+            async with asyncio.timeout(HEAR_OUT_SECONDS):
+                while self._http.their_state is h11.SEND_BODY:
+                    await self.body()
 
     def _is_done(self) -> bool:
         return self._http.states == {h11.CLIENT: h11.DONE, h11.SERVER: h11.DONE}
@@ -150,7 +160,7 @@ class _Exchange:
         self._terms = terms
         self._reader = reader
         self._writer = writer
-        self._http = h11.Connection(h11.CLIENT)
+        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MOST_HEADER_BYTES)
 
     async def run(self) -> None:
         """Pass both on as they come. Raises `Answer` where the target gave none."""

@@ -7,6 +7,7 @@ import socket
 import time
 from dataclasses import replace
 
+import httpx
 import pytest
 import websockets
 
@@ -97,6 +98,15 @@ async def test_a_group_without_targets_answers_503(cloud: Cloud, balancers: LabB
         return answer.status == 503 and answer.headers["server"] == "awselb/2.0"
 
     await until(unavailable, 3.0)
+
+
+async def test_a_large_request_that_nobody_takes_still_gets_its_answer(cloud: Cloud, balancers: LabBalancers) -> None:
+    cloud.rules = (to(cloud.group("tg")),)
+    host, port = balancers.address(ARN, 80)
+    async with httpx.AsyncClient(trust_env=False) as client:
+        for _ in range(3):
+            answer = await client.post(f"http://{host}:{port}/", content=b"x" * 3_000_000)
+            assert answer.status_code == 503
 
 
 async def test_a_target_that_refuses_or_breaks_off_answers_502(cloud: Cloud, balancers: LabBalancers) -> None:
