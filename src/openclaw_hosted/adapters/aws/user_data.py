@@ -19,23 +19,26 @@ from openclaw_hosted.domain.naming import InstanceId, VolumeId
 
 MOST_BYTES: Final = 16_384
 """What EC2 takes, before base64."""
-ID: Final = InstanceId("@ID@")
-"""Stands for the instance id, which only the machine knows, by its tag."""
+ID: Final = InstanceId("oc-00000000")
+"""Stands for the instance id, which only the machine knows, by its tag. No instance has it, as ids hold no zeros, and it sorts as they do."""
 _IMAGE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]+")
-_PLACE: Final = re.compile(r"@(IMAGE|SCRIPT|SECRET|CONFIG)@")
+_PLACE: Final = re.compile(r"@(IMAGE|SCRIPT|SECRET|CONFIG|ID)@")
 _WIDTH: Final = 128
 
 
 def render_user_data(image: str, origins: Sequence[str], trusted_proxies: Sequence[str], secret_prefix: str) -> str:
     """A script for cloud-init that holds no secret. Starts the gateway with the configuration that `AwsGateways.start` would send a spare.
 
-    `image` is a repository's address with a tag or a digest, `secret_prefix` the deployment's name. Raises `ValueError`.
+    `image` is a repository's address with a tag or a digest, `secret_prefix` the deployment's name; in an origin, `@ID@` stands for the
+    instance id. Raises `ValueError`.
     """
     if not _IMAGE.fullmatch(image):
         raise ValueError(f"{image!r} is not the address of an image.")
     spec = GatewaySpec(ID, 0, VolumeId(""), image)
-    config = {"patch": whole_patch(spec, Inside(origins, trusted_proxies, secret_prefix).places()), "prune": list(PRUNED)}
+    places = Inside(lambda _: [origin.replace("@ID@", ID) for origin in origins], trusted_proxies, secret_prefix).places(ID)
+    config = {"patch": whole_patch(spec, places), "prune": list(PRUNED)}
     values = {
+        "ID": ID,
         "IMAGE": image,
         "SCRIPT": _packed(machine_script()),
         "SECRET": secret_of(secret_prefix, ID),

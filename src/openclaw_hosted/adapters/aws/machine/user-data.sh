@@ -1,6 +1,6 @@
 #!/bin/bash
 # The first boot of a machine: image and Docker, then the gateway of the instance id that it is reserved for, so that it is hot before
-# it has a user. What is between at signs is filled in by adapters/aws/user_data.py; the id is known here only.
+# it has a user. What is between at signs is filled in by adapters/aws/user_data.py, a made-up id for the real one, which is known here only.
 set -u -o pipefail
 umask 077
 mkdir -p /var/lib/openclaw
@@ -9,7 +9,7 @@ base64 -d <<'END' | gzip -d >/var/lib/openclaw/openclaw-machine.sh || exit 9
 END
 # shellcheck source=src/openclaw_hosted/adapters/aws/machine/openclaw-machine.sh
 . /var/lib/openclaw/openclaw-machine.sh
-readonly IMAGE='@IMAGE@' SECRET='@SECRET@' WAIT_SECONDS=1800 LONGEST_PAUSE=10
+readonly IMAGE='@IMAGE@' SECRET='@SECRET@' ID='@ID@' WAIT_SECONDS=1800 LONGEST_PAUSE=10
 IFS= read -r CONFIG <<'END'
 @CONFIG@
 END
@@ -39,8 +39,8 @@ own_volume() { # the first EBS disk that does not hold the root
 }
 
 started() { # the secret becomes readable after the launch only; what can't change ends the waiting
-  openclaw_machine start "instance=$instance" generation=0 "volume=$volume" fresh=1 "image=$IMAGE" "secret=${SECRET//@ID@/$instance}" \
-    "config=$(base64 -w 0 <<<"${CONFIG//@ID@/$instance}")"
+  openclaw_machine start "instance=$instance" generation=0 "volume=$volume" fresh=1 "image=$IMAGE" "secret=${SECRET//$ID/$instance}" \
+    "config=$(base64 -w 0 <<<"${CONFIG//$ID/$instance}")"
   local code=$?
   case $code in
     0 | 3) return 0 ;;
