@@ -42,7 +42,7 @@ lint: setup-dev ## Check format, style, types, the arrows between layers, and sh
 	$(BIN)/ruff check --output-format concise .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	@if command -v shellcheck >/dev/null; then shellcheck scripts/*.sh .ci/run lab/plane/machine/systemctl; else echo 'shellcheck is missing: shell scripts are not checked (apt-get install shellcheck)'; fi
+	@if command -v shellcheck >/dev/null; then shellcheck scripts/*.sh .ci/run lab/plane/machine/systemctl src/openclaw_hosted/adapters/aws/machine/*.sh; else echo 'shellcheck is missing: shell scripts are not checked (apt-get install shellcheck)'; fi
 
 format: setup-dev ## Format the code
 	$(BIN)/ruff format .

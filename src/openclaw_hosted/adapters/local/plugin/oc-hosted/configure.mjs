@@ -1,8 +1,8 @@
 // Brings the credentials and the configuration of a gateway in place before it starts, on machines that have no Python.
 //
 // Standard input: on its first line the configuration, the base64 of {"patch": an RFC 7396 merge patch for openclaw.json, "prune":
-// [dotted paths of objects]}; below it what Secrets Manager answered to GetSecretValue. An empty part is left alone. Prints
-// nothing. Exit code 65: a part is not what it should be.
+// [dotted paths of objects]}; below it what Secrets Manager answered to GetSecretValue, of which the texts are
+// credentials. An empty part is left alone. Prints nothing. Exit code 65: a part is not what it should be.
 import { closeSync, constants, fchmodSync, fstatSync, fsyncSync, openSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { isDeepStrictEqual } from "node:util";
 
@@ -96,8 +96,9 @@ const [config, ...rest] = readFileSync(0, "utf8").split("\n");
 const answer = rest.join("\n").trim();
 if (answer) {
   const credentials = parsed("the secret", parsed("the answer of Secrets Manager", answer).SecretString);
-  if (!Object.values(credentials).every((value) => typeof value === "string")) refuse("the secret holds other things than texts");
-  replace(SECRETS, credentials);
+  const texts = Object.entries(credentials).filter(([, value]) => typeof value === "string");
+  if (!texts.length) refuse("the secret holds no credentials");
+  replace(SECRETS, Object.fromEntries(texts));
 }
 if (config.trim()) {
   const body = parsed("the configuration", Buffer.from(config, "base64").toString("utf8"));

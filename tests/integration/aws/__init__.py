@@ -1,0 +1,1 @@
+"""The AWS provider's parts, each against what stands for AWS."""

@@ -1,0 +1,131 @@
+"""The machine's script, as far as it can be run without a machine."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from openclaw_hosted.adapters.aws import machine
+from openclaw_hosted.adapters.openclaw.logs import blot
+from tests.integration.aws.machine.amazon import KEYS, Amazon
+from tests.integration.aws.machine.conftest import Shell
+
+FOLDER = Path(machine.__file__).parent
+SECRET = "secret=openclaw/oc-22222222"
+
+
+def test_shellcheck_has_nothing_to_say() -> None:
+    if shutil.which("shellcheck") is None:
+        pytest.skip("shellcheck is missing: apt-get install shellcheck")
+    done = subprocess.run(["shellcheck", *sorted(FOLDER.glob("*.sh"))], capture_output=True, text=True)
+    assert (done.stdout, done.returncode) == ("", 0)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [
+        ("", "usage: openclaw_machine prepare|start|"),
+        ("format disk=all", "usage: "),
+        ("start instance=oc-22222222", "start needs generation volume image secret config"),
+        ("start instance=oc-22222222 disk=1", "start takes no disk"),
+        ("start instance", "start takes no instance"),
+        ("start instance=../../etc", "instance is not as it should be"),
+        ("start volume=vol-0a1b;reboot", "volume is not as it should be"),
+        ("prepare 'image=-v /:/host'", "image is not as it should be"),
+        ("secrets generation=-1", "generation is not as it should be"),
+        ("restart now=2", "now is not as it should be"),
+        ("logs lines=all", "lines is not as it should be"),
+        ("inspect now=1", "inspect takes no now"),
+    ],
+)
+def test_what_is_not_understood_is_refused_with_one_line(shell: Shell, line: str, says: str) -> None:
+    done = shell(f"openclaw_machine {line.replace(';', chr(92) + ';')}")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(says)
+    assert done.stderr.count("\n") == 1
+
+
+def test_defining_the_script_runs_nothing_and_leaves_the_callers_shell_as_it_was(shell: Shell, tmp_path: Path) -> None:
+    done = shell('openclaw_machine nonsense 2>/dev/null; echo "$? ${instance-unset} $-"; umask')
+    assert done.stdout.split()[:2] == ["2", "unset"]
+    assert "u" not in done.stdout.split()[2]
+    assert done.stdout.split()[3] != "0077"
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_older_generation_is_refused_and_the_newest_is_remembered(shell: Shell, tmp_path: Path) -> None:
+    codes = [shell(f"generation={number} oc_newer").returncode for number in (0, 7, 7, 8, 6)]
+    assert codes == [0, 0, 0, 0, 3]
+    assert (tmp_path / "generation").read_text() == "8\n"
+
+
+def test_requests_are_signed_as_aws_checks_them(shell: Shell, amazon: Amazon) -> None:
+    amazon.account.secrets["openclaw/oc-22222222"] = json.dumps({"gatewayToken": 'a"b\\cé\n'})
+    done = shell(f"{SECRET}\noc_secret")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(json.loads(done.stdout)["SecretString"]) == {"gatewayToken": 'a"b\\cé\n'}
+    assert amazon.account.asked == ["secretsmanager.GetSecretValue"]
+
+
+def test_a_secret_that_is_not_for_this_machine_is_told_apart_from_one_that_can_not_be_asked_for(shell: Shell, amazon: Amazon) -> None:
+    assert shell(f"{SECRET}\noc_secret").returncode == 6
+    amazon.account.secrets["openclaw/oc-22222222"] = "{}"
+    amazon.account.failing = 1
+    assert shell(f"{SECRET}\noc_secret").returncode == 0, "a failure of a moment is not worth a word"
+    del amazon.account.metadata["iam/security-credentials/"]
+    done = shell(f"{SECRET}\noc_secret")
+    assert (done.returncode, done.stderr) == (9, "secret openclaw/oc-22222222 can not be fetched now\n")
+
+
+def test_keys_and_tokens_stand_in_no_command_line(shell: Shell, amazon: Amazon, tmp_path: Path) -> None:
+    amazon.account.secrets["openclaw/oc-22222222"] = "{}"
+    seen = tmp_path / "bin" / "seen"
+    seen.parent.mkdir()
+    spy = seen.parent / "curl"
+    spy.write_text(f'#!/bin/sh\necho "$*" >>{seen}\nexec {shutil.which("curl")} "$@"\n')
+    spy.chmod(0o755)
+    assert shell(f"{SECRET}\noc_secret", PATH=f"{seen.parent}:{os.environ['PATH']}").returncode == 0
+    said = seen.read_text()
+    assert said.count("\n") >= 7
+    assert not [value for value in (*KEYS.values(), "metadata-token\n", "openclaw/oc") if value in said]
+
+
+@pytest.mark.parametrize(
+    ("image", "endpoint", "logs_in"),
+    [
+        ("1.2.3.4:5000/openclaw:a", "http://1.2.3.4:5000", True),
+        ("1.2.3.4:5000/openclaw:a", "https://123456789012.dkr.ecr.us-west-2.amazonaws.com", False),
+        ("123456789012.dkr.ecr.us-west-2.amazonaws.com/openclaw@sha256:0", "https://123456789012.dkr.ecr.us-west-2.amazonaws.com", True),
+    ],
+)
+def test_a_login_is_written_for_the_registry_that_it_is_for(
+    shell: Shell, amazon: Amazon, tmp_path: Path, image: str, endpoint: str, logs_in: bool
+) -> None:
+    amazon.account.login = {"authorizationToken": "QVdTOnBhc3M=", "proxyEndpoint": endpoint}
+    assert shell(f"region= image={image}\noc_log_in {tmp_path}").returncode == 0
+    written = tmp_path / "config.json"
+    wanted = {"auths": {image.partition("/")[0]: {"auth": "QVdTOnBhc3M="}}}
+    assert (json.loads(written.read_text()) if written.exists() else None) == (wanted if logs_in else None)
+
+
+def test_log_lines_lose_every_credential(shell: Shell, tmp_path: Path) -> None:
+    secrets = {"gatewayToken": 'to"ken\\with$(signs)*', "modelApiKey": "plainvalue", "longer": "plainvalue-and-more", "short": "at"}
+    (tmp_path / "secrets").mkdir()
+    (tmp_path / "secrets" / "secrets.json").write_text(json.dumps(secrets, indent=1, ensure_ascii=False) + "\n")
+    lines = [
+        json.dumps({"message": f"token is {secrets['gatewayToken']}"}),
+        f"{secrets['gatewayToken']} plainvalue-and-more plainvalue at",
+        "sk-abcdefghijk xoxb-123456789 123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw Bearer zzz http://x/?token=abc&key=def",
+        "an ordinary line, key and token named",
+        "no newline at the end & a back\\slash",
+    ]
+    done = shell(f'printf %s "$LINES_IN" | oc_blot', LINES_IN="\n".join(lines))
+    said = done.stdout.splitlines()
+    assert said == [blot(line, (*secrets.values(), json.dumps(secrets["gatewayToken"])[1:-1])) for line in lines]
+    assert said[3:] == lines[3:]
+    assert "with$" not in done.stdout
