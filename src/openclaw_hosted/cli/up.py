@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
+import uvloop
 
 from openclaw_hosted import datadir
 from openclaw_hosted.bootstrap import Platform, open_platform, stop_everything
@@ -66,7 +67,7 @@ def up(
     datadir.prepare(settings.data_dir)
     log = settings.data_dir / "logs" / "platform.log"
     with datadir.held(settings.data_dir, ServeRole.ALL.roles), logging_to(settings.log_level, log):
-        asyncio.run(_up(settings))
+        uvloop.run(_up(settings))
 
 
 def serve(
@@ -83,7 +84,7 @@ def serve(
     _check_replica(settings, role, replica)
     datadir.prepare(settings.data_dir)
     with datadir.held(settings.data_dir, role.roles, replica), logging_to(settings.log_level, None):
-        asyncio.run(_serve(settings, role))
+        uvloop.run(_serve(settings, role))
 
 
 def down(data_dir: DataDirOption = None) -> None:

@@ -29,6 +29,7 @@ class PoolController:
     def __init__(self, ports: Ports, options: ControllerOptions) -> None:
         self._ports = ports
         self._options = options
+        self._missing_since: float | None = None
 
     async def tick(self) -> float:
         """Do what the pool needs now; returns after how many seconds to look again."""
@@ -38,7 +39,7 @@ class PoolController:
         waiting = await ports.instance_store.count_waiting()
         policy, note = await self._policy(memory, machines, sum(waiting.values()))
         view = PoolView(ports.clock.now(), machines, waiting, memory.failures_in_row, memory.last_failure_at, memory.paused, serving)
-        plan = plan_pool(view, policy)
+        plan = await self._giving_way(plan_pool(view, policy), users_wait=bool(waiting))
         for action in plan.actions:
             match action:
                 case Launch(count, zone):
@@ -49,6 +50,19 @@ class PoolController:
             await ports.hints.hint("machines")
         await self._say(memory, plan, note)
         return plan.look_again_seconds
+
+    async def _giving_way(self, plan: PoolPlan, *, users_wait: bool) -> PoolPlan:
+        """The plan without its launches for a little while, where they would only slow down what users wait for."""
+        now = self._ports.clock.monotonic()
+        if not any(isinstance(action, Launch) for action in plan.actions):
+            self._missing_since = None
+            return plan
+        self._missing_since = now if self._missing_since is None else self._missing_since
+        late = now - self._missing_since >= self._options.refill_waits_seconds
+        if users_wait or late or not await self._ports.instance_store.count_placing():
+            return plan
+        others = tuple(action for action in plan.actions if not isinstance(action, Launch))
+        return replace(plan, actions=others, look_again_seconds=self._options.poll_seconds)
 
     async def _policy(self, memory: PoolMemory, machines: Sequence[Machine], waiting: int) -> tuple[PoolPolicy, str]:
         """The policy in force, with fewer spares where the host has no room for all, and a line that says so."""

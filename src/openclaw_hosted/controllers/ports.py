@@ -56,6 +56,8 @@ class ControllerOptions:
     poll_seconds: float = 0.25
     """How often something awaited is looked at again."""
     gateway_ready_seconds: float = 150.0
+    refill_waits_seconds: float = 1.0
+    """How long the pool leaves spares that are missing to later, while instances are being placed: nobody waits for a spare."""
     retry_base_seconds: float = 1.0
     retry_cap_seconds: float = 60.0
     attempts_limit: int = 12

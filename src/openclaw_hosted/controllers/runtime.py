@@ -84,25 +84,27 @@ class RowWorkers(Generic[Row]):
         """Work until cancelled; work under way is cancelled too, and its rows are taken up again when their leases end."""
         try:
             while True:
-                await self._take_due()
-                await self._hints.wait(self._topic, self._options.scan_seconds)
+                if not await self._take_due():
+                    await self._hints.wait(self._topic, self._options.scan_seconds)
         finally:
             await _cancel(self._busy)
 
-    async def _take_due(self) -> None:
+    async def _take_due(self) -> bool:
+        """Take on what there is room for; whether there may be more. With no room, waits for some first."""
         room = self._options.workers - len(self._busy)
         if room <= 0:
             await asyncio.wait(self._busy, timeout=self._options.scan_seconds, return_when=asyncio.FIRST_COMPLETED)
-            return
+            return True
         try:
             due = await self._store.lease_due(room, self._options.lease_seconds)
         except OpenClawHostedError as error:
             log.warning("store does not answer", loop=self._name, error=str(error))
-            return
+            return False
         for row, lease in due:
             task = asyncio.create_task(self._work(row, lease), name=f"{self._name}:{lease.key}")
             self._busy.add(task)
             task.add_done_callback(self._busy.discard)
+        return len(due) == room
 
     async def _work(self, row: Row, lease: Lease) -> None:
         work = asyncio.ensure_future(self._handle(row, lease))

@@ -152,6 +152,8 @@ class Instance:
     """Where its volume is, and so where its machines have to be; empty before its first machine."""
     revision: int = 0
     """Of settings and credentials, as desired."""
+    sealed_revision: int | None = None
+    """Of credentials that have not reached the vault yet; None where there are none."""
     applied_revision: int | None = None
     """Of settings and credentials, as in force; None before the first placement."""
     restarts_asked: int = 0

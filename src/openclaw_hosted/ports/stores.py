@@ -184,12 +184,17 @@ class InstanceStore(Protocol):
         """The ids that have a route or are about to: of live instances, and those reserved for machines not yet assigned."""
         ...
 
+    async def count_placing(self) -> int:
+        """How many have got their machine and are not yet running for the first time."""
+        ...
+
     async def known_ids(self) -> frozenset[InstanceId]:
         """The ids of all rows that still keep something, purged ones not included."""
         ...
 
     async def lease_due(self, limit: int, seconds: float) -> Sequence[tuple[Instance, Lease]]:
-        """Lease instances in an unsettled phase that are due and not leased by another, and deleted ones due for purging."""
+        """Lease instances in an unsettled phase that are due and not leased by another, and deleted ones due for purging.
+        Of those that wait for a machine no more than there are spares, the oldest first, and only once nothing else is due."""
         ...
 
     async def renew(self, lease: Lease, seconds: float) -> Lease:

@@ -159,7 +159,7 @@ class InstanceService:
         instance = await self.get(user, instance_id)
         event = self._event(EventName.INSTANCE_RESTART_ASKED, instance)
         changed = await self._instances.ask_restart(instance.id, self._clock.now(), event)
-        await self._wake("placement", "changes")
+        await self._wake("placement", "pool", "changes")
         return changed
 
     async def delete(self, user: User, instance_id: str, *, typed_name: str | None = None) -> Instance:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, delete, func, insert, select, update
+from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, Float, Text, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -14,13 +14,23 @@ from openclaw_hosted.domain.events import Event
 from openclaw_hosted.domain.naming import InstanceId, UserId
 from openclaw_hosted.store import tables
 from openclaw_hosted.store.database import ACCOUNT_LOCK, Database
-from openclaw_hosted.store.rows import event_values, to_session, to_user
+from openclaw_hosted.store.rows import ADD_EVENTS, event_values, to_session, to_user
 
 _U = tables.users.c
 _S = tables.sessions.c
 _L = tables.links.c
 _G = tables.grants.c
 IDEMPOTENCY_SECONDS = 86_400.0
+_HASH, _NOW = bindparam("hash", type_=Text), bindparam("now", type_=Float)
+_BY_SESSION = (
+    select(tables.sessions, tables.users)
+    .join(tables.users, _U.id == _S.user_id)
+    .where(_S.hash == _HASH, _S.expires_at > _NOW, _U.disabled.is_(False))
+    .set_label_style(LABEL_STYLE_TABLENAME_PLUS_COL)
+)
+_BY_TOKEN = (
+    select(tables.users).join(tables.tokens, tables.tokens.c.user_id == _U.id).where(tables.tokens.c.hash == _HASH, _U.disabled.is_(False))
+)
 
 
 class SqlAccounts:
@@ -103,14 +113,8 @@ class SqlAccounts:
             await _record(connection, event)
 
     async def session(self, session_hash: str, now: float) -> tuple[Session, User] | None:
-        joined = (
-            select(tables.sessions, tables.users)
-            .join(tables.users, _U.id == _S.user_id)
-            .where(_S.hash == session_hash, _S.expires_at > now, _U.disabled.is_(False))
-            .set_label_style(LABEL_STYLE_TABLENAME_PLUS_COL)
-        )
         async with self._database.read() as connection:
-            row = (await connection.execute(joined)).mappings().one_or_none()
+            row = (await connection.execute(_BY_SESSION, {"hash": session_hash, "now": now})).mappings().one_or_none()
         if row is None:
             return None
         session = Session(row["sessions_hash"], row["sessions_user_id"], row["sessions_created_at"], row["sessions_expires_at"])
@@ -146,13 +150,8 @@ class SqlAccounts:
             await _record(connection, event)
 
     async def user_by_token(self, token_hash: str) -> User | None:
-        owner = (
-            select(tables.users)
-            .join(tables.tokens, tables.tokens.c.user_id == _U.id)
-            .where(tables.tokens.c.hash == token_hash, _U.disabled.is_(False))
-        )
         async with self._database.read() as connection:
-            row = (await connection.execute(owner)).one_or_none()
+            row = (await connection.execute(_BY_TOKEN, {"hash": token_hash})).one_or_none()
         return None if row is None else to_user(row)
 
     async def tokens_of(self, user_id: UserId) -> Sequence[tuple[str, str, float]]:
@@ -225,4 +224,4 @@ async def _end_sessions(connection: AsyncConnection, user_id: UserId) -> Sequenc
 
 async def _record(connection: AsyncConnection, event: Event | None) -> None:
     if event is not None:
-        await connection.execute(insert(tables.events).values(event_values(event)))
+        await connection.execute(ADD_EVENTS, event_values(event))

@@ -55,7 +55,7 @@ class Database:
         self.is_sqlite = self.url.startswith("sqlite")
         if self.is_sqlite:
             self._writer = _sqlite_engine(self.url, "BEGIN IMMEDIATE", pool_size=1)
-            self._reader = _sqlite_engine(self.url, "BEGIN", pool_size=4)
+            self._reader = _sqlite_engine(self.url, None, pool_size=4)
         else:
             self._writer = _postgres_engine(self.url)
             self._reader = self._writer.execution_options(isolation_level="AUTOCOMMIT")
@@ -79,7 +79,7 @@ class Database:
 
     @asynccontextmanager
     async def read(self) -> AsyncIterator[AsyncConnection]:
-        """For reading. Postgres shows each statement what is committed by then, in a transaction or out of one; so there is none."""
+        """For reading, without a transaction: each statement sees what is committed by then."""
         with _translated():
             async with self._reader.connect() as connection:
                 yield connection
@@ -89,6 +89,7 @@ class Database:
         """For reading rows that have to fit each other, all as they were when the first was read."""
         if self.is_sqlite:
             async with self.read() as connection:
+                await connection.exec_driver_sql("BEGIN")
                 yield connection
             return
         engine = self._writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
@@ -152,7 +153,7 @@ def _postgres_engine(url: str) -> AsyncEngine:
     return engine
 
 
-def _sqlite_engine(url: str, begin: str, pool_size: int) -> AsyncEngine:
+def _sqlite_engine(url: str, begin: str | None, pool_size: int) -> AsyncEngine:
     path = make_url(url).database or ":memory:"
     engine = create_async_engine(
         "sqlite+aiosqlite://",
@@ -163,8 +164,10 @@ def _sqlite_engine(url: str, begin: str, pool_size: int) -> AsyncEngine:
         pool_timeout=60,
     )
 
-    @event.listens_for(engine.sync_engine, "begin")
-    def _begin(connection: Any) -> None:
-        connection.connection.dbapi_connection.run_async(lambda driver: run_once_free(driver, begin))
+    if begin is not None:
+
+        @event.listens_for(engine.sync_engine, "begin")
+        def _begin(connection: Any) -> None:
+            connection.connection.dbapi_connection.run_async(lambda driver: run_once_free(driver, begin))
 
     return engine

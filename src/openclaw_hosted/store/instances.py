@@ -29,13 +29,14 @@ from openclaw_hosted.ports.stores import Caps, CredentialSealing, IdempotencyKey
 from openclaw_hosted.store import tables
 from openclaw_hosted.store.database import CREATE_LOCK, Database
 from openclaw_hosted.store.machines import claim_spare
-from openclaw_hosted.store.placements import PlacementRows
-from openclaw_hosted.store.rows import dump_names, dump_settings, event_values, step_values, to_instance, to_step
-from openclaw_hosted.store.work import WorkTable
+from openclaw_hosted.store.placements import WAITING, PlacementRows
+from openclaw_hosted.store.rows import ADD_EVENTS, dump_names, dump_settings, event_values, step_values, to_instance, to_step
 
 _I = tables.instances.c
 _LIVE = _I.phase.in_(sorted(LIVE_PHASES))
 _COUNT_LIVE = select(func.count()).select_from(tables.instances).where(_LIVE)
+_BY_ID = select(tables.instances).where(_I.id == bindparam("instance_id", type_=Text))
+_BY_ID_LOCKED = _BY_ID.with_for_update()
 _KEYS = tables.idempotency_keys.c
 _SAME_KEY = and_(_KEYS.owner_id == bindparam("owner", type_=Text), _KEYS.key == bindparam("key", type_=Text))
 _ADMISSION = select(
@@ -45,8 +46,9 @@ _ADMISSION = select(
     select(_KEYS.fingerprint).where(_SAME_KEY).scalar_subquery().label("fingerprint"),
 )
 _ADD_INSTANCE = insert(tables.instances).returning(*tables.instances.c)
-_ADD_KEY, _ADD_STEP, _ADD_EVENTS = insert(tables.idempotency_keys), insert(tables.steps), insert(tables.events)
-_WAITING = and_(_I.phase.in_([Phase.PENDING, Phase.REPLACING]), _I.machine_id.is_(None))
+_ADD_KEY, _ADD_STEP = insert(tables.idempotency_keys), insert(tables.steps)
+_COUNT_WAITING = select(_I.zone, func.count()).where(WAITING).group_by(_I.zone)
+_COUNT_PLACING = select(func.count()).select_from(tables.instances).where(_I.phase == Phase.PLACING)
 _NOTE = {Warmth.HOT.value: "A hot spare was free.", Warmth.PULLED.value: "A spare was free.", Warmth.BOOTED.value: "A spare was free."}
 
 
@@ -58,7 +60,7 @@ class SqlInstances(PlacementRows):
     """`InstanceStore` on a database; what controllers do with a leased row stands in `PlacementRows`."""
 
     def __init__(self, database: Database) -> None:
-        super().__init__(database, WorkTable(database, tables.instances))
+        super().__init__(database)
 
     async def create(
         self, new: NewInstance, seal: CredentialSealing, caps: Caps, idempotency: IdempotencyKey | None, now: float
@@ -112,7 +114,7 @@ class SqlInstances(PlacementRows):
 
     async def get(self, instance_id: InstanceId) -> Instance:
         async with self._database.read() as connection:
-            row = (await connection.execute(select(tables.instances).where(_I.id == instance_id))).one_or_none()
+            row = (await connection.execute(_BY_ID, {"instance_id": instance_id})).one_or_none()
         if row is None:
             raise NotFound(f"There is no instance {str(instance_id)[:40]!r}.")
         return to_instance(row)
@@ -128,7 +130,7 @@ class SqlInstances(PlacementRows):
 
     async def count_waiting(self) -> Mapping[str, int]:
         async with self._database.read() as connection:
-            rows = await connection.execute(select(_I.zone, func.count()).where(_WAITING).group_by(_I.zone))
+            rows = await connection.execute(_COUNT_WAITING)
             return {zone: int(count) for zone, count in rows}
 
     async def routed_ids(self) -> Sequence[InstanceId]:
@@ -136,6 +138,10 @@ class SqlInstances(PlacementRows):
         reserved = select(tables.machines.c.reserved_instance_id).where(pooled)
         async with self._database.read() as connection:
             return [InstanceId(row[0]) for row in await connection.execute(union(select(_I.id).where(_LIVE), reserved))]
+
+    async def count_placing(self) -> int:
+        async with self._database.read() as connection:
+            return int((await connection.execute(_COUNT_PLACING)).scalar_one())
 
     async def known_ids(self) -> frozenset[InstanceId]:
         async with self._database.read() as connection:
@@ -247,7 +253,7 @@ async def _admit(connection: AsyncConnection, owner_id: UserId, caps: Caps, idem
         return None
     if row.fingerprint != idempotency.fingerprint:
         raise StateConflict("This idempotency key was used for another request. Take a new key.")
-    return to_instance((await connection.execute(select(tables.instances).where(_I.id == row.instance_id))).one())
+    return to_instance((await connection.execute(_BY_ID, {"instance_id": row.instance_id})).one())
 
 
 def _check_caps(counted: Any, caps: Caps) -> None:
@@ -277,7 +283,7 @@ async def _record_create(connection: AsyncConnection, instance: Instance, machin
         happened.append(event(EventName.MACHINE_CLAIMED))
         step = Step(StepName.MACHINE, 1, 1, now, now, note=_NOTE[machine.warmth])
         await connection.execute(_ADD_STEP, step_values(instance.id, step))
-    await connection.execute(_ADD_EVENTS, [event_values(each) for each in happened])
+    await connection.execute(ADD_EVENTS, [event_values(each) for each in happened])
 
 
 def _woken(row: Row[Any], event: InstanceEvent, now: float) -> dict[str, Any]:
@@ -293,7 +299,7 @@ def _purge_began(row: Row[Any]) -> bool:
 
 
 async def _locked(connection: AsyncConnection, instance_id: InstanceId) -> Row[Any]:
-    row = (await connection.execute(select(tables.instances).where(_I.id == instance_id).with_for_update())).one_or_none()
+    row = (await connection.execute(_BY_ID_LOCKED, {"instance_id": instance_id})).one_or_none()
     if row is None:
         raise NotFound(f"There is no instance {str(instance_id)[:40]!r}.")
     return row
@@ -307,7 +313,7 @@ async def _wanted(connection: AsyncConnection, instance_id: InstanceId) -> Row[A
 
 
 async def _write(connection: AsyncConnection, instance_id: InstanceId, values: dict[str, Any], event: Event) -> Instance:
-    await connection.execute(insert(tables.events).values(event_values(event)))
+    await connection.execute(ADD_EVENTS, event_values(event))
     if not values:
         return to_instance(await _locked(connection, instance_id))
     statement = update(tables.instances).where(_I.id == instance_id).values(values).returning(*tables.instances.c)

@@ -24,15 +24,18 @@ from openclaw_hosted.domain.naming import InstanceId, MachineId
 from openclaw_hosted.ports.stores import Lease, NewMachine
 from openclaw_hosted.store import tables
 from openclaw_hosted.store.database import FLEET_LOCK, Database
-from openclaw_hosted.store.rows import event_values, to_machine
+from openclaw_hosted.store.rows import ADD_EVENTS, event_values, to_machine
 from openclaw_hosted.store.work import WorkTable
 
 _M = tables.machines.c
 _LIVE = _M.state.in_(sorted(LIVE_STATES))
 _POOLED = _M.state.in_([MachineState.AVAILABLE, MachineState.INITIALIZING])
 _UNSETTLED = _M.state.in_([MachineState.INITIALIZING, MachineState.TERMINATING])
+_BY_ID = select(tables.machines).where(_M.id == bindparam("machine_id", type_=Text))
+_BY_ID_LOCKED = _BY_ID.with_for_update()
 _WARMEST_FIRST = case({Warmth.HOT.value: 0, Warmth.PULLED.value: 1}, value=_M.warmth, else_=2)
 _ZONE = bindparam("only_zone", type_=Text)
+_COUNT_SPARES = select(func.count()).select_from(tables.machines).where(_M.state == MachineState.AVAILABLE)
 _CANDIDATE = (
     select(_M.id)
     .where(_M.state == MachineState.AVAILABLE, or_(_ZONE == "", _M.zone == _ZONE))
@@ -59,7 +62,7 @@ class SqlMachines:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._work = WorkTable(database, tables.machines)
+        self._work = WorkTable(database, tables.machines, _UNSETTLED)
 
     async def add(self, machines: Sequence[NewMachine], fleet_cap: int, now: float) -> Sequence[Machine]:
         async with self._database.write() as connection:
@@ -77,7 +80,7 @@ class SqlMachines:
 
     async def get(self, machine_id: MachineId) -> Machine:
         async with self._database.read() as connection:
-            row = (await connection.execute(select(tables.machines).where(_M.id == machine_id))).one_or_none()
+            row = (await connection.execute(_BY_ID, {"machine_id": machine_id})).one_or_none()
         if row is None:
             raise NotFound(f"There is no machine {str(machine_id)[:40]!r}.")
         return to_machine(row)
@@ -100,7 +103,9 @@ class SqlMachines:
             return [to_machine(row) for row in rows]
 
     async def lease_due(self, limit: int, seconds: float) -> Sequence[tuple[Machine, Lease]]:
-        return [(to_machine(row), lease) for row, lease in await self._work.lease_due(_UNSETTLED, limit, seconds)]
+        async with self._database.write() as connection:
+            due = await self._work.lease_due(connection, limit, seconds)
+        return [(to_machine(row), lease) for row, lease in due]
 
     async def renew(self, lease: Lease, seconds: float) -> Lease:
         return await self._work.renew(lease, seconds)
@@ -121,7 +126,7 @@ class SqlMachines:
             ready = await self._work.guarded(
                 connection, lease, state=state, state_changed_at=now, lease_token=None, attempts=0, last_error=None
             )
-            await connection.execute(insert(tables.events).values(event_values(event)))
+            await connection.execute(ADD_EVENTS, event_values(event))
         return to_machine(ready)
 
     async def condemn(
@@ -147,7 +152,7 @@ class SqlMachines:
                 .returning(*tables.machines.c)
             )
             condemned = (await connection.execute(statement)).one()
-            await connection.execute(insert(tables.events).values(event_values(event)))
+            await connection.execute(ADD_EVENTS, event_values(event))
         return to_machine(condemned)
 
     async def seen_gone(self, machine_id: MachineId, now: float, event: Event) -> None:
@@ -158,7 +163,7 @@ class SqlMachines:
             state = next_state(MachineState(row.state), MachineEvent.SEEN_GONE)
             values = {"state": state, "state_changed_at": now, "lease_token": None}
             await connection.execute(update(tables.machines).where(_M.id == machine_id).values(values))
-            await connection.execute(insert(tables.events).values(event_values(event)))
+            await connection.execute(ADD_EVENTS, event_values(event))
 
     async def relocate(self, machine_id: MachineId, address: str) -> None:
         async with self._database.write() as connection:
@@ -166,6 +171,11 @@ class SqlMachines:
 
     async def put_off(self, lease: Lease, seconds: float, error: str | None, *, counts: bool = True) -> None:
         await self._work.put_off(lease, seconds, error, counts=counts)
+
+
+async def count_spares(connection: AsyncConnection) -> int:
+    """How many there are to claim."""
+    return int((await connection.execute(_COUNT_SPARES)).scalar_one())
 
 
 async def claim_spare(
@@ -200,7 +210,7 @@ async def _insert(connection: AsyncConnection, new: NewMachine, now: float, prov
 
 
 async def _locked(connection: AsyncConnection, machine_id: MachineId) -> Row[Any]:
-    row = (await connection.execute(select(tables.machines).where(_M.id == machine_id).with_for_update())).one_or_none()
+    row = (await connection.execute(_BY_ID_LOCKED, {"machine_id": machine_id})).one_or_none()
     if row is None:
         raise NotFound(f"There is no machine {str(machine_id)[:40]!r}.")
     return row

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import and_, insert, or_, select, update
+from sqlalchemy import and_, or_, select, update
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -17,12 +17,15 @@ from openclaw_hosted.domain.naming import InstanceId, MachineId, volume_of
 from openclaw_hosted.ports.stores import Lease
 from openclaw_hosted.store import tables
 from openclaw_hosted.store.database import Database
-from openclaw_hosted.store.machines import claim_spare
-from openclaw_hosted.store.rows import event_values, step_values, to_instance, to_machine
+from openclaw_hosted.store.machines import claim_spare, count_spares
+from openclaw_hosted.store.rows import ADD_EVENTS, event_values, step_values, to_instance, to_machine
 from openclaw_hosted.store.work import WorkTable
 
 _I = tables.instances.c
 _S = tables.steps.c
+WANTING_PHASES = frozenset({Phase.PENDING, Phase.REPLACING})
+WAITING = and_(_I.phase.in_(sorted(WANTING_PHASES)), _I.machine_id.is_(None))
+"""Wants a machine and has none."""
 _UNTIL_THE_END = frozenset({InstanceEvent.TORN_DOWN, InstanceEvent.PURGED})
 
 
@@ -39,14 +42,20 @@ _RECORD_STEP = {is_sqlite: _record_step(is_sqlite=is_sqlite) for is_sqlite in (T
 class PlacementRows:
     """The part of `InstanceStore` that works under a lease."""
 
-    def __init__(self, database: Database, work: WorkTable) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._work = work
+        purgeable = and_(_I.phase == Phase.DELETED, _I.purge_after <= database.now)
+        replaced = and_(_I.phase == Phase.REPLACING, _I.machine_id.is_not(None))
+        others = sorted(UNSETTLED_PHASES - WANTING_PHASES)
+        self._work = WorkTable(database, tables.instances, or_(_I.phase.in_(others), replaced, purgeable))
+        self._wanting = WorkTable(database, tables.instances, WAITING)
 
     async def lease_due(self, limit: int, seconds: float) -> Sequence[tuple[Instance, Lease]]:
-        purgeable = and_(_I.phase == Phase.DELETED, _I.purge_after <= self._database.now)
-        has_work = or_(_I.phase.in_(sorted(UNSETTLED_PHASES)), purgeable)
-        return [(to_instance(row), lease) for row, lease in await self._work.lease_due(has_work, limit, seconds)]
+        async with self._database.write() as connection:
+            due = list(await self._work.lease_due(connection, limit, seconds))
+            if room := min(limit - len(due), await count_spares(connection) if len(due) < limit else 0):
+                due += await self._wanting.lease_due(connection, room, seconds)
+        return [(to_instance(row), lease) for row, lease in due]
 
     async def renew(self, lease: Lease, seconds: float) -> Lease:
         return await self._work.renew(lease, seconds)
@@ -76,7 +85,7 @@ class PlacementRows:
                 applied_revision=None,
             )
             about = {**event_values(event), "instance_id": row.id, "machine_id": claimed.id, "user_id": row.owner_id}
-            await connection.execute(insert(tables.events).values(about))
+            await connection.execute(ADD_EVENTS, about)
         return to_instance(bound), to_machine(claimed)
 
     async def record_steps(self, lease: Lease, steps: Sequence[Step]) -> None:
@@ -128,7 +137,7 @@ class PlacementRows:
             values |= {"phase": phase, "phase_changed_at": now if phase != row.phase else row.phase_changed_at}
             settled = await self._work.guarded(connection, lease, **values)
             if note is not None:
-                await connection.execute(insert(tables.events).values(event_values(note)))
+                await connection.execute(ADD_EVENTS, event_values(note))
         return to_instance(settled)
 
     async def machine_lost(self, instance_id: InstanceId, machine_id: MachineId, now: float, event: Event) -> bool:
@@ -146,7 +155,7 @@ class PlacementRows:
                 "attempts": 0 if row.phase == Phase.RUNNING else row.attempts,
             }
             await connection.execute(update(tables.instances).where(_I.id == instance_id).values(values))
-            await connection.execute(insert(tables.events).values(event_values(event)))
+            await connection.execute(ADD_EVENTS, event_values(event))
         return True
 
 

@@ -14,7 +14,7 @@ from openclaw_hosted.domain.naming import InstanceId, MachineId
 from openclaw_hosted.ports.stores import Lease, PoolMemory
 from openclaw_hosted.store import tables
 from openclaw_hosted.store.database import Database
-from openclaw_hosted.store.rows import event_values, to_event
+from openclaw_hosted.store.rows import ADD_EVENTS, event_values, to_event
 from openclaw_hosted.store.work import is_past
 
 _E = tables.events.c
@@ -31,7 +31,7 @@ class SqlPlatform:
 
     async def add_event(self, event: Event) -> None:
         async with self._database.write() as connection:
-            await connection.execute(insert(tables.events).values(event_values(event)))
+            await connection.execute(ADD_EVENTS, event_values(event))
 
     async def events(
         self,

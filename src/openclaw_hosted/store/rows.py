@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Row
+from sqlalchemy import Row, insert
 
 from openclaw_hosted.domain.account import Role, Session, User
 from openclaw_hosted.domain.events import Event, EventName
@@ -13,6 +13,10 @@ from openclaw_hosted.domain.gateway import Channel, Credential, GatewaySettings,
 from openclaw_hosted.domain.instance import DesiredState, Instance, Phase, Step, StepName
 from openclaw_hosted.domain.machine import Machine, MachineFailure, MachineState, Warmth
 from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId, VolumeId
+from openclaw_hosted.store import tables
+
+ADD_EVENTS: Final = insert(tables.events)
+"""Executed with `event_values` of one event, or of several."""
 
 
 def dump_settings(settings: GatewaySettings) -> str:
@@ -78,6 +82,7 @@ def to_instance(row: Row[Any]) -> Instance:
         volume_id=VolumeId(row.volume_id) if row.volume_id else None,
         zone=row.zone,
         revision=row.revision,
+        sealed_revision=row.sealed_revision,
         applied_revision=row.applied_revision,
         restarts_asked=row.restarts_asked,
         restarts_done=row.restarts_done,

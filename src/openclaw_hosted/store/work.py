@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Table, or_, select, update
+from sqlalchemy import ColumnElement, Executable, Float, Integer, Row, Table, Text, and_, bindparam, or_, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openclaw_hosted.domain.errors import LeaseLost
@@ -19,81 +19,88 @@ CLOCK_SLACK_SECONDS = 60.0
 
 
 class WorkTable:
-    """The lease columns of one table."""
+    """The lease columns of one table, whose rows have work where `has_work` holds.
 
-    def __init__(self, database: Database, table: Table) -> None:
+    The statements are put together once: that would cost more than what the database does with them.
+    """
+
+    def __init__(self, database: Database, table: Table, has_work: ColumnElement[bool]) -> None:
         self._database = database
-        self._table = table
-
-    async def lease_due(self, has_work: ColumnElement[bool], limit: int, seconds: float) -> Sequence[tuple[Row[Any], Lease]]:
-        """Lease up to `limit` rows that have work, are due, and that nobody else holds.
-
-        The rows are chosen in a common table expression: Postgres may run a plain sub-select more than once, and lease too many.
-        What is said to be further off than anything is ever put off was written before the clock was set back, and is due.
-        """
-        table, now = self._table, self._database.now
-        free = or_(table.c.lease_token.is_(None), is_past(table.c.lease_expires_at, now, seconds))
-        due = (
-            select(table.c.id)
-            .where(has_work, is_past(table.c.next_attempt_at, now, LONGEST_PAUSE_SECONDS), free)
-            .order_by(table.c.next_attempt_at)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-            .cte("due")
+        now, seconds = database.now, bindparam("seconds", type_=Float)
+        columns = table.c
+        held = and_(
+            columns.id == bindparam("held_key", type_=Text),
+            columns.lease_token == bindparam("held_token", type_=Text),
+            columns.lease_expires_at > now,
         )
+        self._lease = _lease_due(table, has_work, now, seconds)
+        self._held = select(table).where(held).with_for_update()
+        self._change = update(table).where(held).returning(*columns)
+        self._renew = self._change.values(lease_expires_at=now + seconds)
+        self._put_off = self._change.values(lease_token=None, next_attempt_at=now + seconds)
+        self._put_off_failed = self._put_off.values(
+            last_error=bindparam("error", type_=Text), attempts=columns.attempts + bindparam("counted", type_=Integer)
+        )
+
+    async def lease_due(self, connection: AsyncConnection, limit: int, seconds: float) -> Sequence[tuple[Row[Any], Lease]]:
+        """Lease up to `limit` rows that have work, are due, and that nobody else holds."""
         token = secrets.token_urlsafe(16)
-        statement = (
-            update(table)
-            .where(table.c.id.in_(select(due.c.id)))
-            .values(lease_token=token, lease_expires_at=now + seconds)
-            .returning(*table.c)
-        )
-        async with self._database.write() as connection:
-            rows = (await connection.execute(statement)).all()
+        rows = (await connection.execute(self._lease, {"limit": limit, "seconds": seconds, "new_token": token})).all()
         return [(row, Lease(row.id, token, row.lease_expires_at)) for row in rows]
 
     async def renew(self, lease: Lease, seconds: float) -> Lease:
         """Hold it longer."""
         async with self._database.write() as connection:
-            row = await self.guarded(connection, lease, lease_expires_at=self._database.now + seconds)
+            row = await _one(connection, self._renew, lease, seconds=seconds)
         return Lease(lease.key, lease.token, row.lease_expires_at)
 
     async def put_off(self, lease: Lease, seconds: float, error: str | None, *, counts: bool) -> None:
         """Give it back and come again in `seconds`; keep `error`, and count an attempt if it `counts`."""
-        values: dict[str, Any] = {"next_attempt_at": self._database.now + min(seconds, LONGEST_PAUSE_SECONDS)}
-        if error is not None:
-            values |= {"last_error": error, "attempts": self._table.c.attempts + int(counts)}
+        pause = min(seconds, LONGEST_PAUSE_SECONDS)
         async with self._database.write() as connection:
-            await self.guarded(connection, lease, lease_token=None, **values)
+            if error is None:
+                await _one(connection, self._put_off, lease, seconds=pause)
+            else:
+                await _one(connection, self._put_off_failed, lease, seconds=pause, error=error, counted=int(counts))
 
     async def guarded(self, connection: AsyncConnection, lease: Lease, **values: Any) -> Row[Any]:
-        """Update the leased row; raises `LeaseLost` where it is no longer held."""
-        table = self._table
-        statement = (
-            update(table)
-            .where(table.c.id == lease.key, table.c.lease_token == lease.token, table.c.lease_expires_at > self._database.now)
-            .values(**values)
-            .returning(*table.c)
-        )
-        row = (await connection.execute(statement)).one_or_none()
-        if row is None:
-            raise LeaseLost
-        return row
+        """Set columns of the leased row; raises `LeaseLost` where it is no longer held."""
+        return await _one(connection, self._change, lease, **values)
 
     async def held(self, connection: AsyncConnection, lease: Lease) -> Row[Any]:
         """The leased row, locked until the end of the transaction; raises `LeaseLost` where it is no longer held."""
-        table = self._table
-        statement = (
-            select(table)
-            .where(table.c.id == lease.key, table.c.lease_token == lease.token, table.c.lease_expires_at > self._database.now)
-            .with_for_update()
-        )
-        row = (await connection.execute(statement)).one_or_none()
-        if row is None:
-            raise LeaseLost
-        return row
+        return await _one(connection, self._held, lease)
 
 
-def is_past(moment: ColumnElement[float], now: ColumnElement[float], longest: float) -> ColumnElement[bool]:
+async def _one(connection: AsyncConnection, statement: Executable, lease: Lease, **values: Any) -> Row[Any]:
+    row = (await connection.execute(statement, {"held_key": lease.key, "held_token": lease.token, **values})).one_or_none()
+    if row is None:
+        raise LeaseLost
+    return row
+
+
+def _lease_due(table: Table, has_work: ColumnElement[bool], now: ColumnElement[float], seconds: ColumnElement[float]) -> Executable:
+    """The rows are chosen in a common table expression: Postgres may run a plain sub-select more than once, and lease too many.
+
+    What is said to be further off than anything is ever put off was written before the clock was set back, and is due.
+    """
+    free = or_(table.c.lease_token.is_(None), is_past(table.c.lease_expires_at, now, seconds))
+    due = (
+        select(table.c.id)
+        .where(has_work, is_past(table.c.next_attempt_at, now, LONGEST_PAUSE_SECONDS), free)
+        .order_by(table.c.next_attempt_at, table.c.created_at)
+        .limit(bindparam("limit", type_=Integer))
+        .with_for_update(skip_locked=True)
+        .cte("due")
+    )
+    return (
+        update(table)
+        .where(table.c.id.in_(select(due.c.id)))
+        .values(lease_token=bindparam("new_token", type_=Text), lease_expires_at=now + seconds)
+        .returning(*table.c)
+    )
+
+
+def is_past(moment: ColumnElement[float], now: ColumnElement[float], longest: float | ColumnElement[float]) -> ColumnElement[bool]:
     """Whether a moment has passed, or lies further off than `longest` seconds, so that it was written before the clock was set back."""
-    return or_(moment <= now, moment > now + (longest + CLOCK_SLACK_SECONDS))
+    return or_(moment <= now, moment > now + longest + CLOCK_SLACK_SECONDS)

@@ -152,7 +152,9 @@ async def test_an_unknown_instance_is_not_found(store: Store) -> None:
 
 async def test_a_waiting_instance_gets_a_spare_and_keeps_its_id_and_volume(store: Store) -> None:
     instance = await create(store, "mine")
+    await add_spares(store, "taken")
     held = await lease(store, instance)
+    await create(store, "faster")
     assert await store.instances.claim_machine(held, NOW, an_event(EventName.MACHINE_CLAIMED)) is None
     await add_spares(store, "a")
     claimed = await store.instances.claim_machine(held, NOW + 5, an_event(EventName.MACHINE_CLAIMED))
@@ -163,6 +165,24 @@ async def test_a_waiting_instance_gets_a_spare_and_keeps_its_id_and_volume(store
     assert (machine.instance_id, machine.generation, machine.volume_id) == ("oc-mine", 1, "vol-a")
     assert await event_names(store, instance) == [EventName.INSTANCE_CREATED, EventName.MACHINE_CLAIMED]
     assert await store.instances.count_waiting() == {}
+
+
+async def test_of_those_that_wait_no_more_are_leased_than_there_are_spares_the_oldest_first(store: Store) -> None:
+    waiting = [await create(store, f"n{number}", now=NOW + number) for number in (2, 0, 1)]
+    assert await store.instances.lease_due(10, MINUTE) == []
+    await add_spares(store, "a", "b")
+    assert {instance.name for instance, _ in await store.instances.lease_due(10, MINUTE)} == {"n0", "n1"}
+    assert [instance.id for instance, _ in await store.instances.lease_due(10, MINUTE)] == [waiting[0].id]
+    assert await store.instances.count_waiting() == {"": 3}
+
+
+async def test_an_instance_with_a_machine_is_leased_before_those_that_wait_for_one(store: Store) -> None:
+    await create(store, "early", now=NOW)
+    await add_spares(store, "a", "b")
+    placed = await create(store, "late", now=NOW + 60)
+    assert placed.machine_id is not None
+    assert await store.instances.count_placing() == 1
+    assert [instance.id for instance, _ in await store.instances.lease_due(1, MINUTE)] == [placed.id]
 
 
 async def test_claiming_again_returns_the_machine_that_it_has(store: Store) -> None:
@@ -190,6 +210,7 @@ async def test_a_replaced_instance_takes_the_next_generation_and_its_own_volume(
 
 async def test_an_instance_that_is_given_up_claims_nothing(store: Store) -> None:
     instance = await create(store, "mine")
+    await add_spares(store, "late")
     held = await lease(store, instance)
     await store.instances.settle(held, InstanceEvent.GAVE_UP, NOW, error="refused")
     with pytest.raises(LeaseLost):

@@ -37,6 +37,7 @@ async def test_a_placed_instance_runs_and_has_no_more_work(store: Store) -> None
 
 async def test_a_settled_lease_writes_nothing_more(store: Store) -> None:
     instance = await create(store)
+    await add_spares(store, "late")
     held = await lease(store, instance)
     await store.instances.settle(held, InstanceEvent.GAVE_UP, NOW, error="refused")
     step = Step(StepName.SECRET, 1, 1, NOW)
@@ -56,6 +57,7 @@ async def test_a_settled_lease_writes_nothing_more(store: Store) -> None:
 
 async def test_an_illegal_transition_keeps_the_lease_and_the_row(store: Store) -> None:
     instance = await create(store)
+    await add_spares(store, "late")
     held = await lease(store, instance)
     with pytest.raises(IllegalTransition):
         await store.instances.settle(held, InstanceEvent.PURGED, NOW)
@@ -65,6 +67,7 @@ async def test_an_illegal_transition_keeps_the_lease_and_the_row(store: Store) -
 
 async def test_giving_up_shows_the_reason_and_a_restart_tries_again(store: Store) -> None:
     instance = await create(store)
+    await add_spares(store, "late")
     failed = await store.instances.settle(await lease(store, instance), InstanceEvent.GAVE_UP, NOW, error="refused")
     assert (failed.phase, failed.last_error) == (Phase.FAILED, "refused")
     assert await store.instances.lease_due(10, MINUTE) == []
@@ -140,6 +143,7 @@ async def test_asking_for_deletion_twice_writes_one_event(store: Store) -> None:
 
 async def test_deletion_makes_a_row_that_waits_due_at_once(store: Store) -> None:
     instance = await create(store)
+    await add_spares(store, "late")
     await store.instances.put_off(await lease(store, instance), 3600, "no machine")
     asked = await store.instances.ask_delete(instance.id, NOW, an_event())
     assert (asked.attempts, asked.last_error) == (0, None)
@@ -246,6 +250,7 @@ async def test_unbinding_keeps_the_volume_and_the_lease(store: Store) -> None:
 
 async def test_steps_are_listed_in_the_order_in_which_they_began(store: Store) -> None:
     instance = await create(store)
+    await add_spares(store, "late")
     held = await lease(store, instance)
     begun = [Step(name, 1, 1, NOW + n) for n, name in enumerate((StepName.SECRET, StepName.TARGET, StepName.GATEWAY))]
     for step in begun:

@@ -189,6 +189,7 @@ async def test_replicas_claim_each_spare_once_and_keep_to_the_caps(store: Store,
 
 
 async def test_replicas_never_lease_the_same_row(store: Store, replica: Store) -> None:
+    await add_spares(store, *(f"m{number}" for number in range(40)))
     for number in range(40):
         await create(store, f"n{number}")
     batches = await asyncio.gather(*(each.instances.lease_due(3, MINUTE) for each in (store, replica) * 10))

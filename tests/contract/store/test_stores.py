@@ -82,6 +82,7 @@ async def test_two_workers_never_lease_the_same_row(store: Store) -> None:
     await add_owner(store)
     for number in range(20):
         await create(store, number)
+    await add_spares(store, 20)
     batches = await asyncio.gather(*(store.instances.lease_due(7, 60) for _ in range(4)))
     leased = [row.id for batch in batches for row, _ in batch]
     assert len(leased) == len(set(leased)) == 20
@@ -90,6 +91,7 @@ async def test_two_workers_never_lease_the_same_row(store: Store) -> None:
 async def test_a_lease_that_ran_out_is_taken_over_and_its_holder_changes_nothing(store: Store) -> None:
     await add_owner(store)
     instance = await create(store)
+    await add_spares(store, 1)
     ((_, first),) = await store.instances.lease_due(1, 0.05)
     await asyncio.sleep(0.1)
     ((_, second),) = await store.instances.lease_due(1, 60)
@@ -179,6 +181,7 @@ async def test_a_claimed_machine_is_not_condemned_as_a_spare(store: Store) -> No
 async def test_sealed_credentials_wait_until_they_are_in_the_vault(store: Store) -> None:
     await add_owner(store)
     instance = await create(store, seal=b"sealed")
+    await add_spares(store, 1)
     assert await store.instances.sealed_credentials(instance.id) == (1, b"sealed")
     await store.instances.change(instance.id, 5.0, EVENT, sealed=b"newer", expected_revision=1)
     with pytest.raises(RevisionMoved):
@@ -193,6 +196,7 @@ async def test_sealed_credentials_wait_until_they_are_in_the_vault(store: Store)
 async def test_a_step_gets_one_row_for_its_start_and_its_end(store: Store) -> None:
     await add_owner(store)
     instance = await create(store)
+    await add_spares(store, 1)
     lease = await lease_of(store, instance)
     await store.instances.record_steps(lease, [Step(StepName.GATEWAY, 1, 1, 5.0)])
     await store.instances.record_steps(lease, [Step(StepName.GATEWAY, 1, 1, 5.0, 6.0, "broken")])

@@ -8,12 +8,14 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from openclaw_hosted.adapters.system import SystemClock
+from openclaw_hosted.adapters.system import SystemClock, SystemIds
 from openclaw_hosted.domain.errors import Unavailable
 from openclaw_hosted.domain.gateway import Credential, CredentialsChange, GatewaySettings, ModelProvider, encode_change
 from openclaw_hosted.domain.instance import Instance, Phase
+from openclaw_hosted.domain.machine import Warmth
 from openclaw_hosted.domain.naming import InstanceId
-from tests.integration.convergence.world import ASKED, CAPS, World, eventually
+from openclaw_hosted.ports.stores import NewInstance
+from tests.integration.convergence.world import ASKED, CAPS, OWNER, World, eventually
 
 Ask = Callable[[World], Awaitable[InstanceId | None]]
 """Asks for a flow; answers with the instance that it is about, if any."""
@@ -27,6 +29,15 @@ async def new_spare(world: World) -> InstanceId | None:
 
 async def placement(world: World) -> InstanceId | None:
     return (await world.create()).id
+
+
+async def placement_with_a_key(world: World) -> InstanceId | None:
+    names, key = frozenset({Credential.MODEL_API_KEY}), encode_change(CredentialsChange({Credential.MODEL_API_KEY: "sk-a-key-0001"}))
+    new = NewInstance(OWNER, "n", GatewaySettings(ModelProvider.OPENAI), names, SystemIds().instance_id())
+    now = SystemClock().now()
+    instance, _ = await world.store.instances.create(new, lambda instance_id: world.sealer.seal(key, instance_id), CAPS, None, now)
+    await world.store.hints.hint("placement")
+    return instance.id
 
 
 async def update(world: World) -> InstanceId | None:
@@ -71,9 +82,11 @@ class Flow:
     also: tuple[str, ...] = ()
     """Calls that another flow has to show."""
     spare: bool = True
+    warmth: Warmth = Warmth.HOT
     retention_seconds: float = 1000.0
 
 
+TAKE_OVER = ("gateways.status", "gateways.apply", "machines.label", "router.bind", "router.probe")
 BRING_DOWN = (
     "router.release",
     "gateways.stop",
@@ -89,10 +102,12 @@ FLOWS = {
         "machines.launch", "machines.observe", "vault.get", "vault.restore", "vault.put", "vault.grant", "volumes.create",
         "gateways.start", "gateways.status", "router.prepare", "gateways.warm_up",
     ), spare=False),
-    "placement": Flow(placement, None, Phase.RUNNING, (
-        "vault.get", "vault.grant", "volumes.create", "volumes.list", "gateways.status", "gateways.apply", "router.prepare",
-        "machines.label", "router.bind", "router.probe",
-    )),
+    "placement": Flow(placement, None, Phase.RUNNING, TAKE_OVER),
+    "placement_with_a_key": Flow(placement_with_a_key, None, Phase.RUNNING, ("vault.get", "vault.put"), also=TAKE_OVER),
+    "cold_placement": Flow(placement, None, Phase.RUNNING, (
+        "vault.get", "vault.restore", "vault.put", "vault.grant", "volumes.create", "volumes.list", "gateways.status", "gateways.start",
+        "gateways.apply", "router.prepare", "machines.label", "router.bind", "router.probe",
+    ), warmth=Warmth.BOOTED),
     "update": Flow(update, Phase.RUNNING, Phase.RUNNING, (
         "vault.get", "vault.put", "vault.grant", "gateways.restart", "gateways.status", "gateways.apply",
     )),
@@ -160,7 +175,7 @@ async def test_a_call_whose_answer_is_lost_is_made_again(world: World, flow: Flo
 
 async def arrive_before(world: World, flow: Flow) -> None:
     """What the flow starts from: a spare or none, and the instance in its phase; the pool is paused."""
-    world.options = replace(world.options, retention_seconds=flow.retention_seconds)
+    world.options = replace(world.options, retention_seconds=flow.retention_seconds, warmth=flow.warmth)
     if flow.spare:
         async with world.running():
             if flow.before is not None:

@@ -15,7 +15,7 @@ from openclaw_hosted.controllers import ControllerOptions, ControlLoops, Ports
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.gateway import DEFAULT_SETTINGS
 from openclaw_hosted.domain.instance import Instance, Phase
-from openclaw_hosted.domain.machine import MachineState
+from openclaw_hosted.domain.machine import MachineState, Warmth
 from openclaw_hosted.domain.naming import InstanceId, UserId, volume_of
 from openclaw_hosted.domain.pool import PoolPolicy
 from openclaw_hosted.ports.stores import Caps, NewInstance
@@ -111,7 +111,8 @@ class World:
         """
         live = await self.store.machines.list_live()
         instances = await self.store.instances.list_all()
-        reserved = {machine.reserved_instance_id for machine in live if machine.state in (MachineState.AVAILABLE, MachineState.ASSIGNED)}
+        warm = [m for m in live if m.warmth is Warmth.HOT and m.state in (MachineState.AVAILABLE, MachineState.ASSIGNED)]
+        reserved = {machine.reserved_instance_id for machine in warm}
         kept = {instance.id for instance in instances}
         running = {instance.id for instance in instances if instance.phase is Phase.RUNNING}
         found = self.cloud.inventory()

@@ -85,6 +85,8 @@ class Lookup:
 
     def __init__(self, state: EdgeState) -> None:
         self._state = state
+        self._probes: dict[str, tuple[str, float]] = {}
+        """By the hash of what they carry: to which instance they may pass, once, and until when. Gone with this process."""
 
     def answer(self, method: str, path: str, headers: Mapping[bytes, bytes], body: bytes) -> Answer:
         """One request; header names are in lower case."""
@@ -103,18 +105,25 @@ class Lookup:
         if not is_page_file and _ROOT_API.match(unquote(rest)):
             return NOT_FOUND
         route = self._state.routes.get(instance_id)
-        if route is None or route["owner"] is None or not self._carries_session_of(route["owner"], headers):
+        if route is None or route["owner"] is None or not self._may_pass(instance_id, route["owner"], headers):
             return TO_PLATFORM
         confined = ((b"x-confine", b"sandbox"),) if is_page_file else ()
         return 200, b"", ((b"x-upstream", route["address"].encode()), *confined)
 
-    def _carries_session_of(self, user: str, headers: Mapping[bytes, bytes]) -> bool:
-        """Whether a cookie of the request is a session of the user. Other programs on this host may have set cookies in any form."""
+    def _may_pass(self, instance_id: str, owner: str, headers: Mapping[bytes, bytes]) -> bool:
+        """Whether a cookie of the request is a session of the owner, or a probe of this instance, which is used up by that.
+
+        Other programs on this host may have set cookies in any form.
+        """
         for cookie in headers.get(b"cookie", b"").decode("latin-1").split(";"):
             name, _, value = cookie.strip(" \t").partition("=")
             if name in COOKIE_NAMES:
-                session = self._state.sessions.get(hashlib.sha256(value.encode()).hexdigest())
-                if session is not None and session["user"] == user and session["expires_at"] > time.time():
+                key = hashlib.sha256(value.encode()).hexdigest()
+                session = self._state.sessions.get(key)
+                if session is not None and session["user"] == owner and session["expires_at"] > time.time():
+                    return True
+                probed, until = self._probes.pop(key, ("", 0.0))
+                if probed == instance_id and until > time.monotonic():
                     return True
         return False
 
@@ -129,18 +138,24 @@ class Lookup:
             case "PUT", "routes":
                 return self._put_route(key, json.loads(body))
             case "PUT", "sessions":
-                self._put_session(key, json.loads(body), time.time())
+                self._state.forget_expired(time.time())
+                self._state.put("session", key, json.loads(body))
                 return DONE
+            case "PUT", "probes":
+                return self._let_probe_pass(key, json.loads(body))
             case "DELETE", ("routes" | "sessions"):
                 self._state.drop(kind.removesuffix("s"), key)
                 return DONE
         return NOT_FOUND
 
-    def _put_session(self, key: str, body: dict[str, Any], now: float) -> None:
-        """One that lasts until `expires_at`, or for `seconds` by this service's own clock."""
-        self._state.forget_expired(now)
-        lasting = {"expires_at": now + body.pop("seconds")} if "seconds" in body else {}
-        self._state.put("session", key, {**body, **lasting})
+    def _let_probe_pass(self, instance_id: str, body: dict[str, Any]) -> Answer:
+        """One request that carries `session`, within `seconds`, where the route is bound and leads to `address`."""
+        route, now = self._state.routes.get(instance_id), time.monotonic()
+        if route is None or route["owner"] is None or route["address"] != body["address"]:
+            return NOT_FOUND
+        self._probes = {key: probe for key, probe in self._probes.items() if probe[1] > now}
+        self._probes[body["session"]] = instance_id, now + body["seconds"]
+        return DONE
 
     def _put_route(self, key: str, body: dict[str, Any]) -> Answer:
         """Prepare (without an owner) or bind. A bound route is left alone by preparing, and by a bind of an older generation."""

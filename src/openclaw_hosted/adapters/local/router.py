@@ -42,7 +42,7 @@ class LookupClient:
         return body
 
     async def put(self, path: str, body: Mapping[str, Any]) -> None:
-        """Set one entry. Raises `Conflict`."""
+        """Set one entry. Raises `Conflict`, or `NotFound` for a probe of a route that is not there."""
         await self._send("PUT", path, json.dumps(body).encode())
 
     async def delete(self, path: str) -> None:
@@ -83,20 +83,18 @@ class LocalRouter:
         await self._lookup.delete(f"/routes/{instance_id}")
 
     async def probe(self, instance_id: InstanceId, target: Target) -> None:
-        route = await self._route(instance_id)
-        if route is None or route["address"] != target.address or route["owner"] is None:
-            raise Unavailable("The route does not lead to the machine yet.")
         cookie = self._ids.token()
-        key = f"/sessions/{sha256(cookie.encode()).hexdigest()}"
-        await self._lookup.put(key, {"user": route["owner"], "seconds": PROBE_SESSION_SECONDS, "probe": True})
+        probe = {"address": target.address, "session": sha256(cookie.encode()).hexdigest(), "seconds": PROBE_SESSION_SECONDS}
+        try:
+            await self._lookup.put(f"/probes/{instance_id}", probe)
+        except NotFound:
+            raise Unavailable("The route does not lead to the machine yet.") from None
         try:
             headers = {"Host": urlsplit(self._address).netloc, "Cookie": f"{COOKIE_NAMES[1]}={cookie}"}
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 status, page = await _exchange(self._edge, "GET", f"/{instance_id}/", headers)
         except (OSError, ValueError):
             raise Unavailable("The edge does not answer.") from None
-        finally:
-            await self._lookup.delete(key)
         if status != HTTPStatus.OK or OPENCLAW_MARKUP not in page:
             raise Unavailable(f"The edge answered {status} in place of OpenClaw's page.")
 
@@ -115,12 +113,6 @@ class LocalRouter:
 
     def public_url(self, instance_id: InstanceId) -> str:
         return f"{self._address}/{instance_id}/"
-
-    async def _route(self, instance_id: InstanceId) -> dict[str, Any] | None:
-        try:
-            return await self._lookup.get(f"/routes/{instance_id}")
-        except NotFound:
-            return None
 
     async def _put(self, instance_id: InstanceId, target: Target, owner_id: UserId | None, generation: int) -> None:
         body = {"address": target.address, "machine": target.machine_id, "owner": owner_id, "generation": generation}
@@ -141,7 +133,7 @@ class LocalGate:
 
     async def sessions(self) -> Mapping[str, UserId]:
         listing = await self._lookup.get("/sessions")
-        return {key: UserId(entry["user"]) for key, entry in listing.items() if not entry.get("probe")}
+        return {key: UserId(entry["user"]) for key, entry in listing.items()}
 
 
 async def _exchange(unix_socket: Path, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> tuple[int, bytes]:

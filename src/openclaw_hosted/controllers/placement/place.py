@@ -14,7 +14,7 @@ from openclaw_hosted.domain.errors import NotFound, ProviderAway, Unavailable
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.gateway import GatewaySpec, decode_change
 from openclaw_hosted.domain.instance import Instance, InstanceEvent, StepName
-from openclaw_hosted.domain.machine import Machine, MachineFailure, MachineState
+from openclaw_hosted.domain.machine import Machine, MachineFailure, MachineState, Warmth
 from openclaw_hosted.domain.naming import volume_of
 from openclaw_hosted.ports.router import Target
 from openclaw_hosted.ports.stores import Lease
@@ -22,9 +22,7 @@ from openclaw_hosted.ports.stores import Lease
 ATTEMPTS_PER_MACHINE = 3
 """After so many failed attempts the fault is taken to be the machine's, and another one is tried."""
 
-LOOKS_PER_SECOND = 50.0
-"""How many of the instances that wait look for a machine in a second, however many they are: looking must not keep the platform from
-making machines."""
+MADE_BEFORE = "The spare had it."
 
 
 class Placing:
@@ -49,7 +47,8 @@ class Placing:
         assert machine.provider_ref is not None
         steps = StepRecorder(ports, instance, lease)
         async with steps.step(StepName.SECRET):
-            await self._secret(instance, machine, lease)
+            await self._hand_over_credentials(instance, lease)
+            await ports.vault.grant(instance.id, machine.provider_ref)
         async with steps.step(StepName.GATEWAY):
             if instance.restarts_asked > instance.restarts_done:
                 await ports.gateways.restart(machine.provider_ref)
@@ -65,8 +64,7 @@ class Placing:
         claimed = await ports.instance_store.claim_machine(lease, now, event)
         await ports.hints.hint("pool")
         if claimed is None:
-            waiting = sum((await ports.instance_store.count_waiting()).values())
-            raise Waiting(max(self._options.scan_seconds, waiting / LOOKS_PER_SECOND))
+            raise Waiting(self._options.scan_seconds if instance.zone else 0)
         instance, machine = claimed
         await StepRecorder(ports, instance, lease).done(StepName.MACHINE, instance.phase_changed_at, "A machine became free.")
         return instance, machine
@@ -86,21 +84,44 @@ class Placing:
         assert machine.address is not None
         target = Target(machine.id, machine.provider_ref, machine.address)
         async with asyncio.TaskGroup() as group:
-            group.create_task(self._gateway_side(instance, machine, lease, steps))
-            group.create_task(self._target(instance, target, steps))
             group.create_task(self._label(instance, machine, steps))
+            if await self._is_made_for(instance, machine):
+                steps.found(StepName.VOLUME, MADE_BEFORE)
+                steps.found(StepName.TARGET, MADE_BEFORE)
+                group.create_task(self._take_over(instance, machine, lease, steps))
+            else:
+                group.create_task(self._gateway_side(instance, machine, lease, steps))
+                group.create_task(self._target(instance, target, steps))
         async with steps.step(StepName.ROUTE):
             await ports.router.bind(instance.id, target, instance.owner_id, instance.generation)
         async with steps.step(StepName.PROBE):
             await ports.router.probe(instance.id, target)
         await self._settle(instance, lease, steps)
 
+    async def _is_made_for(self, instance: Instance, machine: Machine) -> bool:
+        """Whether it is a hot spare that serves this very instance already: then volume, secret and route are there as well."""
+        if machine.warmth is not Warmth.HOT or machine.reserved_instance_id != instance.id:
+            return False
+        assert machine.provider_ref is not None
+        status = await self._ports.gateways.status(machine.provider_ref)
+        return status.ready and status.instance_id == instance.id
+
+    async def _take_over(self, instance: Instance, machine: Machine, lease: Lease, steps: StepRecorder) -> None:
+        """What is left to do on a hot spare: the user's own credentials and settings."""
+        assert machine.provider_ref is not None
+        async with steps.step(StepName.SECRET):
+            await self._hand_over_credentials(instance, lease)
+        async with steps.step(StepName.GATEWAY):
+            await self._ports.gateways.apply(machine.provider_ref, self._spec(instance, machine))
+
     async def _gateway_side(self, instance: Instance, machine: Machine, lease: Lease, steps: StepRecorder) -> None:
         """Secret, volume and gateway, in this order; ends once the gateway has proven whom it serves."""
         ports, spec = self._ports, self._spec(instance, machine)
         assert machine.provider_ref is not None
         async with steps.step(StepName.SECRET):
-            await self._secret(instance, machine, lease)
+            await ensure_token(ports, instance.id)
+            await self._hand_over_credentials(instance, lease)
+            await ports.vault.grant(instance.id, machine.provider_ref)
         async with steps.step(StepName.VOLUME):
             if not await self._had_volume(instance):
                 await ports.volumes.create(spec.volume_id, machine.provider_ref)
@@ -113,10 +134,11 @@ class Placing:
                 await wait_until_ready(ports, self._options, machine.provider_ref, instance.id)
             await ports.gateways.apply(machine.provider_ref, spec)
 
-    async def _secret(self, instance: Instance, machine: Machine, lease: Lease) -> None:
+    async def _hand_over_credentials(self, instance: Instance, lease: Lease) -> None:
         """Credentials that the user just gave go to the vault, on top of those that are there."""
         ports = self._ports
-        assert machine.provider_ref is not None
+        if instance.sealed_revision is None:
+            return
         document = await ensure_token(ports, instance.id)
         sealed = await ports.instance_store.sealed_credentials(instance.id)
         if sealed is not None:
@@ -124,7 +146,6 @@ class Placing:
             change = decode_change(ports.sealer.unseal(blob, instance.id))
             await ports.vault.put(instance.id, change.apply_to(document), revision)
             await ports.instance_store.forget_sealed(lease, revision)
-        await ports.vault.grant(instance.id, machine.provider_ref)
 
     async def _had_volume(self, instance: Instance) -> bool:
         """Whether its volume was made before: then a missing one is an error, never a reason to make an empty one."""
@@ -185,7 +206,7 @@ class Placing:
         condemned = Event(EventName.MACHINE_CONDEMNED, now, instance.id, machine.id, detail={"reason": MachineFailure.DIED})
         await ports.machine_store.condemn(machine.id, MachineFailure.DIED, now, condemned)
         await ports.instance_store.machine_lost(instance.id, machine.id, now, lost)
-        for topic in ("machines", "placement", "changes"):
+        for topic in ("machines", "placement", "pool", "changes"):
             await ports.hints.hint(topic)
 
     def _spec(self, instance: Instance, machine: Machine) -> GatewaySpec:

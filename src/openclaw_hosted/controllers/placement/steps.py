@@ -55,6 +55,11 @@ class StepRecorder:
         self._note(Step(name, self._generation, self._attempt, started_at, self._ports.clock.now(), note=note))
         await self.flush()
 
+    def found(self, name: StepName, note: str) -> None:
+        """Record a step that has nothing to do."""
+        now = self._ports.clock.now()
+        self._note(Step(name, self._generation, self._attempt, now, now, note=note))
+
     def take(self) -> list[Step]:
         """All that is not written yet, for whoever writes it now."""
         steps = sorted(self._unwritten.values(), key=lambda step: step.started_at)
