@@ -27,15 +27,14 @@ def plain_lab(
     plan: Plan | None = None, *, latencies: Latencies | None = None, delays: Delays | None = None, timing: Timing | None = None
 ) -> Iterator[PlainLab]:
     """A furnished account for the length of the block. Nothing takes any time unless it is asked to."""
-    sites: list[Site] = []
-    machines = PlainMachines(lambda instance_id, name: sites[0].read_secret(instance_id, name), timing)  # noqa: PLW0108 - later
-    cloud = LabCloud(machines=machines, latencies=latencies, delays=delays)
+    cloud = LabCloud(latencies=latencies, delays=delays)
+    machines = PlainMachines(cloud.secret, timing)
     balancers = LabBalancers(cloud.topology)
-    cloud.balancers = balancers
+    cloud.machines, cloud.balancers = machines, balancers
     try:
-        sites.append(Site(cloud, balancers, plan or Plan()))
-        sites[0].put_image("lab")
-        yield PlainLab(cloud, machines, sites[0])
+        site = Site(cloud, balancers, plan or Plan())
+        site.put_image("lab")
+        yield PlainLab(cloud, machines, site)
     finally:
         balancers.close()
         machines.close()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -51,7 +51,8 @@ def machine_policy(deployment: str) -> dict[str, Any]:
 class Plan:
     """What to furnish an account with."""
 
-    user_data: str = "#!/bin/bash\n"
+    user_data: Callable[[Sequence[str]], str] = lambda _: "#!/bin/bash\n"
+    """From the addresses of the load balancers to what machines run at their first boot."""
     shards: int = 1
     zones: tuple[str, ...] = ZONES
     platform: tuple[str, int] = ("127.0.0.1", 8090)
@@ -81,9 +82,9 @@ class Site:
         self._session = botocore.session.Session()
         self._network()
         self._role()
-        self._template()
         for number in range(self.plan.shards):
             self._load_balancer(number)
+        self._template()
         made = self.client("ecr").create_repository(repositoryName=REPOSITORY)
         self.repository = made["repository"]["repositoryUri"]
 
@@ -127,15 +128,6 @@ class Site:
         """Where each load balancer can be reached from this computer."""
         return [f"http://localhost:{self.balancers.address(arn, 80)[1]}" for arn in self.load_balancers]
 
-    def read_secret(self, instance_id: str, name: str) -> str:
-        """A secret's text, as a machine's own credentials may read it. Raises `PermissionError`, `LookupError`."""
-        client = self.client("secretsmanager", self.cloud.metadata(instance_id).credentials)
-        try:
-            return str(client.get_secret_value(SecretId=name)["SecretString"])
-        except client.exceptions.ClientError as problem:
-            code = problem.response["Error"]["Code"]
-            raise (PermissionError if code == "AccessDeniedException" else LookupError)(f"{name}: {code}") from problem
-
     def put_image(self, tag: str) -> None:
         """A manifest in the repository, for machines that pull nothing."""
         manifest = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "annotations": {"tag": tag}}
@@ -167,7 +159,7 @@ class Site:
             LaunchTemplateData={
                 "ImageId": AMI,
                 "InstanceType": "t3.small",
-                "UserData": base64.b64encode(self.plan.user_data.encode()).decode(),
+                "UserData": base64.b64encode(self.plan.user_data(self.addresses()).encode()).decode(),
                 "IamInstanceProfile": {"Name": ROLE},
                 "InstanceMarketOptions": {"MarketType": "spot", "SpotOptions": {"SpotInstanceType": "one-time"}},
                 "MetadataOptions": {

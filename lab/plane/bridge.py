@@ -25,6 +25,7 @@ class Bridge:
     def __init__(self, home: LabHome) -> None:
         self.name = home.bridge
         self._network = _create(home)
+        self.cidr = str(self._network)
         hosts = list(self._network.hosts())
         self.gateway = str(hosts[0])
         self._hosts = [str(host) for host in hosts[1:]]

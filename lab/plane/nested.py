@@ -80,6 +80,11 @@ class NestedMachines:
             raise
 
     @property
+    def network(self) -> str:
+        """Where its machines have their addresses, such as `10.210.3.0/24`."""
+        return self._bridge.cidr
+
+    @property
     def endpoint_url(self) -> str:
         """Where machines reach the API."""
         host, port = self._api.address
