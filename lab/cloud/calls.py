@@ -45,6 +45,7 @@ class Call:
     """Moto's own object for this request."""
     error: str | None = None
     seconds: float = 0.0
+    cpu_seconds: float = 0.0
 
     @property
     def operation(self) -> str:
@@ -53,7 +54,7 @@ class Call:
 
     def done(self) -> Done:
         """What is kept of it."""
-        return Done(self.action, tuple(dict.fromkeys(resources(self.params))), self.caller.name, self.error, self.seconds)
+        return Done(self.action, tuple(dict.fromkeys(resources(self.params))), self.caller.name, self.error, self.seconds, self.cpu_seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +68,8 @@ class Done:
     """An instance id, or `account`."""
     error: str | None
     seconds: float
+    cpu_seconds: float
+    """What the lab itself worked for it, however busy the computer was."""
 
 
 class Calls:

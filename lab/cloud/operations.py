@@ -105,11 +105,11 @@ def _served(response: Any) -> Answer:
         return answer
     call = Call(action_of(response.service_name, name), parameters(response), Caller(response.access_key), response)
     response.lab_call = call
-    started = time.monotonic()
+    started, worked = time.monotonic(), time.thread_time()
     try:
         return _carried_out(account, call)
     finally:
-        call.seconds = time.monotonic() - started
+        call.seconds, call.cpu_seconds = time.monotonic() - started, time.thread_time() - worked
         account.calls.add(call.done())
 
 
