@@ -8,6 +8,7 @@ import os
 import secrets
 import shutil
 import signal
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
@@ -77,10 +78,13 @@ def firewall_rules(lab_id: str) -> tuple[tuple[str, ...], ...]:
 
 
 def sweep() -> list[str]:
-    """Remove what labs left behind whose process is gone; returns their ids."""
-    gone = [directory.name for directory in ROOT.iterdir() if _is_abandoned(directory)] if ROOT.is_dir() else []
-    for lab_id in gone:
-        remove(lab_id)
+    """Remove what labs left behind whose process is gone; returns their ids. Two may sweep at once."""
+    gone = []
+    for directory in ROOT.iterdir() if ROOT.is_dir() else ():
+        with _claimed(directory) as abandoned:
+            if abandoned:
+                remove(directory.name)
+                gone.append(directory.name)
     return gone
 
 
@@ -111,16 +115,20 @@ def loops() -> dict[str, Path]:
     return {fields[0]: Path(fields[1].removesuffix(" (deleted)")) for fields in listed if len(fields) == 2}
 
 
-def _is_abandoned(directory: Path) -> bool:
-    """Whether nobody holds its lock; a lab that is being made may have none yet, and still has a dot before its name."""
+@contextlib.contextmanager
+def _claimed(directory: Path) -> Iterator[bool]:
+    """Holds a lab's lock if nobody else does; a lab that is being made may have none yet, and still has a dot before its name."""
     if directory.name.startswith("."):
-        return False
-    try:
-        with (directory / OWNER_FILE).open("a") as owner:
+        yield False
+        return
+    with contextlib.ExitStack() as stack:
+        try:
+            owner = stack.enter_context((directory / OWNER_FILE).open("a"))
             fcntl.flock(owner, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except (FileNotFoundError, BlockingIOError):
-        return False
-    return True
+        except (FileNotFoundError, BlockingIOError):
+            yield False
+            return
+        yield True
 
 
 def _end(pid: int, directory: Path) -> None:

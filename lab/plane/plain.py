@@ -1,7 +1,7 @@
 """The fast variant of the lab's machines: each is an object with a loopback address of its own, all on one thread.
 
-No shell runs: a command is the platform's machine script, interpreted by `plain_script`, and what it starts is the stand-in gateway of
-`plain_gateway`, over real HTTP on port 8080. User data is kept, not run.
+No shell runs: a command is the platform's machine script, interpreted by `plain_script`, user data is the platform's, interpreted by
+`plain_boot`, and what they start is the stand-in gateway of `plain_gateway`, over real HTTP on port 8080.
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-from lab.plane.base import CommandResult, MachineOrder, Power
+from lab.plane.base import CommandResult, MachineOrder, MetadataSource, Power
 from lab.plane.loop import LoopThread
+from lab.plane.plain_boot import FINAL, RESERVED_TAG, UserData
 from lab.plane.plain_gateway import PORT, Berth, Fault, PlainGateway, bound
 from lab.plane.plain_script import interpret
 from lab.plane.plain_volumes import PlainVolume, PlainVolumes
 
 TRIES: Final = 100
+ROOT_DEVICES: Final = frozenset({"/dev/xvda", "/dev/sda1"})
 
 SecretReader = Callable[[str, str], str]
 """From instance id and name to the secret's text, as that machine's role may read it. Raises `PermissionError`, `LookupError`."""
@@ -36,6 +38,8 @@ class Timing:
     """For an image that a machine has not pulled before."""
     gateway_start: float = 0.0
     """From the start of a gateway until it answers."""
+    user_data_pause: float = 0.2
+    """Between two attempts of the user data to start a gateway."""
 
 
 @dataclass(slots=True)
@@ -54,6 +58,7 @@ class _Machine:
     images: set[str] = field(default_factory=set)
     alone: threading.RLock = field(default_factory=threading.RLock)
     """Held while a command runs, as the script's own lock does."""
+    gone: threading.Event = field(default_factory=threading.Event)
     switching: threading.Lock = field(default_factory=threading.Lock)
     """Held while a gateway or the machine itself goes on or off."""
 
@@ -69,6 +74,9 @@ class _Machine:
 
     def disk(self, volume_id: str) -> PlainVolume | None:
         return next((volume for volume in self.plane.volumes.attached_to(self.instance_id) if volume.volume_id == volume_id), None)
+
+    def mounted(self) -> PlainVolume | None:
+        return next((volume for volume in self.plane.volumes.attached_to(self.instance_id) if volume.mounted), None)
 
     def fetch_secret(self, name: str) -> str:
         return self.plane.secret(self.instance_id, name)
@@ -117,8 +125,10 @@ class _Machine:
 class PlainMachines:
     """`Machines` without machines."""
 
-    def __init__(self, secret: SecretReader, timing: Timing | None = None) -> None:
+    def __init__(self, secret: SecretReader, metadata: MetadataSource | None = None, timing: Timing | None = None) -> None:
+        """Without `metadata`, user data does not run: it has to know the machine's tags."""
         self.secret = secret
+        self.metadata = metadata
         self.timing = timing or Timing()
         self.volumes = PlainVolumes()
         self.missing_images: set[str] = set()
@@ -138,6 +148,9 @@ class PlainMachines:
         for device, (volume_id, size_gib) in order.volumes.items():
             self.volumes.create(volume_id, size_gib)
             self.volumes.attach(volume_id, order.instance_id, device)
+        data = UserData.parse(order.user_data)
+        if data is not None and self.metadata is not None:
+            threading.Thread(target=self._run_user_data, args=(machine, data, self.metadata), daemon=True).start()
         return machine.address
 
     def power(self, instance_id: str) -> Power:
@@ -164,22 +177,26 @@ class PlainMachines:
         with self._lock:
             machine = self._machines.pop(instance_id, None)
         if machine is not None:
+            machine.gone.set()
             machine.cut_power()
             machine.gateway = None
             for volume in self.volumes.attached_to(instance_id):
                 self.volumes.detach(volume.volume_id)
 
     def run(self, instance_id: str, script: str, timeout_seconds: float) -> CommandResult:
-        """See `Machines`: interprets the script's last line. Commands on one machine wait for each other."""
+        """See `Machines`: interprets the script's calls. Commands on one machine wait for each other."""
         machine = self._machine(instance_id)
         if machine.power is not Power.RUNNING or time.monotonic() < machine.boots_at + self.timing.agent:
             raise LookupError(f"{instance_id} takes no commands.")
         if not machine.alone.acquire(timeout=timeout_seconds):
             return CommandResult(-1, "", "", timed_out=True)
         try:
-            return interpret(machine, script)
+            done = interpret(machine, script)
         finally:
             machine.alone.release()
+        if not machine.on:
+            raise LookupError(f"{instance_id} went away.")
+        return done
 
     def attach(self, instance_id: str, device: str, volume_id: str) -> None:
         """See `Machines`. Raises `ValueError` while another machine has it."""
@@ -238,6 +255,21 @@ class PlainMachines:
     def address(self, instance_id: str) -> str:
         """Where its gateway answers: IPv4 address and port."""
         return f"{self._machine(instance_id).address}:{PORT}"
+
+    def _run_user_data(self, machine: _Machine, data: UserData, metadata: MetadataSource) -> None:
+        """Try again and again to start the gateway that the machine is reserved for, until that is done or hopeless."""
+        while machine.on and not machine.gone.wait(self.timing.user_data_pause):
+            if machine.power is not Power.RUNNING:
+                continue
+            with suppress(LookupError):
+                reserved = metadata(machine.instance_id).tags.get(RESERVED_TAG, "")
+                disks = sorted(self.volumes.attached_to(machine.instance_id), key=lambda disk: disk.device or "")
+                data_disks = [disk for disk in disks if disk.device not in ROOT_DEVICES]
+                if reserved and data_disks:
+                    with machine.alone:
+                        done = interpret(machine, data.start_line(reserved, data_disks[0].volume_id))
+                    if done.exit_code in FINAL:
+                        return
 
     def _machine(self, instance_id: str) -> _Machine:
         machine = self._machines.get(instance_id)

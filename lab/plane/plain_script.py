@@ -1,9 +1,13 @@
-"""What the platform's machine script does, without a shell: its last line, `openclaw_machine VERB key=value ...`, interpreted."""
+"""What the platform's machine script does, without a shell: its calls `openclaw_machine VERB key=value ...`, interpreted.
+
+The script defines that function, and ends with a call; a call before it may be followed by `|| true`.
+"""
 
 from __future__ import annotations
 
 import base64
 import json
+import re
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,6 +21,7 @@ from lab.plane.plain_volumes import PlainVolume
 
 COMMAND: Final = "openclaw_machine"
 NO_SUCH_COMMAND: Final = 127
+CALL: Final = re.compile(rf"{COMMAND} [a-z]")
 
 
 class Exit(IntEnum):
@@ -57,6 +62,10 @@ class Host(Protocol):
         """As this machine may. Raises `PermissionError` or `LookupError`."""
         ...
 
+    def mounted(self) -> PlainVolume | None:
+        """The disk that is mounted."""
+        ...
+
     def pull(self, image: str) -> bool:
         """Have the image here; False where it can't be had."""
         ...
@@ -78,17 +87,22 @@ Words = Mapping[str, str]
 
 
 def interpret(host: Host, script: str) -> CommandResult:
-    """Do what the script's last line says; 127 for any other script, as a shell answers for a command that it has not."""
-    lines = script.strip().splitlines()
-    words = _split(lines[-1]) if lines else []
-    if len(words) < 2 or words[0] != COMMAND:
+    """Make the script's calls; 127 for a script that does not end with one, as a shell answers for a command that it has not."""
+    lines = [line for line in script.splitlines() if line.strip()]
+    if not lines or not CALL.match(lines[-1]):
         return CommandResult(NO_SUCH_COMMAND, "", "this machine runs nothing but the platform's script\n")
-    verb = VERBS.get(words[1])
+    for line in filter(CALL.match, lines[:-1]):
+        _call(host, line.removesuffix("|| true"))
+    return _call(host, lines[-1])
+
+
+def _call(host: Host, line: str) -> CommandResult:
+    words = _split(line)
+    verb = VERBS.get(words[1]) if len(words) > 1 else None
     if verb is None or not all("=" in word for word in words[2:]):
         return CommandResult(Exit.USAGE, "", f"{COMMAND}: unknown verb or argument\n")
     given = {name: value for name, _, value in (word.partition("=") for word in words[2:])}
     try:
-        _check_generation(host, given)
         return CommandResult(Exit.DONE, verb(host, given), "")
     except Ended as ended:
         return CommandResult(ended.code, "", f"{COMMAND}: {ended.message}\n")
@@ -105,29 +119,37 @@ def _split(line: str) -> list[str]:
         return []
 
 
-def _check_generation(host: Host, given: Words) -> None:
-    if "generation" in given and int(given["generation"]) < host.generation:
+def _note_generation(host: Host, given: Words) -> None:
+    generation = int(given["generation"])
+    if generation < host.generation:
         raise Ended(Exit.OLDER_GENERATION, f"this machine has seen generation {host.generation}")
+    host.generation = generation
+
+
+def _prepare(host: Host, given: Words) -> str:
+    if not host.pull(given["image"]):
+        raise Ended(Exit.NO_IMAGE, f"{given['image']} can't be pulled")
+    return ""
 
 
 def _start(host: Host, given: Words) -> str:
-    generation, order = int(given["generation"]), _config_order(given["config"])
-    volume = host.disk(given["volume"])
+    order = _config_order(given["config"])
+    instance_id, volume_id, image, fresh = given["instance"], given["volume"], given["image"], given["fresh"] == "1"
+    _note_generation(host, given)
+    _prepare(host, given)
+    volume = host.disk(volume_id)
     if volume is None:
-        raise Ended(Exit.NO_VOLUME, f"{given['volume']} is not attached")
-    berth = Berth(given["instance"], volume, given["image"])
-    if host.gateway is not None and host.gateway.running and host.gateway.berth == berth:
-        host.generation = generation
+        raise Ended(Exit.NO_VOLUME, f"{volume_id} is not attached")
+    _mount(host, volume, instance_id, fresh=fresh)
+    berth = Berth(instance_id, volume, image)
+    same = host.gateway is not None and host.gateway.berth == berth
+    if same and host.gateway is not None and host.gateway.running:
         return ""
-    _take(volume, given["instance"], fresh=given["fresh"] == "1")
-    if host.gateway is not None:
-        host.remove_gateway()
-    volume.mounted = True
-    host.generation = generation
     secrets = _fetch(host, given["secret"])
-    if not host.pull(given["image"]):
-        raise Ended(Exit.NO_IMAGE, f"{given['image']} can't be pulled")
-    host.secrets_file = secrets
+    if same and host.gateway is not None and host.gateway.refused:
+        _mend(host, given)
+    host.remove_gateway()
+    volume.mounted, host.secrets_file = True, secrets
     volume.config = merged(pruned(volume.config, order["prune"], order["patch"]), order["patch"])
     host.run_gateway(berth)
     return ""
@@ -140,15 +162,17 @@ def _config_order(encoded: str) -> dict[str, Any]:
     return {"patch": order["patch"], "prune": list(order.get("prune", []))}
 
 
-def _take(volume: PlainVolume, instance_id: str, *, fresh: bool) -> None:
-    """Check the mark, or set it on an empty disk that was made for this instance."""
-    if volume.mark == instance_id:
-        return
-    if volume.mark is not None:
+def _mount(host: Host, volume: PlainVolume, instance_id: str, *, fresh: bool) -> None:
+    """Mount it in the place of another one, and see to its mark; formats an empty one, if that is said to be fresh."""
+    if volume.mark not in (None, instance_id):
         raise Ended(Exit.FOREIGN_VOLUME, f"{volume.volume_id} holds the data of {volume.mark}")
-    if volume.files or volume.conversation or not fresh:
-        raise Ended(Exit.FOREIGN_VOLUME, f"{volume.volume_id} has no mark")
-    volume.formatted, volume.mark = True, instance_id
+    if volume.mark is None and (volume.files or volume.conversation):
+        raise Ended(Exit.FOREIGN_VOLUME, f"{volume.volume_id} holds data of nobody knows whom")
+    if not volume.formatted and not fresh:
+        raise Ended(Exit.FOREIGN_VOLUME, f"{volume.volume_id} has no file system")
+    if host.mounted() not in (None, volume):
+        host.remove_gateway()
+    volume.formatted, volume.mark, volume.mounted = True, instance_id, True
 
 
 def _fetch(host: Host, name: str) -> dict[str, str]:
@@ -170,9 +194,9 @@ def _gateway(host: Host, given: Words) -> PlainGateway:
 
 
 def _secrets(host: Host, given: Words) -> str:
-    generation, _ = int(given["generation"]), _gateway(host, given)
+    _gateway(host, given)
+    _note_generation(host, given)
     host.secrets_file = _fetch(host, given["secret"])
-    host.generation = generation
     return ""
 
 
@@ -182,38 +206,50 @@ def _stop(host: Host, _given: Words) -> str:
 
 
 def _restart(host: Host, given: Words) -> str:
-    if given["now"] not in ("0", "1"):
+    if given.get("now", "0") not in ("0", "1"):
         raise ValueError("now is 0 or 1")
     _gateway(host, given)
     host.restart_gateway()
     return ""
 
 
-def _inspect(host: Host, given: Words) -> str:
-    gateway = _gateway(host, given)
-    facts: dict[str, object] = {
-        "running": int(gateway.running),
-        "exit": gateway.exit_code,
-        "refused": int(gateway.refused),
-        "restarts": gateway.restarts,
-        "started": int(gateway.started_at),
-        "oom": int(gateway.oom),
-        "instance": gateway.instance_id,
-        "generation": host.generation,
-        "image": gateway.berth.image,
-        "problem": base64.b64encode(gateway.problem.encode()).decode() if gateway.problem else None,
-    }
-    return "".join(f"{name}={value}\n" for name, value in facts.items() if value is not None)
+def _inspect(host: Host, _given: Words) -> str:
+    """One line for each fact, empty where there is none; also of a machine without a gateway."""
+    gateway = host.gateway
+    facts = dict.fromkeys(("running", "exit", "refused", "restarts", "started", "oom", "instance", "image", "volume", "problem"), "")
+    facts |= {"running": "0", "refused": "0", "restarts": "0", "oom": "0", "generation": str(host.generation)}
+    if gateway is not None:
+        facts |= {
+            "running": str(int(gateway.running)),
+            "exit": "" if gateway.exit_code is None else str(gateway.exit_code),
+            "refused": str(int(gateway.refused)),
+            "restarts": str(gateway.restarts),
+            "started": str(int(gateway.started_at)),
+            "oom": str(int(gateway.oom)),
+            "instance": gateway.instance_id,
+            "image": gateway.berth.image,
+            "volume": gateway.volume.volume_id,
+            "problem": base64.b64encode((gateway.problem or "").encode()).decode(),
+        }
+    return "".join(f"{name}={value}\n" for name, value in facts.items())
 
 
-def _keep_config(host: Host, given: Words) -> str:
-    volume = _gateway(host, given).volume
+def _mounted(host: Host) -> PlainVolume:
+    volume = host.mounted()
+    if volume is None:
+        raise Ended(Exit.NO_GATEWAY, "no volume is mounted")
+    return volume
+
+
+def _keep_config(host: Host, _given: Words) -> str:
+    volume = _mounted(host)
     volume.proven = dict(volume.config)
     return ""
 
 
-def _mend(host: Host, given: Words) -> str:
-    volume = _gateway(host, given).volume
+def _mend(host: Host, _given: Words) -> str:
+    """Nothing at all stands where nothing was proven."""
+    volume = _mounted(host)
     volume.config = dict(volume.proven or {})
     return ""
 
@@ -223,6 +259,7 @@ def _logs(host: Host, given: Words) -> str:
 
 
 VERBS: Final[Mapping[str, Callable[[Host, Words], str]]] = {
+    "prepare": _prepare,
     "start": _start,
     "secrets": _secrets,
     "stop": _stop,

@@ -9,7 +9,7 @@ from typing import Any
 
 import httpx
 
-from lab.plane.base import CommandResult, MachineOrder
+from lab.plane.base import CommandResult, MachineOrder, Metadata
 from lab.plane.plain import PlainMachines, Timing
 from openclaw_hosted.adapters.openclaw.rpc import GatewayClient
 from tests.support.waiting import until
@@ -19,9 +19,16 @@ IMAGE = "registry.test/openclaw:1"
 DISK = "/dev/sdf"
 
 
-def order(instance_id: str, volume_id: str | None = None, **more: Any) -> MachineOrder:
+def order(instance_id: str, volume_id: str | None = None, user_data: str = "#!/bin/sh\n", **more: Any) -> MachineOrder:
     volumes = {DISK: (volume_id, 8)} if volume_id else {}
-    return MachineOrder(instance_id, "us-west-2a", "t3.small", "#!/bin/sh\n", "role", volumes, **more)
+    return MachineOrder(instance_id, "us-west-2a", "t3.small", user_data, "role", volumes, **more)
+
+
+def user_data() -> str:
+    """The lines of the platform's user data that differ from deployment to deployment, with the made-up id oc-00000000."""
+    order = json.dumps({"patch": config("oc-00000000"), "prune": []})
+    words = f"readonly IMAGE='{IMAGE}' SECRET='oc/oc-00000000' ID='oc-00000000' WAIT_SECONDS=1800 LONGEST_PAUSE=10"
+    return f"#!/bin/bash\n{words}\nIFS= read -r CONFIG <<'END'\n{order}\nEND\nwithin started\n"
 
 
 def config(instance: str, **providers: Any) -> dict[str, Any]:
@@ -37,9 +44,13 @@ class World:
     """Secrets by name, each with the one machine that may read it."""
 
     secrets: dict[str, tuple[str, dict[str, str]]] = field(default_factory=dict)
+    tags: dict[str, dict[str, str]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        self.machines = PlainMachines(self._read, Timing())
+        self.machines = PlainMachines(self._read, self._metadata, Timing(user_data_pause=0.05))
+
+    def _metadata(self, instance_id: str) -> Metadata:
+        return Metadata(instance_id, "us-west-2a", "us-west-2", "role", {}, self.tags.get(instance_id, {}))
 
     def _read(self, instance_id: str, name: str) -> str:
         allowed, content = self.secrets[name]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -36,6 +37,21 @@ IMDS = """at=http://169.254.169.254/latest
 token=$(curl -sS --fail -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' $at/api/token)
 imds() { curl -sS -o /tmp/body -w '%{http_code} ' -H "X-aws-ec2-metadata-token: $token" "$at/$1"; cat /tmp/body; echo; }
 """
+
+
+LEFT_BEHIND = """
+import os, pathlib, signal, sys
+from lab.plane import home
+from lab.plane.base import MachineOrder
+from lab.plane.nested import NestedMachines
+home.ROOT = pathlib.Path(sys.argv[1])
+made = NestedMachines(("127.0.0.1", 9), "us-west-2", lambda _: None)
+made.launch(MachineOrder("i-left", "us-west-2a", "t3.small", "", None, {"/dev/sdf": ("vol-0left", 1)}))
+made.wait_for_user_data("i-left", 60)
+print(made._home.id, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+REPOSITORY = Path(__file__).parents[3]
 
 
 class Api(BaseHTTPRequestHandler):
@@ -256,24 +272,20 @@ def test_a_machine_that_lost_its_power_comes_back_with_its_disks_its_engine_and_
     machines.terminate("i-fourth")
 
 
-def test_what_a_killed_lab_left_behind_is_swept_away(machines: NestedMachines) -> None:
-    program = """
-import os, signal
-from lab.plane.base import MachineOrder, Metadata
-from lab.plane.nested import NestedMachines
-made = NestedMachines(("127.0.0.1", 9), "us-west-2", lambda _: None)
-made.launch(MachineOrder("i-left", "us-west-2a", "t3.small", "", None, {"/dev/sdf": ("vol-0left", 1)}))
-made.wait_for_user_data("i-left", 60)
-print(made._home.id, flush=True)
-os.kill(os.getpid(), signal.SIGKILL)
-"""
-    ended = subprocess.run([shutil.which("python3", path=str(VENV)) or "python3", "-c", program], capture_output=True, text=True, cwd=ROOT)
+def test_what_a_killed_lab_left_behind_is_swept_away(
+    machines: NestedMachines, first: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(home, "ROOT", tmp_path)
+    ended = subprocess.run([sys.executable, "-c", LEFT_BEHIND, str(tmp_path)], capture_output=True, text=True, cwd=REPOSITORY)
     lab_id = ended.stdout.strip()
     assert lab_id, ended.stderr
-    assert len(traces(lab_id)) >= 5
+    kinds = {trace.split()[0] for trace in traces(lab_id)}
+    assert kinds >= {"container", "network", "volume", "-N", "process", "directory"}
+    assert any(trace.startswith("/dev/loop") for trace in traces(lab_id))
     assert home.sweep() == [lab_id]
     assert traces(lab_id) == []
-    assert machines.run("i-first", "true", 5.0).exit_code == 0
+    assert home.sweep() == []
+    assert machines.run(first, "true", 5.0).exit_code == 0
 
 
 def traces(lab_id: str) -> list[str]:
@@ -288,7 +300,3 @@ def traces(lab_id: str) -> list[str]:
         "\n".join(f"directory {path}" for path in (*home.ROOT.glob("*"), *home.CGROUPS.glob("*"), *home.CGROUPS.glob("*/*"))),
     )
     return [line for text in listed for line in text.splitlines() if lab_id in line]
-
-
-ROOT = Path(__file__).parents[3]
-VENV = ROOT / ".venv" / "bin"

@@ -24,7 +24,7 @@ async def test_start_runs_a_gateway_that_answers_as_its_instance_does(world: Wor
     facts = world.facts("i-x")
     assert (facts["running"], facts["instance"], facts["generation"], facts["image"]) == ("1", "oc-1", "1", IMAGE)
     assert abs(int(facts["started"]) - time.time()) < 10
-    assert "exit" not in facts
+    assert (facts["exit"], facts["problem"], facts["volume"]) == ("", "", "vol-x")
 
 
 async def test_start_said_twice_leaves_the_same_process_and_notes_the_generation(world: World, http: httpx.AsyncClient) -> None:
@@ -81,9 +81,53 @@ def test_it_says_when_the_image_cannot_be_had_or_the_words_are_wrong(world: Worl
     assert world.start("i-x", config="not-base64!").exit_code == 2
     assert world.machines.run("i-x", "uname -a", 5.0).exit_code == 127
     assert world.machines.run("i-x", "", 5.0).exit_code == 127
-    for verb in ("inspect", "keep-config", "mend"):
-        assert world.do("i-x", verb).exit_code == 8
-    assert world.do("i-x", "restart", now=1).exit_code == 8
+    assert world.do("i-x", "prepare", image=IMAGE).exit_code == 7
+    for verb, words in {"keep-config": {}, "mend": {}, "restart": {"now": 1}, "logs": {"lines": 9}}.items():
+        assert world.do("i-x", verb, **words).exit_code == 8
+    facts = world.facts("i-x")
+    assert (facts["running"], facts["refused"], facts["instance"], facts["exit"]) == ("0", "0", "", "")
+
+
+def test_a_disk_with_an_empty_file_system_is_taken_whether_or_not_it_is_said_to_be_fresh(world: World) -> None:
+    world.boot("i-x")
+    world.machines.volumes.get("vol-x").formatted = True
+    assert world.start("i-x", fresh=0).exit_code == 0
+    assert world.machines.volumes.get("vol-x").mark == "oc-1"
+
+
+def test_a_start_that_fails_counts_its_generation_all_the_same(world: World) -> None:
+    world.boot("i-x")
+    assert world.start("i-x", generation=5, secret="oc/none").exit_code == 6
+    assert world.start("i-x", generation=4).exit_code == 3
+
+
+async def test_calls_before_the_last_one_are_made_and_do_not_decide(world: World) -> None:
+    world.boot("i-x")
+    world.start("i-x")
+    await world.answers("i-x")
+    script = "openclaw_machine() {\n  true\n}\n# openclaw_machine stop\nopenclaw_machine keep-config || true\nopenclaw_machine inspect"
+    assert world.machines.run("i-x", script, 5.0).exit_code == 0
+    assert world.machines.volumes.get("vol-x").proven == config("oc-1")
+    assert (
+        world.machines.run("i-x", "openclaw_machine stop\nopenclaw_machine keep-config || true\nopenclaw_machine inspect", 5.0).exit_code
+        == 0
+    )
+
+
+async def test_a_gateway_that_was_refused_starts_with_what_was_proven_and_the_new_settings_on_top(world: World) -> None:
+    world.boot("i-x")
+    world.start("i-x")
+    await world.answers("i-x")
+    world.do("i-x", "keep-config")
+    world.machines.break_machine("i-x", Fault.SETTINGS_REFUSED)
+    world.machines.volumes.get("vol-x").config = {**config("oc-1"), "broken": True}
+    world.do("i-x", "restart", now=1)
+    await until(lambda: world.facts("i-x")["refused"] == "1")
+    world.machines.mend_machine("i-x")
+    assert world.start("i-x", patch={"gateway": {"port": 8080}}).exit_code == 0
+    await world.answers("i-x")
+    kept = world.machines.volumes.get("vol-x").config
+    assert ("broken" in kept, kept["gateway"]["port"]) == (False, 8080)
 
 
 async def test_secrets_are_in_force_once_the_gateway_is_told_to_read_them(world: World, http: httpx.AsyncClient) -> None:
@@ -177,7 +221,7 @@ def test_a_machine_takes_commands_once_it_has_booted_and_its_agent_is_there(worl
     began = time.monotonic()
     while True:
         try:
-            assert world.do("i-x", "inspect").exit_code == 8
+            assert world.do("i-x", "inspect").exit_code == 0
             break
         except LookupError:
             time.sleep(0.02)
