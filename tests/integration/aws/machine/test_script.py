@@ -124,7 +124,7 @@ def test_log_lines_lose_every_credential(shell: Shell, tmp_path: Path) -> None:
         "an ordinary line, key and token named",
         "no newline at the end & a back\\slash",
     ]
-    done = shell(f'printf %s "$LINES_IN" | oc_blot', LINES_IN="\n".join(lines))
+    done = shell('printf %s "$LINES_IN" | oc_blot', LINES_IN="\n".join(lines))
     said = done.stdout.splitlines()
     assert said == [blot(line, (*secrets.values(), json.dumps(secrets["gatewayToken"])[1:-1])) for line in lines]
     assert said[3:] == lines[3:]
