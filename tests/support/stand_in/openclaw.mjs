@@ -38,5 +38,5 @@ createServer(async (req, res) => {
   if (req.url === "/readyz") return say(200, { ready: true });
   if (req.url === "/v1/chat/completions") return say(200, { choices: [{ message: { content: body.messages.at(-1).content } }] });
   return say(200, { ok: true, payload: PAYLOADS[body.method]?.() ?? {} });
-}).listen(config.gateway.port, "127.0.0.1");
+}).listen(config.gateway.port, config.gateway.bind === "lan" ? "0.0.0.0" : "127.0.0.1");
 process.on("SIGTERM", () => process.exit(0));

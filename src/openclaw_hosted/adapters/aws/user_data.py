@@ -20,7 +20,7 @@ from openclaw_hosted.domain.naming import InstanceId, VolumeId
 MOST_BYTES: Final = 16_384
 """What EC2 takes, before base64."""
 ID: Final = InstanceId("oc-00000000")
-"""Stands for the instance id, which only the machine knows, by its tag. No instance has it: ids hold no zeros."""
+"""Stands for the instance id, which only the machine knows, by its tag. Sorts as ids do, and is nobody's, as they hold no zeros."""
 _IMAGE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:/@-]+")
 _PLACE: Final = re.compile(r"@(IMAGE|SCRIPT|SECRET|CONFIG|ID)@")
 _WIDTH: Final = 128

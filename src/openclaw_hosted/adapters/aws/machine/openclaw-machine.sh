@@ -142,7 +142,7 @@ oc_prepare() {
   for tool in docker iptables curl mkfs.ext4; do
     command -v $tool >/dev/null || { oc_install && break; }
   done
-  docker info >/dev/null 2>&1 || systemctl enable --now docker >/dev/null 2>&1
+  docker info >/dev/null 2>&1 || systemctl enable --now docker >/dev/null 2>&1 9>&-
   for tries in {1..60}; do
     docker info >/dev/null 2>&1 && break
     ((tries < 60)) || oc_fail 9 'Docker does not answer'

@@ -1,0 +1,222 @@
+"""The machine's script on machines with an engine, disks and metadata of their own, with a stand-in for OpenClaw."""
+
+from __future__ import annotations
+
+import base64
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from lab.plane.base import CommandResult
+from tests.integration.aws.machine.nested import TOKEN, Fleet, fleet_of_machines, stand_in_image, start_line
+
+pytestmark = [pytest.mark.docker, pytest.mark.lab]
+
+VOLUME = "/var/lib/openclaw/volume"
+IDENTITY = f"""curl -sS -X POST -H 'Authorization: Bearer {TOKEN}' -d '{{"method": "identity"}}' http://127.0.0.1:8080/api/v1/oc-hosted/rpc"""
+BREAK = f"""sed -i 's/"gateway": {{/"gateway": {{"nonsense": 1,/' {VOLUME}/state/openclaw.json"""
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[Fleet]:
+    with fleet_of_machines() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def image(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with stand_in_image(tmp_path_factory.mktemp("stand-in")) as tag:
+        yield fleet.machines.registry.push(tag, "openclaw:stand-in")
+
+
+@pytest.fixture
+def ref(fleet: Fleet, image: str, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A machine of the test's own, with the image on it and a disk."""
+    name = f"i-{abs(hash(request.node.name)) % 10**8:08d}"
+    fleet.launch(name, f"vol-{name.removeprefix('i-')}")
+    fleet.machines.wait_for_user_data(name, 90)
+    done(fleet.do(name, f"prepare image={image}"))
+    yield name
+    fleet.machines.terminate(name)
+
+
+@pytest.fixture
+def volume(ref: str) -> str:
+    return f"vol-{ref.removeprefix('i-')}"
+
+
+def done(result: CommandResult) -> None:
+    assert (result.exit_code, result.stderr) == (0, ""), result
+
+
+def refused(result: CommandResult, code: int, because: str) -> None:
+    assert result.exit_code == code, result
+    assert because in result.stderr
+    assert result.stderr.count("\n") == 1
+
+
+def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, condition
+        time.sleep(0.3)
+
+
+def answers(fleet: Fleet, ref: str) -> str | None:
+    """The instance id that the gateway says to who has the token."""
+    said = fleet.machines.run(ref, IDENTITY, 30.0).stdout
+    return str(json.loads(said)["payload"]["instanceId"]) if said.startswith("{") and "payload" in said else None
+
+
+def container(fleet: Fleet, ref: str, what: str) -> str:
+    return fleet.sh(ref, f"docker inspect --format '{what}' openclaw-gateway")
+
+
+def test_a_gateway_starts_on_an_empty_volume_and_starting_it_again_changes_nothing(fleet: Fleet, image: str, ref: str, volume: str) -> None:
+    line = start_line("oc-22222222", volume, image)
+    refused(fleet.do(ref, line), 6, "openclaw/oc-22222222")
+    fleet.secret("oc-22222222")
+    done(fleet.do(ref, line))
+    until(lambda: answers(fleet, ref) == "oc-22222222")
+    made = container(fleet, ref, "{{.Id}} {{.State.StartedAt}}")
+    config = fleet.sh(ref, f"cat {VOLUME}/state/openclaw.json")
+    done(fleet.do(ref, start_line("oc-22222222", volume, image, generation=4, fresh=0)))
+    assert container(fleet, ref, "{{.Id}} {{.State.StartedAt}}") == made
+    assert fleet.sh(ref, f"cat {VOLUME}/state/openclaw.json") == config
+    seen = fleet.inspect(ref)
+    assert (seen["running"], seen["exit"], seen["refused"], seen["restarts"], seen["oom"], seen["problem"]) == ("1", "", "0", "0", "0", "")
+    assert (seen["instance"], seen["generation"], seen["image"], seen["volume"]) == ("oc-22222222", "4", image, volume)
+    assert abs(float(seen["started"]) - time.time()) < 60
+    refused(fleet.do(ref, line), 3, "generation 4 was here before generation 1")
+
+
+def test_the_container_is_as_closed_as_the_local_ones(fleet: Fleet, image: str, ref: str, volume: str) -> None:
+    fleet.secret("oc-22222222")
+    done(fleet.do(ref, start_line("oc-22222222", volume, image)))
+    facts = json.loads(fleet.sh(ref, "docker inspect openclaw-gateway"))[0]
+    host, own = facts["HostConfig"], facts["Config"]
+    assert (own["Hostname"], own["User"], own["StopTimeout"]) == ("oc-22222222", "1000:1000", 330)
+    assert (host["ReadonlyRootfs"], host["CapDrop"], host["SecurityOpt"], host["PidsLimit"]) == (True, ["ALL"], ["no-new-privileges"], 512)
+    assert (host["Memory"], host["MemorySwap"], host["Init"]) == (1536 << 20, 1536 << 20, True)
+    assert host["RestartPolicy"]["Name"] == "always"
+    assert {(each["Type"], each["Source"], each["RW"]) for each in facts["Mounts"]} == {
+        ("bind", f"{VOLUME}/state", True), ("bind", "/var/lib/openclaw/secrets", False)
+    }  # fmt: skip
+    assert TOKEN not in json.dumps(facts)
+    assert fleet.sh(ref, "stat -c '%a %u %h' /var/lib/openclaw/secrets /var/lib/openclaw/secrets/secrets.json").split("\n") == [
+        "700 1000 2", "600 1000 1"
+    ]  # fmt: skip
+    assert "DROP" in fleet.sh(ref, "iptables -S DOCKER-USER | grep 169.254.169.254/32")
+    done(fleet.do(ref, start_line("oc-22222222", volume, image)))
+    assert fleet.sh(ref, "iptables -S DOCKER-USER | grep -c 169.254.169.254") == "1"
+
+
+def test_a_refused_configuration_is_told_and_not_tried_again_until_it_is_mended(fleet: Fleet, image: str, ref: str, volume: str) -> None:
+    fleet.secret("oc-22222222")
+    line = start_line("oc-22222222", volume, image)
+    done(fleet.do(ref, line))
+    until(lambda: answers(fleet, ref))
+    done(fleet.do(ref, "keep-config"))
+    fleet.sh(ref, BREAK)
+    done(fleet.do(ref, "restart now=0"))
+    until(lambda: fleet.inspect(ref)["refused"] == "1")
+    first = fleet.inspect(ref)
+    time.sleep(5)
+    seen = fleet.inspect(ref)
+    assert (seen["running"], seen["exit"], seen["restarts"], seen["started"]) == ("0", "78", first["restarts"], first["started"])
+    assert "unknown key nonsense" in base64.b64decode(seen["problem"]).decode()
+    done(fleet.do(ref, "mend"))
+    done(fleet.do(ref, "restart now=1"))
+    until(lambda: answers(fleet, ref))
+    fleet.sh(ref, BREAK)
+    done(fleet.do(ref, "restart now=1"))
+    until(lambda: fleet.inspect(ref)["refused"] == "1")
+    done(fleet.do(ref, line))
+    until(lambda: answers(fleet, ref))
+    assert fleet.inspect(ref)["refused"] == "0"
+
+
+def test_a_crash_is_not_a_refusal_and_is_tried_again(fleet: Fleet, image: str, ref: str, volume: str) -> None:
+    fleet.secret("oc-22222222")
+    done(fleet.do(ref, start_line("oc-22222222", volume, image)))
+    until(lambda: answers(fleet, ref))
+    fleet.sh(ref, f"touch {VOLUME}/state/crash")
+    done(fleet.do(ref, "restart now=0"))
+    until(lambda: int(fleet.inspect(ref)["restarts"]) >= 3)
+    seen = fleet.inspect(ref)
+    assert (seen["refused"], seen["exit"]) in {("0", "1"), ("0", "")}
+    fleet.sh(ref, f"rm {VOLUME}/state/crash")
+    until(lambda: answers(fleet, ref))
+
+
+def test_foreign_and_unknown_volumes_are_refused_and_left_as_they_are(fleet: Fleet, image: str, ref: str, volume: str) -> None:
+    fleet.secret("oc-22222222")
+    disk = f"/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_{volume.replace('-', '')}"
+    start = start_line("oc-22222222", volume, image)
+    refused(fleet.do(ref, start_line("oc-22222222", volume, image, fresh=0)), 4, "no file system")
+    refused(fleet.do(ref, start_line("oc-22222222", "vol-0000dead", image), seconds=90), 5, "vol-0000dead is not attached")
+    fleet.sh(ref, f"printf x | dd of={disk} bs=1 seek=70000 conv=notrunc status=none")
+    refused(fleet.do(ref, start), 4, "holds something")
+    fleet.sh(ref, f"mkfs.ext4 -q -F {disk} && mount {disk} /mnt && echo mine >/mnt/file && umount /mnt")
+    refused(fleet.do(ref, start), 4, "nobody knows whom")
+    fleet.sh(ref, f"mount {disk} /mnt && rm /mnt/file && echo oc-33333333 >/mnt/instance-id && umount /mnt")
+    refused(fleet.do(ref, start), 4, "holds the data of oc-33333333, not of oc-22222222")
+    assert fleet.sh(ref, f"docker ps -aq; findmnt {VOLUME} || echo free") == "free"
+    assert fleet.sh(ref, f"mount {disk} /mnt && ls /mnt && umount /mnt").split() == ["instance-id", "lost+found"]
+
+
+def test_what_is_stopped_lets_go_of_its_volume_and_another_machine_finds_the_data(fleet: Fleet, image: str, ref: str, volume: str) -> None:
+    fleet.secret("oc-22222222")
+    done(fleet.do(ref, start_line("oc-22222222", volume, image)))
+    until(lambda: answers(fleet, ref))
+    fleet.sh(ref, f"echo remembered >{VOLUME}/state/memory")
+    assert not fleet.machines.detach(volume)
+    done(fleet.do(ref, "stop"))
+    done(fleet.do(ref, "stop"))
+    assert fleet.inspect(ref)["running"] == "0"
+    refused(fleet.do(ref, "restart now=1"), 8, "no gateway is here")
+    assert fleet.sh(ref, "ls /var/lib/openclaw/secrets 2>/dev/null || echo none") == "none"
+    assert fleet.machines.detach(volume)
+    other = fleet.launch("i-0000other", "vol-0000beef")
+    fleet.machines.wait_for_user_data(other, 90)
+    fleet.secret("oc-44444444")
+    done(fleet.do(other, f"prepare image={image}"))
+    done(fleet.do(other, start_line("oc-44444444", "vol-0000beef", image, generation=0)))
+    fleet.machines.attach(other, "/dev/sdg", volume)
+    done(fleet.do(other, start_line("oc-22222222", volume, image, generation=2, fresh=0)))
+    until(lambda: answers(fleet, other) == "oc-22222222")
+    assert fleet.sh(other, f"cat {VOLUME}/state/memory") == "remembered"
+    assert fleet.machines.detach("vol-0000beef"), "the volume that it came with is free"
+    fleet.machines.terminate(other)
+
+
+def test_two_callers_at_once_start_one_gateway(fleet: Fleet, image: str, ref: str, volume: str) -> None:
+    fleet.secret("oc-22222222")
+    results: list[CommandResult] = []
+    line = start_line("oc-22222222", volume, image)
+    callers = [threading.Thread(target=lambda: results.append(fleet.do(ref, line))) for _ in range(3)]
+    for caller in callers:
+        caller.start()
+    for caller in callers:
+        caller.join()
+    assert [result.exit_code for result in results] == [0, 0, 0], results
+    assert fleet.sh(ref, "docker ps -aq").count("\n") == 0
+    until(lambda: answers(fleet, ref))
+
+
+def test_new_credentials_reach_the_file_and_no_log(fleet: Fleet, image: str, ref: str, volume: str) -> None:
+    fleet.secret("oc-22222222")
+    done(fleet.do(ref, start_line("oc-22222222", volume, image)))
+    fleet.secret("oc-22222222", "another-token")
+    refused(fleet.do(ref, "secrets instance=oc-33333333 generation=1 secret=openclaw/oc-33333333"), 8, "oc-33333333")
+    refused(fleet.do(ref, "secrets instance=oc-22222222 generation=0 secret=openclaw/oc-22222222"), 3, "generation 1")
+    done(fleet.do(ref, "secrets instance=oc-22222222 generation=1 secret=openclaw/oc-22222222"))
+    assert json.loads(fleet.sh(ref, "cat /var/lib/openclaw/secrets/secrets.json")) == {"gatewayToken": "another-token"}
+    fleet.sh(ref, "echo said another-token >/proc/$(docker inspect -f '{{.State.Pid}}' openclaw-gateway)/fd/1")
+    logs = fleet.do(ref, "logs lines=50")
+    assert logs.exit_code == 0
+    assert "said ●●●" in logs.stdout
+    assert "another-token" not in logs.stdout
