@@ -28,7 +28,7 @@ def plain_lab(
 ) -> Iterator[PlainLab]:
     """A furnished account for the length of the block. Nothing takes any time unless it is asked to."""
     cloud = LabCloud(latencies=latencies, delays=delays)
-    machines = PlainMachines(cloud.secret, timing)
+    machines = PlainMachines(cloud.secret, cloud.metadata, timing)
     balancers = LabBalancers(cloud.topology)
     cloud.machines, cloud.balancers = machines, balancers
     try:

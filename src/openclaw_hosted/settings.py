@@ -182,6 +182,12 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _backups_are_here(self) -> Settings:
+        if self.provider is Provider.AWS and self.backup_every_hours:
+            raise ValueError("BACKUP_EVERY_HOURS is for the local provider; on AWS the database and the volumes are backed up there")
+        return self
+
+    @model_validator(mode="after")
     def _passphrase_is_one(self) -> Settings:
         if self.backup_passphrase is not None and self.backup_passphrase_file is not None:
             raise ValueError("BACKUP_PASSPHRASE and BACKUP_PASSPHRASE_FILE are both set; set one of them")

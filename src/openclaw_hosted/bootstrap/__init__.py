@@ -2,6 +2,7 @@
 
 from openclaw_hosted.adapters.local.install import OPENCLAW_VERSION
 from openclaw_hosted.bootstrap.archives import Manifest, back_up, passphrase_of, restore_backup
+from openclaw_hosted.bootstrap.aws_shell import run_on_machine
 from openclaw_hosted.bootstrap.checks import examine
 from openclaw_hosted.bootstrap.edge import edge_tls, root_certificate_of
 from openclaw_hosted.bootstrap.platform import Platform, create_account, local_api, open_platform
@@ -22,5 +23,6 @@ __all__ = [
     "passphrase_of",
     "restore_backup",
     "root_certificate_of",
+    "run_on_machine",
     "stop_everything",
 ]

@@ -12,15 +12,18 @@ from openclaw_hosted.adapters.local.docker import docker
 from openclaw_hosted.adapters.local.install import OPENCLAW_VERSION, installed_release
 from openclaw_hosted.adapters.local.tls import certificate_lifetime
 from openclaw_hosted.bootstrap.archives import check_backups
+from openclaw_hosted.bootstrap.aws_checks import examine_aws
 from openclaw_hosted.bootstrap.edge import check_port
-from openclaw_hosted.doctor import CHECKS, Finding, Verdict
+from openclaw_hosted.doctor import CHECKS, Finding, Verdict, check_python
 from openclaw_hosted.domain.errors import OpenClawHostedError, PortError
-from openclaw_hosted.settings import MachineKind, Settings, Tls
+from openclaw_hosted.settings import MachineKind, Provider, Settings, Tls
 from openclaw_hosted.store.open import open_store
 
 
 async def examine(settings: Settings) -> Sequence[Finding]:
     """All checks of `doctor`."""
+    if settings.provider is Provider.AWS:
+        return [check_python(settings), *await examine_aws(), await _check_database(settings)]
     findings = [check(datadir.as_started(settings)) for check in (*CHECKS, check_backups)]
     return [
         *findings,

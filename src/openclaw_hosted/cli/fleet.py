@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import asyncio
+from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
 
+from openclaw_hosted.bootstrap import run_on_machine
 from openclaw_hosted.cli.client import AsJson, DataDir, Target, connect
-from openclaw_hosted.cli.output import print_fields, print_json, print_table, when
+from openclaw_hosted.cli.output import CommandError, Exit, err, out, print_fields, print_json, print_table, say, when
+
+LAST_EXIT_CODE = 125
 
 machines = typer.Typer(no_args_is_help=True, help="The machines of the fleet.")
 pool = typer.Typer(no_args_is_help=True, help="The spares, and the policy that keeps them ready.")
@@ -43,6 +48,43 @@ def show_machine(
         print_json(found)
     else:
         print_fields({name.replace("_", " "): when(value) if name.endswith("_at") else value for name, value in found.items()})
+
+
+@machines.command()
+def shell(
+    machine: Annotated[str, typer.Argument(metavar="MACHINE", help="Its id, or the provider's (i-…).")],
+    command: Annotated[str | None, typer.Option("--command", "-c", help="Run this and end; without it, a prompt.")] = None,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run commands on a machine in AWS as root, by Run Command, where `aws ssm start-session` has no plugin. Each line is a command
+    of its own; what it prints, SSM keeps for 30 days."""
+    ref = machine if machine.startswith("i-") else _provider_ref(machine, data_dir)
+    if command is not None:
+        code, said, complained = asyncio.run(run_on_machine(ref, command))
+        if as_json:
+            print_json({"machine": ref, "exit_code": code, "stdout": said, "stderr": complained})
+        else:
+            _show_output(said, complained)
+        raise typer.Exit(code if 0 <= code <= LAST_EXIT_CODE else 1)
+    say(f"Commands run as root on {ref}; an empty line ends.")
+    while line := typer.prompt("$", default="", show_default=False, prompt_suffix=" "):
+        _, said, complained = asyncio.run(run_on_machine(ref, line))
+        _show_output(said, complained)
+
+
+def _provider_ref(machine: str, data_dir: Path | None) -> str:
+    with connect(Target(data_dir)) as api:
+        found = api.get(f"/machines/{quote(machine, safe='')}").get("provider_ref")
+    if not found:
+        raise CommandError(f"Machine {machine} has not been launched yet.", Exit.CONFLICT)
+    return str(found)
+
+
+def _show_output(said: str, complained: str) -> None:
+    out.print(said.rstrip("\n"), markup=False)
+    if complained.strip():
+        err.print(complained.rstrip("\n"), markup=False)
 
 
 @pool.command(name="show")

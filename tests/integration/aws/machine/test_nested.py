@@ -16,7 +16,9 @@ from tests.integration.aws.machine.nested import TOKEN, Fleet, fleet_of_machines
 pytestmark = [pytest.mark.docker, pytest.mark.lab]
 
 VOLUME = "/var/lib/openclaw/volume"
-IDENTITY = f"""curl -sS -X POST -H 'Authorization: Bearer {TOKEN}' -d '{{"method": "identity"}}' http://127.0.0.1:8080/api/v1/oc-hosted/rpc"""
+IDENTITY = (
+    f"""curl -sS -X POST -H 'Authorization: Bearer {TOKEN}' -d '{{"method": "identity"}}' http://127.0.0.1:8080/api/v1/oc-hosted/rpc"""
+)
 BREAK = f"""sed -i 's/"gateway": {{/"gateway": {{"nonsense": 1,/' {VOLUME}/state/openclaw.json"""
 
 

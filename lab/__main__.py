@@ -1,0 +1,103 @@
+"""`python -m lab`: an AWS on this computer with the platform on top, until Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+from lab.cloud.latency import Delays, Latencies
+from lab.nested import nested_lab
+from lab.plain import plain_lab
+from lab.site import KEYS, Plan, Site
+from openclaw_hosted.adapters.local.image import ensure_image
+from openclaw_hosted.adapters.local.install import ensure_openclaw
+from openclaw_hosted.domain.errors import PortError
+
+STOP_SECONDS: Final = 40
+
+
+def main() -> int:
+    """Start everything; returns the platform's exit code."""
+    asked = _arguments()
+    data_dir = asked.data_dir or Path(tempfile.mkdtemp(prefix="openclaw-lab-"))
+    plan = Plan(platform=("127.0.0.1", _free_port()), shards=asked.shards)
+    try:
+        with _site(asked, plan, data_dir) as site:
+            _say_where(site)
+            return _run_platform({**os.environ, **site.environment(), "OPENCLAW_HOSTED_DATA_DIR": str(data_dir)}, asked.spares)
+    except (PortError, FileNotFoundError) as problem:
+        print(f"lab: {problem}", file=sys.stderr)
+        return 1
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m lab", description=__doc__)
+    parser.add_argument("--plain", action="store_true", help="stand-ins instead of machines with Docker and the real OpenClaw")
+    parser.add_argument("--slow", action="store_true", help="let calls and boots take about as long as AWS takes")
+    parser.add_argument("--shards", type=int, default=1, help="how many load balancers (1)")
+    parser.add_argument("--spares", type=int, default=1, help="how many spares the pool keeps (1)")
+    parser.add_argument("--data-dir", type=Path, help="where the platform keeps its database (a new directory)")
+    return parser.parse_args()
+
+
+@contextmanager
+def _site(asked: argparse.Namespace, plan: Plan, data_dir: Path) -> Iterator[Site]:
+    latencies = Latencies(scale=1.0 if asked.slow else 0.0)
+    delays = Delays.real() if asked.slow else Delays()
+    if asked.plain:
+        with plain_lab(plan, latencies=latencies, delays=delays) as fast:
+            yield fast.site
+        return
+    image = asyncio.run(_image(data_dir))
+    with nested_lab(image, plan, _say, latencies=latencies, delays=delays) as full:
+        yield full.site
+
+
+async def _image(data_dir: Path) -> str:
+    """OpenClaw's image in this computer's Docker engine, built if it is not there."""
+    return await ensure_image(await ensure_openclaw(data_dir, _say), _say)
+
+
+def _say_where(site: Site) -> None:
+    keys = " ".join(f"{name}={value}" for name, value in KEYS.items())
+    print(
+        f"\nThe emulated AWS answers at {site.cloud.endpoint_url} (region {site.cloud.region}). For the AWS command line:\n"
+        f"  export {keys} AWS_REGION={site.cloud.region}\n"
+        f"  aws --endpoint-url {site.cloud.endpoint_url} ec2 describe-instances\n"
+        f"The load balancer answers at {' and '.join(site.addresses())}.\n",
+        flush=True,
+    )
+
+
+def _run_platform(environment: dict[str, str], spares: int) -> int:
+    command = [str(Path(sys.executable).parent / "openclaw-hosted"), "up", "--spares", str(spares)]
+    with subprocess.Popen(command, env=environment) as platform:
+        signal.signal(signal.SIGTERM, lambda *_: platform.terminate())
+        try:
+            return platform.wait()
+        except KeyboardInterrupt:
+            return platform.wait(STOP_SECONDS)
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _say(text: str) -> None:
+    print(f"\033[1m==>\033[0m {text}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

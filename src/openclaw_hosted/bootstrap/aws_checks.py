@@ -1,0 +1,151 @@
+"""What `doctor` looks at in an AWS account: each setting against what is really there, and permissions by dry run."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+from openclaw_hosted.adapters.aws.account import find_image, find_network, find_place, find_shards
+from openclaw_hosted.adapters.aws.errors import code_of
+from openclaw_hosted.adapters.aws.names import MACHINE_NAME, Tag, filters, from_tags
+from openclaw_hosted.adapters.aws.sdk import Call, Sdk
+from openclaw_hosted.adapters.system import SystemClock
+from openclaw_hosted.bootstrap.aws import aws_sdk
+from openclaw_hosted.doctor import Finding, Verdict
+from openclaw_hosted.domain.errors import Denied, PortError
+from openclaw_hosted.settings import SettingsError
+from openclaw_hosted.settings_aws import AwsSettings, load_aws_settings
+
+ALLOWED: Final = "DryRunOperation"
+Check = Callable[[Sdk, AwsSettings], Awaitable[str]]
+"""Returns what was found; raises `PortError` for what is wrong."""
+
+
+async def examine_aws() -> Sequence[Finding]:
+    """All checks. Without good settings there is nothing to look at."""
+    try:
+        aws = load_aws_settings()
+    except SettingsError as problem:
+        return [Finding("aws settings", Verdict.PROBLEM, str(problem), "Set the variables that are named; docs/aws.md lists them all.")]
+    async with aws_sdk(aws, SystemClock()) as sdk:
+        return [await _finding(name, check, fix, sdk, aws) for name, (check, fix) in CHECKS.items()]
+
+
+async def _finding(name: str, check: Check, fix: str, sdk: Sdk, aws: AwsSettings) -> Finding:
+    try:
+        return Finding(name, Verdict.OK, await check(sdk, aws))
+    except PortError as problem:
+        return Finding(name, Verdict.PROBLEM, str(problem), fix)
+
+
+async def _account(sdk: Sdk, aws: AwsSettings) -> str:
+    place = await find_place(sdk, aws.region)
+    return f"account {place.account}, region {place.region}"
+
+
+async def _subnets(sdk: Sdk, aws: AwsSettings) -> str:
+    network = await find_network(sdk, aws.vpc, aws.subnets)
+    if len(network.subnets) < 2:
+        raise PortError(
+            f"All subnets are in zone {next(iter(network.subnets))}: when Spot capacity ends there, no machine can be launched."
+        )
+    return f"{len(aws.subnets)} subnets in {', '.join(sorted(network.subnets))}"
+
+
+async def _security_group(sdk: Sdk, aws: AwsSettings) -> str:
+    (group,) = (await sdk.call(Call.DESCRIBE_SECURITY_GROUPS, GroupIds=[aws.security_group]))["SecurityGroups"]
+    if group["VpcId"] != aws.vpc:
+        raise PortError(f"{aws.security_group} belongs to {group['VpcId']}, not to VPC_ID={aws.vpc}.")
+    return f"{aws.security_group} is in the VPC"
+
+
+async def _template(sdk: Sdk, aws: AwsSettings) -> str:
+    answer = await sdk.call(Call.DESCRIBE_TEMPLATE_VERSIONS, LaunchTemplateId=aws.launch_template, Versions=["$Latest"])
+    version = answer["LaunchTemplateVersions"][0]
+    problems = list(_template_problems(version["LaunchTemplateData"], aws))
+    if problems:
+        raise PortError("; ".join(problems))
+    return f"{aws.launch_template}, version {version['VersionNumber']}"
+
+
+def _template_problems(data: dict[str, Any], aws: AwsSettings) -> Sequence[str]:
+    metadata = data.get("MetadataOptions", {})
+    disks = [mapping.get("Ebs", {}) for mapping in data.get("BlockDeviceMappings", ())]
+    tags = {each["ResourceType"]: from_tags(each.get("Tags")) for each in data.get("TagSpecifications", ())}
+    wanted = {Tag.NAME: MACHINE_NAME, Tag.DEPLOYMENT: aws.deployment}
+    checks = {
+        "metadata has to require tokens (HttpTokens=required)": metadata.get("HttpTokens") == "required",
+        "the metadata hop limit has to be 1, or tenants' containers reach the machine's role": metadata.get("HttpPutResponseHopLimit") == 1,
+        "tags have to be allowed in metadata (InstanceMetadataTags=enabled)": metadata.get("InstanceMetadataTags") == "enabled",
+        "a data volume that outlives its machine is missing (DeleteOnTermination=false)": any(
+            disk.get("DeleteOnTermination") is False for disk in disks
+        ),
+        f"instances and volumes need the tags {wanted}": all(
+            wanted.items() <= tags.get(kind, {}).items() for kind in ("instance", "volume")
+        ),
+    }
+    return [problem for problem, holds in checks.items() if not holds]
+
+
+async def _listeners(sdk: Sdk, aws: AwsSettings) -> str:
+    shards = await find_shards(sdk, aws.listeners, aws.shard_urls)
+    answer = await sdk.call(Call.DESCRIBE_BALANCERS, LoadBalancerArns=list(dict.fromkeys(shard.balancer for shard in shards)))
+    down = [each["LoadBalancerName"] for each in answer["LoadBalancers"] if each.get("State", {}).get("Code", "active") != "active"]
+    if down:
+        raise PortError(f"Not active: {', '.join(down)}.")
+    return f"{len(shards)} of them, planned for {aws.shard_capacity} routes each"
+
+
+async def _image(sdk: Sdk, aws: AwsSettings) -> str:
+    return await find_image(sdk, aws.repository, aws.image_tag)
+
+
+async def _permissions(sdk: Sdk, aws: AwsSettings) -> str:
+    network = await find_network(sdk, aws.vpc, aws.subnets)
+    zone = next(iter(network.subnets))
+    override = {"InstanceType": aws.instance_type, "SubnetId": aws.subnets[0]}
+    template = {"LaunchTemplateId": aws.launch_template, "Version": "$Latest"}
+    dry: list[tuple[Call, dict[str, Any]]] = [
+        (
+            Call.CREATE_FLEET,
+            {
+                "Type": "instant",
+                "LaunchTemplateConfigs": [{"LaunchTemplateSpecification": template, "Overrides": [override]}],
+                "TargetCapacitySpecification": {"TotalTargetCapacity": 1, "DefaultTargetCapacityType": "spot"},
+            },
+        ),
+        (Call.CREATE_VOLUME, {"AvailabilityZone": zone, "Size": aws.volume_gib, "VolumeType": "gp3", "Encrypted": True}),
+        (Call.DESCRIBE_INSTANCES, {"Filters": filters(tag_Deployment=aws.deployment)}),
+    ]
+    for call, parameters in dry:
+        await _may(sdk, call, {**parameters, "DryRun": True})
+    for call, parameters in (
+        (Call.DESCRIBE_AGENTS, {"MaxResults": 5}),
+        (Call.LIST_SECRETS, {"MaxResults": 1}),
+        (Call.DESCRIBE_RULES, {"ListenerArn": aws.listeners[0]}),
+        (Call.DESCRIBE_GROUPS, {"PageSize": 1}),
+        (Call.DESCRIBE_VOLUMES, {"MaxResults": 5}),
+    ):
+        await sdk.call(call, **parameters)
+    return f"{len(dry)} calls by dry run, 5 by asking; the others show when they are made"
+
+
+async def _may(sdk: Sdk, call: Call, parameters: dict[str, Any]) -> None:
+    try:
+        await sdk.call(call, **parameters)
+    except Denied:
+        raise
+    except PortError as answer:
+        if code_of(answer) != ALLOWED:
+            raise
+
+
+CHECKS: Final[dict[str, tuple[Check, str]]] = {
+    "aws account": (_account, "Give the machine a role, or set AWS_PROFILE; check AWS_REGION."),
+    "aws subnets": (_subnets, "Correct SUBNET_IDS and VPC_ID: public subnets of one VPC, in two zones at least."),
+    "aws security group": (_security_group, "Correct SECURITY_GROUP_ID."),
+    "aws launch template": (_template, "Correct LAUNCH_TEMPLATE_ID, or the template: terraform/ec2-per-user.tf has it as it should be."),
+    "aws load balancers": (_listeners, "Correct ALB_LISTENER_ARN."),
+    "aws image": (_image, "Push an image to ECR_REPOSITORY_URL; docs/aws.md says how."),
+    "aws permissions": (_permissions, "Add to the role of the control plane what is named."),
+}
