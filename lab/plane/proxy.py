@@ -23,6 +23,8 @@ CHUNK: Final = 65536
 MOST_HEADER_BYTES: Final = 65536
 HEAR_OUT_SECONDS: Final = 5.0
 HOP_BY_HOP: Final = frozenset({b"connection", b"keep-alive", b"proxy-connection", b"upgrade"})
+OF_THE_WORLD: Final = "192.0.2.1"
+"""An address for documentation (RFC 5737). OpenClaw refuses a proxy that names a loopback client."""
 SET_HERE: Final = frozenset({b"x-forwarded-for", b"x-forwarded-proto", b"x-forwarded-port"})
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
@@ -141,8 +143,8 @@ class ClientConnection:
 
     @property
     def address(self) -> str:
-        """The client's."""
-        return self._client
+        """The client's; one of this computer stands for one of the world, as no client of a real load balancer is on its loopback."""
+        return OF_THE_WORLD if self._client.startswith("127.") else self._client
 
     def switch(self) -> tuple[bytes, asyncio.StreamReader, asyncio.StreamWriter]:
         """What the client sent after its upgrade, and its raw streams."""

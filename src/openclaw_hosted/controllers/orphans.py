@@ -14,6 +14,7 @@ import structlog
 
 from openclaw_hosted.controllers.ports import ControllerOptions, Ports
 from openclaw_hosted.controllers.reserving import new_machine, reserve_ids
+from openclaw_hosted.domain.errors import PortError
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.naming import InstanceId, volume_of
 from openclaw_hosted.ports.machines import ObservedMachine
@@ -44,7 +45,11 @@ class OrphansController:
         for name, remove in orphans.items():
             if now - self._first_seen.setdefault(name, now) < self._options.orphan_grace_seconds:
                 continue
-            await remove()
+            try:
+                await remove()
+            except PortError as problem:
+                log.warning("orphan not removed", what=name, error=str(problem))
+                continue
             await ports.platform_store.add_event(Event(EventName.ORPHAN_REMOVED, ports.clock.now(), detail={"what": name}))
             log.warning("orphan removed", what=name)
         await ports.account_store.sweep(ports.clock.now())

@@ -116,7 +116,8 @@ class ReadinessController:
         if not serves_itself:
             await ports.vault.purge(machine.reserved_instance_id)
             await ports.volumes.purge(machine.volume_id, machine.reserved_instance_id)
-        await ports.router.forget(machine.id)
+        with suppress(Conflict):
+            await ports.router.forget(machine.id)
         event = self._event(EventName.MACHINE_TERMINATED, machine, reason=machine.failure or "")
         await ports.machine_store.seen_gone(machine.id, ports.clock.now(), event)
         await self._wake("placement")

@@ -61,7 +61,8 @@ class Router(Protocol):
         ...
 
     async def forget(self, machine_id: MachineId) -> None:
-        """Take away what is kept for a machine that no route leads to any more. Does nothing where there is nothing."""
+        """Take away what is kept for a machine. Raises `Conflict` while a route still leads there: a swap takes it away then. Does
+        nothing where there is nothing."""
         ...
 
     def signs_in(self, instance_id: InstanceId) -> bool:

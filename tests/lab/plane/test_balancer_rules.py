@@ -109,7 +109,7 @@ async def test_targets_learn_the_client_and_the_port_it_came_to_and_all_else_sta
         await ask(balancers.address(ARN, 443), "/a%2Fb/../c//d?e=%20f", "Lb.test:99", forged)
         seen = taken.last
         assert seen["target"] == "/a%2Fb/../c//d?e=%20f"
-        assert seen["x-forwarded-for"] == "203.0.113.9, 127.0.0.1"
+        assert seen["x-forwarded-for"] == "203.0.113.9, 192.0.2.1"
         assert (seen["x-forwarded-proto"], seen["x-forwarded-port"]) == ("https", "443")
         assert seen["x-amzn-trace-id"].startswith("Root=1-")
         assert (seen["host"], seen["cookie"]) == ("Lb.test:99", "a=b")

@@ -36,6 +36,8 @@ class Ec2Machine:
     tags: dict[str, str] = field(default_factory=dict)
     volumes: tuple[str, ...] = ()
     """EBS ids of the disks that outlive it; the root disk is not among them."""
+    devices: frozenset[str] = frozenset()
+    """Where all of its disks are, such as `/dev/sdf`."""
 
     @property
     def machine_id(self) -> MachineId | None:
@@ -92,7 +94,8 @@ class Fleet:
 
 def _machine(instance: dict[str, Any]) -> Ec2Machine:
     address = instance.get("PrivateIpAddress")
-    disks = [disk["Ebs"] for disk in instance.get("BlockDeviceMappings", ()) if "Ebs" in disk]
+    mappings = instance.get("BlockDeviceMappings", ())
+    disks = [disk["Ebs"] for disk in mappings if "Ebs" in disk]
     return Ec2Machine(
         ref=instance["InstanceId"],
         state=instance["State"]["Name"],
@@ -102,4 +105,5 @@ def _machine(instance: dict[str, Any]) -> Ec2Machine:
         launched_at=instance["LaunchTime"].timestamp(),
         tags=from_tags(instance.get("Tags")),
         volumes=tuple(disk["VolumeId"] for disk in disks if not disk.get("DeleteOnTermination")),
+        devices=frozenset(disk["DeviceName"] for disk in mappings),
     )

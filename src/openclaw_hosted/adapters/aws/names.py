@@ -10,9 +10,8 @@ from openclaw_hosted.domain.naming import InstanceId, MachineId, is_instance_id
 MACHINE_NAME: Final = "openclaw-user-instance"
 """The tag `Name` of every machine and volume, as the launch template has it too."""
 PORT: Final = 8080
-DATA_DEVICE: Final = "/dev/sdf"
-ADOPTED_DEVICE: Final = "/dev/sdg"
-"""Where a volume is attached that another machine had before."""
+DEVICES: Final = tuple(f"/dev/sd{letter}" for letter in "fghijklmnop")
+"""Where data volumes are attached: the first for the one that comes with a machine. AWS recommends these names."""
 _MACHINE_PREFIX: Final = "mc-"
 
 

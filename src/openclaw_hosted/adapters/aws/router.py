@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 import httpx
 
 from openclaw_hosted.adapters.aws.names import group_of, machine_of_group, name_of_group
-from openclaw_hosted.adapters.aws.rules import Rule, bound_actions, conditions, prepared_actions
+from openclaw_hosted.adapters.aws.rules import ALL_TO, Rule, bound_actions, conditions, prepared_actions
 from openclaw_hosted.adapters.aws.sdk import Call, Sdk
 from openclaw_hosted.adapters.aws.shard import Actions, Shard, ShardRules
 from openclaw_hosted.adapters.openclaw.rpc import OPENCLAW_MARKUP
@@ -89,7 +89,10 @@ class AwsRouter:
             rule = await self._looked_up(instance_id)
         wanted = conditions(instance_id, self._host(instance_id), (generation, owner_id))
         await self._modify(shard, rule, wanted, bound_actions(group))
-        self._known[instance_id] = Rule(rule.arn, instance_id, {group: 100}, generation, owner_id)
+        self._known[instance_id] = Rule(rule.arn, instance_id, {group: ALL_TO}, generation, owner_id)
+        before = rule.group(self._deployment)
+        if before not in (None, group):
+            await shard.delete_group(str(before))
 
     async def release(self, instance_id: InstanceId) -> None:
         """Deregister the machine, delete the rule and its target group. Does nothing where there is none."""

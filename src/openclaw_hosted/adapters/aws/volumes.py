@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from openclaw_hosted.adapters.aws.fleet import Fleet
-from openclaw_hosted.adapters.aws.names import ADOPTED_DEVICE, DATA_DEVICE, MACHINE_NAME, Tag, as_tags, filters, from_tags
+from openclaw_hosted.adapters.aws.names import DEVICES, MACHINE_NAME, Tag, as_tags, filters, from_tags
 from openclaw_hosted.adapters.aws.sdk import Call, Sdk
 from openclaw_hosted.domain.errors import Conflict, NotFound, Unavailable
 from openclaw_hosted.domain.naming import InstanceId, MachineId, VolumeId
@@ -62,13 +62,15 @@ class AwsVolumes:
 
     async def create(self, volume_id: VolumeId, provider_ref: str) -> None:
         """The volume that came with the machine, where it is nobody's yet; else a new one in its zone. See the port."""
+        self._seen_at = None
         if await self._find(volume_id) is not None:
             return
         machine = await self._fleet.find(provider_ref, newer_than=0)
-        own = next((volume for volume in await self._list() if volume.ref in machine.volumes and Tag.VOLUME not in volume.tags), None)
+        taken = {volume.ref for volume in await self._list() if Tag.VOLUME in volume.tags}
+        own = next((ref for ref in machine.volumes if ref not in taken), None)
         tags = self._tags(volume_id)
         if own is not None:
-            await self._sdk.call(Call.CREATE_TAGS, Resources=[own.ref], Tags=as_tags(tags))
+            await self._sdk.call(Call.CREATE_TAGS, Resources=[own], Tags=as_tags(tags))
         else:
             await self._sdk.call(
                 Call.CREATE_VOLUME,
@@ -90,7 +92,7 @@ class AwsVolumes:
             raise Conflict(f"Volume {volume_id} is attached to machine {volume.attached_to}.")
         if volume.attached_to is None:
             machine = await self._fleet.find(provider_ref, newer_than=0)
-            device = ADOPTED_DEVICE if machine.volumes else DATA_DEVICE
+            device = next(device for device in DEVICES if device not in machine.devices)
             await self._sdk.call(Call.ATTACH_VOLUME, VolumeId=volume.ref, InstanceId=provider_ref, Device=device)
             self._fleet.forget()
         return await self._settled(volume_id, "in-use")

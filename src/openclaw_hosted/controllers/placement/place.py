@@ -153,15 +153,19 @@ class Placing:
         return any(step.name is StepName.VOLUME and step.ended_at is not None and step.error is None for step in steps)
 
     async def _free_volume(self, instance: Instance, machine: Machine) -> None:
-        """Take the volume from a machine of an earlier generation that is gone."""
-        for volume in await self._ports.volumes.list():
+        """Take the volume from a machine of an earlier generation, once that is seen to be gone."""
+        ports = self._ports
+        for volume in await ports.volumes.list():
             holder = volume.attached_to
             if volume.volume_id != volume_of(instance.id) or holder in (None, machine.id):
                 continue
             assert holder is not None
-            if (await self._ports.machine_store.get(holder)).state is not MachineState.TERMINATED:
-                raise Waiting(self._options.poll_seconds)
-            await self._ports.volumes.detach(volume.volume_id, holder)
+            deadline = ports.clock.monotonic() + self._options.gateway_ready_seconds
+            while (await ports.machine_store.get(holder)).state is not MachineState.TERMINATED:
+                if ports.clock.monotonic() > deadline:
+                    raise Unavailable("The machine that it was on is still shutting down.")
+                await ports.clock.sleep(self._options.poll_seconds)
+            await ports.volumes.detach(volume.volume_id, holder)
 
     async def _target(self, instance: Instance, target: Target, steps: StepRecorder) -> None:
         async with steps.step(StepName.TARGET):

@@ -1,0 +1,170 @@
+"""The production controllers on the AWS provider in the fast lab."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+
+import httpx
+
+from openclaw_hosted.domain.instance import Phase
+from openclaw_hosted.domain.machine import MachineState
+from openclaw_hosted.domain.shards import shard_of
+from tests.integration.aws.world import KEY, WITH_KEY, AwsWorld, ControlPlane
+from tests.support.waiting import until
+
+MOST_CALLS_OF_A_CREATE = 8
+OF_THE_POOL = frozenset({"ec2:CreateFleet", "ec2:DescribeInstances", "ssm:DescribeInstanceInformation"})
+"""What refilling the pool and looking after the fleet cost at the same time, whoever creates."""
+
+
+def calls_about(world: AwsWorld, *names: str) -> Counter[str]:
+    """The platform's calls that name one of these."""
+    return Counter(
+        call.action for call in world.lab.cloud.calls
+        if call.caller == "account" and any(name in resource for resource in call.resources for name in names)
+    )  # fmt: skip
+
+
+async def test_a_create_from_a_hot_spare_takes_at_most_eight_calls(world: AwsWorld) -> None:
+    world.options = {"liveness_seconds": 1000.0, "orphans_seconds": 1000.0}
+    async with world.control_plane() as plane:
+        await plane.until_full()
+        await plane.store.platform.set_pool(paused=True)
+        await asyncio.sleep(1.0)
+        world.lab.cloud.calls.clear()
+        instance = await plane.create(*WITH_KEY)
+        await plane.until_phase(instance.id, Phase.RUNNING)
+        made = Counter(call.action for call in world.lab.cloud.calls if call.caller == "account")
+        assert sum(made.values()) <= MOST_CALLS_OF_A_CREATE, made
+        assert made["secretsmanager:PutSecretValue"] == made["elasticloadbalancing:ModifyRule"] == made["ssm:SendCommand"] == 1
+
+
+async def test_what_looking_after_the_fleet_costs_does_not_grow_with_its_users(world: AwsWorld) -> None:
+    world.options = {"liveness_seconds": 0.5, "orphans_seconds": 1000.0}
+    async with world.control_plane() as plane:
+        costs = []
+        for users in (1, 4):
+            while len(await plane.store.instances.list_placed()) < users:
+                await plane.until_full()
+                instance = await plane.create()
+                await plane.until_phase(instance.id, Phase.RUNNING)
+            await plane.until_full()
+            await asyncio.sleep(2.5)
+            world.lab.cloud.calls.clear()
+            await asyncio.sleep(4.0)
+            costs.append(Counter(call.action for call in world.lab.cloud.calls))
+        few, many = costs
+        assert set(many) <= {"ec2:DescribeInstances", "elasticloadbalancing:DescribeRules"}, many
+        for action, count in many.items():
+            assert count <= few[action] * 1.5 + 2, (few, many)
+
+
+async def test_no_key_of_a_user_stands_in_a_command_a_tag_or_an_answer_of_the_account(world: AwsWorld) -> None:
+    async with world.control_plane() as plane:
+        await plane.until_full()
+        instance = await plane.create(*WITH_KEY)
+        await plane.until_phase(instance.id, Phase.RUNNING)
+        site = world.lab.site
+        said = [
+            await asyncio.to_thread(lambda: str(site.client("ssm").list_commands())),
+            await asyncio.to_thread(lambda: str(site.client("ssm").list_command_invocations(Details=True))),
+            await asyncio.to_thread(lambda: str(site.client("ec2").describe_instances())),
+            await asyncio.to_thread(lambda: str(site.client("ec2").describe_volumes())),
+            await asyncio.to_thread(lambda: str(site.client("secretsmanager").list_secrets())),
+        ]
+        token = next(iter((await plane.provided.vault.get(instance.id)).values()))
+        assert not any(KEY in text or token in text for text in said)
+        assert KEY in (await plane.provided.vault.get(instance.id)).values()
+
+
+async def test_a_machine_reads_its_own_secret_and_not_its_neighbours(world: AwsWorld) -> None:
+    world.spares = 2
+    async with world.control_plane() as plane:
+        await plane.until_full()
+        one, other = await plane.store.machines.list_live()
+        assert one.provider_ref is not None
+        cloud = world.lab.cloud
+        assert "gatewayToken" in await asyncio.to_thread(cloud.secret, one.provider_ref, f"openclaw/{one.reserved_instance_id}")
+        refused = False
+        try:
+            await asyncio.to_thread(cloud.secret, one.provider_ref, f"openclaw/{other.reserved_instance_id}")
+        except PermissionError:
+            refused = True
+        assert refused
+
+
+async def test_a_machine_that_was_started_by_hand_joins_the_pool(world: AwsWorld) -> None:
+    world.spares = 2
+    async with world.control_plane() as plane:
+        await plane.store.platform.set_pool(paused=True)
+        template = {"LaunchTemplateId": world.lab.site.template}
+        ec2 = world.lab.site.client("ec2")
+        made = await asyncio.to_thread(lambda: ec2.run_instances(LaunchTemplate=template, MinCount=1, MaxCount=1))
+        ref = made["Instances"][0]["InstanceId"]
+
+        async def is_spare() -> bool:
+            return [m.provider_ref for m in await plane.store.machines.list_live() if m.state is MachineState.AVAILABLE] == [ref]
+
+        await until(is_spare, 60, every=0.2)
+        instance = await plane.create()
+        assert (await plane.until_phase(instance.id, Phase.RUNNING)).machine_id is not None
+
+
+async def test_a_machine_that_is_gone_is_replaced_on_its_volume_in_its_zone_and_the_conversation_goes_on(world: AwsWorld) -> None:
+    async with world.control_plane() as plane:
+        await plane.until_full()
+        instance = await plane.until_phase((await plane.create()).id, Phase.RUNNING)
+        await say(plane, instance.id, "zebra")
+        await plane.until_full()
+        assert instance.machine_id is not None
+        before = await plane.store.machines.get(instance.machine_id)
+        ec2 = world.lab.site.client("ec2")
+        await asyncio.to_thread(lambda: ec2.terminate_instances(InstanceIds=[before.provider_ref]))
+
+        async def replaced() -> bool:
+            now = await plane.store.instances.get(instance.id)
+            return now.generation == 2 and now.phase is Phase.RUNNING
+
+        await until(replaced, 90, every=0.2)
+        again = await plane.store.instances.get(instance.id)
+        assert again.machine_id is not None
+        after = await plane.store.machines.get(again.machine_id)
+        assert after.zone == before.zone
+        assert "zebra" in await conversation(world, str(after.provider_ref))
+        await plane.until_full()
+        await plane.until_clean()
+
+
+async def test_instances_spread_over_the_load_balancers_and_answer_there(world: AwsWorld) -> None:
+    async with world.control_plane() as plane:
+        made = []
+        for _ in range(3):
+            await plane.until_full()
+            made.append(await plane.until_phase((await plane.create()).id, Phase.RUNNING))
+        assert sorted(shard_of(instance.id) for instance in made) == [0, 1, 2]
+        addresses = world.lab.site.addresses()
+        async with httpx.AsyncClient() as client:
+            for instance in made:
+                url = plane.provided.router.public_url(instance.id)
+                assert url.startswith(addresses[shard_of(instance.id)])
+                assert "<openclaw-app" in (await client.get(url)).text
+
+
+async def say(plane: ControlPlane, instance_id: str, text: str) -> None:
+    """One turn of a conversation with an instance's gateway."""
+    machine = next(m for m in await plane.store.machines.list_live() if m.instance_id == instance_id)
+    token = next(iter((await plane.provided.vault.get(machine.instance_id or machine.reserved_instance_id)).values()))
+    async with httpx.AsyncClient() as client:
+        answer = await client.post(
+            f"http://{machine.address}/v1/chat/completions",
+            headers={"Authorization": f"Bearer {token}", "X-Forwarded-For": "192.0.2.2"},
+            json={"model": "openclaw", "messages": [{"role": "user", "content": text}]},
+        )
+    assert answer.status_code == 200, answer.text
+
+
+async def conversation(world: AwsWorld, provider_ref: str) -> str:
+    """What stands in the conversations on a machine's volume."""
+    volumes = world.lab.machines.volumes.attached_to(provider_ref)
+    return str([volume.conversation for volume in volumes])
