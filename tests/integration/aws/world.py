@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,6 +12,7 @@ from lab.plain import PlainLab
 from openclaw_hosted.adapters.system import SystemClock, SystemIds
 from openclaw_hosted.bootstrap.provided import Provided
 from openclaw_hosted.controllers import ControllerOptions, ControlLoops, Ports
+from openclaw_hosted.domain.errors import Conflict
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.gateway import (
     DEFAULT_SETTINGS,
@@ -66,7 +67,17 @@ class AwsWorld:
                 await asyncio.gather(task, return_exceptions=True)
 
     async def clear(self) -> None:
-        """End everything that a test left in the account."""
+        """End everything that a test left in the account; a call of a killed control plane may still take effect meanwhile."""
+
+        async def cleared() -> bool:
+            with suppress(Conflict):
+                await self._clear()
+                return True
+            return False
+
+        await until(cleared, 60, every=0.5)
+
+    async def _clear(self) -> None:
         async with provided_on(self.lab.site, **self.changes) as provided:
             for route in await provided.router.list():
                 await provided.router.release(route.instance_id)
