@@ -10,8 +10,8 @@ import pytest
 
 from lab.plane.base import Power
 from openclaw_hosted.adapters.aws.user_data import render_user_data
-from tests.integration.aws.machine.nested import TOKEN, Fleet, fleet_of_machines
-from tests.integration.aws.machine.test_nested import BREAK, VOLUME, answers, done, refused, start_line, until
+from tests.integration.aws.machine.nested import TOKEN, Fleet, fleet_of_machines, start_line
+from tests.integration.aws.machine.test_nested import BREAK, VOLUME, answers, done, refused, until
 
 pytestmark = [pytest.mark.docker, pytest.mark.lab, pytest.mark.openclaw]
 
