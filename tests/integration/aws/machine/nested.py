@@ -116,6 +116,7 @@ def stand_in_image(folder: Path) -> Iterator[str]:
     root = folder / "root"
     for name in ("bin", "opt/oc-hosted", "home/node/.openclaw", "home/node/.cache", "run/openclaw", "tmp", "lib64"):
         (root / name).mkdir(parents=True)
+    (root / "tmp").chmod(0o1777)
     shutil.copy(shutil.which("busybox") or "", root / "bin/busybox")
     for applet in ("sh", "sleep"):
         (root / "bin" / applet).symlink_to("busybox")

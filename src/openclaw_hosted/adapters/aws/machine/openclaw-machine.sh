@@ -14,7 +14,7 @@ trap "kill -TERM $gateway 2>/dev/null" TERM INT
 while wait $gateway; code=$?; [ $code -gt 128 ] && kill -0 $gateway 2>/dev/null; do :; done
 [ $code = 78 ] || exit $code
 trap "exit 78" TERM INT
-: >/tmp/openclaw-refused
+(: >/tmp/openclaw-refused)
 while :; do sleep 3600 & wait $!; done'
 
 openclaw_machine() {
