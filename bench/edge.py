@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import uvloop
 import websockets
 
 from bench.harness import cost_of, parser, percentile, publish, say
@@ -255,7 +256,7 @@ def main() -> None:
     arguments.add_argument("--seconds", type=float, default=5.0, help="of each round")
     arguments.add_argument("--rounds", type=int, default=5)
     given = arguments.parse_args()
-    result = asyncio.run(measure(Sizes(given.seconds, given.rounds)))
+    result = uvloop.run(measure(Sizes(given.seconds, given.rounds)))
     publish(result, rows(result), given.json)
 
 

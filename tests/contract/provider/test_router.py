@@ -17,6 +17,8 @@ from openclaw_hosted.server import WebPlace, serving
 from tests.contract.provider.router_suite import GateContract, RouterContract
 from tests.support.edge import Edge, free_port, platform_app, running_gateway, seen_by
 
+pytestmark = pytest.mark.xdist_group("router")
+
 
 class LocalHarness:
     """A real edge; gateways and platform that say who they are."""

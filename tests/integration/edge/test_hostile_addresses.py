@@ -6,7 +6,7 @@ import pytest
 
 from tests.support.edge import Edge, Gateway
 
-pytestmark = pytest.mark.usefixtures("platform")
+pytestmark = [pytest.mark.usefixtures("platform"), pytest.mark.xdist_group("hostile addresses")]
 
 RPC = "api/v1/admin/rpc"
 HOSTILE = [

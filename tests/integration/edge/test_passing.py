@@ -12,7 +12,7 @@ from openclaw_hosted.domain.naming import MachineId
 from openclaw_hosted.ports.router import Target
 from tests.support.edge import IDS, Edge, Gateway, seen_by
 
-pytestmark = pytest.mark.usefixtures("platform")
+pytestmark = [pytest.mark.usefixtures("platform"), pytest.mark.xdist_group("passing")]
 
 
 @pytest.mark.parametrize(

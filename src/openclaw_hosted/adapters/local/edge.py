@@ -24,6 +24,8 @@ from openclaw_hosted.domain.errors import Unavailable
 START_SECONDS: Final = 30.0
 COMPANION_SOURCES: Final = ("companion.py", "lookup.py", "lookup_server.py")
 POLL_SECONDS: Final = 0.05
+GARBAGE_COLLECTION: Final = {"GOGC": "1000", "GOMEMLIMIT": "192MiB"}
+"""For Caddy: a request leaves 24 KB of garbage, and one that meets a collection waits some milliseconds. The limit is a soft one."""
 
 
 class LocalEdge:
@@ -100,7 +102,7 @@ class LocalEdge:
         env = {
             "HOME": str(process.directory),
             "PATH": os.environ.get("PATH", os.defpath),
-            "GOGC": "400",
+            **GARBAGE_COLLECTION,
             "EDGE_CONTENT": hashlib.sha256(content).hexdigest(),
         }
         log = self._log_of(process)
