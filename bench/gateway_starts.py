@@ -26,8 +26,8 @@ from bench.claim import is_openclaw, one_trial, poll, signed_in, wait_for_spare
 from bench.harness import say
 from bench.hub import jupyterhub
 from openclaw_hosted.adapters.local.install import OpenClawRelease, ensure_openclaw
-from openclaw_hosted.adapters.local.openclaw_config import merge_patch, render_config
 from openclaw_hosted.adapters.local.runtimes import Berth, ProcessRuntime
+from openclaw_hosted.adapters.openclaw.config import merge_patch, render_config
 from openclaw_hosted.domain.gateway import Credential, GatewaySpec
 from openclaw_hosted.domain.naming import InstanceId, volume_of
 from tests.support.platform import free_port, running_platform, share_install
