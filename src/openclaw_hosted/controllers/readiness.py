@@ -59,7 +59,8 @@ class ReadinessController:
         if machine.warmth is Warmth.HOT:
             await self._warm(machine)
         await ports.machine_store.became_ready(lease, ports.clock.now(), self._event(EventName.MACHINE_AVAILABLE, machine))
-        await ports.platform_store.launch_succeeded()
+        if (await ports.platform_store.pool_memory()).failures_in_row:
+            await ports.platform_store.launch_succeeded()
         await self._wake("placement")
 
     async def _launch(self, machine: Machine, lease: Lease) -> Machine:

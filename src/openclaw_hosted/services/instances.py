@@ -151,7 +151,7 @@ class InstanceService:
             sealed=sealed,
             expected_revision=instance.revision if changes_secrets else expected_revision,
         )
-        await self._wake("placement", "changes")
+        await self._wake("placement", "pool", "changes")
         return changed
 
     async def restart(self, user: User, instance_id: str) -> Instance:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
 import asyncpg
@@ -28,6 +28,8 @@ CREATE_LOCK = 7_331_002
 ACCOUNT_LOCK = 7_331_003
 PASSING_SQLSTATES = ("08", "25P03", "40", "53", "57P")
 """Lost connections, transactions left open, deadlocks, exhausted resources, a server that stops or starts: undone, ask again."""
+CREATES_AT_ONCE = 4
+"""How many creates may stand in the queue of SQLite's one writer, where controllers stand as well: those that came before get on."""
 OPEN_TRANSACTION_SECONDS = 5
 """After this long without a statement Postgres undoes a transaction: a process that was stopped in one must not keep its locks."""
 
@@ -60,6 +62,8 @@ class Database:
             self._writer = _postgres_engine(self.url)
             self._reader = self._writer.execution_options(isolation_level="AUTOCOMMIT")
         self._write_lock = asyncio.Lock() if self.is_sqlite else None
+        self.creating: AbstractAsyncContextManager[None] = asyncio.Semaphore(CREATES_AT_ONCE) if self.is_sqlite else nullcontext()
+        """Held by each create."""
 
     @property
     def now(self) -> ColumnElement[float]:

@@ -65,10 +65,11 @@ class SqlInstances(PlacementRows):
     async def create(
         self, new: NewInstance, seal: CredentialSealing, caps: Caps, idempotency: IdempotencyKey | None, now: float
     ) -> tuple[Instance, bool]:
-        if caps.platform > ROOM:
-            with suppress(LimitReached):
-                return await self._create(new, seal, caps, idempotency, now, roomy=True)
-        return await self._create(new, seal, caps, idempotency, now, roomy=False)
+        async with self._database.creating:
+            if caps.platform > ROOM:
+                with suppress(LimitReached):
+                    return await self._create(new, seal, caps, idempotency, now, roomy=True)
+            return await self._create(new, seal, caps, idempotency, now, roomy=False)
 
     async def _create(
         self, new: NewInstance, seal: CredentialSealing, caps: Caps, idempotency: IdempotencyKey | None, now: float, *, roomy: bool
