@@ -4,11 +4,12 @@ DATA_DIR ?= .data
 PYTHON ?= python3
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+LAB_ARGS ?=
 BIN := .venv/bin
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run down image test test-all lint format lock bench bench-claim bench-control-plane bench-creates bench-pool bench-edge bench-jupyterhub screenshots clean
+.PHONY: help setup setup-dev run down image test test-all lint format lock bench bench-claim bench-control-plane bench-creates bench-pool bench-edge bench-jupyterhub bench-aws lab screenshots clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -52,7 +53,7 @@ lock: ## Write the lock files anew (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --generate-hashes -o requirements-dev.lock
 	uv pip compile pyproject.toml --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --generate-hashes -o requirements.lock -c requirements-dev.lock
 
-bench: bench-claim bench-control-plane bench-creates bench-pool bench-edge bench-jupyterhub ## Measure everything; half an hour
+bench: bench-claim bench-control-plane bench-creates bench-pool bench-edge bench-jupyterhub bench-aws ## Measure everything; half an hour
 
 bench-claim: setup-dev ## Measure from POST to an answer, hot spare against cold start
 	$(BIN)/python -m bench.claim
@@ -71,6 +72,13 @@ bench-edge: setup-dev ## Measure the edge beside configurable-http-proxy (needs 
 
 bench-jupyterhub: setup-dev ## Measure from asking to reaching, beside JupyterHub
 	$(BIN)/python -m bench.jupyterhub $(BENCH_ARGS)
+
+bench-aws: setup-dev ## Measure creates on AWS in the fast lab, and 200 users over three load balancers
+	$(BIN)/python -m bench.aws $(BENCH_ARGS)
+
+lab: setup-dev ## Start an AWS on this computer with the platform on top (LAB_ARGS="--plain" for stand-ins; see --help)
+	@scripts/setup.sh --lab
+	@exec $(BIN)/python -m lab $(LAB_ARGS)
 
 screenshots: setup-dev ## Take a picture of every page into docs/images
 	@scripts/setup.sh --browser

@@ -5,6 +5,7 @@
 #   scripts/setup.sh            for running the platform
 #   scripts/setup.sh --dev      for its tests as well
 #   scripts/setup.sh --browser  installs Chromium by apt-get where it is missing; says so where it can't
+#   scripts/setup.sh --lab      the same for what the full lab needs beside a Docker engine
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -31,6 +32,16 @@ apt_install() {
 install_browser() {
     if command -v chromium >/dev/null || command -v chromium-browser >/dev/null; then return; fi
     apt_install chromium || say "Chromium is missing and can't be installed here (apt-get install chromium, as root): tests in the browser are skipped"
+}
+
+install_lab() {
+    local missing=()
+    command -v mmdebstrap >/dev/null || missing+=(mmdebstrap)
+    command -v docker-registry >/dev/null || missing+=(docker-registry)
+    command -v iptables >/dev/null || missing+=(iptables)
+    if [ ${#missing[@]} -gt 0 ]; then
+        apt_install "${missing[@]}" || say "Missing: ${missing[*]} (apt-get install, as root). The lab with LAB_ARGS=--plain does without."
+    fi
 }
 
 check_python() {
@@ -71,6 +82,7 @@ install_packages() {
 case "${1:-}" in
     --dev) install_packages requirements-dev.lock dev ;;
     --browser) install_browser ;;
+    --lab) install_lab ;;
     '') install_packages requirements.lock run ;;
     *) fail "unknown argument $1" ;;
 esac

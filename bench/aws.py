@@ -1,0 +1,166 @@
+"""The AWS provider in the fast lab: from asking to usable, and 200 users over three load balancers.
+
+1. A create from a hot spare and one that finds none, once with each call taking as long as docs/aws.md supposes, and once with AWS
+   taking no time at all: what is left then is the platform's own share. SEED.md says 10 to 30 seconds for the whole.
+2. So many users at so many a second: how many were accepted and how many run, and whether anything was doubled or left over.
+
+Gateways are stand-ins that start at once: how long OpenClaw takes to start is for the full lab and for `bench.claim`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import statistics
+import tempfile
+import time
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from bench.harness import parser, publish, say
+from lab.cloud.latency import Delays, Latencies
+from lab.plain import PlainLab, plain_lab
+from lab.site import Plan
+from openclaw_hosted import datadir
+from openclaw_hosted.bootstrap import Platform, open_platform
+from openclaw_hosted.domain.account import Role, User
+from openclaw_hosted.domain.gateway import Credential, CredentialsChange, GatewaySettings, ModelProvider
+from openclaw_hosted.domain.instance import Instance, Phase
+from openclaw_hosted.domain.machine import MachineState
+from openclaw_hosted.services.instances import CreateRequest
+from openclaw_hosted.settings import load_settings
+
+TARGETS = {"own_share_seconds": 1.0, "seed_seconds": (10.0, 30.0)}
+WITH_KEY = CreateRequest(
+    "Mine", GatewaySettings(ModelProvider.OPENAI), CredentialsChange({Credential.MODEL_API_KEY: "sk-a-key-of-the-bench"})
+)
+TRIALS = 5
+PATIENCE_SECONDS = 600.0
+
+
+@dataclass
+class Run:
+    """A platform on a lab, with its loops at work."""
+
+    lab: PlainLab
+    platform: Platform
+    user: User
+
+    async def create(self) -> Instance:
+        return (await self.platform.services.instances.create(self.user, WITH_KEY))[0]
+
+    async def running(self, instance_id: str) -> bool:
+        return (await self.platform.services.instances.get(self.user, instance_id)).phase is Phase.RUNNING
+
+    async def spares(self) -> int:
+        return sum(machine.state is MachineState.AVAILABLE for machine in await self.platform.services.operations.machines())
+
+    async def until(self, condition: Callable[[], Any], pause: float = 0.02) -> None:
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not await condition():
+            if time.monotonic() > deadline:
+                raise SystemExit("it did not happen in time")
+            await asyncio.sleep(pause)
+
+
+@asynccontextmanager
+async def run_on(plan: Plan, scale: float, spares: int, cap: int = 20, *, delays: Delays | None = None) -> AsyncIterator[Run]:
+    """A platform in this process on a lab of its own."""
+    with tempfile.TemporaryDirectory() as folder, plain_lab(plan, latencies=Latencies(scale=scale), delays=delays) as lab:
+        os.environ.update(lab.site.environment())
+        names = {"OPENCLAW_HOSTED_DATA_DIR": folder, "POOL_SPARE_COUNT": spares, "FLEET_CAP": cap}
+        settings = load_settings({**names, "INSTANCES_TOTAL": cap, "INSTANCES_PER_USER": cap})
+        datadir.prepare(Path(folder))
+        async with open_platform(settings, lambda _: None) as platform, platform.controlling():
+            user = await platform.services.accounts.create_user("bench@example.com", "correct horse battery", Role.ADMIN)
+            yield Run(lab, platform, user)
+
+
+async def create_times(scale: float, *, hit: bool) -> list[float]:
+    """Seconds from the request to a route that was proven."""
+    times = []
+    async with run_on(_plan(1), scale, spares=1 if hit else 0, delays=Delays.real() if scale else None) as run:
+        for _ in range(TRIALS if hit else 2):
+            if hit:
+                await run.until(lambda: _at_least(run.spares, 1), 0.2)
+                await asyncio.sleep(1.0)
+            began = time.monotonic()
+            instance = await run.create()
+            await run.until(lambda instance=instance: run.running(instance.id))  # type: ignore[misc]
+            times.append(time.monotonic() - began)
+    return times
+
+
+async def many_users(users: int, rate: float, spares: int) -> dict[str, Any]:
+    """Creates at a steady rate; how many were accepted, how many ran when the last came, and when all did."""
+    async with run_on(_plan(3), 0.0, spares, users + 2 * spares) as run:
+        await run.until(lambda: _at_least(run.spares, spares), 0.5)
+        began, made = time.monotonic(), []
+        for number in range(users):
+            await asyncio.sleep(max(0.0, began + number / rate - time.monotonic()))
+            made.append(await run.create())
+        accepted_seconds = time.monotonic() - began
+        running = sum([await run.running(instance.id) for instance in made])
+
+        async def all_run() -> bool:
+            return all([await run.running(instance.id) for instance in made])
+
+        await run.until(all_run, 1.0)
+        converged_seconds = time.monotonic() - began
+        machines = [m for m in await run.platform.services.operations.machines() if m.state is MachineState.ASSIGNED]
+        inventory = run.lab.cloud.inventory()
+        fleet = len(await run.platform.services.operations.machines())
+        return {
+            "users": users, "accepted_per_second": users / accepted_seconds, "running_when_the_last_came": running,
+            "converged_per_second": users / converged_seconds, "shards": len(run.lab.site.listeners),
+            "claimed_twice": len(machines) - len({m.instance_id for m in machines}), "machines_too_many": inventory["instances"] - fleet,
+        }  # fmt: skip
+
+
+async def _at_least(count: Callable[[], Any], wanted: int) -> bool:
+    return bool(await count() >= wanted)
+
+
+def _plan(shards: int) -> Plan:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return Plan(platform=("127.0.0.1", probe.getsockname()[1]), shards=shards)
+
+
+def rows(creates: dict[str, float], many: dict[str, Any] | None) -> Sequence[Sequence[str]]:
+    """What is printed."""
+    lines = [("", "measured", "target")]
+    lines += [(name, f"{seconds:.2f} s", "1 s" if "own share" in name else "10-30 s (SEED.md)") for name, seconds in creates.items()]
+    if many is not None:
+        lines += [(name.replace("_", " "), f"{value:.1f}" if isinstance(value, float) else str(value), "") for name, value in many.items()]
+    return lines
+
+
+def main() -> None:
+    """Parse arguments, measure, print."""
+    arguments = parser(__doc__)
+    arguments.add_argument("--users", type=int, default=200, help="how many users create at a steady rate; 0 leaves that part out")
+    arguments.add_argument("--rate", type=float, default=5.0, help="creates a second")
+    arguments.add_argument("--spares", type=int, default=20)
+    given = arguments.parse_args()
+    creates = {}
+    for name, scale, hit in (
+        ("pool hit, AWS as supposed", 1.0, True),
+        ("pool hit, the platform's own share", 0.0, True),
+        ("pool miss, AWS as supposed", 1.0, False),
+    ):
+        say(name)
+        creates[name] = statistics.median(asyncio.run(create_times(scale, hit=hit)))
+    many = None
+    if given.users:
+        say(f"{given.users} users at {given.rate:g} a second")
+        many = asyncio.run(many_users(given.users, given.rate, given.spares))
+    publish({"targets": TARGETS, "creates": creates, "many": many}, rows(creates, many), given.json)
+
+
+if __name__ == "__main__":
+    main()
