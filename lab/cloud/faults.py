@@ -114,6 +114,14 @@ class Faults:
         with self._lock:
             self._delays.setdefault(action, []).append(seconds)
 
+    def calm(self) -> None:
+        """Take back all that has not come to pass."""
+        with self._lock:
+            for due in (self._errors, self._losses, self._delays):
+                due.clear()
+            self.capacity.clear()
+            self.hook = None
+
     def before(self, call: Call) -> None:
         """Raises what is due before the effect."""
         with self._lock:

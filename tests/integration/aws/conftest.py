@@ -28,7 +28,7 @@ async def world(lab: PlainLab, tmp_path: Path) -> AsyncIterator[AwsWorld]:
     made = AwsWorld(lab, store)
     try:
         yield made
-        lab.cloud.faults.hook = None
+        lab.cloud.faults.calm()
         await made.clear()
     finally:
         await store.aclose()

@@ -51,6 +51,7 @@ class AwsWorld:
     changes: dict[str, str] = field(default_factory=dict)
     """Settings that differ from the lab's."""
     spares: int = 1
+    ready_timeout_seconds: float = 120.0
     options: dict[str, float] = field(default_factory=dict)
 
     @asynccontextmanager
@@ -104,6 +105,7 @@ class ControlPlane:
         self.store = world.store
         self.provided = provided
         policy = replace(provided.options.policy, spares=world.spares, fleet_cap=20, backoff_seconds=0.2, backoff_cap_seconds=0.5)
+        policy = replace(policy, ready_timeout_seconds=world.ready_timeout_seconds)
         self.options: ControllerOptions = replace(provided.options, policy=policy, **{**QUICK, **world.options})  # type: ignore[arg-type]
         store = world.store
         self.ports = Ports(

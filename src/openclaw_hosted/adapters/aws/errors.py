@@ -43,10 +43,21 @@ CONFLICT: Final = frozenset({
     "IncorrectSpotRequestState", "UnsupportedOperation", "InvalidVolume.ZoneMismatch", "IdempotentParameterMismatch",
     "ResourceExistsException", "InvalidRequestException", "InvalidTarget", "OperationNotPermitted",
 })  # fmt: skip
+UNAVAILABLE: Final = frozenset({
+    "InternalError", "InternalFailure", "InternalServiceError", "InternalServerError", "ServiceUnavailable", "ServiceUnavailableException",
+    "Unavailable",
+})  # fmt: skip
 LONGEST_MESSAGE: Final = 300
 _MEANINGS: Final[dict[str, type[PortError]]] = {
     code: kind
-    for codes, kind in ((THROTTLED, Throttled), (NO_CAPACITY, NoCapacity), (NOT_FOUND, NotFound), (DENIED, Denied), (CONFLICT, Conflict))
+    for codes, kind in (
+        (THROTTLED, Throttled),
+        (NO_CAPACITY, NoCapacity),
+        (NOT_FOUND, NotFound),
+        (DENIED, Denied),
+        (CONFLICT, Conflict),
+        (UNAVAILABLE, Unavailable),
+    )
     for code in codes
 }
 

@@ -1,0 +1,175 @@
+"""What the AWS provider promises beyond the contracts of its ports."""
+
+from __future__ import annotations
+
+import asyncio
+from urllib.parse import urlsplit
+
+import httpx
+import pytest
+
+from lab.plain import PlainLab
+from lab.plane.plain_gateway import Fault
+from openclaw_hosted.adapters.system import SystemIds
+from openclaw_hosted.bootstrap import examine
+from openclaw_hosted.doctor import Verdict
+from openclaw_hosted.domain.errors import NoCapacity, NotFound
+from openclaw_hosted.domain.instance import Phase
+from openclaw_hosted.domain.machine import MachineFailure
+from openclaw_hosted.ports.machines import LaunchSpec
+from openclaw_hosted.settings import SettingsError, load_settings
+from openclaw_hosted.settings_aws import load_aws_settings
+from tests.integration.aws.world import WITH_KEY, AwsWorld
+from tests.support.aws import aws_environment, provided_on
+from tests.support.waiting import until
+
+IDS = SystemIds()
+
+
+def a_launch(zone: str = "") -> LaunchSpec:
+    return LaunchSpec(IDS.machine_id(), IDS.volume_id(), IDS.instance_id(), "lab", zone)
+
+
+def no_spot(lab: PlainLab, *zones: str) -> None:
+    for kind in ("t3.small", "t3a.small"):
+        for zone in zones:
+            lab.cloud.faults.capacity[kind, zone, "spot"] = 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "way_out"),
+    [
+        ("VPC_ID", "", "VPC_ID"),
+        ("SUBNET_IDS", "subnet-1,nonsense", "public subnets"),
+        ("ALB_LISTENER_ARN", "arn:aws:elasticloadbalancing:us-west-2:1:listener/net/x", "Application Load Balancers"),
+        ("ECR_REPOSITORY_URL", "https://example.com/x:tag", "without a tag"),
+        ("ROUTING", "host", "INSTANCE_DOMAIN"),
+        ("SHARD_URLS", "https://one.example.com", "one for each"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_the_way_out(lab: PlainLab, name: str, value: str, way_out: str) -> None:
+    with aws_environment(lab.site, **{name: value}), pytest.raises(SettingsError) as raised:
+        load_aws_settings()
+    assert way_out in str(raised.value)
+    assert "terraform output" in str(raised.value)
+
+
+async def test_a_doctor_finds_nothing_wrong_with_the_lab(lab: PlainLab) -> None:
+    with aws_environment(lab.site):
+        findings = await examine(load_settings())
+    aws = {finding.check: finding for finding in findings if finding.check.startswith("aws")}
+    assert {finding.verdict for finding in aws.values()} == {Verdict.OK}, aws
+    assert len(aws) == 7
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "check"),
+    [
+        ("LAUNCH_TEMPLATE_ID", "lt-0123456789abcdef0", "aws launch template"),
+        ("SECURITY_GROUP_ID", "sg-0123456789abcdef0", "aws security group"),
+        ("SUBNET_IDS", "subnet-0123456789abcdef0", "aws subnets"),
+        ("ECR_REPOSITORY_URL", "registry.example.com/absent", "aws image"),
+    ],
+)
+async def test_a_doctor_names_what_is_not_there(lab: PlainLab, name: str, value: str, check: str) -> None:
+    with aws_environment(lab.site, **{name: value}):
+        findings = {finding.check: finding for finding in await examine(load_settings())}
+    assert findings[check].verdict is Verdict.PROBLEM
+    assert findings[check].fix
+
+
+async def test_without_spot_capacity_there_is_no_room_unless_machines_on_demand_are_allowed(world: AwsWorld) -> None:
+    lab = world.lab
+    no_spot(lab, "us-west-2a", "us-west-2b")
+    async with provided_on(lab.site) as provided:
+        with pytest.raises(NoCapacity):
+            await provided.machines.launch(a_launch())
+    async with provided_on(lab.site, ON_DEMAND_FALLBACK="true") as provided:
+        spec = a_launch()
+        ref = await provided.machines.launch(spec)
+        assert await provided.machines.launch(spec) == ref
+    found = lab.site.client("ec2").describe_instances(InstanceIds=[ref])["Reservations"][0]["Instances"][0]
+    assert found.get("InstanceLifecycle") != "spot"
+
+
+async def test_capacity_is_looked_for_in_other_zones_and_types_but_not_where_the_volume_is_not(world: AwsWorld) -> None:
+    no_spot(world.lab, "us-west-2a")
+    async with provided_on(world.lab.site) as provided:
+        ref = await provided.machines.launch(a_launch())
+        assert next(m.zone for m in await provided.machines.observe() if m.provider_ref == ref) == "us-west-2b"
+        with pytest.raises(NoCapacity):
+            await provided.machines.launch(a_launch("us-west-2a"))
+
+
+async def test_a_machine_is_launched_as_spot_with_its_tags_and_closed_metadata(world: AwsWorld) -> None:
+    async with provided_on(world.lab.site) as provided:
+        spec = a_launch()
+        ref = await provided.machines.launch(spec)
+    found = world.lab.site.client("ec2").describe_instances(InstanceIds=[ref])["Reservations"][0]["Instances"][0]
+    tags = {tag["Key"]: tag["Value"] for tag in found["Tags"]}
+    assert found["InstanceLifecycle"] == "spot"
+    assert (found["MetadataOptions"]["HttpTokens"], found["MetadataOptions"]["HttpPutResponseHopLimit"]) == ("required", 1)
+    assert tags["Name"] == "openclaw-user-instance"
+    assert (tags["MachineId"], tags["ReservedInstanceId"], tags["Status"]) == (spec.machine_id, spec.reserved_instance_id, "initializing")
+
+
+async def test_a_machine_that_never_boots_is_replaced(world: AwsWorld) -> None:
+    world.lab.machines.fail_next(Fault.NEVER_BOOTS)
+    world.ready_timeout_seconds = 4.0
+    async with world.control_plane() as plane:
+        await plane.until_full()
+        ended = [machine for machine in await plane.store.machines.list_recent() if machine.failure is MachineFailure.NOT_READY_IN_TIME]
+        assert len(ended) == 1
+        await plane.until_clean()
+
+
+async def test_settings_that_openclaw_refuses_fail_the_instance_and_say_why(world: AwsWorld) -> None:
+    async with world.control_plane() as plane:
+        await plane.until_full()
+        (spare,) = await plane.store.machines.list_live()
+        world.lab.machines.break_machine(str(spare.provider_ref), Fault.SETTINGS_REFUSED)
+        instance = await plane.create(*WITH_KEY)
+        failed = await plane.until_phase(instance.id, Phase.FAILED)
+        assert failed.last_error
+
+
+async def test_routing_by_host_name_gives_each_instance_a_name_of_its_own(world: AwsWorld) -> None:
+    async with provided_on(world.lab.site, ROUTING="host", INSTANCE_DOMAIN="claw.test") as provided:
+        instance_id = IDS.instance_id(0)
+        spec = a_launch()
+        ref = await provided.machines.launch(spec)
+
+        async def is_up() -> bool:
+            return any(m.provider_ref == ref and m.address for m in await provided.machines.observe())
+
+        await until(is_up, 20)
+        url = urlsplit(provided.router.public_url(instance_id))
+        assert url.hostname == f"{instance_id}.claw.test"
+        assert url.path == f"/{instance_id}/"
+        assert not provided.router.signs_in(instance_id)
+        rules = world.lab.site.client("elbv2").describe_rules(ListenerArn=world.lab.site.listeners[0])["Rules"]
+        assert all(condition["Field"] == "path-pattern" for rule in rules for condition in rule["Conditions"])
+
+
+async def test_the_platforms_own_rules_come_first_and_are_made_once(world: AwsWorld) -> None:
+    for _ in range(2):
+        async with provided_on(world.lab.site):
+            pass
+    for address, listener in zip(world.lab.site.addresses(), world.lab.site.listeners, strict=True):
+        rules = world.lab.site.client("elbv2").describe_rules(ListenerArn=listener)["Rules"]
+        assert sorted(rule["Priority"] for rule in rules if not rule["IsDefault"]) == ["1", "2", "3"]
+        async with httpx.AsyncClient() as client:
+            answer = await client.post(f"{address}/{IDS.instance_id()}/api/v1/admin/rpc")
+        assert answer.status_code == 404
+
+
+async def test_two_control_planes_share_one_key_that_seals(world: AwsWorld) -> None:
+    async with provided_on(world.lab.site) as one, provided_on(world.lab.site) as other:
+        assert other.sealer.unseal(one.sealer.seal(b"key", "oc-1"), "oc-1") == b"key"
+
+
+async def test_a_machine_that_is_not_there_is_not_found(world: AwsWorld) -> None:
+    async with provided_on(world.lab.site) as provided:
+        with pytest.raises(NotFound):
+            await provided.gateways.status("i-0123456789abcdef0")
+        await asyncio.wait_for(provided.gateways.stop("i-0123456789abcdef0"), 10)
