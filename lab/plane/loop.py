@@ -19,12 +19,18 @@ Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 async def listen(serve: Serve, host: str | None = None, *, sock: socket.socket | None = None) -> asyncio.Server:
     """Serve connections on a free port of `host`, or on this socket. Connections that are cut when the loop ends are no error."""
+    serving: set[asyncio.Task[Any] | None] = set()
+    """Nothing else holds a task that waits for a connection whose other end says nothing."""
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        task = asyncio.current_task()
+        serving.add(task)
         try:
             await serve(reader, writer)
         except asyncio.CancelledError:
             writer.transport.abort()
+        finally:
+            serving.discard(task)
 
     if sock is not None:
         return await asyncio.start_server(connected, sock=sock, backlog=BACKLOG)

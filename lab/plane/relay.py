@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 
 from lab.plane.loop import LoopThread, listen
 
@@ -40,15 +39,20 @@ class Relay:
             writer.close()
             return
         try:
-            await asyncio.gather(_copy(reader, far_writer), _copy(far_reader, writer))
+            async with asyncio.TaskGroup() as both:
+                both.create_task(_copy(reader, far_writer))
+                both.create_task(_copy(far_reader, writer))
+        except* ConnectionError:
+            pass
         finally:
             far_writer.close()
             writer.close()
 
 
 async def _copy(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
-    with suppress(ConnectionError):
-        while piece := await source.read(CHUNK):
-            sink.write(piece)
-            await sink.drain()
+    """Until the source ends; an end that breaks off raises `ConnectionError`, which ends the other direction too."""
+    while piece := await source.read(CHUNK):
+        sink.write(piece)
+        await sink.drain()
+    if sink.can_write_eof():
         sink.write_eof()
