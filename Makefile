@@ -8,7 +8,7 @@ BIN := .venv/bin
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run down image test test-all lint format lock user-data bench bench-claim bench-control-plane bench-creates bench-pool bench-edge bench-jupyterhub screenshots clean
+.PHONY: help setup setup-dev run down image test test-all lint format lock gateway-config bench bench-claim bench-control-plane bench-creates bench-pool bench-edge bench-jupyterhub screenshots clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -48,8 +48,8 @@ format: setup-dev ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-user-data: setup-dev ## Write terraform/user-data.sh anew, after a change of what machines do at their first boot
-	$(BIN)/python scripts/user_data.py
+gateway-config: setup-dev ## Write terraform/gateway-config.json anew, after a change of what gateways start with
+	$(BIN)/python scripts/gateway_config.py
 
 lock: ## Write the lock files anew (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --generate-hashes -o requirements-dev.lock

@@ -29,17 +29,26 @@ resource "aws_vpc_security_group_egress_rule" "machine_to_internet" {
 }
 
 locals {
-  # `user-data.sh` is written by `make user-data` from the package; a test holds the two against each other.
+  # The package's own files, filled in as adapters/aws/user_data.py does; a test holds the two against each other.
+  machine_files  = "${path.module}/../src/openclaw_hosted/adapters/aws/machine"
   placeholder_id = "oc-00000000"
   origins = distinct(concat(
     local.addresses, var.routing == "host" ? ["${local.scheme}://${local.placeholder_id}.${var.instance_domain}"] : []
   ))
-  image_separator = startswith(var.gateway_image, "sha256:") ? "@" : ":"
-  user_data = replace(replace(replace(replace(file("${path.module}/user-data.sh"),
-    "place-image", "${aws_ecr_repository.this["gateway"].repository_url}${local.image_separator}${var.gateway_image}"),
-    "place-deployment", var.deployment_name),
+  gateway_config = replace(replace(trimspace(file("${path.module}/gateway-config.json")),
     "\"place-origins\"", join(",", [for origin in sort(local.origins) : jsonencode(origin)])),
   "\"place-proxies\"", join(",", [for cidr in local.vpc_cidrs : jsonencode(cidr)]))
+  user_data_places = {
+    SCRIPT = base64gzip(file("${local.machine_files}/openclaw-machine.sh"))
+    IMAGE  = "${aws_ecr_repository.this["gateway"].repository_url}${startswith(var.gateway_image, "sha256:") ? "@" : ":"}${var.gateway_image}"
+    SECRET = "${var.deployment_name}/${local.placeholder_id}"
+    ID     = local.placeholder_id
+    CONFIG = local.gateway_config
+  }
+  user_data = join("", [
+    for part in regexall("@(?:SCRIPT|IMAGE|SECRET|ID|CONFIG)@|@|[^@]+", file("${local.machine_files}/user-data.sh")) :
+    lookup(local.user_data_places, trim(part, "@"), part)
+  ])
   machine_tags = { Name = "openclaw-user-instance", Deployment = var.deployment_name }
 }
 
