@@ -55,7 +55,7 @@ async def provide_aws(settings: Settings, clock: SystemClock, progress: Progress
     aws = load_aws_settings()
     progress(f"Looking around in AWS, {aws.region}")
     sdk = await stack.enter_async_context(aws_sdk(aws, clock))
-    place = await find_place(sdk, aws.region)
+    place = replace(await find_place(sdk, aws.region), machine_role=aws.machine_role)
     network = await find_network(sdk, aws.vpc, aws.subnets)
     shards = await find_shards(
         sdk, aws.listeners, aws.shard_urls or ((settings.public_url,) if settings.public_url and len(aws.listeners) == 1 else ())

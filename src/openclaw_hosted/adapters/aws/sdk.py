@@ -40,6 +40,7 @@ class Call(StrEnum):
     DESCRIBE_SECRET = "secretsmanager:DescribeSecret"
     TAG_SECRET = "secretsmanager:TagResource"
     UNTAG_SECRET = "secretsmanager:UntagResource"
+    LOCK_SECRET = "secretsmanager:PutResourcePolicy"
     DELETE_SECRET = "secretsmanager:DeleteSecret"
     RESTORE_SECRET = "secretsmanager:RestoreSecret"
     LIST_SECRETS = "secretsmanager:ListSecrets"
