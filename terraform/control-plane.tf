@@ -44,8 +44,8 @@ locals {
     IMAGE           = local.image_of_control_plane
     LOG_GROUP       = aws_cloudwatch_log_group.platform.name
     VOLUME          = one(aws_ebs_volume.platform[*].id)
-    DATABASE_SECRET = one(aws_secretsmanager_secret.database[*].arn)
-    DATABASE_HOST   = one(aws_db_instance.platform[*].endpoint)
+    DATABASE_SECRET = one(module.database[*].secret_arn)
+    DATABASE_HOST   = one(module.database[*].endpoint)
   }
   control_plane_user_data = join("\n", concat(
     ["#!/bin/bash"],
@@ -166,83 +166,17 @@ resource "aws_autoscaling_group" "control_plane" {
 
 # --- the database ---
 
-resource "aws_security_group" "database" {
-  count       = local.postgres ? 1 : 0
-  name        = "${var.deployment_name}-database"
-  description = "Postgres, from the control plane alone"
-  vpc_id      = local.vpc_id
-
-  tags = { Name = "${var.deployment_name}-database" }
-}
-
-resource "aws_vpc_security_group_ingress_rule" "database_from_control_plane" {
-  count                        = local.postgres ? 1 : 0
-  security_group_id            = aws_security_group.database[0].id
-  description                  = "Postgres"
-  referenced_security_group_id = aws_security_group.control_plane.id
-  ip_protocol                  = "tcp"
-  from_port                    = 5432
-  to_port                      = 5432
-}
-
-resource "aws_db_subnet_group" "platform" {
-  count      = local.postgres ? 1 : 0
-  name       = "${var.deployment_name}-platform"
-  subnet_ids = local.subnet_ids
-}
-
-# The password is made on the way, written to Secrets Manager, read back from there and handed to RDS: it is in no state and no plan.
-ephemeral "aws_secretsmanager_random_password" "database" {
+module "database" {
   count               = local.postgres ? 1 : 0
-  password_length     = 40
-  exclude_punctuation = true
-}
-
-# Outside of the machines' prefix: their role can't name it.
-resource "aws_secretsmanager_secret" "database" {
-  count                   = local.postgres ? 1 : 0
-  name                    = "${var.deployment_name}-platform/database"
-  description             = "The password of the platform's database; read by the control plane's machine when it starts"
-  recovery_window_in_days = var.deletion_protection ? 30 : 0
-}
-
-resource "aws_secretsmanager_secret_version" "database" {
-  count                    = local.postgres ? 1 : 0
-  secret_id                = aws_secretsmanager_secret.database[0].id
-  secret_string_wo         = ephemeral.aws_secretsmanager_random_password.database[0].random_password
-  secret_string_wo_version = 1
-}
-
-ephemeral "aws_secretsmanager_secret_version" "database" {
-  count     = local.postgres ? 1 : 0
-  secret_id = aws_secretsmanager_secret_version.database[0].secret_id
-}
-
-resource "aws_db_instance" "platform" {
-  count                        = local.postgres ? 1 : 0
-  identifier                   = "${var.deployment_name}-platform"
-  engine                       = "postgres"
-  engine_version               = "17"
-  instance_class               = var.database_instance_class
-  allocated_storage            = 20
-  max_allocated_storage        = 100
-  storage_type                 = "gp3"
-  storage_encrypted            = true
-  db_name                      = "openclaw"
-  username                     = "openclaw"
-  password_wo                  = ephemeral.aws_secretsmanager_secret_version.database[0].secret_string
-  password_wo_version          = aws_secretsmanager_secret_version.database[0].secret_string_wo_version
-  db_subnet_group_name         = aws_db_subnet_group.platform[0].name
-  vpc_security_group_ids       = [aws_security_group.database[0].id]
-  publicly_accessible          = false
-  multi_az                     = var.database_multi_az
-  backup_retention_period      = var.database_backup_days
-  copy_tags_to_snapshot        = true
-  auto_minor_version_upgrade   = true
-  deletion_protection          = var.deletion_protection
-  skip_final_snapshot          = !var.deletion_protection
-  final_snapshot_identifier    = var.deletion_protection ? "${var.deployment_name}-platform-last" : null
-  performance_insights_enabled = false
+  source              = "./database"
+  name                = var.deployment_name
+  vpc_id              = local.vpc_id
+  subnet_ids          = local.subnet_ids
+  client_group_id     = aws_security_group.control_plane.id
+  instance_class      = var.database_instance_class
+  multi_az            = var.database_multi_az
+  backup_days         = var.database_backup_days
+  deletion_protection = var.deletion_protection
 }
 
 # --- or SQLite, on a volume that outlives the machine ---

@@ -271,7 +271,7 @@ locals {
         Resource = "${aws_cloudwatch_log_group.platform.arn}:*"
       },
     ],
-    [for arn in aws_secretsmanager_secret.database[*].arn : {
+    [for arn in module.database[*].secret_arn : {
       Sid      = "DatabasePassword"
       Effect   = "Allow"
       Action   = "secretsmanager:GetSecretValue"
