@@ -18,6 +18,16 @@ SOURCE: Final = ROOT / "terraform"
 PLUGINS: Final = Path("/opt/tf-plugins")
 """Where a computer without a registry has the provider."""
 SECONDS: Final = 580.0
+OFFLINE: Final = """
+provider "aws" {
+  region                      = "us-west-2"
+  access_key                  = "none"
+  secret_key                  = "none"
+  skip_credentials_validation = true
+  skip_requesting_account_id  = true
+  skip_metadata_api_check     = true
+}
+"""
 
 
 class TerraformFailed(Exception):
@@ -36,7 +46,12 @@ class Terraform:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "AWS_"))}
         quiet = {"NO_COLOR": "1", "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1", "AWS_EC2_METADATA_DISABLED": "true"}
         done = subprocess.run(
-            ["terraform", *words], cwd=self.folder, env={**kept, **quiet, **self.environment}, capture_output=True, text=True, timeout=seconds
+            ["terraform", *words],
+            cwd=self.folder,
+            env={**kept, **quiet, **self.environment},
+            capture_output=True,
+            text=True,
+            timeout=seconds,
         )
         if done.returncode not in allowed:
             raise TerraformFailed(f"terraform {' '.join(words[:2])}: {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-4000:]}")
@@ -124,15 +139,11 @@ def _overrides(found: Found) -> str:
         "data.aws_subnet.control_plane": {"availability_zone": "us-west-2a"},
     }
     outputs = {"endpoint": "database:5432", "secret_arn": arn.format("secretsmanager", "secret:openclaw-platform/database-AbCdEf")}
-    blocks = [
-        'provider "aws" {\n  region = "us-west-2"\n  access_key = "none"\n  secret_key = "none"\n'
-        "  skip_credentials_validation = true\n  skip_requesting_account_id = true\n  skip_metadata_api_check = true\n}",
-        f"override_module {{\n  target = module.database\n  outputs = {_hcl(outputs)}\n}}",
-    ]
-    blocks += [
-        f"override_resource {{\n  target = {name}\n  override_during = plan\n  values = {_hcl(given)}\n}}" for name, given in resources.items()
-    ]
-    blocks += [f"override_data {{\n  target = {name}\n  values = {_hcl(given)}\n}}" for name, given in data.items()]
+    blocks = [OFFLINE, f"override_module {{\n  target = module.database\n  outputs = {_hcl(outputs)}\n}}"]
+    for name, given in resources.items():
+        blocks.append(f"override_resource {{\n  target = {name}\n  override_during = plan\n  values = {_hcl(given)}\n}}")
+    for name, given in data.items():
+        blocks.append(f"override_data {{\n  target = {name}\n  values = {_hcl(given)}\n}}")
     return "\n".join(blocks)
 
 
