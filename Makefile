@@ -9,7 +9,7 @@ BIN := .venv/bin
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run down image test test-all lint format lock bench bench-claim bench-control-plane bench-creates bench-pool bench-edge bench-jupyterhub bench-aws lab screenshots clean
+.PHONY: help setup setup-dev run down image test test-all lint format lock gateway-config bench bench-claim bench-control-plane bench-creates bench-pool bench-edge bench-jupyterhub bench-aws lab screenshots clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -43,11 +43,14 @@ lint: setup-dev ## Check format, style, types, the arrows between layers, and sh
 	$(BIN)/ruff check --output-format concise .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	@if command -v shellcheck >/dev/null; then shellcheck scripts/*.sh .ci/run lab/plane/machine/systemctl src/openclaw_hosted/adapters/aws/machine/*.sh; else echo 'shellcheck is missing: shell scripts are not checked (apt-get install shellcheck)'; fi
+	@if command -v shellcheck >/dev/null; then shellcheck scripts/*.sh .ci/run lab/plane/machine/systemctl src/openclaw_hosted/adapters/aws/machine/*.sh terraform/control-plane.sh; else echo 'shellcheck is missing: shell scripts are not checked (apt-get install shellcheck)'; fi
 
 format: setup-dev ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
+
+gateway-config: setup-dev ## Write terraform/gateway-config.json anew, after a change of what gateways start with
+	$(BIN)/python scripts/gateway_config.py
 
 lock: ## Write the lock files anew (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --generate-hashes -o requirements-dev.lock

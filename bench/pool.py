@@ -22,6 +22,7 @@ from bench.harness import parser, publish
 from openclaw_hosted.adapters.fake.access import FakeGate, FakeRouter, FakeSealer, FakeVault
 from openclaw_hosted.adapters.fake.cloud import FakeCloud
 from openclaw_hosted.adapters.fake.compute import FakeGateways, FakeMachines, FakeVolumes
+from openclaw_hosted.adapters.meter import KeptMeter
 from openclaw_hosted.adapters.system import SystemClock, SystemIds
 from openclaw_hosted.controllers.pool import PoolController
 from openclaw_hosted.controllers.ports import ControllerOptions, Ports
@@ -63,7 +64,8 @@ def ports_of(store: Store) -> Ports:
     """The store, and a fake provider."""
     cloud = FakeCloud(SystemClock())
     return Ports(
-        FakeMachines(cloud), FakeGateways(cloud), FakeVault(cloud), FakeSealer(), FakeRouter(cloud), FakeGate(cloud), FakeVolumes(cloud),
+        FakeMachines(cloud), FakeGateways(cloud), FakeVault(cloud), FakeSealer(), FakeRouter(cloud), FakeGate(cloud),
+        FakeVolumes(cloud), KeptMeter(),
         SystemClock(), SystemIds(), store.machines, store.instances, store.accounts, store.platform, store.hints,
     )  # fmt: skip
 

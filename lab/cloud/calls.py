@@ -29,8 +29,8 @@ class Caller:
 
     @property
     def name(self) -> str:
-        """The instance id of a machine, `account` for the account's own keys."""
-        return self.instance_id or "account"
+        """The instance id of a machine, the name of any other role, `account` for the account's own keys without one."""
+        return self.instance_id or self.role_name or "account"
 
 
 @dataclass
@@ -65,7 +65,7 @@ class Done:
     resources: tuple[str, ...]
     """Ids, ARNs and names among the parameters."""
     caller: str
-    """An instance id, or `account`."""
+    """See `Caller.name`."""
     error: str | None
     seconds: float
     cpu_seconds: float

@@ -29,6 +29,8 @@ LAUNCHES = frozenset({"ec2:RunInstances", "ec2:CreateFleet"})
 UNSCOPED = ("Describe", "List", "Get")
 """EC2's and SSM's reads are about everything, whatever they are asked for."""
 SCOPED_READS = frozenset({"secretsmanager", "sqs", "iam", "ecr"})
+BALANCING: Mapping[str, str] = {"CreateRule": "ListenerArn", "ModifyRule": "RuleArn", "DeleteRule": "RuleArn"}
+"""Which parameter of a call about rules IAM looks at; it does not look at the target groups that a rule names."""
 Target = tuple[str, str, str | None]
 """An action, the ARN that it is about, and the id whose tags count."""
 
@@ -53,6 +55,15 @@ def targets_of(account: Account, call: Call) -> list[Target]:
         ids = call.params.get("InstanceIds") or []
         document = f"arn:aws:ssm:{account.region}::document/{call.params.get('DocumentName')}"
         return [(call.action, document, None), *((call.action, ec2_arn(account, each), each) for each in ids)]
+    if call.operation in BALANCING:
+        arn = call.params[BALANCING[call.operation]]
+        return [(call.action, arn, arn)]
+    if service == "ecr" and "repositoryName" in call.params:
+        arn = f"arn:aws:ecr:{account.region}:{account.account_id}:repository/{call.params['repositoryName']}"
+        return [(call.action, arn, arn)]
+    if call.action == "elasticloadbalancing:CreateTargetGroup":
+        prefix = f"arn:aws:elasticloadbalancing:{account.region}:{account.account_id}"
+        return [(call.action, f"{prefix}:targetgroup/{call.params['Name']}/*", None)]
     named = [each for each in dict.fromkeys(resources(call.params)) if RESOURCE.match(each)]
     if service == "ec2":
         return [(call.action, ec2_arn(account, each), each) for each in named] or _created(account, call)
@@ -134,6 +145,8 @@ def context_of(account: Account, call: Call, role_name: str, subject: str | None
         for key, value in _tags(account, subject).items():
             for prefix in {"aws", call.action.partition(":")[0]}:
                 context[f"{prefix}:resourcetag/{key}".lower()] = value
+    if call.action == "cloudwatch:PutMetricData":
+        context["cloudwatch:namespace"] = call.params["Namespace"]
     requested = _requested_tags(call)
     for key, value in requested.items():
         context[f"aws:requesttag/{key}".lower()] = value

@@ -49,7 +49,9 @@ class AwsSettings(BaseSettings):
     """One for each load balancer. Add at the end only: an instance's id holds its number."""
     repository: str = Field(alias="ECR_REPOSITORY_URL")
     image_tag: str | None = Field(None, alias="IMAGE_TAG")
-    """Of the gateway's image in the repository; without it, the newest image there."""
+    """Of the gateway's image in the repository, or its digest, `sha256:…`; without it, the newest image there."""
+    machine_role: str | None = Field(None, alias="MACHINE_ROLE_ARN", pattern=r"^arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]+$")
+    """The role of all machines. With it, each secret gets a policy of its own that denies it to every machine but one."""
     deployment: str = Field("openclaw", alias="DEPLOYMENT_NAME", pattern=r"^[a-z][a-z0-9-]*$", max_length=DEPLOYMENT_LENGTH)
     """Begins the names of secrets and target groups, and is the tag `Deployment` of everything: keeps two platforms of an account apart."""
     on_demand_fallback: bool = Field(default=False, alias="ON_DEMAND_FALLBACK")

@@ -15,6 +15,7 @@ from openclaw_hosted.adapters.aws.fleet import Fleet
 from openclaw_hosted.adapters.aws.gate import OpenGate
 from openclaw_hosted.adapters.aws.gateways import AwsGateways, Inside
 from openclaw_hosted.adapters.aws.machines import AwsMachines, LaunchPlan
+from openclaw_hosted.adapters.aws.meter import AwsMeter
 from openclaw_hosted.adapters.aws.router import AwsRouter
 from openclaw_hosted.adapters.aws.vault import AwsVault
 from openclaw_hosted.adapters.aws.volumes import AwsVolumes
@@ -55,7 +56,7 @@ async def provide_aws(settings: Settings, clock: SystemClock, progress: Progress
     aws = load_aws_settings()
     progress(f"Looking around in AWS, {aws.region}")
     sdk = await stack.enter_async_context(aws_sdk(aws, clock))
-    place = await find_place(sdk, aws.region)
+    place = replace(await find_place(sdk, aws.region), machine_role=aws.machine_role)
     network = await find_network(sdk, aws.vpc, aws.subnets)
     shards = await find_shards(
         sdk, aws.listeners, aws.shard_urls or ((settings.public_url,) if settings.public_url and len(aws.listeners) == 1 else ())
@@ -82,6 +83,7 @@ async def provide_aws(settings: Settings, clock: SystemClock, progress: Progress
         sealer=KeySealer(await shared_key(sdk, aws.deployment)),
         router=router,
         gate=OpenGate(),
+        meter=AwsMeter(sdk, aws.deployment),
         options=replace(PACE, policy=replace(PACE.policy, image=image), shards=Shards(len(shards), aws.shard_capacity)),
         address=address,
         trusted_proxies=network.cidrs,

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from openclaw_hosted.adapters.aws.account import find_image, find_network, find_place, find_shards
 from openclaw_hosted.adapters.aws.errors import code_of
-from openclaw_hosted.adapters.aws.names import MACHINE_NAME, Tag, filters, from_tags
+from openclaw_hosted.adapters.aws.names import MACHINE_NAME, Tag, as_tags, filters, from_tags
 from openclaw_hosted.adapters.aws.sdk import Call, Sdk
 from openclaw_hosted.adapters.system import SystemClock
 from openclaw_hosted.bootstrap.aws import aws_sdk
@@ -105,6 +105,7 @@ async def _permissions(sdk: Sdk, aws: AwsSettings) -> str:
     zone = next(iter(network.subnets))
     override = {"InstanceType": aws.instance_type, "SubnetId": aws.subnets[0]}
     template = {"LaunchTemplateId": aws.launch_template, "Version": "$Latest"}
+    tags = as_tags({Tag.NAME: MACHINE_NAME, Tag.DEPLOYMENT: aws.deployment})
     dry: list[tuple[Call, dict[str, Any]]] = [
         (
             Call.CREATE_FLEET,
@@ -112,9 +113,19 @@ async def _permissions(sdk: Sdk, aws: AwsSettings) -> str:
                 "Type": "instant",
                 "LaunchTemplateConfigs": [{"LaunchTemplateSpecification": template, "Overrides": [override]}],
                 "TargetCapacitySpecification": {"TotalTargetCapacity": 1, "DefaultTargetCapacityType": "spot"},
+                "TagSpecifications": [{"ResourceType": "instance", "Tags": tags}],
             },
         ),
-        (Call.CREATE_VOLUME, {"AvailabilityZone": zone, "Size": aws.volume_gib, "VolumeType": "gp3", "Encrypted": True}),
+        (
+            Call.CREATE_VOLUME,
+            {
+                "AvailabilityZone": zone,
+                "Size": aws.volume_gib,
+                "VolumeType": "gp3",
+                "Encrypted": True,
+                "TagSpecifications": [{"ResourceType": "volume", "Tags": tags}],
+            },
+        ),
         (Call.DESCRIBE_INSTANCES, {"Filters": filters(tag_Deployment=aws.deployment)}),
     ]
     for call, parameters in dry:

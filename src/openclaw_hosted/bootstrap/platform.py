@@ -200,6 +200,7 @@ def _control_ports(settings: Settings, store: Store, provided: Provided, clock: 
         router=provided.router,
         gate=provided.gate,
         volumes=provided.volumes,
+        meter=provided.meter,
         clock=clock,
         ids=ids,
         machine_store=store.machines,

@@ -9,6 +9,7 @@ from openclaw_hosted.adapters.local.edge import LocalEdge
 from openclaw_hosted.controllers.ports import ControllerOptions
 from openclaw_hosted.ports.gateways import Gateways
 from openclaw_hosted.ports.machines import Machines
+from openclaw_hosted.ports.meter import Meter
 from openclaw_hosted.ports.router import Gate, Router
 from openclaw_hosted.ports.vault import Sealer, Vault
 from openclaw_hosted.ports.volumes import Volumes
@@ -27,6 +28,7 @@ class Provided:
     sealer: Sealer
     router: Router
     gate: Gate
+    meter: Meter
     options: ControllerOptions
     """What is the provider's to say of them; the settings come on top."""
     address: str

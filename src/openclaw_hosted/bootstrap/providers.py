@@ -28,6 +28,7 @@ from openclaw_hosted.adapters.local.runtimes import DOCKER, ProcessRuntime, Runt
 from openclaw_hosted.adapters.local.sealing import LocalSealer
 from openclaw_hosted.adapters.local.vault import LocalVault
 from openclaw_hosted.adapters.local.volumes import LocalVolumes
+from openclaw_hosted.adapters.meter import KeptMeter
 from openclaw_hosted.adapters.system import SystemClock
 from openclaw_hosted.bootstrap.aws import provide_aws
 from openclaw_hosted.bootstrap.edge import edge_tls, origins
@@ -103,6 +104,7 @@ def _local(settings: Settings, runtimes: Runtimes, clock: Clock, gate: Gate, *no
         sealer=LocalSealer(data_dir),
         router=LocalRouter(data_dir, settings.address),
         gate=gate,
+        meter=KeptMeter(),
         options=ControllerOptions(policy=PoolPolicy(image=runtimes.chosen.image), allowed_origins=origins(settings)),
         address=settings.address,
         edge=_edge(settings),
@@ -122,6 +124,7 @@ def _fake(settings: Settings, clock: Clock) -> Provided:
         sealer=LocalSealer(settings.data_dir),
         router=LocalRouter(settings.data_dir, settings.address) if settings.fake_gateway else FakeRouter(cloud, settings.address),
         gate=LocalGate(settings.data_dir),
+        meter=KeptMeter(),
         options=ControllerOptions(policy=PoolPolicy(image=OPENCLAW_VERSION, max_launches_at_once=FAKE_LAUNCHES)),
         address=settings.address,
         edge=_edge(settings),

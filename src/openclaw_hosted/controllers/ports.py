@@ -11,6 +11,7 @@ from openclaw_hosted.ports.backups import Backups
 from openclaw_hosted.ports.clock import Clock, Ids
 from openclaw_hosted.ports.gateways import Gateways
 from openclaw_hosted.ports.machines import Machines
+from openclaw_hosted.ports.meter import Meter
 from openclaw_hosted.ports.router import Gate, Router
 from openclaw_hosted.ports.stores import AccountStore, Hints, InstanceStore, MachineStore, PlatformStore
 from openclaw_hosted.ports.vault import Sealer, Vault
@@ -28,6 +29,7 @@ class Ports:
     router: Router
     gate: Gate
     volumes: Volumes
+    meter: Meter
     clock: Clock
     ids: Ids
     machine_store: MachineStore
@@ -71,6 +73,7 @@ class ControllerOptions:
     """How often a hot spare is touched. OpenClaw 2026.9.6 ends idle workers after 60 s; bringing them up takes seconds."""
     orphans_seconds: float = 60.0
     orphan_grace_seconds: float = 600.0
+    metering_seconds: float = 60.0
     backup_seconds: float = 86_400.0
     backup_retry_seconds: float = 900.0
     """How soon a failed backup is tried again."""

@@ -16,6 +16,7 @@ from openclaw_hosted.adapters.fake.access import FakeGate, FakeRouter, FakeSeale
 from openclaw_hosted.adapters.fake.cloud import FakeCloud
 from openclaw_hosted.adapters.fake.compute import FakeGateways, FakeMachines, FakeVolumes
 from openclaw_hosted.adapters.local.backup.backups import name_of
+from openclaw_hosted.adapters.meter import KeptMeter
 from openclaw_hosted.adapters.system import SystemClock, SystemIds
 from openclaw_hosted.bootstrap.archives import check_backups, scheduled_backups
 from openclaw_hosted.controllers import ControllerOptions, ControlLoops, Ports
@@ -50,7 +51,8 @@ def ports_of(store: Store, backups: Backups | None) -> Ports:
     cloud = FakeCloud(SystemClock())
     return Ports(
         FakeMachines(cloud), FakeGateways(cloud), FakeVault(cloud), FakeSealer(), FakeRouter(cloud), FakeGate(cloud),
-        FakeVolumes(cloud), SystemClock(), SystemIds(), store.machines, store.instances, store.accounts, store.platform, store.hints,
+        FakeVolumes(cloud), KeptMeter(), SystemClock(), SystemIds(),
+        store.machines, store.instances, store.accounts, store.platform, store.hints,
         backups,
     )  # fmt: skip
 

@@ -10,6 +10,7 @@ from dataclasses import replace
 from openclaw_hosted.adapters.fake.access import FakeGate, FakeRouter, FakeSealer, FakeVault
 from openclaw_hosted.adapters.fake.cloud import FakeCloud
 from openclaw_hosted.adapters.fake.compute import FakeGateways, FakeMachines, FakeVolumes
+from openclaw_hosted.adapters.meter import KeptMeter
 from openclaw_hosted.adapters.system import SystemClock, SystemIds
 from openclaw_hosted.controllers import ControllerOptions, ControlLoops, Ports
 from openclaw_hosted.domain.events import Event, EventName
@@ -55,7 +56,8 @@ class World:
         cloud, store = self.cloud, self.store
         return Ports(
             FakeMachines(cloud), FakeGateways(cloud), FakeVault(cloud), self.sealer, FakeRouter(cloud), FakeGate(cloud),
-            FakeVolumes(cloud), SystemClock(), SystemIds(), store.machines, store.instances, store.accounts, store.platform, store.hints,
+            FakeVolumes(cloud), KeptMeter(), SystemClock(), SystemIds(),
+            store.machines, store.instances, store.accounts, store.platform, store.hints,
         )  # fmt: skip
 
     async def create(self, number: int = 0) -> Instance:

@@ -62,9 +62,10 @@ async def find_shards(sdk: Sdk, listeners: Sequence[str], addresses: Sequence[st
 
 
 async def find_image(sdk: Sdk, repository: str, tag: str | None) -> str:
-    """The gateway's image by digest, such as `…/openclaw@sha256:…`: of this tag, or else the newest."""
+    """The gateway's image by digest, such as `…/openclaw@sha256:…`: of this tag or with this digest, or else the newest."""
     name = repository.partition("/")[2]
-    wanted: dict[str, Any] = {"imageIds": [{"imageTag": tag}]} if tag else {}
+    key = "imageDigest" if tag and tag.startswith("sha256:") else "imageTag"
+    wanted: dict[str, Any] = {"imageIds": [{key: tag}]} if tag else {}
     found = [image async for page in sdk.pages(Call.DESCRIBE_IMAGES, repositoryName=name, **wanted) for image in page["imageDetails"]]
     if not found:
         raise NotFound(f"ECR_REPOSITORY_URL: the repository {name} has no image yet. Push one: make image, then as docs/aws.md says.")

@@ -40,6 +40,7 @@ class Call(StrEnum):
     DESCRIBE_SECRET = "secretsmanager:DescribeSecret"
     TAG_SECRET = "secretsmanager:TagResource"
     UNTAG_SECRET = "secretsmanager:UntagResource"
+    LOCK_SECRET = "secretsmanager:PutResourcePolicy"
     DELETE_SECRET = "secretsmanager:DeleteSecret"
     RESTORE_SECRET = "secretsmanager:RestoreSecret"
     LIST_SECRETS = "secretsmanager:ListSecrets"
@@ -57,6 +58,7 @@ class Call(StrEnum):
     DEREGISTER_TARGETS = "elbv2:DeregisterTargets"
     DESCRIBE_HEALTH = "elbv2:DescribeTargetHealth"
     DESCRIBE_IMAGES = "ecr:DescribeImages"
+    PUT_METRICS = "cloudwatch:PutMetricData"
     WHO_AM_I = "sts:GetCallerIdentity"
 
     @property

@@ -38,6 +38,8 @@ class Place:
     partition: str
     region: str
     account: str
+    machine_role: str | None = None
+    """The ARN of the machines' role, to which each secret is locked as well; None for no such lock."""
 
     def machine_arn(self, provider_ref: str) -> str:
         """The ARN that a machine's credentials carry as `ec2:SourceInstanceARN`."""
@@ -88,11 +90,13 @@ class AwsVault:
         return (await self._read(instance_id)).document
 
     async def grant(self, instance_id: InstanceId, provider_ref: str) -> None:
-        """Name the machine in the secret's tag, which the machines' role compares with its own ARN."""
+        """Name the machine in the secret's tag, which the machines' role compares with its own ARN; and before that in the secret's own
+        policy, which denies it to the others, whatever their role says."""
         if self._granted.get(instance_id) == provider_ref:
             return
         arn = self._place.machine_arn(provider_ref)
         if instance_id in self._granted or await self._grantee(instance_id) != arn:
+            await self._lock(instance_id, arn)
             await self._sdk.call(Call.TAG_SECRET, SecretId=self._name(instance_id), Tags=as_tags({Tag.GRANTED_TO: arn}))
         self._granted[instance_id] = provider_ref
 
@@ -136,6 +140,12 @@ class AwsVault:
         self._note(instance_id, document, revision)
         self._granted[instance_id] = NOBODY
 
+    async def _lock(self, instance_id: InstanceId, machine_arn: str) -> None:
+        if self._place.machine_role is None:
+            return
+        policy = json.dumps(lock_policy(self._place.machine_role, machine_arn))
+        await self._sdk.call(Call.LOCK_SECRET, SecretId=self._name(instance_id), ResourcePolicy=policy, BlockPublicPolicy=True)
+
     async def _read(self, instance_id: InstanceId) -> _Seen:
         seen = self._seen.get(instance_id)
         if seen is not None and self._clock.monotonic() - seen.at < FRESH_SECONDS:
@@ -171,6 +181,19 @@ class AwsVault:
 
     def _name(self, instance_id: InstanceId) -> str:
         return secret_of(self._deployment, instance_id)
+
+
+def lock_policy(machine_role: str, machine_arn: str) -> dict[str, Any]:
+    """A secret's resource policy: of all machines, the one. It allows nothing; other roles are not spoken of."""
+    condition = {
+        "ArnEquals": {"aws:PrincipalArn": machine_role},
+        "StringNotEquals": {"ec2:SourceInstanceARN": machine_arn},
+    }
+    statement = {
+        "Sid": "OneMachine", "Effect": "Deny", "Principal": "*",
+        "Action": "secretsmanager:GetSecretValue", "Resource": "*", "Condition": condition,
+    }  # fmt: skip
+    return {"Version": "2012-10-17", "Statement": [statement]}
 
 
 def _encode(document: Credentials, revision: int) -> str:

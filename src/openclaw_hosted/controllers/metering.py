@@ -1,0 +1,69 @@
+"""Metering: tells the meter how the platform does.
+
+Reads rows and events once a minute, and publishes all of it at once: pool size, how long new users waited, health of the gateways, failed
+launches. It changes nothing. Events since its last reading are read again after a failed one; a replica that takes over begins a minute
+back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+from openclaw_hosted.controllers.ports import ControllerOptions, Ports
+from openclaw_hosted.domain.events import Event, EventName
+from openclaw_hosted.domain.metering import LOOP_SECONDS, MeterView, first_run, take_readings
+
+PAGE: Final = 200
+MOST_EVENTS: Final = 5000
+"""How many events a reading looks at, the newest first; more within ten minutes are a flood that needs no exact number."""
+
+
+class MeteringController:
+    """One tick: look, count, publish."""
+
+    def __init__(self, ports: Ports, options: ControllerOptions) -> None:
+        self._ports = ports
+        self._options = options
+        self._read_until: int | None = None
+        """The id of the newest event that was published."""
+
+    async def tick(self) -> None:
+        """Publish once."""
+        ports, now = self._ports, self._ports.clock.now()
+        recent = await self._recent(now - LOOP_SECONDS)
+        fresh = [event for event in recent if self._is_fresh(event, now)]
+        view = MeterView(
+            machines=await ports.machine_store.list_live(),
+            placed=await ports.instance_store.list_placed(),
+            fresh=fresh,
+            recent=recent,
+            assignment_seconds=await self._assignments(fresh),
+        )
+        await ports.meter.publish(take_readings(view))
+        self._read_until = max((event.id or 0 for event in recent), default=self._read_until or 0)
+
+    def _is_fresh(self, event: Event, now: float) -> bool:
+        if self._read_until is None:
+            return event.at > now - self._options.metering_seconds
+        return (event.id or 0) > self._read_until
+
+    async def _recent(self, since: float) -> Sequence[Event]:
+        found: list[Event] = []
+        before: int | None = None
+        while len(found) < MOST_EVENTS:
+            page = await self._ports.platform_store.events(before_id=before, limit=PAGE)
+            found += [event for event in page if event.at > since]
+            if len(page) < PAGE or page[-1].at <= since:
+                break
+            before = page[-1].id
+        return found
+
+    async def _assignments(self, fresh: Sequence[Event]) -> Sequence[float]:
+        """How long each instance took that ran for the first time, in seconds."""
+        found = []
+        for running in fresh:
+            if running.name is EventName.INSTANCE_RUNNING and running.instance_id is not None:
+                history = await self._ports.platform_store.events(instance_id=running.instance_id, limit=PAGE)
+                found.append(first_run(history, running))
+        return [seconds for seconds in found if seconds is not None]

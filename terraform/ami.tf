@@ -1,0 +1,15 @@
+# Amazon Linux 2023, where no other image is named. A machine image of one's own, with Docker and the gateway's image on it, saves a
+# spare about a minute: docs/deploy.md says how to make one.
+
+data "aws_ssm_parameter" "al2023" {
+  for_each = toset(concat(
+    var.ami_id == "" ? [var.architecture] : [],
+    var.control_plane_ami_id == "" ? ["x86_64"] : [],
+  ))
+  name = "/aws/service/ami-amazon-linux-latest/al2023-ami-kernel-default-${each.key}"
+}
+
+locals {
+  ami_id               = var.ami_id != "" ? var.ami_id : nonsensitive(data.aws_ssm_parameter.al2023[var.architecture].value)
+  control_plane_ami_id = var.control_plane_ami_id != "" ? var.control_plane_ami_id : nonsensitive(data.aws_ssm_parameter.al2023["x86_64"].value)
+}

@@ -1,0 +1,198 @@
+# Where pages and control loops run: one small machine on demand, in a group that makes another one when it does not answer.
+
+locals {
+  postgres = var.database == "postgres"
+  web_environment = merge(
+    {
+      PROVIDER                 = "aws"
+      HOST                     = "0.0.0.0"
+      PORT                     = "8080"
+      PUBLIC_URL               = local.addresses[0]
+      USER_INSTANCE_TYPE       = var.user_instance_type
+      EXTRA_INSTANCE_TYPES     = join(",", var.extra_instance_types)
+      POOL_SPARE_COUNT         = tostring(var.pool_spare_count)
+      POOL_WARMTH              = var.pool_warmth
+      FLEET_CAP                = tostring(var.fleet_cap)
+      LAUNCH_TEMPLATE_ID       = aws_launch_template.machine.id
+      AWS_REGION               = var.aws_region
+      VPC_ID                   = local.vpc_id
+      SUBNET_IDS               = join(",", local.subnet_ids)
+      SECURITY_GROUP_ID        = aws_security_group.machine.id
+      ALB_LISTENER_ARN         = join(",", local.listeners)
+      SHARD_URLS               = join(",", local.addresses)
+      SHARD_CAPACITY           = tostring(var.shard_capacity)
+      ECR_REPOSITORY_URL       = aws_ecr_repository.this["gateway"].repository_url
+      IMAGE_TAG                = var.gateway_image
+      DEPLOYMENT_NAME          = var.deployment_name
+      MACHINE_ROLE_ARN         = aws_iam_role.machine.arn
+      DATA_VOLUME_GIB          = tostring(var.data_volume_gib)
+      ON_DEMAND_FALLBACK       = tostring(var.on_demand_fallback)
+      ON_DEMAND_SPARES         = tostring(var.on_demand_spares)
+      ROUTING                  = var.routing
+      INSTANCES_TOTAL          = tostring(var.instances_total)
+      INSTANCES_PER_USER       = tostring(var.instances_per_user)
+      RETENTION_DAYS           = tostring(var.retention_days)
+      LOG_LEVEL                = var.log_level
+      OPENCLAW_HOSTED_DATA_DIR = "/var/lib/openclaw-hosted"
+    },
+    var.routing == "host" ? { INSTANCE_DOMAIN = var.instance_domain } : {},
+  )
+
+  image_of_control_plane = "${aws_ecr_repository.this["control-plane"].repository_url}${startswith(var.control_plane_image, "sha256:") ? "@" : ":"}${var.control_plane_image}"
+  control_plane_boot = {
+    REGION          = var.aws_region
+    IMAGE           = local.image_of_control_plane
+    LOG_GROUP       = aws_cloudwatch_log_group.platform.name
+    VOLUME          = one(aws_ebs_volume.platform[*].id)
+    DATABASE_SECRET = one(module.database[*].secret_arn)
+    DATABASE_HOST   = one(module.database[*].endpoint)
+  }
+  control_plane_user_data = join("\n", concat(
+    ["#!/bin/bash"],
+    [for name, value in local.control_plane_boot : "${name}='${value == null ? "" : value}'"],
+    ["ENVIRONMENT=$(cat <<'END'"],
+    [for name, value in local.web_environment : "${name}=${value}"],
+    ["END", ")", file("${path.module}/control-plane.sh")],
+  ))
+}
+
+resource "aws_security_group" "control_plane" {
+  name        = "${var.deployment_name}-control-plane"
+  description = "The control plane: pages from the load balancers"
+  vpc_id      = local.vpc_id
+
+  tags = { Name = "${var.deployment_name}-control-plane" }
+}
+
+resource "aws_vpc_security_group_ingress_rule" "control_plane_from_alb" {
+  security_group_id            = aws_security_group.control_plane.id
+  description                  = "Pages and API"
+  referenced_security_group_id = aws_security_group.alb.id
+  ip_protocol                  = "tcp"
+  from_port                    = 8080
+  to_port                      = 8080
+}
+
+resource "aws_vpc_security_group_egress_rule" "control_plane_out" {
+  security_group_id = aws_security_group.control_plane.id
+  description       = "AWS, the load balancers' own addresses, machines, the database, and the key test of model providers"
+  cidr_ipv4         = "0.0.0.0/0"
+  ip_protocol       = "-1"
+}
+
+resource "aws_launch_template" "control_plane" {
+  name                   = "${var.deployment_name}-control-plane"
+  description            = "The control plane's machine"
+  update_default_version = true
+  image_id               = local.control_plane_ami_id
+  instance_type          = var.control_plane_instance_type
+  user_data              = base64encode(local.control_plane_user_data)
+
+  iam_instance_profile {
+    arn = aws_iam_instance_profile.control_plane.arn
+  }
+
+  # One hop: the control plane runs in the machine's own network, and no other container does.
+  metadata_options {
+    http_endpoint               = "enabled"
+    http_tokens                 = "required"
+    http_put_response_hop_limit = 1
+  }
+
+  credit_specification {
+    cpu_credits = "unlimited"
+  }
+
+  network_interfaces {
+    device_index                = 0
+    associate_public_ip_address = true
+    delete_on_termination       = true
+    security_groups             = [aws_security_group.control_plane.id]
+  }
+
+  block_device_mappings {
+    device_name = "/dev/xvda"
+    ebs {
+      volume_size           = 10
+      volume_type           = "gp3"
+      encrypted             = true
+      delete_on_termination = true
+    }
+  }
+
+  dynamic "tag_specifications" {
+    for_each = ["instance", "volume"]
+    content {
+      resource_type = tag_specifications.value
+      tags          = merge(var.tags, { Name = "${var.deployment_name}-control-plane" })
+    }
+  }
+}
+
+resource "aws_autoscaling_group" "control_plane" {
+  name             = "${var.deployment_name}-control-plane"
+  min_size         = 1
+  max_size         = 1
+  desired_capacity = 1
+  # With SQLite it has to be where its volume is.
+  vpc_zone_identifier       = local.postgres ? local.subnet_ids : [local.subnet_ids[0]]
+  target_group_arns         = [for group in aws_lb_target_group.web : group.arn]
+  health_check_type         = "ELB"
+  health_check_grace_period = 600
+  wait_for_capacity_timeout = "0"
+
+  launch_template {
+    id      = aws_launch_template.control_plane.id
+    version = aws_launch_template.control_plane.latest_version
+  }
+
+  # Users go on working while the control plane is replaced; two at once would be of no use.
+  instance_refresh {
+    strategy = "Rolling"
+    preferences {
+      min_healthy_percentage = 0
+      max_healthy_percentage = 100
+    }
+  }
+
+  tag {
+    key                 = "Name"
+    value               = "${var.deployment_name}-control-plane"
+    propagate_at_launch = true
+  }
+
+  depends_on = [aws_iam_role_policy_attachment.control_plane, aws_lb_listener.main, aws_route_table_association.public]
+}
+
+# --- the database ---
+
+module "database" {
+  count               = local.postgres ? 1 : 0
+  source              = "./database"
+  name                = var.deployment_name
+  vpc_id              = local.vpc_id
+  subnet_ids          = local.subnet_ids
+  client_group_id     = aws_security_group.control_plane.id
+  instance_class      = var.database_instance_class
+  multi_az            = var.database_multi_az
+  backup_days         = var.database_backup_days
+  deletion_protection = var.deletion_protection
+}
+
+# --- or SQLite, on a volume that outlives the machine ---
+
+data "aws_subnet" "control_plane" {
+  count = local.postgres ? 0 : 1
+  id    = local.subnet_ids[0]
+}
+
+resource "aws_ebs_volume" "platform" {
+  count             = local.postgres ? 0 : 1
+  availability_zone = data.aws_subnet.control_plane[0].availability_zone
+  size              = 4
+  type              = "gp3"
+  encrypted         = true
+  final_snapshot    = var.deletion_protection
+
+  tags = { Name = "${var.deployment_name}-control-plane" }
+}

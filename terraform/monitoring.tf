@@ -1,0 +1,117 @@
+# What is watched: the platform's three metrics, an alarm on each, a dashboard, its log. adapters/aws/meter.py publishes the metrics.
+
+locals {
+  metrics    = "OpenClawHosted"
+  dimensions = { Deployment = var.deployment_name }
+}
+
+resource "aws_cloudwatch_log_group" "platform" {
+  name              = "/openclaw-hosted/${var.deployment_name}/platform"
+  retention_in_days = var.log_retention_days
+}
+
+resource "aws_sns_topic" "alarms" {
+  name              = "${var.deployment_name}-alarms"
+  kms_master_key_id = null
+}
+
+resource "aws_sns_topic_policy" "alarms" {
+  arn = aws_sns_topic.alarms.arn
+  policy = jsonencode({
+    Version = "2012-10-17"
+    Statement = [
+      {
+        Effect    = "Allow"
+        Principal = { Service = "cloudwatch.amazonaws.com" }
+        Action    = "sns:Publish"
+        Resource  = aws_sns_topic.alarms.arn
+        Condition = { StringEquals = { "aws:SourceAccount" = local.account_id } }
+      }
+    ]
+  })
+}
+
+resource "aws_sns_topic_subscription" "alarms" {
+  count     = var.alarm_email == "" ? 0 : 1
+  topic_arn = aws_sns_topic.alarms.arn
+  protocol  = "email"
+  endpoint  = var.alarm_email
+}
+
+# Also when nothing is heard of the pool any more: then the control plane itself is down.
+resource "aws_cloudwatch_metric_alarm" "pool_depleted" {
+  alarm_name          = "${var.deployment_name}-pool-depleted"
+  alarm_description   = "No spare is available, or the control plane tells nothing: new users wait. See Pool on the admin pages."
+  namespace           = local.metrics
+  metric_name         = "AvailableMachines"
+  dimensions          = local.dimensions
+  statistic           = "Maximum"
+  comparison_operator = "LessThanThreshold"
+  threshold           = 1
+  period              = 60
+  evaluation_periods  = 5
+  treat_missing_data  = "breaching"
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  ok_actions          = [aws_sns_topic.alarms.arn]
+}
+
+resource "aws_cloudwatch_metric_alarm" "launch_failures" {
+  alarm_name          = "${var.deployment_name}-launch-failures"
+  alarm_description   = "EC2 launches no machines, or they do not become ready: capacity, quota, permission or image. See Pool on the admin pages for the reason."
+  namespace           = local.metrics
+  metric_name         = "LaunchFailures"
+  dimensions          = local.dimensions
+  statistic           = "Sum"
+  comparison_operator = "GreaterThanOrEqualToThreshold"
+  threshold           = var.launch_failures_alarm
+  period              = 300
+  evaluation_periods  = 1
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  ok_actions          = [aws_sns_topic.alarms.arn]
+}
+
+resource "aws_cloudwatch_metric_alarm" "crash_loops" {
+  alarm_name          = "${var.deployment_name}-crash-loops"
+  alarm_description   = "A user's OpenClaw ends again and again. See Events on the admin pages for which, and its log for why."
+  namespace           = local.metrics
+  metric_name         = "CrashLoops"
+  dimensions          = local.dimensions
+  statistic           = "Maximum"
+  comparison_operator = "GreaterThanOrEqualToThreshold"
+  threshold           = 1
+  period              = 60
+  evaluation_periods  = 3
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  ok_actions          = [aws_sns_topic.alarms.arn]
+}
+
+locals {
+  graphs = [
+    { title = "Pool size", stat = "Maximum", names = ["AvailableMachines", "InitializingMachines"] },
+    { title = "Assignment latency (seconds from request to running)", stat = "p95", names = ["AssignmentSeconds"] },
+    { title = "Container health", stat = "Maximum", names = ["HealthyGateways", "UnhealthyGateways", "CrashLoops"] },
+    { title = "Launch failures", stat = "Sum", names = ["LaunchFailures"] },
+  ]
+}
+
+resource "aws_cloudwatch_dashboard" "platform" {
+  dashboard_name = var.deployment_name
+  dashboard_body = jsonencode({
+    widgets = [for number, graph in local.graphs : {
+      type   = "metric"
+      x      = 12 * (number % 2)
+      y      = 6 * floor(number / 2)
+      width  = 12
+      height = 6
+      properties = {
+        title   = graph.title
+        region  = var.aws_region
+        stat    = graph.stat
+        period  = 60
+        metrics = [for name in graph.names : [local.metrics, name, "Deployment", var.deployment_name]]
+      }
+    }]
+  })
+}

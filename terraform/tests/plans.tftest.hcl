@@ -1,0 +1,182 @@
+# Plans of the main sets of variables, without an account: what AWS would tell is given here.
+
+provider "aws" {
+  region                      = "us-west-2"
+  access_key                  = "none"
+  secret_key                  = "none"
+  skip_credentials_validation = true
+  skip_requesting_account_id  = true
+  skip_metadata_api_check     = true
+}
+
+variables {
+  ami_id               = "ami-0123456789abcdef0"
+  control_plane_ami_id = "ami-0123456789abcdef0"
+  availability_zones   = ["us-west-2a", "us-west-2b"]
+}
+
+override_data {
+  target = data.aws_caller_identity.current
+  values = { account_id = "123456789012" }
+}
+
+override_data {
+  target = data.aws_vpc.existing
+  values = { cidr_block = "10.0.0.0/16" }
+}
+
+override_data {
+  target = data.aws_subnet.control_plane
+  values = { availability_zone = "us-west-2a" }
+}
+
+# Its password is made while planning, by AWS.
+override_module {
+  target = module.database
+  outputs = {
+    endpoint   = "database:5432"
+    secret_arn = "arn:aws:secretsmanager:us-west-2:123456789012:secret:openclaw-platform/database-AbCdEf"
+  }
+}
+
+run "trial_over_http" {
+  command = plan
+  variables {
+    database            = "sqlite"
+    deletion_protection = false
+  }
+
+  assert {
+    condition     = aws_lb_listener.main["1"].protocol == "HTTP" && length(aws_lb_listener.redirect) == 0
+    error_message = "Without a certificate there is HTTP and no redirect."
+  }
+  assert {
+    condition     = length(module.database) == 0 && aws_ebs_volume.platform[0].encrypted
+    error_message = "SQLite is on an encrypted volume."
+  }
+  assert {
+    condition     = length(aws_subnet.public) == 2 && !anytrue([for subnet in aws_subnet.public : subnet.map_public_ip_on_launch])
+    error_message = "There are two public subnets, and nothing gets an address without asking."
+  }
+}
+
+run "machines" {
+  command = plan
+
+  assert {
+    condition     = aws_launch_template.machine.instance_market_options[0].spot_options[0].spot_instance_type == "one-time"
+    error_message = "Spot requests are one-time: a persistent one starts another machine that nobody knows."
+  }
+  assert {
+    condition     = aws_launch_template.machine.metadata_options[0].http_tokens == "required" && aws_launch_template.machine.metadata_options[0].http_put_response_hop_limit == 1 && aws_launch_template.machine.metadata_options[0].instance_metadata_tags == "enabled"
+    error_message = "The metadata address takes tokens, is out of a container's reach, and tells tags."
+  }
+  assert {
+    condition     = alltrue([for disk in aws_launch_template.machine.block_device_mappings : disk.ebs[0].encrypted == "true" && disk.ebs[0].volume_type == "gp3" && disk.ebs[0].delete_on_termination == (disk.device_name == "/dev/sdf" ? "false" : "true")])
+    error_message = "Disks are encrypted; the user's outlives the machine, the system's does not."
+  }
+  assert {
+    condition     = toset(aws_launch_template.machine.tag_specifications[*].resource_type) == toset(["instance", "volume"]) && alltrue([for spec in aws_launch_template.machine.tag_specifications : spec.tags.Name == "openclaw-user-instance" && spec.tags.Deployment == "openclaw"])
+    error_message = "Machines and volumes are tagged from their first moment."
+  }
+  assert {
+    condition     = aws_launch_template.machine.network_interfaces[0].associate_public_ip_address == "true" && aws_launch_template.machine.credit_specification[0].cpu_credits == "unlimited"
+    error_message = "Machines have an address of their own and start at full speed."
+  }
+  assert {
+    condition     = keys(aws_vpc_security_group_ingress_rule.machine_from) == ["alb", "control-plane"] && alltrue([for rule in aws_vpc_security_group_ingress_rule.machine_from : rule.from_port == 8080 && rule.to_port == 8080 && rule.cidr_ipv4 == null])
+    error_message = "Machines are reached at 8080, by the load balancer and the control plane alone."
+  }
+}
+
+run "https_with_two_load_balancers" {
+  command = plan
+  variables {
+    load_balancer_count = 2
+    certificate_arn     = "arn:aws:acm:us-west-2:123456789012:certificate/01234567-89ab-cdef-0123-456789abcdef"
+    domain_names        = ["claw.example.com", "claw-2.example.com"]
+    hosted_zone_id      = "Z0123456789ABCDEFGHIJ"
+  }
+
+  assert {
+    condition     = alltrue([for listener in aws_lb_listener.main : listener.protocol == "HTTPS" && listener.port == 443 && listener.ssl_policy == "ELBSecurityPolicy-TLS13-1-2-2021-06"])
+    error_message = "Listeners are HTTPS with TLS 1.2 or newer."
+  }
+  assert {
+    condition     = alltrue([for listener in aws_lb_listener.redirect : listener.default_action[0].redirect[0].status_code == "HTTP_301"]) && length(aws_lb_listener.redirect) == 2
+    error_message = "HTTP redirects."
+  }
+  assert {
+    condition     = [for record in aws_route53_record.shard : record.name] == ["claw.example.com", "claw-2.example.com"]
+    error_message = "Each name leads to its load balancer."
+  }
+  assert {
+    condition     = local.web_environment.PUBLIC_URL == "https://claw.example.com" && local.web_environment.SHARD_URLS == "https://claw.example.com,https://claw-2.example.com"
+    error_message = "The platform knows its addresses."
+  }
+  assert {
+    condition     = alltrue([for balancer in aws_lb.shard : balancer.idle_timeout == 3600 && balancer.drop_invalid_header_fields && balancer.enable_deletion_protection])
+    error_message = "WebSockets stay open, odd headers do not pass, and nobody deletes a load balancer by mistake."
+  }
+}
+
+run "routing_by_host_name_in_an_existing_network" {
+  command = plan
+  variables {
+    vpc_id             = "vpc-0123456789abcdef0"
+    subnet_ids         = ["subnet-0123456789abcdef0", "subnet-0123456789abcdef1"]
+    availability_zones = []
+    certificate_arn    = "arn:aws:acm:us-west-2:123456789012:certificate/01234567-89ab-cdef-0123-456789abcdef"
+    domain_names       = ["claw.example.com"]
+    routing            = "host"
+    instance_domain    = "claw.example.com"
+    on_demand_spares   = true
+  }
+
+  assert {
+    condition     = length(aws_vpc.this) == 0 && length(aws_subnet.public) == 0 && local.web_environment.VPC_ID == "vpc-0123456789abcdef0"
+    error_message = "What is there is used."
+  }
+  assert {
+    condition     = local.web_environment.ROUTING == "host" && local.web_environment.INSTANCE_DOMAIN == "claw.example.com" && contains(local.origins, "https://oc-00000000.claw.example.com")
+    error_message = "Each instance has a name of its own."
+  }
+  assert {
+    condition     = length(aws_launch_template.machine.instance_market_options) == 0
+    error_message = "On demand means on demand also for machines that are started by hand."
+  }
+}
+
+run "one_zone_is_refused" {
+  command = plan
+  variables { availability_zones = ["us-west-2a"] }
+  expect_failures = [var.availability_zones]
+}
+
+run "a_certificate_without_a_name_is_refused" {
+  command = plan
+  variables { certificate_arn = "arn:aws:acm:us-west-2:123456789012:certificate/01234567-89ab-cdef-0123-456789abcdef" }
+  expect_failures = [var.domain_names]
+}
+
+run "a_name_that_is_too_long_is_refused" {
+  command = plan
+  variables { deployment_name = "a-name-of-nineteen-x" }
+  expect_failures = [var.deployment_name]
+}
+
+run "no_backups_are_refused" {
+  command = plan
+  variables { database_backup_days = 0 }
+  expect_failures = [var.database_backup_days]
+}
+
+run "host_names_on_several_load_balancers_are_refused" {
+  command = plan
+  variables {
+    load_balancer_count = 2
+    routing             = "host"
+    instance_domain     = "claw.example.com"
+  }
+  expect_failures = [var.routing]
+}

@@ -1,0 +1,184 @@
+"""From an empty account to a running platform and back: apply, plan again, create an instance, destroy. With the real AWS provider."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import botocore.session
+import httpx
+import pytest
+
+from lab.cloud.server import LabCloud
+from lab.plane.balancer import LabBalancers
+from lab.plane.plain import PlainMachines
+from openclaw_hosted import datadir
+from openclaw_hosted.bootstrap import Platform, open_platform
+from openclaw_hosted.domain.account import Role
+from openclaw_hosted.domain.gateway import DEFAULT_SETTINGS, CredentialsChange
+from openclaw_hosted.domain.instance import Phase
+from openclaw_hosted.domain.naming import InstanceId
+from openclaw_hosted.services.instances import CreateRequest
+from openclaw_hosted.settings import load_settings
+from tests.support.waiting import until
+from tests.terraform.support import Terraform, copied
+
+pytestmark = [pytest.mark.terraform, pytest.mark.long]
+KEYS: Final = {"AWS_ACCESS_KEY_ID": "AKIALABLABLABLABLABL", "AWS_SECRET_ACCESS_KEY": "lab", "AWS_REGION": "us-west-2"}
+VARIABLES: Final = (
+    "-var=deletion_protection=false", "-var=pool_spare_count=1", "-var=retention_days=0", "-var=data_volume_gib=1",
+)  # fmt: skip
+WAIT_SECONDS: Final = 120.0
+TEMPLATE_TAGS: Final = "moto lists a launch template's own tags among those that it gives to machines"
+DESCRIPTION: Final = "moto drops the description of a rule that names a group"
+DIFFERENCES: Final = {
+    "aws_launch_template.machine": TEMPLATE_TAGS,
+    "aws_launch_template.control_plane": TEMPLATE_TAGS,
+    "aws_autoscaling_group.control_plane": "follows the template's version",
+    'aws_vpc_security_group_egress_rule.alb_to["control-plane"]': DESCRIPTION,
+    'aws_vpc_security_group_egress_rule.alb_to["machine"]': DESCRIPTION,
+    "aws_vpc_security_group_ingress_rule.control_plane_from_alb": DESCRIPTION,
+    'aws_vpc_security_group_ingress_rule.machine_from["alb"]': DESCRIPTION,
+    'aws_vpc_security_group_ingress_rule.machine_from["control-plane"]': DESCRIPTION,
+    "module.database[0].aws_vpc_security_group_ingress_rule.database_from_control_plane": DESCRIPTION,
+}
+"""What a second plan may want to change in the lab, and why it would not on AWS."""
+
+
+@dataclass(frozen=True)
+class Bare:
+    """An account with nothing in it."""
+
+    cloud: LabCloud
+    balancers: LabBalancers
+
+    def client(self, service: str) -> Any:
+        return botocore.session.Session().create_client(
+            service, region_name="us-west-2", endpoint_url=self.cloud.endpoint_url,
+            aws_access_key_id=KEYS["AWS_ACCESS_KEY_ID"], aws_secret_access_key=KEYS["AWS_SECRET_ACCESS_KEY"],
+        )  # fmt: skip
+
+    def assumed(self, role_name: str) -> dict[str, str]:
+        """Credentials of a role, as its machine has them."""
+        arn = self.client("iam").get_role(RoleName=role_name)["Role"]["Arn"]
+        given = self.client("sts").assume_role(RoleArn=arn, RoleSessionName="control-plane")["Credentials"]
+        return {
+            "AWS_ACCESS_KEY_ID": given["AccessKeyId"],
+            "AWS_SECRET_ACCESS_KEY": given["SecretAccessKey"],
+            "AWS_SESSION_TOKEN": given["SessionToken"],
+        }
+
+    def push(self, repository_url: str, tag: str) -> None:
+        """A manifest, for machines that pull nothing."""
+        manifest = {"schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json", "annotations": {"tag": tag}}
+        name = repository_url.partition("/")[2]
+        self.client("ecr").put_image(repositoryName=name, imageManifest=json.dumps(manifest), imageTag=tag)
+
+    def address(self) -> str:
+        """Where the load balancer answers on this computer."""
+        (balancer,) = self.client("elbv2").describe_load_balancers()["LoadBalancers"]
+        return f"http://localhost:{self.balancers.address(balancer['LoadBalancerArn'], 80)[1]}"
+
+
+@pytest.fixture
+def bare() -> Iterator[Bare]:
+    cloud = LabCloud()
+    machines = PlainMachines(cloud.secret, cloud.metadata)
+    balancers = LabBalancers(cloud.topology)
+    cloud.machines, cloud.balancers = machines, balancers
+    try:
+        yield Bare(cloud, balancers)
+    finally:
+        balancers.close()
+        machines.close()
+        cloud.close()
+
+
+@pytest.fixture
+def terraform(bare: Bare, tmp_path: Path) -> Terraform:
+    folder = tmp_path / "work"
+    folder.mkdir()
+    made = copied(folder)
+    return Terraform(made.folder, {**KEYS, "AWS_ENDPOINT_URL": bare.cloud.endpoint_url})
+
+
+def settings_of(bare: Bare, outputs: dict[str, Any]) -> dict[str, str]:
+    """What Terraform printed, but for what is elsewhere in a lab: addresses, the database, where the platform itself listens."""
+    given = dict(line.split("=", 1) for line in outputs["web_environment"].splitlines())
+    address = bare.address()
+    return {**given, "PUBLIC_URL": address, "SHARD_URLS": address, "HOST": "127.0.0.1", "PORT": "18093"}
+
+
+@asynccontextmanager
+async def running(bare: Bare, outputs: dict[str, Any], folder: Path) -> AsyncIterator[Platform]:
+    """The platform on what was applied, with its role's permissions and no others."""
+    given = {**settings_of(bare, outputs), **bare.assumed(outputs["control_plane_role_name"])}
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in {**given, "AWS_ENDPOINT_URL": bare.cloud.endpoint_url}.items():
+            patch.setenv(name, value)
+        patch.setenv("OPENCLAW_HOSTED_DATA_DIR", str(folder))
+        settings = load_settings()
+        datadir.prepare(settings.data_dir)
+        async with open_platform(settings, lambda _: None) as platform, platform.controlling():
+            yield platform
+
+
+async def used(platform: Platform) -> None:
+    """A user has an instance, opens it, and deletes it; then the operator takes the spares away."""
+    user = await platform.services.accounts.create_user("user@example.com", "a-long-password-of-theirs", Role.ADMIN)
+    instance, _ = await platform.services.instances.create(user, CreateRequest("mine", DEFAULT_SETTINGS, CredentialsChange()))
+    await until(lambda: is_in(platform, instance.id, Phase.RUNNING), WAIT_SECONDS)
+    async with httpx.AsyncClient() as client:
+        page = await client.get(f"{platform.address}/{instance.id}/")
+    assert page.status_code == 200
+    assert "openclaw" in page.text.lower()
+    await platform.services.operations.set_spares(0)
+    await platform.services.instances.delete(user, instance.id)
+    await until(lambda: is_in(platform, instance.id, Phase.PURGED), WAIT_SECONDS)
+    for machine in await platform.services.operations.machines():
+        if machine.state.value == "available":
+            await platform.services.operations.retire_spare(machine.id)
+
+    async def is_empty() -> bool:
+        return not await platform.store.machines.list_live()
+
+    await until(is_empty, WAIT_SECONDS)
+
+
+async def is_in(platform: Platform, instance_id: InstanceId, phase: Phase) -> bool:
+    return (await platform.store.instances.get(instance_id)).phase is phase
+
+
+async def test_an_account_goes_from_empty_to_a_running_platform_and_back(bare: Bare, terraform: Terraform, tmp_path: Path) -> None:
+    before = bare.cloud.inventory()
+    terraform.run("apply", "-auto-approve", "-input=false", *VARIABLES)
+    outputs = terraform.outputs()
+    state = (terraform.folder / "terraform.tfstate").read_text(encoding="utf-8")
+    password = bare.client("secretsmanager").get_secret_value(SecretId="openclaw-platform/database")["SecretString"]
+    assert len(password) == 40
+    assert password not in state
+    assert changes(terraform).keys() <= DIFFERENCES.keys()
+    bare.push(outputs["gateway_repository_url"], "latest")
+    async with running(bare, outputs, tmp_path / "data") as platform:
+        await used(platform)
+    denied = [call for call in bare.cloud.calls if call.caller == "openclaw-control-plane" and "Denied" in (call.error or "")]
+    assert denied == []
+    bare.client("secretsmanager").delete_secret(SecretId="openclaw/sealing-key", ForceDeleteWithoutRecovery=True)
+    terraform.run("destroy", "-auto-approve", "-input=false", *VARIABLES)
+    assert bare.cloud.inventory() == before
+    assert bare.cloud.crashes == []
+
+
+def changes(terraform: Terraform) -> dict[str, Any]:
+    """What a plan would do, by address."""
+    terraform.run("plan", "-input=false", "-out=again", *VARIABLES)
+    plan = json.loads(terraform.run("show", "-json", "again").stdout)
+    return {
+        each["address"]: each["change"]
+        for each in plan.get("resource_changes", [])
+        if each["change"]["actions"] not in (["no-op"], ["read"])
+    }

@@ -1,0 +1,272 @@
+"""The roles of terraform/iam.tf against the calls that are made: every call is granted, and nothing is granted that is not called."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pytest
+from botocore.exceptions import ClientError
+
+from lab.cloud.calls import Done
+from lab.plain import PlainLab, plain_lab
+from lab.site import AMI, ROLE
+from openclaw_hosted.adapters.aws.sdk import Call
+from openclaw_hosted.adapters.system import SystemIds
+from openclaw_hosted.bootstrap.aws_checks import examine_aws
+from openclaw_hosted.bootstrap.provided import Provided
+from openclaw_hosted.doctor import Verdict
+from openclaw_hosted.domain.gateway import Credential, GatewaySpec
+from openclaw_hosted.domain.metering import Metric, Reading
+from openclaw_hosted.domain.naming import UserId
+from openclaw_hosted.ports.machines import LaunchSpec, MachineHealth
+from openclaw_hosted.ports.router import Target
+from tests.support.aws import aws_environment, provided_on
+from tests.support.waiting import until
+from tests.terraform.support import Found, Terraform, planned
+
+pytestmark = pytest.mark.terraform
+PLATFORM: Final = "openclaw-control-plane"
+IDS: Final = SystemIds()
+IMPLIED: Final = {
+    "ec2:RunInstances": "CreateFleet launches with it",
+    "iam:PassRole": "CreateFleet hands the machines their role",
+    "iam:CreateServiceLinkedRole": "EC2 makes the roles of Spot and Fleet at the first launch of an account's life",
+    "elasticloadbalancing:AddTags": "CreateTargetGroup and CreateRule tag what they make",
+    "ssm:UpdateInstanceInformation": "the SSM agent of the control plane's machine, for operators",
+    "ssmmessages:CreateControlChannel": "the same",
+    "ssmmessages:CreateDataChannel": "the same",
+    "ssmmessages:OpenControlChannel": "the same",
+    "ssmmessages:OpenDataChannel": "the same",
+    "ec2messages:AcknowledgeMessage": "the same",
+    "ec2messages:DeleteMessage": "the same",
+    "ec2messages:FailMessage": "the same",
+    "ec2messages:GetEndpoint": "the same",
+    "ec2messages:GetMessages": "the same",
+    "ec2messages:SendReply": "the same",
+    "ecr:GetAuthorizationToken": "control-plane.sh logs Docker in",
+    "ecr:BatchGetImage": "Docker pulls the control plane's image",
+    "ecr:GetDownloadUrlForLayer": "the same",
+    "logs:CreateLogStream": "Docker writes the control plane's log",
+    "logs:PutLogEvents": "the same",
+}
+"""What is granted to the control plane and not called by its code, and who calls it instead."""
+UNGRANTED: Final = {"sts:GetCallerIdentity": "needs no permission"}
+
+
+@dataclass(frozen=True)
+class Policies:
+    """As Terraform would make them for one account."""
+
+    machine: dict[str, Any]
+    platform: dict[str, Any]
+
+    def granted(self) -> frozenset[str]:
+        """What the platform may call."""
+        found: set[str] = set()
+        for statement in self.platform["Statement"]:
+            actions = statement["Action"]
+            found |= {actions} if isinstance(actions, str) else set(actions)
+        return frozenset(found)
+
+
+@pytest.fixture(scope="module")
+def lab() -> Iterator[PlainLab]:
+    with plain_lab() as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def policies(lab: PlainLab, terraform: Terraform) -> Policies:
+    """For the lab's own account, and put there."""
+    site = lab.site
+    found = Found(
+        lab.cloud.account_id, AMI, site.vpc, tuple(site.subnets.values()), site.security_group, site.template, site.listeners[0],
+        site.repository,
+    )  # fmt: skip
+    plan = planned(terraform, found)
+    made = Policies(json.loads(plan["aws_iam_role_policy.machine"]["policy"]), json.loads(plan["aws_iam_policy.control_plane"]["policy"]))
+    iam = site.client("iam")
+    iam.put_role_policy(RoleName=ROLE, PolicyName="machine", PolicyDocument=json.dumps(made.machine))
+    iam.create_role(RoleName=PLATFORM, AssumeRolePolicyDocument=plan["aws_iam_role.control_plane"]["assume_role_policy"])
+    iam.put_role_policy(RoleName=PLATFORM, PolicyName="platform", PolicyDocument=json.dumps(made.platform))
+    return made
+
+
+def keys(lab: PlainLab) -> dict[str, str]:
+    """Credentials of the platform's role, as variables."""
+    arn = lab.site.client("iam").get_role(RoleName=PLATFORM)["Role"]["Arn"]
+    given = lab.site.client("sts").assume_role(RoleArn=arn, RoleSessionName="test")["Credentials"]
+    names = {"AccessKeyId": "AWS_ACCESS_KEY_ID", "SecretAccessKey": "AWS_SECRET_ACCESS_KEY", "SessionToken": "AWS_SESSION_TOKEN"}
+    return {name: given[key] for key, name in names.items()}
+
+
+def settings(lab: PlainLab) -> dict[str, str]:
+    role = lab.site.client("iam").get_role(RoleName=ROLE)["Role"]["Arn"]
+    return {**keys(lab), "MACHINE_ROLE_ARN": role, "ON_DEMAND_SPARES": "true"}
+
+
+@asynccontextmanager
+async def platform(lab: PlainLab) -> AsyncIterator[Provided]:
+    async with provided_on(lab.site, **settings(lab)) as provided:
+        yield provided
+
+
+def called(lab: PlainLab) -> list[Done]:
+    return [call for call in lab.cloud.calls if call.caller == PLATFORM]
+
+
+def client(lab: PlainLab, service: str) -> Any:
+    given = keys(lab)
+    return lab.site.client(
+        service,
+        {
+            "AccessKeyId": given["AWS_ACCESS_KEY_ID"],
+            "SecretAccessKey": given["AWS_SECRET_ACCESS_KEY"],
+            "Token": given["AWS_SESSION_TOKEN"],
+        },
+    )
+
+
+async def up(provided: Provided, ref: str) -> str:
+    """Wait for a machine; returns where its gateway answers."""
+
+    async def is_up() -> str | None:
+        seen = [m for m in await provided.machines.observe() if m.provider_ref == ref and m.health is MachineHealth.UP]
+        return seen[0].address if seen else None
+
+    await until(is_up, 20)
+    address = await is_up()
+    assert address is not None
+    return address
+
+
+async def live(lab: PlainLab, provided: Provided) -> None:
+    """Everything that the platform ever does in an account, once."""
+    spec = LaunchSpec(IDS.machine_id(), IDS.volume_id(), IDS.instance_id(), "lab")
+    instance_id, owner = spec.reserved_instance_id, UserId("u1")
+    ref = await provided.machines.launch(spec)
+    target = Target(spec.machine_id, ref, await up(provided, ref))
+    await serve(provided, spec, ref)
+    await provided.router.prepare(instance_id, target)
+    await provided.router.bind(instance_id, target, owner, 1)
+    await provided.machines.label(ref, {"Status": "assigned", "UserId": owner, "InstanceId": instance_id})
+    await provided.vault.put(instance_id, {Credential.GATEWAY_TOKEN: "a-token", Credential.MODEL_API_KEY: "key"}, 1)
+    await asyncio.to_thread(lab.site.client("ec2").stop_instances, InstanceIds=[ref])
+    await until(lambda: stopped(provided, ref), 20)
+    await provided.machines.start(ref)
+    await up(provided, ref)
+    await provided.meter.publish([Reading(Metric.AVAILABLE, (1.0,))])
+    await provided.router.release(instance_id)
+    await provided.router.list()
+    await provided.router.machines()
+    await provided.router.forget(spec.machine_id)
+    await adopted(lab, provided)
+    await end(provided, spec, ref)
+
+
+async def serve(provided: Provided, spec: LaunchSpec, ref: str) -> None:
+    """Have a gateway run, first on the machine's own volume, then on another one."""
+    instance_id = spec.reserved_instance_id
+    await provided.vault.put(instance_id, {Credential.GATEWAY_TOKEN: "a-token"}, 0)
+    await provided.vault.grant(instance_id, ref)
+    second = IDS.volume_id()
+    for volume_id in (spec.volume_id, second):
+        await provided.volumes.create(volume_id, ref)
+    await provided.gateways.start(ref, GatewaySpec(instance_id, 0, spec.volume_id, "lab"))
+    await until(lambda: is_ready(provided, ref), 20)
+    await provided.gateways.stop(ref)
+    await provided.volumes.attach(second, spec.machine_id)
+    await provided.volumes.detach(second, spec.machine_id)
+    await provided.volumes.purge(second, instance_id)
+
+
+async def is_ready(provided: Provided, ref: str) -> bool:
+    return (await provided.gateways.status(ref)).ready
+
+
+async def stopped(provided: Provided, ref: str) -> bool:
+    return any(m.provider_ref == ref and m.health is MachineHealth.STOPPED for m in await provided.machines.observe())
+
+
+async def adopted(lab: PlainLab, provided: Provided) -> None:
+    """A machine that an operator started from the launch template."""
+    template = {"LaunchTemplateId": lab.site.template}
+    made = await asyncio.to_thread(lab.site.client("ec2").run_instances, LaunchTemplate=template, MinCount=1, MaxCount=1)
+    ref = made["Instances"][0]["InstanceId"]
+    await up(provided, ref)
+    await provided.machines.adopt(ref, LaunchSpec(IDS.machine_id(), IDS.volume_id(), IDS.instance_id(), "lab"))
+    await provided.machines.terminate(ref)
+
+
+async def end(provided: Provided, spec: LaunchSpec, ref: str) -> None:
+    await provided.vault.retire(spec.reserved_instance_id)
+    await provided.vault.restore(spec.reserved_instance_id)
+    assert list(await provided.vault.list()) == [spec.reserved_instance_id]
+    await provided.machines.terminate(ref)
+    await provided.vault.purge(spec.reserved_instance_id)
+
+
+async def test_every_call_is_granted_and_nothing_is_that_is_not_called(lab: PlainLab, policies: Policies) -> None:
+    lab.cloud.calls.clear()
+    async with platform(lab) as provided:
+        await live(lab, provided)
+    with aws_environment(lab.site, **settings(lab)):
+        assert [finding for finding in await examine_aws() if finding.verdict is not Verdict.OK] == []
+    refused = [call for call in called(lab) if call.error and ("Denied" in call.error or "Unauthorized" in call.error)]
+    assert refused == []
+    made = {call.action for call in called(lab)}
+    assert {iam_name(call) for call in Call} - made == set(), "the test has to make every call that the code can make"
+    assert made - UNGRANTED.keys() - policies.granted() == set()
+    assert policies.granted() - made == IMPLIED.keys()
+
+
+def iam_name(call: Call) -> str:
+    return call.value.replace("elbv2:", "elasticloadbalancing:")
+
+
+async def test_what_belongs_to_others_is_out_of_reach(lab: PlainLab, policies: Policies) -> None:
+    del policies
+    theirs = lab.site.client("ec2").run_instances(ImageId=AMI, MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
+    volume = lab.site.client("ec2").create_volume(AvailabilityZone="us-west-2a", Size=1)["VolumeId"]
+    group = lab.site.client("elbv2").create_target_group(Name="another", Protocol="HTTP", Port=80, VpcId=lab.site.vpc)
+    arn = group["TargetGroups"][0]["TargetGroupArn"]
+    lab.site.client("secretsmanager").create_secret(Name="another/secret", SecretString="theirs")
+    ec2, vault = client(lab, "ec2"), client(lab, "secretsmanager")
+    tries: list[Callable[[], Any]] = [
+        lambda: ec2.terminate_instances(InstanceIds=[theirs]),
+        lambda: ec2.create_tags(Resources=[theirs], Tags=[{"Key": "Deployment", "Value": "openclaw"}]),
+        lambda: ec2.delete_volume(VolumeId=volume),
+        lambda: ec2.run_instances(ImageId=AMI, MinCount=1, MaxCount=1),
+        lambda: client(lab, "ssm").send_command(InstanceIds=[theirs], DocumentName="AWS-RunShellScript", Parameters={"commands": ["id"]}),
+        lambda: client(lab, "elbv2").delete_target_group(TargetGroupArn=arn),
+        lambda: vault.get_secret_value(SecretId="another/secret"),
+        lambda: vault.create_secret(Name="another/new", SecretString="x"),
+        lambda: client(lab, "iam").list_roles(),
+        lambda: client(lab, "cloudwatch").put_metric_data(Namespace="Another", MetricData=[{"MetricName": "X", "Value": 1}]),
+    ]
+    for attempt in tries:
+        with pytest.raises(ClientError, match=r"AccessDenied|UnauthorizedOperation"):
+            attempt()
+
+
+async def test_a_machine_reads_its_own_secret_alone_and_tags_nothing(lab: PlainLab, policies: Policies) -> None:
+    assert "CreateTags" not in json.dumps(policies.machine)
+    async with platform(lab) as provided:
+        refs = [await provided.machines.launch(LaunchSpec(IDS.machine_id(), IDS.volume_id(), IDS.instance_id(), "lab")) for _ in range(2)]
+        instance_id = IDS.instance_id()
+        await provided.vault.put(instance_id, {Credential.GATEWAY_TOKEN: "a-token"}, 0)
+        await provided.vault.grant(instance_id, refs[0])
+        assert "a-token" in lab.cloud.secret(refs[0], f"openclaw/{instance_id}")
+        for ref in refs:
+            given = lab.cloud.metadata(ref).credentials
+            with pytest.raises(ClientError, match="UnauthorizedOperation"):
+                lab.site.client("ec2", given).create_tags(Resources=[ref], Tags=[{"Key": "Status", "Value": "available"}])
+            with pytest.raises(ClientError, match="AccessDenied"):
+                lab.site.client("secretsmanager", given).get_secret_value(SecretId="openclaw/sealing-key")
+        with pytest.raises(PermissionError):
+            lab.cloud.secret(refs[1], f"openclaw/{instance_id}")

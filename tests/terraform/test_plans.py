@@ -1,0 +1,104 @@
+"""terraform/ itself: its form, its plans, and the machines' user data against the package's own rendering."""
+
+from __future__ import annotations
+
+import base64
+import gzip
+import json
+import re
+import subprocess
+
+import pytest
+
+from openclaw_hosted.adapters.aws.user_data import MOST_BYTES, render_user_data
+from openclaw_hosted.settings_aws import AwsSettings
+from scripts.gateway_config import TARGET, gateway_config
+from tests.terraform.support import ROOT, SOURCE, Found, Terraform, planned
+
+DIGEST = f"sha256:{'a' * 64}"
+CERTIFICATE = "arn:aws:acm:us-west-2:123456789012:certificate/01234567-89ab-cdef-0123-456789abcdef"
+PACKED = re.compile(r"(?<=gzip -d >/var/lib/openclaw/openclaw-machine.sh \|\| exit 9\n)[\s\S]*?(?=\nEND\n)")
+CHECKOV = ["--directory", "terraform", "--config-file", "terraform/.checkov.yaml", "--output", "json", "--quiet", "--compact"]
+
+
+def unpacked(user_data: str) -> str:
+    """With the machine's script in the clear: two programs never compress alike."""
+    found = PACKED.search(user_data)
+    assert found is not None
+    return PACKED.sub("", user_data).strip() + gzip.decompress(base64.b64decode(found[0])).decode()
+
+
+def test_what_gateways_start_with_is_as_the_package_says() -> None:
+    assert TARGET.read_text(encoding="utf-8") == gateway_config(), "run: make gateway-config"
+
+
+def test_every_variable_is_described_typed_and_checked() -> None:
+    text = (SOURCE / "variables.tf").read_text(encoding="utf-8")
+    blocks = re.findall(r'^variable "(\w+)" \{\n([\s\S]*?)^\}', text, re.MULTILINE)
+    assert len(blocks) > 30
+    for name, body in blocks:
+        assert re.search(r'^  description = ".{10,}"', body, re.MULTILINE), name
+        kind = re.search(r"^  type +=\s*(\S+)", body, re.MULTILINE)
+        assert kind is not None, name
+        assert kind[1] == "bool" or "validation {" in body, name
+
+
+@pytest.mark.terraform
+def test_it_is_formatted_and_valid(terraform: Terraform) -> None:
+    assert terraform.run("fmt", "-check", "-recursive", str(SOURCE), allowed=(0, 3)).stdout == ""
+    assert json.loads(terraform.run("validate", "-json").stdout)["diagnostics"] == []
+
+
+@pytest.mark.terraform
+def test_machines_boot_by_the_user_data_that_the_package_renders(terraform: Terraform) -> None:
+    found = Found()
+    variables = {
+        "gateway_image": DIGEST, "certificate_arn": CERTIFICATE, "domain_names": ["claw.example.com"],
+        "routing": "host", "instance_domain": "claw.example.com", "deployment_name": "a-long-deployment",
+    }  # fmt: skip
+    plan = planned(terraform, found, **variables)
+    made = base64.b64decode(plan["aws_launch_template.machine"]["user_data"]).decode()
+    origins = ["https://claw.example.com", "https://@ID@.claw.example.com"]
+    wanted = render_user_data(f"{found.repository}@{DIGEST}", origins, ["10.0.0.0/16"], "a-long-deployment")
+    assert unpacked(made) == unpacked(wanted)
+    assert len(made.encode()) <= MOST_BYTES
+
+
+@pytest.mark.terraform
+def test_the_control_planes_user_data_holds_its_settings_and_no_secret(terraform: Terraform) -> None:
+    plan = planned(terraform, Found())
+    script = base64.b64decode(plan["aws_launch_template.control_plane"]["user_data"]).decode()
+    assert script.startswith("#!/bin/bash\n")
+    settings = re.search(r"ENVIRONMENT=\$\(cat <<'END'\n([\s\S]*?)\nEND\n", script)
+    assert settings is not None
+    given = dict(line.split("=", 1) for line in settings[1].splitlines())
+    assert AwsSettings(**given).launch_template == Found().template  # type: ignore[arg-type]
+    assert "DATABASE_URL" not in given
+    assert "DATABASE_SECRET='arn:aws:secretsmanager:" in script
+    assert len(script.encode()) <= MOST_BYTES
+    assert subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True).stderr == ""
+
+
+@pytest.mark.terraform
+def test_the_plans_of_the_main_sets_of_variables_are_as_its_own_tests_say(terraform: Terraform) -> None:
+    assert "Success! 9 passed, 0 failed." in terraform.run("test").stdout
+
+
+@pytest.mark.terraform
+def test_a_wrong_value_is_told_with_the_way_out(terraform: Terraform) -> None:
+    with pytest.raises(Exception, match="Give at most 18 lower-case letters"):
+        planned(terraform, Found(), deployment_name="Nope")
+
+
+@pytest.mark.long
+@pytest.mark.terraform
+def test_checkov_finds_nothing_but_what_is_excepted_with_a_reason() -> None:
+    checkov = ROOT / ".cache" / "checkov" / "bin" / "checkov"
+    if not checkov.is_file():
+        pytest.skip("checkov is missing: make checkov")
+    done = subprocess.run([str(checkov), *CHECKOV], cwd=ROOT, capture_output=True, text=True)
+    report = json.loads(done.stdout)
+    failed = [f"{each['check_id']} {each['resource']}: {each['check_name']}" for each in report["results"]["failed_checks"]]
+    assert failed == []
+    assert report["summary"]["parsing_errors"] == 0
+    assert report["summary"]["passed"] > 50
