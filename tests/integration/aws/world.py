@@ -38,6 +38,7 @@ WITH_KEY = (GatewaySettings(ModelProvider.OPENAI), CredentialsChange({Credential
 QUICK: Mapping[str, float] = {
     "scan_seconds": 0.1, "poll_seconds": 0.1, "lease_seconds": 4.0, "retry_base_seconds": 0.1, "retry_cap_seconds": 0.5,
     "liveness_seconds": 1.0, "orphans_seconds": 1.0, "orphan_grace_seconds": 6.0, "gateway_ready_seconds": 20.0, "away_seconds": 0.2,
+    "metering_seconds": 1000.0,
 }  # fmt: skip
 """How the loops are paced here, in seconds; what else AWS is given stays."""
 
@@ -110,7 +111,7 @@ class ControlPlane:
         store = world.store
         self.ports = Ports(
             provided.machines, provided.gateways, provided.vault, provided.sealer, provided.router, provided.gate, provided.volumes,
-            SystemClock(), SystemIds(), store.machines, store.instances, store.accounts, store.platform, store.hints,
+            provided.meter, SystemClock(), SystemIds(), store.machines, store.instances, store.accounts, store.platform, store.hints,
         )  # fmt: skip
         self.loops = ControlLoops(self.ports, self.options)
 
