@@ -123,12 +123,13 @@ def test_an_operator_sees_the_machine_as_the_troubleshooting_page_says(
 
 
 def test_a_tenants_machine_reaches_neither_its_neighbours_gateway_nor_their_secret(
-    platform: LabPlatform, api: httpx.Client, opened: tuple[Page, str]
+    platform: LabPlatform, lab: NestedLab, api: httpx.Client, opened: tuple[Page, str]
 ) -> None:
     wait_until(lambda: spare_is_ready(api), SPARE_SECONDS, lambda: f"no spare:\n{platform.output}", every=1)
     mine = machine_of(api, opened[1])
     neighbour = next(machine for machine in api.get("/machines").json()["items"] if machine["state"] == "available")
-    host = neighbour["address"].partition(":")[0]
+    found = lab.site.client("ec2").describe_instances(InstanceIds=[neighbour["provider_ref"]])
+    host = found["Reservations"][0]["Instances"][0]["PrivateIpAddress"]
     knock = f"timeout 5 bash -c '</dev/tcp/{host}/8080' && echo reached || echo shut; curl -s -m 5 localhost:8080/healthz"
     said = json.loads(platform.cli("machines", "shell", mine["id"], "--command", knock, "--json").stdout)["stdout"]
     assert "shut" in said

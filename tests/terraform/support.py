@@ -18,6 +18,9 @@ SOURCE: Final = ROOT / "terraform"
 PLUGINS: Final = Path("/opt/tf-plugins")
 """Where a computer without a registry has the provider."""
 SECONDS: Final = 580.0
+NO_COLOR: Final = "-no-color"
+COLORED: Final = frozenset({"apply", "destroy", "init", "plan", "test", "validate"})
+"""Commands that print colours: not all of them heed NO_COLOR in the environment."""
 OFFLINE: Final = """
 provider "aws" {
   region                      = "us-west-2"
@@ -46,7 +49,7 @@ class Terraform:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(("TF_", "AWS_"))}
         quiet = {"NO_COLOR": "1", "TF_IN_AUTOMATION": "1", "CHECKPOINT_DISABLE": "1", "AWS_EC2_METADATA_DISABLED": "true"}
         done = subprocess.run(
-            ["terraform", *words],
+            ["terraform", words[0], *((NO_COLOR,) if words[0] in COLORED else ()), *words[1:]],
             cwd=self.folder,
             env={**kept, **quiet, **self.environment},
             capture_output=True,

@@ -47,7 +47,7 @@ class RunCommand:
 
         Raises what the script's exit code means, `NotFound` for a machine that SSM does not know, `Unavailable` when it did not answer.
         """
-        return await self._send(provider_ref, verb, f"{self._script}\n{before}\n{_line(verb, arguments)}")
+        return await self._send(provider_ref, verb, f"{self._script}{before}\n{_line(verb, arguments)}")
 
     async def shell(self, provider_ref: str, script: str) -> tuple[int, str, str]:
         """Run any script, for an operator; returns exit code, standard output and standard error."""
@@ -95,7 +95,7 @@ class RunCommand:
 
 def machine_script() -> str:
     """The script that defines `openclaw_machine`; its first line names bash, which AWS-RunShellScript heeds."""
-    return resources.files("openclaw_hosted.adapters.aws.machine").joinpath("openclaw-machine.sh").read_text(encoding="utf-8").rstrip("\n")
+    return resources.files("openclaw_hosted.adapters.aws.machine").joinpath("openclaw-machine.sh").read_text(encoding="utf-8")
 
 
 def _line(verb: str, arguments: Mapping[str, str | int]) -> str:
