@@ -9,7 +9,7 @@ BIN := .venv/bin
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run down image test test-all lint format lock gateway-config bench bench-claim bench-control-plane bench-creates bench-pool bench-edge bench-jupyterhub bench-aws lab screenshots clean
+.PHONY: help setup setup-dev run down image image-control-plane test test-all lint format lock gateway-config checkov bench bench-claim bench-control-plane bench-creates bench-pool bench-edge bench-jupyterhub bench-aws lab screenshots clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -29,6 +29,9 @@ down: setup ## Stop everything of DATA_DIR, gateways included; data is kept
 image: setup ## Build the image that Docker machines run (image/Dockerfile)
 	@$(BIN)/openclaw-hosted image --data-dir "$(DATA_DIR)"
 
+image-control-plane: setup ## Build the image of the control plane for AWS (image/control-plane.Dockerfile)
+	@scripts/control-plane-image.sh
+
 test: setup-dev ## Run the tests, with a real OpenClaw and a real browser
 	@scripts/setup.sh --browser
 	$(BIN)/pytest -n 2 --dist loadgroup -m "not long and not openclaw and not browser and not docker" $(PYTEST_ARGS) || [ $$? -eq 5 ]
@@ -44,6 +47,10 @@ lint: setup-dev ## Check format, style, types, the arrows between layers, and sh
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 	@if command -v shellcheck >/dev/null; then shellcheck scripts/*.sh .ci/run lab/plane/machine/systemctl src/openclaw_hosted/adapters/aws/machine/*.sh terraform/control-plane.sh; else echo 'shellcheck is missing: shell scripts are not checked (apt-get install shellcheck)'; fi
+
+checkov: ## Install the checker of terraform/ that `make test-all` asks, into .cache/checkov
+	python3 -m venv .cache/checkov
+	.cache/checkov/bin/pip install --quiet --disable-pip-version-check checkov==3.3.30
 
 format: setup-dev ## Format the code
 	$(BIN)/ruff format .

@@ -177,6 +177,7 @@ module "database" {
   multi_az            = var.database_multi_az
   backup_days         = var.database_backup_days
   deletion_protection = var.deletion_protection
+  log_retention_days  = var.log_retention_days
 }
 
 # --- or SQLite, on a volume that outlives the machine ---

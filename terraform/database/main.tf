@@ -54,28 +54,37 @@ ephemeral "aws_secretsmanager_secret_version" "database" {
   secret_id = aws_secretsmanager_secret_version.database.secret_id
 }
 
+# Made before RDS makes it, which would keep it for ever.
+resource "aws_cloudwatch_log_group" "database" {
+  name              = "/aws/rds/instance/${var.name}-platform/postgresql"
+  retention_in_days = var.log_retention_days
+}
+
 resource "aws_db_instance" "platform" {
-  identifier                   = "${var.name}-platform"
-  engine                       = "postgres"
-  engine_version               = "17"
-  instance_class               = var.instance_class
-  allocated_storage            = 20
-  max_allocated_storage        = 100
-  storage_type                 = "gp3"
-  storage_encrypted            = true
-  db_name                      = "openclaw"
-  username                     = "openclaw"
-  password_wo                  = ephemeral.aws_secretsmanager_secret_version.database.secret_string
-  password_wo_version          = aws_secretsmanager_secret_version.database.secret_string_wo_version
-  db_subnet_group_name         = aws_db_subnet_group.platform.name
-  vpc_security_group_ids       = [aws_security_group.database.id]
-  publicly_accessible          = false
-  multi_az                     = var.multi_az
-  backup_retention_period      = var.backup_days
-  copy_tags_to_snapshot        = true
-  auto_minor_version_upgrade   = true
-  deletion_protection          = var.deletion_protection
-  skip_final_snapshot          = !var.deletion_protection
-  final_snapshot_identifier    = var.deletion_protection ? "${var.name}-platform-last" : null
-  performance_insights_enabled = false
+  identifier                      = "${var.name}-platform"
+  engine                          = "postgres"
+  engine_version                  = "17"
+  instance_class                  = var.instance_class
+  allocated_storage               = 20
+  max_allocated_storage           = 100
+  storage_type                    = "gp3"
+  storage_encrypted               = true
+  db_name                         = "openclaw"
+  username                        = "openclaw"
+  password_wo                     = ephemeral.aws_secretsmanager_secret_version.database.secret_string
+  password_wo_version             = aws_secretsmanager_secret_version.database.secret_string_wo_version
+  db_subnet_group_name            = aws_db_subnet_group.platform.name
+  vpc_security_group_ids          = [aws_security_group.database.id]
+  publicly_accessible             = false
+  multi_az                        = var.multi_az
+  backup_retention_period         = var.backup_days
+  copy_tags_to_snapshot           = true
+  auto_minor_version_upgrade      = true
+  deletion_protection             = var.deletion_protection
+  skip_final_snapshot             = !var.deletion_protection
+  final_snapshot_identifier       = var.deletion_protection ? "${var.name}-platform-last" : null
+  performance_insights_enabled    = false
+  enabled_cloudwatch_logs_exports = ["postgresql"]
+
+  depends_on = [aws_cloudwatch_log_group.database]
 }

@@ -37,3 +37,8 @@ variable "deletion_protection" {
   description = "Whether it refuses to be deleted, and leaves a last snapshot"
   type        = bool
 }
+
+variable "log_retention_days" {
+  description = "How long its log is kept"
+  type        = number
+}
