@@ -31,7 +31,7 @@ from openclaw_hosted.store.database import CREATE_LOCK, Database
 from openclaw_hosted.store.machines import claim_spare
 from openclaw_hosted.store.placements import PlacementRows
 from openclaw_hosted.store.rows import dump_names, dump_settings, event_values, step_values, to_instance, to_step
-from openclaw_hosted.store.work import WorkTable
+from openclaw_hosted.store.work import WorkTable, when_broken
 
 _I = tables.instances.c
 _LIVE = _I.phase.in_(sorted(LIVE_PHASES))
@@ -209,6 +209,7 @@ class SqlInstances(PlacementRows):
                 "desired": DesiredState.DELETED,
                 "lease_token": None,
                 **_woken(row, InstanceEvent.DELETE_ASKED, now),
+                "next_attempt_at": when_broken(row),
             }
             return await _write(connection, instance_id, values, event)
 

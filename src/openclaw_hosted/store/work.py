@@ -94,6 +94,11 @@ class WorkTable:
         return row
 
 
+def when_broken(row: Row[Any]) -> float:
+    """When a row is due whose lease is broken: once it would have run out. What its holder has sent arrives by then."""
+    return 0.0 if row.lease_token is None else float(row.lease_expires_at)
+
+
 def is_past(moment: ColumnElement[float], now: ColumnElement[float], longest: float) -> ColumnElement[bool]:
     """Whether a moment has passed, or lies further off than `longest` seconds, so that it was written before the clock was set back."""
     return or_(moment <= now, moment > now + (longest + CLOCK_SLACK_SECONDS))
