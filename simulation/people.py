@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import Any
@@ -56,6 +57,7 @@ class People:
         self.users = [User(UserId(f"us-{name}"), f"{name}@example.com", Role.USER, EPOCH) for name in ("ada", "bob", "eve")]
         self.owned: dict[InstanceId, Owned] = {}
         self._busy: dict[InstanceId, asyncio.Lock] = {}
+        self._sign_ins: Counter[UserId] = Counter()
         self._secrets = 0
         self._requests = 0
 
@@ -67,7 +69,7 @@ class People:
             await accounts.add_session(self._session(user), None)
 
     def _session(self, user: User) -> Session:
-        return Session(f"session of {user.id}", user.id, EPOCH, EPOCH + 1e6)
+        return Session(f"session {self._sign_ins[user.id]} of {user.id}", user.id, EPOCH, EPOCH + 1e6)
 
     async def create(self, act: Act) -> None:
         """Ask for an instance, with the same idempotency key until there is an answer, and now and then once more after it."""
@@ -165,6 +167,7 @@ class People:
         accounts = MemoryAccounts(self._world.database)
         await accounts.end_session(self._session(user).hash)
         await asyncio.sleep(12)
+        self._sign_ins[user.id] += 1
         await accounts.add_session(self._session(user), None)
 
     async def _to_one(self, act: Act, do: Callable[[Owned], Awaitable[Any]]) -> None:
