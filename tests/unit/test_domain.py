@@ -196,6 +196,21 @@ def test_at_the_cap_a_spare_elsewhere_makes_room_for_a_volume_that_waits() -> No
     assert [type(action) for action in plan.actions] == [Condemn]
 
 
+def test_spares_beyond_those_wanted_are_let_go_the_youngest_first() -> None:
+    machines = [replace(in_zone(number, MachineState.AVAILABLE, "a"), created_at=number) for number in range(POLICY.spares + 2)]
+    assert [action.machine_id for action in plan_pool(PoolView(0, machines), POLICY).actions if isinstance(action, Condemn)] == [
+        machines[-1].id,
+        machines[-2].id,
+    ]
+
+
+def test_a_machine_that_a_volume_waits_for_is_not_let_go_for_those_elsewhere() -> None:
+    elsewhere = [in_zone(number, MachineState.AVAILABLE, "b") for number in range(POLICY.spares + 1)]
+    awaited = replace(in_zone(9, MachineState.INITIALIZING, "a"), created_at=9)
+    plan = plan_pool(PoolView(10, [*elsewhere, awaited], {"a": 1}), replace(POLICY, fleet_cap=20))
+    assert [action.machine_id for action in plan.actions if isinstance(action, Condemn)] == [elsewhere[0].id]
+
+
 def test_an_id_names_its_shard_and_the_emptiest_shard_comes_next() -> None:
     ids = SystemIds()
     used = [ids.instance_id(0), ids.instance_id(0), ids.instance_id(2)]

@@ -20,7 +20,7 @@ from openclaw_hosted.domain.errors import Conflict, NotFound, PortError, Provide
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.instance import Instance, Phase
 from openclaw_hosted.domain.machine import Machine, MachineFailure, MachineState, Warmth
-from openclaw_hosted.domain.naming import InstanceId
+from openclaw_hosted.domain.naming import InstanceId, MachineId
 from openclaw_hosted.ports.gateways import GatewayStatus
 from openclaw_hosted.ports.machines import MachineHealth, ObservedMachine
 from openclaw_hosted.ports.router import Route, Target
@@ -49,6 +49,7 @@ class LivenessController:
         routes = {route.instance_id: route for route in await ports.router.list()}
         instances = {instance.id: instance for instance in await ports.instance_store.list_placed()}
         await asyncio.gather(*(self._look_at(machine, observed, routes, instances) for machine in machines))
+        await self._find_deserted(instances, {machine.id for machine in machines})
         await self._sync_sessions()
         self._forget_others({machine.id for machine in machines})
 
@@ -186,13 +187,26 @@ class LivenessController:
         for topic in ("machines", "placement", "pool", "changes"):
             await ports.hints.hint(topic)
 
+    async def _find_deserted(self, instances: Mapping[InstanceId, Instance], kept: set[MachineId]) -> None:
+        """Instances whose machine was condemned, and which nobody told: whoever condemned it died over that."""
+        ports = self._ports
+        for instance in instances.values():
+            if instance.phase is not Phase.RUNNING or instance.machine_id is None or instance.machine_id in kept:
+                continue
+            machine = await ports.machine_store.get(instance.machine_id)
+            if machine.state in (MachineState.TERMINATING, MachineState.TERMINATED):
+                now = ports.clock.now()
+                lost = Event(EventName.INSTANCE_MACHINE_LOST, now, instance.id, machine.id)
+                await ports.instance_store.machine_lost(instance.id, machine.id, now, lost)
+                await ports.hints.hint("placement")
+
     async def _sync_sessions(self) -> None:
         valid = {session.hash: session for session in await self._ports.account_store.sessions(self._ports.clock.now())}
         passing = await self._ports.gate.sessions()
         for session_hash, session in valid.items():
             if session_hash not in passing:
                 await self._ports.gate.admit(session)
-        for session_hash in passing.keys() - valid.keys():
+        for session_hash in sorted(passing.keys() - valid.keys()):
             if await self._ports.account_store.session(session_hash, self._ports.clock.now()) is None:
                 await self._ports.gate.dismiss(session_hash)
 

@@ -1,7 +1,7 @@
 """Orphans: whatever exists without a row, after a grace period; and machines that an operator started by hand, which get a row.
 
 The provider is listed before the store, so that the store's view is the fresher one. Machines, routes, credentials and volumes that
-no row knows are removed.
+no row knows are removed, and routes of deleted instances: a worker that was stopped and went on later may have built one.
 A volume is removed only when neither its own id nor the mark inside it belongs to an instance that keeps anything.
 """
 
@@ -73,7 +73,7 @@ class OrphansController:
             owner = machine.machine_id or f"unknown {machine.provider_ref}"
             found[f"machine {machine.provider_ref}"] = (owner, _call(ports.machines.terminate, machine.provider_ref))
         for route in await ports.router.list():
-            found[f"route {route.instance_id}"] = (route.instance_id, _call(ports.router.release, route.instance_id))
+            found[f"route {route.instance_id}"] = (f"route of {route.instance_id}", _call(ports.router.release, route.instance_id))
         for machine_id in await ports.router.machines():
             found[f"target of {machine_id}"] = (machine_id, _call(ports.router.forget, machine_id))
         for instance_id in await ports.vault.list():
@@ -89,9 +89,11 @@ class OrphansController:
         machines = await self._ports.machine_store.list_live()
         instances = await self._ports.instance_store.known_ids()
         reserved = {machine.reserved_instance_id for machine in machines}
+        routed = {f"route of {instance_id}" for instance_id in await self._ports.instance_store.routed_ids()}
+        routed |= {f"route of {instance_id}" for instance_id in reserved}
         volumes = {volume_of(instance_id) for instance_id in {*instances, *reserved}}
         refs = {f"unknown {machine.provider_ref}" for machine in machines}
-        return frozenset({*instances, *reserved, *volumes, *refs, *(machine.id for machine in machines)})
+        return frozenset({*instances, *reserved, *routed, *volumes, *refs, *(machine.id for machine in machines)})
 
 
 def _call(function: Callable[..., Awaitable[None]], *arguments: Any) -> Removal:

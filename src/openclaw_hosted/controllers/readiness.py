@@ -111,8 +111,8 @@ class ReadinessController:
             await ports.router.release(machine.reserved_instance_id)
         if machine.provider_ref is not None:
             await self._terminate(machine, machine.provider_ref)
-        elif await self._observe(machine) is not None:
-            await ports.machines.terminate(machine.id)
+        elif (observed := await self._observe(machine)) is not None:
+            await ports.machines.terminate(observed.provider_ref)
             raise Waiting(self._options.poll_seconds)
         if not serves_itself:
             await ports.vault.purge(machine.reserved_instance_id)

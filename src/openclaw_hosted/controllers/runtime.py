@@ -144,15 +144,24 @@ class RowWorkers(Generic[Row]):
             await self._quietly(self._store.put_off(lease, pause, message))
 
     async def _keep(self, lease: Lease, work: asyncio.Future[None]) -> None:
+        """Renew the lease until it is lost, or has run out while the store did not answer."""
+        loop, seconds = asyncio.get_running_loop(), self._options.lease_seconds
+        held_until = loop.time() + seconds
         while True:
-            await asyncio.sleep(self._options.lease_seconds / 3)
+            await asyncio.sleep(min(seconds / 3, held_until - loop.time()))
             try:
-                await self._store.renew(lease, self._options.lease_seconds)
+                async with asyncio.timeout_at(held_until):
+                    began = loop.time()
+                    await self._store.renew(lease, seconds)
+                    held_until = began + seconds
             except LeaseLost:
                 work.cancel()
                 return
-            except OpenClawHostedError as error:
-                log.warning("lease not renewed", loop=self._name, row=lease.key, error=str(error))
+            except (OpenClawHostedError, TimeoutError) as error:
+                log.warning("lease not renewed", loop=self._name, row=lease.key, error=describe(error))
+            if loop.time() >= held_until:
+                work.cancel()
+                return
 
     async def _quietly(self, call: Awaitable[None]) -> None:
         try:
@@ -219,6 +228,8 @@ def describe(error: BaseException) -> str:
         return "; ".join(sorted({describe(leaf) for leaf in leaves(error)}))
     if isinstance(error, TimeoutError):
         return "It took too long."
+    if isinstance(error, Waiting):
+        return "It has to wait; it is tried again."
     return str(error) if isinstance(error, OpenClawHostedError) else f"Unexpected {type(error).__name__}."
 
 

@@ -110,8 +110,10 @@ def plan_pool(view: PoolView, policy: PoolPolicy) -> PoolPlan:
 
     wanted = policy.spares + sum(view.waiting.values())
     lacking = _lacking_by_zone(view, [*available, *initializing])
-    missing = max(wanted - len(available) - len(initializing), sum(lacking.values()))
-    surplus = _surplus(available, initializing, -missing)
+    short = wanted - len(available) - len(initializing)
+    missing = max(short, sum(lacking.values()))
+    awaited = _awaited(view, [*available, *initializing])
+    surplus = _surplus([m for m in available if m.id not in awaited], [m for m in initializing if m.id not in awaited], count=-short)
     if view.paused:
         return PoolPlan((*condemned, *surplus), PoolStatus.PAUSED, LOOK_AGAIN_SECONDS)
     if view.failures_in_row >= policy.failures_until_stop:
@@ -135,6 +137,17 @@ def _lacking_by_zone(view: PoolView, pooled: Sequence[Machine]) -> dict[str, int
     """How many machines are missing where a volume waits for one, whatever there is elsewhere."""
     there = Counter(machine.zone for machine in pooled)
     return {zone: count - there[zone] for zone, count in view.waiting.items() if zone and count > there[zone]}
+
+
+def _awaited(view: PoolView, pooled: Sequence[Machine]) -> set[MachineId]:
+    """Machines that a volume in their zone waits for, which no other can stand in for."""
+    left = Counter(view.waiting)
+    awaited = set()
+    for machine in pooled:
+        if machine.zone and left[machine.zone] > 0:
+            left[machine.zone] -= 1
+            awaited.add(machine.id)
+    return awaited
 
 
 def _launches(count: int, lacking: Mapping[str, int]) -> tuple[Launch, ...]:

@@ -129,7 +129,8 @@ class MachineStore(Protocol):
     async def condemn(
         self, machine_id: MachineId, failure: MachineFailure, now: float, event: Event, *, unassigned_only: bool = False
     ) -> Machine | None:
-        """To `terminating`, whatever lease is held: its holder finds its lease lost. With `unassigned_only` a machine that was
+        """To `terminating`, whatever lease is held: its holder finds its lease lost, and the machine is due once that would have run
+        out, as what its holder has sent may be under way. With `unassigned_only` a machine that was
         claimed meanwhile is left alone and None returned. An instance that is still bound to it is not touched."""
         ...
 
@@ -283,7 +284,8 @@ class InstanceStore(Protocol):
         ...
 
     async def ask_delete(self, instance_id: InstanceId, now: float, event: Event) -> Instance:
-        """Desired state `deleted`, phase `deleting`; any lease is broken. Does nothing where it is so already."""
+        """Desired state `deleted`, phase `deleting`; any lease is broken, and it is due once that would have run out. Does nothing where
+        it is so already."""
         ...
 
     async def ask_restore(self, instance_id: InstanceId, caps: Caps, now: float, event: Event) -> Instance:

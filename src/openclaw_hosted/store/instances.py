@@ -31,6 +31,7 @@ from openclaw_hosted.store.database import CREATE_LOCK, Database
 from openclaw_hosted.store.machines import claim_spare
 from openclaw_hosted.store.placements import WAITING, PlacementRows
 from openclaw_hosted.store.rows import ADD_EVENTS, dump_names, dump_settings, event_values, step_values, to_instance, to_step
+from openclaw_hosted.store.work import when_broken
 
 _I = tables.instances.c
 _LIVE = _I.phase.in_(sorted(LIVE_PHASES))
@@ -216,6 +217,7 @@ class SqlInstances(PlacementRows):
                 "desired": DesiredState.DELETED,
                 "lease_token": None,
                 **_woken(row, InstanceEvent.DELETE_ASKED, now),
+                "next_attempt_at": when_broken(row),
             }
             return await _write(connection, instance_id, values, event)
 

@@ -25,7 +25,7 @@ from openclaw_hosted.ports.stores import Lease, NewMachine
 from openclaw_hosted.store import tables
 from openclaw_hosted.store.database import FLEET_LOCK, Database
 from openclaw_hosted.store.rows import ADD_EVENTS, event_values, to_machine
-from openclaw_hosted.store.work import WorkTable
+from openclaw_hosted.store.work import WorkTable, when_broken
 
 _M = tables.machines.c
 _LIVE = _M.state.in_(sorted(LIVE_STATES))
@@ -147,7 +147,7 @@ class SqlMachines:
                     state_changed_at=now,
                     lease_token=None,
                     attempts=0,
-                    next_attempt_at=0.0,
+                    next_attempt_at=when_broken(row),
                 )
                 .returning(*tables.machines.c)
             )

@@ -72,6 +72,11 @@ class WorkTable:
         return await _one(connection, self._held, lease)
 
 
+def when_broken(row: Row[Any]) -> float:
+    """When a row is due whose lease is broken: once it would have run out. What its holder has sent arrives by then."""
+    return 0.0 if row.lease_token is None else float(row.lease_expires_at)
+
+
 async def _one(connection: AsyncConnection, statement: Executable, lease: Lease, **values: Any) -> Row[Any]:
     row = (await connection.execute(statement, {"held_key": lease.key, "held_token": lease.token, **values})).one_or_none()
     if row is None:

@@ -111,16 +111,29 @@ async def test_only_initializing_and_terminating_machines_have_work(store: Store
     assert await store.machines.lease_due(10, MINUTE) == []
 
 
-async def test_condemning_breaks_the_lease_and_makes_the_machine_due_at_once(store: Store) -> None:
+async def test_condemning_makes_a_machine_that_waits_due_at_once(store: Store) -> None:
     await add_machines(store, "a")
-    await store.machines.put_off(await lease_machine(store, "a"), 0, "slow")
-    lease = await lease_machine(store, "a")
+    await store.machines.put_off(await lease_machine(store, "a"), MINUTE, "slow")
     condemned = await store.machines.condemn(A, MachineFailure.NOT_READY_IN_TIME, NOW + 5, an_event(machine_id=A))
     assert condemned is not None
     assert (condemned.state, condemned.failure, condemned.attempts) == (MachineState.TERMINATING, MachineFailure.NOT_READY_IN_TIME, 0)
+    assert await lease_machine(store, "a") is not None
+
+
+async def test_condemning_breaks_a_lease_and_the_machine_is_due_once_that_would_have_run_out(store: Store) -> None:
+    await add_machines(store, "a")
+    held = await lease_machine(store, "a")
+    await store.machines.condemn(A, MachineFailure.SURPLUS, NOW, an_event(machine_id=A))
     with pytest.raises(LeaseLost):
-        await store.machines.became_ready(lease, NOW, an_event())
-    assert (await lease_machine(store, "a")).token != lease.token
+        await store.machines.became_ready(held, NOW, an_event())
+    assert await store.machines.lease_due(10, MINUTE) == []
+
+
+async def test_a_condemned_machine_whose_lease_has_run_out_is_due_at_once(store: Store) -> None:
+    await add_machines(store, "a")
+    await store.machines.lease_due(10, -1.0)
+    await store.machines.condemn(A, MachineFailure.SURPLUS, NOW, an_event(machine_id=A))
+    assert await lease_machine(store, "a") is not None
 
 
 async def test_condemning_again_keeps_the_first_reason_and_writes_one_event(store: Store) -> None:

@@ -106,7 +106,7 @@ class FakeRouter:
             found = self._cloud.routes.get(instance_id)
             machine = self._cloud.machines.get(target.provider_ref)
             leads_there = found is not None and found.route.owner_id is not None and found.address == target.address
-            if not leads_there or machine is None or not machine.answers:
+            if not leads_there or machine is None or not self._cloud.ready(machine):
                 raise Unavailable("The route does not lead to the gateway.")
 
     async def list(self) -> Sequence[Route]:

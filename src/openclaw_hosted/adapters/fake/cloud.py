@@ -43,6 +43,14 @@ class FakeMachine:
     """Requests that were settled, and whether they were approved."""
     address: str = ""
     """Where its gateway answers."""
+    listed_at: float = 0.0
+    """From when on it is listed."""
+    boots_at: float = 0.0
+    """When it is up, while it is booting."""
+    ends_at: float = 0.0
+    """When it is gone, while it is shutting down."""
+    ready_at: float = 0.0
+    """When the gateway that was started last begins to answer."""
 
     def __post_init__(self) -> None:
         self.address = self.address or f"{self.machine_id}:8080"
@@ -75,6 +83,22 @@ class FakeVolume:
     zone: str = "fake-1"
     instance_id: InstanceId | None = None
     attached_to: MachineId | None = None
+    written: int = 0
+    """How much its user's OpenClaw has written on it."""
+
+
+@dataclass
+class Pace:
+    """How long things take, in seconds; all at once unless told otherwise."""
+
+    boot: Callable[[], float] = lambda: 0.0
+    """From launch to being up; infinity for a machine that never is."""
+    listing: Callable[[], float] = lambda: 0.0
+    """From launch to being listed."""
+    end: Callable[[], float] = lambda: 0.0
+    """From being told to end to being gone."""
+    gateway: Callable[[], float] = lambda: 0.0
+    """From the start of a gateway to its first answer."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +125,11 @@ class FakeCloud:
         self.sessions: dict[str, Session] = {}
         self.labels: dict[str, dict[str, str]] = {}
         self.room: int | None = None
+        self.pace = Pace()
+        self.capacity: dict[str, int] = {}
+        """How many machines a zone holds; without an entry any number."""
+        self.new_ref: Callable[[MachineId], str] = str
+        """How the provider calls a machine that is launched."""
         self.zones: tuple[str, ...] = ("fake-1",)
         """Where machines are launched, in turn, unless one is asked for."""
         self.hook: Hook | None = None
@@ -127,6 +156,7 @@ class FakeCloud:
         """Around the effect of one call."""
         if self.hook is not None:
             await self.hook(name, "before")
+        self.catch_up()
         if self._failures.get(name):
             raise self._failures[name].pop(0)
         try:
@@ -149,12 +179,36 @@ class FakeCloud:
         self._tickets += 1
         return f"ticket-{self._tickets}"
 
-    def kill(self, machine_id: str) -> None:
+    def catch_up(self) -> None:
+        """Let happen what was to happen by now: machines come up, and end."""
+        now = self.clock.now()
+        for ref, machine in list(self.machines.items()):
+            if machine.health is MachineHealth.BOOTING and machine.boots_at <= now:
+                machine.health = MachineHealth.UP
+            elif machine.health is MachineHealth.SHUTTING_DOWN and machine.ends_at <= now:
+                self.kill(ref)
+
+    def end(self, provider_ref: str) -> None:
+        """A machine is told to end."""
+        machine = self.machines.get(provider_ref)
+        seconds = self.pace.end()
+        if machine is None or machine.health is MachineHealth.SHUTTING_DOWN:
+            return
+        if seconds <= 0:
+            self.kill(provider_ref)
+        else:
+            machine.health, machine.ends_at = MachineHealth.SHUTTING_DOWN, self.clock.now() + seconds
+
+    def kill(self, provider_ref: str) -> None:
         """A machine is gone without notice."""
-        self.machines.pop(machine_id, None)
+        gone = self.machines.pop(provider_ref, None)
         for volume in self.volumes.values():
-            if volume.attached_to == machine_id:
+            if gone is not None and volume.attached_to == gone.machine_id:
                 volume.attached_to = None
+
+    def ready(self, machine: FakeMachine) -> bool:
+        """Whether its gateway answers by now."""
+        return machine.answers and machine.ready_at <= self.clock.now()
 
     def passing_sessions(self) -> dict[str, UserId]:
         """The sessions that the edge lets pass now."""
@@ -166,7 +220,7 @@ class FakeCloud:
         visitor = self.passing_sessions().get(session_hash or "")
         if found is None or visitor is None or found.route.owner_id != visitor:
             return None
-        return next((m.machine_id for m in self.machines.values() if m.address == found.address and m.answers), None)
+        return next((m.machine_id for m in self.machines.values() if m.address == found.address and self.ready(m)), None)
 
     def inventory(self) -> dict[str, set[str]]:
         """Everything that exists, by kind."""

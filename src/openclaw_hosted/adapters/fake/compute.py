@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 
 from openclaw_hosted.adapters.fake.cloud import FakeCloud, FakeMachine, FakeVolume
-from openclaw_hosted.domain.errors import Conflict, Denied, NotFound
+from openclaw_hosted.domain.errors import Conflict, Denied, NoCapacity, NotFound, Unavailable
 from openclaw_hosted.domain.gateway import GatewaySpec
 from openclaw_hosted.domain.naming import InstanceId, MachineId, VolumeId
 from openclaw_hosted.ports.gateways import BootstrapTicket, GatewayStatus, SenderRequest
@@ -25,10 +26,30 @@ class FakeMachines:
 
     async def launch(self, spec: LaunchSpec) -> str:
         async with self._cloud.call("machines.launch"):
-            zone = spec.zone or self._cloud.zones[len(self._cloud.machines) % len(self._cloud.zones)]
-            new = FakeMachine(spec.machine_id, self._cloud.clock.now(), zone=zone, address=self._cloud.gateway_address)
-            self._cloud.machines.setdefault(spec.machine_id, new)
-        return spec.machine_id
+            refs = [ref for ref, machine in self._cloud.machines.items() if machine.machine_id == spec.machine_id]
+            return refs[0] if refs else self._launch(spec)
+
+    def _launch(self, spec: LaunchSpec) -> str:
+        cloud, ref, now = self._cloud, self._cloud.new_ref(spec.machine_id), self._cloud.clock.now()
+        zone = spec.zone or self._zone()
+        if self._room_in(zone) <= 0:
+            raise NoCapacity(f"There is no room in zone {zone or 'any'}.")
+        boots_at = now + cloud.pace.boot()
+        health = MachineHealth.BOOTING if boots_at > now else MachineHealth.UP
+        new = FakeMachine(spec.machine_id, now, health, zone, address=cloud.gateway_address, boots_at=boots_at)
+        new.listed_at = now + cloud.pace.listing()
+        cloud.machines[ref] = new
+        return ref
+
+    def _zone(self) -> str:
+        """The next in turn that has room, if any has."""
+        zones = self._cloud.zones
+        turn = len(self._cloud.machines) % len(zones)
+        return next((zone for zone in (*zones[turn:], *zones[:turn]) if self._room_in(zone) > 0), "")
+
+    def _room_in(self, zone: str) -> float:
+        used = sum(machine.zone == zone for machine in self._cloud.machines.values())
+        return self._cloud.capacity.get(zone, math.inf) - used if zone else 0
 
     async def adopt(self, provider_ref: str, spec: LaunchSpec) -> None:
         async with self._cloud.call("machines.adopt"):
@@ -37,18 +58,8 @@ class FakeMachines:
 
     async def observe(self) -> Sequence[ObservedMachine]:
         async with self._cloud.call("machines.observe"):
-            return [
-                ObservedMachine(
-                    ref,
-                    machine.machine_id or None,
-                    machine.health,
-                    machine.address,
-                    machine.zone,
-                    machine.launched_at,
-                    not machine.machine_id,
-                )
-                for ref, machine in self._cloud.machines.items()
-            ]
+            now = self._cloud.clock.now()
+            return [_observed(ref, machine) for ref, machine in self._cloud.machines.items() if machine.listed_at <= now]
 
     async def label(self, provider_ref: str, labels: Mapping[str, str]) -> None:
         async with self._cloud.call("machines.label"):
@@ -57,11 +68,13 @@ class FakeMachines:
 
     async def start(self, provider_ref: str) -> None:
         async with self._cloud.call("machines.start"):
-            self._cloud.machine(provider_ref).health = MachineHealth.UP
+            machine = self._cloud.machine(provider_ref)
+            if machine.health is MachineHealth.STOPPED:
+                machine.health = MachineHealth.UP
 
     async def terminate(self, provider_ref: str) -> None:
         async with self._cloud.call("machines.terminate"):
-            self._cloud.kill(provider_ref)
+            self._cloud.end(provider_ref)
 
     async def room(self) -> int | None:
         async with self._cloud.call("machines.room"):
@@ -87,6 +100,7 @@ class FakeGateways:
             self._check_granted(provider_ref, spec)
             if machine.spec is None or machine.spec.instance_id != spec.instance_id or machine.refuses:
                 machine.spec = spec
+                machine.ready_at = self._cloud.clock.now() + self._cloud.pace.gateway()
 
     async def apply(self, provider_ref: str, spec: GatewaySpec) -> None:
         async with self._cloud.call("gateways.apply"):
@@ -98,9 +112,10 @@ class FakeGateways:
 
     async def restart(self, provider_ref: str, *, at_once: bool = False) -> None:
         async with self._cloud.call("gateways.restart"):
-            machine = self._cloud.machine(provider_ref)
+            machine = self._up(provider_ref)
             machine.restarts += 1
             machine.hangs = machine.hangs and not at_once
+            machine.ready_at = self._cloud.clock.now() + self._cloud.pace.gateway()
 
     async def stop(self, provider_ref: str) -> None:
         async with self._cloud.call("gateways.stop"):
@@ -110,10 +125,11 @@ class FakeGateways:
     async def status(self, provider_ref: str) -> GatewayStatus:
         async with self._cloud.call("gateways.status"):
             machine = self._cloud.machine(provider_ref)
-            serves = machine.spec.instance_id if machine.spec is not None and machine.answers else None
+            ready = self._cloud.ready(machine)
+            serves = machine.spec.instance_id if machine.spec is not None and ready else None
             return GatewayStatus(
                 running=machine.answers or machine.hangs,
-                ready=machine.answers,
+                ready=ready,
                 instance_id=serves,
                 started_at=float(machine.restarts),
                 restarts=machine.restarts,
@@ -153,10 +169,16 @@ class FakeGateways:
 
     def _newest(self, provider_ref: str, spec: GatewaySpec) -> FakeMachine:
         """The machine, if it has seen no later generation."""
-        machine = self._cloud.machine(provider_ref)
+        machine = self._up(provider_ref)
         if machine.generation > spec.generation:
             raise Conflict(f"The machine has seen generation {machine.generation}, which is later than {spec.generation}.")
         machine.generation = spec.generation
+        return machine
+
+    def _up(self, provider_ref: str) -> FakeMachine:
+        machine = self._cloud.machine(provider_ref)
+        if machine.health is not MachineHealth.UP:
+            raise Unavailable(f"Machine {provider_ref} does not answer.")
         return machine
 
     def _check_granted(self, provider_ref: str, spec: GatewaySpec) -> None:

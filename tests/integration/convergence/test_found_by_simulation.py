@@ -1,0 +1,118 @@
+"""What the simulation found (docs/simulation.md), each as one scene on the real store."""
+
+from __future__ import annotations
+
+import asyncio
+
+from openclaw_hosted.adapters.fake.access import FakeRouter
+from openclaw_hosted.adapters.system import SystemClock
+from openclaw_hosted.controllers.runtime import Waiting, describe
+from openclaw_hosted.domain.errors import Unavailable
+from openclaw_hosted.domain.instance import Phase
+from openclaw_hosted.domain.machine import MachineFailure, MachineState
+from openclaw_hosted.ports.router import Target
+from openclaw_hosted.ports.stores import Lease
+from openclaw_hosted.store.instances import SqlInstances
+from tests.integration.convergence.world import ASKED, OWNER, World, eventually
+
+
+async def test_an_instance_whose_machine_was_condemned_by_one_that_died_over_it_gets_another(world: World) -> None:
+    async with world.running():
+        await world.until_full()
+        instance = await world.until_phase((await world.create()).id, Phase.RUNNING)
+    assert instance.machine_id is not None
+    await world.store.machines.condemn(instance.machine_id, MachineFailure.DIED, SystemClock().now(), ASKED)
+
+    async def has_another() -> bool:
+        now = await world.store.instances.get(instance.id)
+        return now.phase is Phase.RUNNING and now.generation == instance.generation + 1
+
+    async with world.running():
+        await eventually(has_another, lambda: "it kept a machine that is gone")
+
+
+async def test_a_machine_whose_launch_was_never_recorded_is_ended_by_the_providers_name_for_it(world: World) -> None:
+    world.cloud.new_ref = lambda machine_id: f"i-{machine_id}"
+    world.cloud.lose_answer("machines.launch")
+    reached = asyncio.Event()
+
+    async def condemn_it(call: str, moment: str) -> None:
+        if (call, moment) == ("machines.launch", "after") and not reached.is_set():
+            (machine,) = await world.store.machines.list_live()
+            await world.store.platform.set_pool(paused=True)
+            await world.store.machines.condemn(machine.id, MachineFailure.SURPLUS, SystemClock().now(), ASKED)
+            reached.set()
+
+    world.cloud.hook = condemn_it
+
+    async def is_gone() -> bool:
+        return reached.is_set() and not world.cloud.machines and not await world.store.machines.list_live()
+
+    async with world.running():
+        await eventually(is_gone, lambda: f"still there: {world.cloud.machines}")
+
+
+async def test_a_route_that_came_after_the_deletion_is_taken_away(world: World) -> None:
+    async with world.running():
+        await world.until_full()
+        instance = await world.until_phase((await world.create()).id, Phase.RUNNING)
+        (machine,) = [each for each in await world.store.machines.list_live() if each.instance_id == instance.id]
+        await world.delete(instance.id)
+        await world.until_phase(instance.id, Phase.DELETED)
+        target = Target(machine.id, machine.provider_ref or "", machine.address or "")
+        await FakeRouter(world.cloud).bind(instance.id, target, OWNER, instance.generation)
+
+        async def is_gone() -> bool:
+            return instance.id not in world.cloud.routes
+
+        await eventually(is_gone, lambda: "the route of a deleted instance was kept")
+
+
+async def test_work_ends_when_its_lease_has_run_out_though_the_store_does_not_answer(world: World) -> None:
+    instance = await world.create()
+    calls_after: list[str] = []
+    reached = asyncio.Event()
+
+    async def hang(call: str, moment: str) -> None:
+        if (call, moment) == ("vault.get", "before") and not reached.is_set():
+            reached.set()
+            try:
+                await asyncio.sleep(60)
+            finally:
+                calls_after.append("ended")
+
+    async def no_answer(_: SqlInstances, __: Lease, ___: float) -> Lease:
+        raise Unavailable("The database does not answer.")
+
+    world.cloud.hook = hang
+    await world.store.platform.set_pool(paused=True)
+    await give_a_machine(world)
+    renew, SqlInstances.renew = SqlInstances.renew, no_answer  # type: ignore[method-assign, assignment]
+    try:
+        async with world.running():
+            await asyncio.wait_for(reached.wait(), 10)
+
+            async def ended() -> bool:
+                return bool(calls_after)
+
+            await eventually(ended, lambda: "the work went on without a lease", seconds=5)
+            assert (await world.store.instances.get(instance.id)).phase is Phase.PLACING
+    finally:
+        SqlInstances.renew = renew  # type: ignore[method-assign]
+
+
+async def give_a_machine(world: World) -> None:
+    """One spare, without a gateway."""
+    await world.store.platform.set_pool(paused=False)
+
+    async def has_one() -> bool:
+        return any(machine.state in (MachineState.AVAILABLE, MachineState.ASSIGNED) for machine in await world.store.machines.list_live())
+
+    hook, world.cloud.hook = world.cloud.hook, None
+    async with world.running():
+        await eventually(has_one, lambda: "there is no machine")
+    world.cloud.hook = hook
+
+
+def test_waiting_is_told_in_words_for_people() -> None:
+    assert describe(Waiting(1.0)) == "It has to wait; it is tried again."
