@@ -4,11 +4,13 @@ DATA_DIR ?= .data
 PYTHON ?= python3
 PYTEST_ARGS ?=
 BENCH_ARGS ?=
+RUNS ?= 300
+SEED ?=
 BIN := .venv/bin
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run down image test test-all lint format lock bench bench-claim bench-control-plane bench-creates bench-pool bench-edge bench-jupyterhub screenshots clean
+.PHONY: help setup setup-dev run down image test test-all simulate mutants lint format lock bench bench-claim bench-control-plane bench-creates bench-pool bench-edge bench-jupyterhub screenshots clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -36,6 +38,12 @@ test: setup-dev ## Run the tests, with a real OpenClaw and a real browser
 test-all: setup-dev ## Run the tests, the long ones included
 	@scripts/setup.sh --browser
 	$(BIN)/pytest $(PYTEST_ARGS)
+
+simulate: setup-dev ## Run through hundreds of bad days (RUNS=300), or one again (SEED=17); docs/simulation.md
+	$(BIN)/python -m simulation $(if $(SEED),--seed $(SEED),--seeds $(RUNS))
+
+mutants: setup-dev ## Break the code in some thirty ways, and see that each is noticed
+	$(BIN)/python -m simulation.mutants
 
 lint: setup-dev ## Check format, style, types, the arrows between layers, and shell scripts
 	$(BIN)/ruff format --check .

@@ -1,0 +1,112 @@
+"""What has to be so once faults have stopped: desired equals actual, the pool is full, nothing is left over."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from openclaw_hosted.domain.gateway import Credential
+from openclaw_hosted.domain.instance import DesiredState, Instance, Phase
+from openclaw_hosted.domain.machine import LIVE_STATES, Machine, MachineState
+from openclaw_hosted.domain.naming import InstanceId, volume_of
+from openclaw_hosted.ports.machines import MachineHealth
+from simulation.invariants import Violation
+from simulation.people import People
+from simulation.store.platform import POOL_ROW
+from simulation.world import World
+
+
+def not_yet(world: World) -> str | None:
+    """The first thing that has not converged, or None."""
+    return next(_differences(world), None)
+
+
+def _differences(world: World) -> Iterator[str]:
+    for row in world.database.instances.values():
+        yield from _instance(world, row.value)
+        if row.sealed is not None and row.value.phase is not Phase.PURGED:
+            yield f"the credentials of {row.value.id} have not reached the vault"
+    yield from _pool(world)
+    yield from world.invariants.orphans()
+    yield from _missing(world)
+    valid = set(world.database.sessions)
+    if len(valid) < len(world.database.users):
+        yield "a user has signed out for a moment"
+    if set(world.cloud.passing_sessions()) != valid:
+        yield "the edge lets other sessions pass than are signed in"
+
+
+def _instance(world: World, instance: Instance) -> Iterator[str]:
+    if instance.desired is DesiredState.DELETED:
+        if instance.phase not in (Phase.DELETED, Phase.PURGED):
+            yield f"{instance.id} is {instance.phase}, and should be deleted"
+        return
+    if instance.phase is not Phase.RUNNING:
+        yield f"{instance.id} is {instance.phase}, and should be running: {instance.last_error}"
+        return
+    machine = world.database.machines[instance.machine_id].value if instance.machine_id else None
+    there = world.cloud.machines.get(machine.provider_ref or "") if machine else None
+    if machine is None or there is None or there.health is not MachineHealth.UP or there.spec is None or not world.cloud.ready(there):
+        yield f"{instance.id} is running, and its gateway on {instance.machine_id} does not answer"
+        return
+    if (there.spec.instance_id, there.spec.generation) != (instance.id, instance.generation):
+        yield f"{instance.id} is in generation {instance.generation}, its gateway serves {there.spec.instance_id}, {there.spec.generation}"
+    if (there.spec.revision, there.spec.settings) != (instance.revision, instance.settings):
+        yield f"the gateway of {instance.id} has revision {there.spec.revision}, not {instance.revision}"
+    route = world.cloud.routes.get(instance.id)
+    if route is None or route.route.owner_id != instance.owner_id or route.address != there.address:
+        yield f"the route of {instance.id} does not lead to {instance.machine_id}"
+
+
+def _pool(world: World) -> Iterator[str]:
+    live = [row.value for row in world.database.machines.values() if row.value.state in LIVE_STATES]
+    for machine in live:
+        if machine.state in (MachineState.INITIALIZING, MachineState.TERMINATING):
+            yield f"machine {machine.id} is {machine.state}"
+        elif machine.state is MachineState.ASSIGNED:
+            row = world.database.instances.get(machine.instance_id) if machine.instance_id else None
+            if row is None or row.value.machine_id != machine.id:
+                yield f"machine {machine.id} is assigned to {machine.instance_id}, which does not have it"
+    memory = world.database.pool[POOL_ROW]
+    wanted = world.options.policy.spares if memory.spares is None else memory.spares
+    spares = [machine for machine in live if machine.state is MachineState.AVAILABLE]
+    if len(spares) != wanted:
+        yield f"the pool has {len(spares)} spares of {wanted}: {memory.status}, {memory.last_error}"
+    yield from (f"spare {spare.id} carries {spare.image}" for spare in spares if spare.image != world.options.policy.image)
+    yield from (f"spare {spare.id} does not answer" for spare in spares if not _serves_itself(world, spare))
+
+
+def _serves_itself(world: World, spare: Machine) -> bool:
+    there = world.cloud.machines.get(spare.provider_ref or "")
+    return (
+        there is not None and there.spec is not None and world.cloud.ready(there) and there.spec.instance_id == spare.reserved_instance_id
+    )
+
+
+def _missing(world: World) -> Iterator[str]:
+    """What should exist and does not: of each spare its secret, volume and route, of each instance its secret and volume."""
+    machines = [row.value for row in world.database.machines.values() if row.value.state is MachineState.AVAILABLE]
+    instances = [row.value for row in world.database.instances.values() if row.value.phase is not Phase.PURGED]
+    ids: list[InstanceId] = [machine.reserved_instance_id for machine in machines]
+    yield from (f"spare {instance_id} has no route" for instance_id in ids if instance_id not in world.cloud.routes)
+    ids += [instance.id for instance in instances if instance.generation > 0]
+    yield from (f"{instance_id} has no secret" for instance_id in ids if instance_id not in world.cloud.secrets)
+    running = [instance.id for instance in instances if instance.phase is Phase.RUNNING]
+    yield from (f"{instance_id} has no volume" for instance_id in running if volume_of(instance_id) not in world.cloud.volumes)
+
+
+def check_users(world: World, people: People) -> None:
+    """What users were answered holds: their instances are as they asked, their credentials in the vault, their data on the volumes."""
+    for owned in people.owned.values():
+        instance = world.database.instances[owned.id].value
+        if instance.desired not in owned.desired:
+            raise Violation(9, f"{owned.id} should be {sorted(owned.desired)}, and is to be {instance.desired}")
+        if instance.phase is Phase.PURGED:
+            continue
+        if instance.phase is Phase.RUNNING:
+            if not people.use(owned):
+                raise Violation(9, f"{owned.owner.id} does not reach {owned.id}")
+            document = world.cloud.secrets[owned.id].document
+            if document.get(Credential.MODEL_API_KEY) not in owned.keys:
+                raise Violation(6, f"the vault holds another key of {owned.id} than its user gave")
+        elif volume_of(owned.id) in world.cloud.volumes and world.cloud.volumes[volume_of(owned.id)].written < owned.written:
+            raise Violation(6, f"what {owned.id} had written is gone")

@@ -1,0 +1,142 @@
+"""One run: a storm, then calm until all has converged, then everything is deleted, and nothing may be left."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, Final
+
+import structlog
+
+from openclaw_hosted.domain.instance import Phase
+from simulation import rest
+from simulation.acts import Acts
+from simulation.faults import Coverage
+from simulation.history import History
+from simulation.invariants import Violation
+from simulation.loop import run
+from simulation.people import People
+from simulation.plan import STORM_SECONDS, Plan
+from simulation.store.platform import MemoryPlatform
+from simulation.world import World
+
+CALM_SECONDS: Final = 420.0
+"""Within so much virtual time after the last fault everything has to have converged."""
+LOOK_SECONDS: Final = 3.0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a run."""
+
+    plan: Plan
+    violation: str | None
+    history: History
+    coverage: Coverage
+    lifecycles: int
+    """Instances that were created and deleted again."""
+    virtual_seconds: float
+    cpu_seconds: float
+
+
+def simulate(plan: Plan) -> Outcome:
+    """Run a plan to its end, or to the first thing that is not as it should be."""
+    began = time.process_time()
+    world = World(plan)
+    with _logging_to(world):
+        run(_Run(world).whole(), world.loop)
+    rows = world.database.instances.values()
+    gone = sum(row.value.phase in (Phase.DELETED, Phase.PURGED) for row in rows)
+    violation = None if world.violation is None else str(world.violation)
+    spent = time.process_time() - began
+    return Outcome(plan, violation, world.history, world.faults.coverage, gone, world.loop.time(), spent)
+
+
+class _Run:
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self._people = People(world)
+
+    async def whole(self) -> None:
+        """From the start to the end of it."""
+        world = self._world
+        world.loop.set_exception_handler(self._broke)
+        await self._people.arrive()
+        world.start()
+        Acts(world, self._people).schedule(world.plan.acts)
+        story = world.loop.create_task(self._story())
+        await asyncio.wait({story, world.ended}, return_when=asyncio.FIRST_COMPLETED)
+        world.is_over = True
+        for plane in list(world.planes.values()):
+            plane.kill()
+        story.cancel()
+        await asyncio.gather(story, return_exceptions=True)
+        others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
+        for task in others:
+            task.cancel()
+        await asyncio.gather(*others, return_exceptions=True)
+
+    async def _story(self) -> None:
+        world = self._world
+        try:
+            await asyncio.sleep(STORM_SECONDS)
+            world.history.note("CALM")
+            world.calm_down()
+            await self._until_converged()
+            rest.check_users(world, self._people)
+            world.history.note("ALL ARE DELETED")
+            for owned in list(self._people.owned.values()):
+                await self._people.delete_one(owned)
+            await asyncio.sleep(world.options.retention_seconds)
+            await self._until_converged(nothing_kept=True)
+        except Violation as violation:
+            world.fail(violation)
+
+    async def _until_converged(self, *, nothing_kept: bool = False) -> None:
+        world = self._world
+        deadline = world.loop.time() + CALM_SECONDS
+        while True:
+            reason = rest.not_yet(world) or (self._kept() if nothing_kept else None)
+            if reason is None:
+                return
+            if world.loop.time() > deadline:
+                raise Violation(2, f"not converged {CALM_SECONDS:.0f} s after the last fault: {reason}")
+            await asyncio.sleep(LOOK_SECONDS)
+            await self._mend()
+
+    async def _mend(self) -> None:
+        """What people do when they see that something waits for them: resume the pool, give settings that are not refused."""
+        memory = self._world.database.pool[1]
+        if memory.paused or memory.status == "stopped" or memory.spares is None:
+            await MemoryPlatform(self._world.database).set_pool(paused=False, spares=2)
+        for instance in self._world.failed_instances():
+            if instance.id in self._people.owned:
+                await self._people.change_one(self._people.owned[instance.id])
+
+    def _kept(self) -> str | None:
+        rows = self._world.database.instances.values()
+        return next((f"{row.value.id} is {row.value.phase}, not purged" for row in rows if row.value.phase is not Phase.PURGED), None)
+
+    def _broke(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        error = context.get("exception")
+        if not self._world.is_over and isinstance(error, Exception):
+            self._world.fail(Violation(9, f"{context.get('message')}: {type(error).__name__}: {error}"))
+
+
+@contextmanager
+def _logging_to(world: World) -> Iterator[None]:
+    """Have the control plane's log lines looked at, and kept in the history."""
+
+    def keep(_: Any, level: str, line: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        world.logged({"level": level, **line})
+        raise structlog.DropEvent
+
+    before = structlog.get_config()
+    structlog.configure(processors=[keep], wrapper_class=structlog.make_filtering_bound_logger(20), cache_logger_on_first_use=False)
+    try:
+        yield
+    finally:
+        structlog.configure(**before)

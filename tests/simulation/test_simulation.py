@@ -1,0 +1,89 @@
+"""Hundreds of bad days, the same each time; and that a day can be told from another, made shorter and shown."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from openclaw_hosted.adapters.fake.access import FakeRouter
+from openclaw_hosted.domain.naming import InstanceId
+from simulation import report
+from simulation.__main__ import STANDARD_RUNS
+from simulation.faults import Coverage
+from simulation.many import run_many, run_one
+from simulation.plan import CELLS, Plan, make_plan
+from simulation.run import simulate
+from simulation.shrink import shrink
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+LEAST_RATE = 30.0
+"""Lifecycles of instances in a second of one core that does nothing else."""
+
+
+def in_another_process(seed: int, hash_seed: str) -> Sequence[str]:
+    environment = {**os.environ, "PYTHONHASHSEED": hash_seed, "PYTHONPATH": f"{REPOSITORY}:{REPOSITORY / 'src'}"}
+    command = [sys.executable, "-m", "simulation", "--seed", str(seed), "--full"]
+    return subprocess.run(command, capture_output=True, text=True, check=True, env=environment, timeout=120).stdout.splitlines()
+
+
+def test_a_seed_has_the_same_history_in_each_process_to_the_letter() -> None:
+    here = list(simulate(make_plan(5)).history.all_lines())
+    assert len(here) > 1000
+    for hash_seed in ("1", "2"):
+        assert in_another_process(5, hash_seed)[:-1] == here
+
+
+def test_two_seeds_have_two_histories() -> None:
+    assert run_one(1).digest != run_one(2).digest
+
+
+def test_the_standard_run_violates_nothing_and_meets_every_fault() -> None:
+    total = run_many(range(STANDARD_RUNS), os.cpu_count() or 1)
+    assert total.violations == {}
+    assert report.never_met(total.coverage) == []
+    assert total.lifecycles > 10 * STANDARD_RUNS
+
+
+@pytest.mark.long
+def test_a_core_runs_through_thirty_lifecycles_a_second() -> None:
+    assert run_many(range(40), 1).rate >= LEAST_RATE
+
+
+def test_without_faults_and_acts_nothing_happens_but_the_pool_being_filled() -> None:
+    outcome = simulate(Plan(1, 2, (), ()))
+    assert (outcome.violation, outcome.lifecycles) == (None, 0)
+
+
+def test_the_plan_aims_at_each_cell_of_the_fault_space_in_turn() -> None:
+    met = {(strike.call, strike.fault) for seed in range(STANDARD_RUNS) for strike in make_plan(seed).strikes}
+    assert met == set(CELLS)
+
+
+def test_a_fault_that_was_never_met_is_named() -> None:
+    assert len(report.never_met(Coverage())) > len(CELLS)
+    assert any("machines.launch" in line for line in report.coverage(Coverage()))
+
+
+async def forgets_the_owner(self: FakeRouter, instance_id: InstanceId, *_: object) -> None:
+    """Instead of taking the route away."""
+    async with self._cloud.call("router.release"):
+        assert instance_id
+
+
+def test_a_failure_is_made_shorter_and_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeRouter, "release", forgets_the_owner)
+    failed = simulate(make_plan(3))
+    assert failed.violation is not None
+    shorter = shrink(failed, seconds=20)
+    assert shorter.violation is not None
+    assert len(shorter.plan.acts) + len(shorter.plan.strikes) < len(failed.plan.acts) + len(failed.plan.strikes)
+    shown = "\n".join(report.failure(shorter, 99))
+    assert "seed 3: invariant" in shown
+    assert "VIOLATION" in shown
+    assert simulate(replace(shorter.plan)).history.digest() == shorter.history.digest()
