@@ -1,0 +1,232 @@
+"""The mutants: faults that a person could make, each in a line or two of the production code."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+
+class Catcher(StrEnum):
+    """What has to notice a mutant."""
+
+    SIMULATION = "the standard run"
+    STORES = "the comparison of the stores"
+    CONTRACT = "the contract of the stores"
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """`old`, which stands once in the file at `path`, becomes `new`."""
+
+    name: str
+    path: str
+    old: str
+    new: str
+    catcher: Catcher = Catcher.SIMULATION
+
+
+MUTANTS: Final = (
+    Mutant(
+        "launch-without-its-token",
+        "controllers/readiness.py",
+        "provider_ref = await ports.machines.launch(_launch_spec(machine))",
+        "again = LaunchSpec(ports.ids.machine_id(), machine.volume_id, machine.reserved_instance_id, machine.image)\n"
+        "            provider_ref = await ports.machines.launch(again)",
+    ),
+    Mutant(
+        "gone-before-it-is-seen-to-be-gone",
+        "controllers/readiness.py",
+        "        await self._ports.machines.terminate(provider_ref)\n        if await self._observe(machine) is not None:",
+        "        await self._ports.machines.terminate(provider_ref)\n        if False:",
+    ),
+    Mutant(
+        "deleted-before-its-machine-is-gone",
+        "controllers/placement/remove.py",
+        "is not MachineState.TERMINATED:",
+        "is MachineState.ASSIGNED:",
+    ),
+    Mutant(
+        "a-lost-answer-is-swallowed",
+        "controllers/placement/remove.py",
+        "            await ports.router.release(instance.id)",
+        "            await __import__('asyncio').gather(ports.router.release(instance.id), return_exceptions=True)",
+    ),
+    Mutant(
+        "credentials-are-not-retired",
+        "controllers/placement/remove.py",
+        "            await ports.vault.retire(instance.id)",
+        "            pass",
+    ),
+    Mutant(
+        "the-idempotency-key-is-dropped",
+        "services/instances.py",
+        "            _idempotency(idempotency_key, request),",
+        "            None,",
+    ),
+    Mutant(
+        "everybody-is-an-owner",
+        "services/reach.py",
+        "if instance.owner_id != user.id or instance.phase is Phase.PURGED:",
+        "if instance.phase is Phase.PURGED:",
+    ),
+    Mutant(
+        "a-key-stands-in-the-name",
+        "services/instances.py",
+        "new = NewInstance(user.id, name, request.settings,",
+        "new = NewInstance(user.id, name + ''.join(request.credentials.set.values()), request.settings,",
+    ),
+    Mutant(
+        "a-key-stands-in-an-error",
+        "controllers/placement/place.py",
+        "            await ports.vault.put(instance.id, change.apply_to(document), revision)",
+        "            try:\n                await ports.vault.put(instance.id, change.apply_to(document), revision)\n"
+        "            except Unavailable as error:\n                raise Unavailable(f'{error} {dict(change.set)}') from None",
+    ),
+    Mutant(
+        "sealed-credentials-are-forgotten-before-the-vault-has-them",
+        "controllers/placement/place.py",
+        "            await ports.vault.put(instance.id, change.apply_to(document), revision)\n"
+        "            await ports.instance_store.forget_sealed(lease, revision)",
+        "            await ports.instance_store.forget_sealed(lease, revision)\n"
+        "            await ports.vault.put(instance.id, change.apply_to(document), revision)",
+    ),
+    Mutant(
+        "a-change-made-meanwhile-is-taken-as-applied",
+        "controllers/placement/place.py",
+        "applied_revision=instance.revision,",
+        "applied_revision=instance.revision + 1,",
+    ),
+    Mutant(
+        "a-lost-machine-is-not-condemned",
+        "controllers/placement/place.py",
+        "        await ports.machine_store.condemn(machine.id, MachineFailure.DIED, now, condemned)",
+        "        assert condemned",
+    ),
+    Mutant(
+        "a-volume-is-taken-from-a-machine-that-lives",
+        "controllers/placement/place.py",
+        "is not MachineState.TERMINATED:",
+        "is MachineState.ASSIGNED:",
+    ),
+    Mutant(
+        "a-retired-document-is-made-anew",
+        "controllers/gateways.py",
+        "        await ports.vault.restore(instance_id)",
+        "        await ports.vault.purge(instance_id)",
+    ),
+    Mutant(
+        "routes-are-not-mended",
+        "controllers/liveness.py",
+        "        if not bound or address != machine.address:",
+        "        if address != machine.address:",
+    ),
+    Mutant(
+        "sessions-that-ended-still-pass",
+        "controllers/liveness.py",
+        "                await self._ports.gate.dismiss(session_hash)",
+        "                pass",
+    ),
+    Mutant(
+        "hot-spares-are-not-looked-at",
+        "controllers/liveness.py",
+        "            return status.ready and status.instance_id == machine.reserved_instance_id",
+        "            return True",
+    ),
+    Mutant(
+        "orphans-are-left",
+        "controllers/orphans.py",
+        "            await remove()",
+        "            assert remove",
+    ),
+    Mutant(
+        "an-old-image-is-kept",
+        "domain/pool.py",
+        "and machine.image != policy.image:",
+        "and not machine.image:",
+    ),
+    # The faults that the simulation found, put back (docs/simulation.md).
+    Mutant(
+        "found-surplus-spares-are-kept",
+        "domain/pool.py",
+        "count=-short",
+        "count=-missing",
+    ),
+    Mutant(
+        "found-a-machine-is-ended-by-the-wrong-name",
+        "controllers/readiness.py",
+        "            await ports.machines.terminate(observed.provider_ref)",
+        "            await ports.machines.terminate(machine.id)",
+    ),
+    Mutant(
+        "found-deserted-instances-are-not-looked-for",
+        "controllers/liveness.py",
+        "        await self._find_deserted(instances, {machine.id for machine in machines})",
+        "        pass",
+    ),
+    Mutant(
+        "found-routes-of-deleted-instances-are-kept",
+        "controllers/orphans.py",
+        '(f"route of {route.instance_id}", _call(',
+        "(route.instance_id, _call(",
+    ),
+    Mutant(
+        "found-waiting-is-shown-as-an-error-of-a-stranger",
+        "controllers/runtime.py",
+        "    if isinstance(error, Waiting):",
+        "    if False:",
+    ),
+    Mutant(
+        "found-a-condemned-machine-is-due-at-once",
+        "store/machines.py",
+        "                    next_attempt_at=when_broken(row),",
+        "                    next_attempt_at=0.0,",
+        Catcher.STORES,
+    ),
+    Mutant(
+        "found-a-deleted-instance-is-due-at-once",
+        "store/instances.py",
+        '                "next_attempt_at": when_broken(row),\n',
+        "",
+        Catcher.STORES,
+    ),
+    # The store itself.
+    Mutant(
+        "the-lease-guards-nothing",
+        "store/work.py",
+        "            .where(table.c.id == lease.key, table.c.lease_token == lease.token, table.c.lease_expires_at > self._database.now)\n"
+        "            .values(**values)",
+        "            .where(table.c.id == lease.key)\n            .values(**values)",
+        Catcher.STORES,
+    ),
+    Mutant(
+        "a-leased-row-is-leased-again",
+        "store/work.py",
+        ".where(has_work, is_past(table.c.next_attempt_at, now, LONGEST_PAUSE_SECONDS), free)",
+        ".where(has_work, is_past(table.c.next_attempt_at, now, LONGEST_PAUSE_SECONDS))",
+        Catcher.STORES,
+    ),
+    Mutant(
+        "any-machine-is-claimed",
+        "store/machines.py",
+        '    .where(_M.state == MachineState.AVAILABLE, or_(_ZONE == "", _M.zone == _ZONE))',
+        '    .where(or_(_ZONE == "", _M.zone == _ZONE))',
+        Catcher.STORES,
+    ),
+    Mutant(
+        "the-cap-is-counted-before-the-transaction",
+        "store/machines.py",
+        "        async with self._database.write() as connection:\n            await self._database.lock(connection, FLEET_LOCK)\n"
+        "            room = fleet_cap - await _count_live(connection)",
+        "        async with self._database.read() as connection:\n            room = fleet_cap - await _count_live(connection)\n"
+        "        async with self._database.write() as connection:",
+        Catcher.CONTRACT,
+    ),
+    Mutant(
+        "what-a-user-asked-for-meanwhile-is-dropped",
+        "store/placements.py",
+        "            if phase is Phase.RUNNING and _has_more_to_do(row, values):",
+        "            if phase is Phase.FAILED:",
+        Catcher.STORES,
+    ),
+)

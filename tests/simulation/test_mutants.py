@@ -1,0 +1,45 @@
+"""The simulation notices thirty ways to break the code. `python -m simulation.mutants` does the same by hand."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from simulation.mutants import REPOSITORY, Fate, Gone, mutate, try_out
+from simulation.mutations import MUTANTS, Catcher, Mutant
+
+
+def copied(path: str, tmp_path: Path) -> Path:
+    target = tmp_path / "src" / "openclaw_hosted" / path
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_text((REPOSITORY / "src" / "openclaw_hosted" / path).read_text())
+    return target
+
+
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_the_text_that_a_mutant_replaces_stands_there_once_and_what_it_becomes_is_python(mutant: Mutant, tmp_path: Path) -> None:
+    target = copied(mutant.path, tmp_path)
+    before = target.read_text()
+    mutate(tmp_path, mutant)
+    assert target.read_text() != before
+    compile(target.read_text(), mutant.path, "exec")
+
+
+def test_a_mutant_whose_text_is_gone_is_an_error(tmp_path: Path) -> None:
+    copied("domain/pool.py", tmp_path)
+    with pytest.raises(Gone, match="stands 0 times"):
+        mutate(tmp_path, Mutant("old", "domain/pool.py", "no such text", "", Catcher.SIMULATION))
+
+
+def test_there_are_more_than_twelve_and_each_has_a_name_of_its_own() -> None:
+    assert len({mutant.name for mutant in MUTANTS}) == len(MUTANTS) >= 12
+    assert sum(mutant.catcher is Catcher.SIMULATION for mutant in MUTANTS) >= 12
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)
+def test_a_mutant_is_caught(mutant: Mutant) -> None:
+    verdict = try_out(mutant, os.cpu_count() or 1)
+    assert verdict.fate is Fate.CAUGHT, f"{mutant.name} survived {mutant.catcher}"
