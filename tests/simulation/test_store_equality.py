@@ -27,7 +27,7 @@ from tests.support.postgres import postgres_server, postgres_url
 
 __all__ = ["postgres_server", "postgres_url"]
 
-NUMBERS = st.integers(0, 5)
+NUMBERS = st.integers(0, 3)
 PICK = st.integers(0, 1_000_000)
 HELD = st.sampled_from([1000.0, 1000.0, 1000.0, -1.0])
 """How long leases last: past the end of the test, or not at all."""
