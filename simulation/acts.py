@@ -13,6 +13,7 @@ from openclaw_hosted.domain.errors import OpenClawHostedError
 from openclaw_hosted.domain.machine import MachineState
 from openclaw_hosted.domain.naming import MachineId
 from openclaw_hosted.ports.machines import MachineHealth
+from simulation.invariants import BY_HAND
 from simulation.people import People
 from simulation.plan import Act, ActKind
 from simulation.plane import Plane
@@ -207,7 +208,7 @@ class Acts:
     def _start(self, act: Act) -> bool:
         """As the pool's machines are, so that it takes it in, or with an id that no row has."""
         self._by_hand += 1
-        ref, unknown = f"i-by-hand-{self._by_hand}", MachineId(f"mc-unknown-{self._by_hand}" if act.size < 0.5 else "")
+        ref, unknown = f"{BY_HAND}-{self._by_hand}", MachineId(f"mc-unknown-{self._by_hand}" if act.size < 0.5 else "")
         now = self._world.clock.now()
         self._cloud.machines[ref] = FakeMachine(unknown, now, zone=ZONES[int(act.pick * len(ZONES))], address=f"{ref}:8080")
         return True

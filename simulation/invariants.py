@@ -26,6 +26,8 @@ from openclaw_hosted.ports.machines import MachineHealth
 from simulation.ids import CLEAR
 from simulation.store.database import Change, Database
 
+BY_HAND = "i-by-hand"
+"""How the references of machines begin that the platform did not launch."""
 ALLOWED_MACHINE = {(before, after) for (before, _), after in machines.TRANSITIONS.items()}
 ALLOWED_PHASE = {(before, after) for (before, _), after in instances.TRANSITIONS.items()} | {
     (before, Phase.UPDATING) for (before, _), after in instances.TRANSITIONS.items() if after is Phase.RUNNING
@@ -168,8 +170,11 @@ class Invariants:
             self._note_gone()
 
     def fleet(self) -> None:
-        """No machine twice, no more than the cap, nothing secret in labels."""
-        ours = [machine.machine_id for machine in self._cloud.machines.values() if machine.machine_id in self._db.machines]
+        """No machine twice, or without a row, no more than the cap, nothing secret in labels."""
+        ours = [machine.machine_id for ref, machine in self._cloud.machines.items() if not ref.startswith(BY_HAND)]
+        unknown = [machine_id for machine_id in ours if machine_id not in self._db.machines]
+        if unknown:
+            raise Violation(4, f"a machine was launched as {unknown[0]}, which no row is")
         if len(set(ours)) != len(ours):
             raise Violation(4, f"a machine was launched twice: {sorted(ours)}")
         if len(ours) > max(self.fleet_cap, self._live()):

@@ -24,7 +24,16 @@ from simulation.mutations import MUTANTS, Catcher, Mutant
 
 REPOSITORY: Final = Path(__file__).resolve().parents[1]
 LONGEST_SECONDS: Final = 900
-COPIED: Final = ("simulation", "tests/simulation", "tests/support", "tests/contract/store")
+AS_FOUND: Final = "OPENCLAW_HOSTED_TEST_AS_FOUND"
+"""Set where a failure need not be made shorter."""
+COPIED: Final = ("simulation", "tests/simulation", "tests/support", "tests/contract/store", "tests/integration/convergence")
+COPIED_FILES: Final = (
+    "tests/__init__.py",
+    "tests/conftest.py",
+    "tests/contract/__init__.py",
+    "tests/integration/__init__.py",
+    "pyproject.toml",
+)
 
 
 class Fate(StrEnum):
@@ -79,7 +88,7 @@ def _copy(copy: Path) -> None:
     shutil.copytree(REPOSITORY / "src" / "openclaw_hosted", copy / "src" / "openclaw_hosted", ignore=skipped)
     for name in COPIED:
         shutil.copytree(REPOSITORY / name, copy / name, ignore=skipped)
-    for name in ("tests/__init__.py", "tests/conftest.py", "tests/contract/__init__.py", "pyproject.toml"):
+    for name in COPIED_FILES:
         shutil.copy(REPOSITORY / name, copy / name)
 
 
@@ -91,11 +100,13 @@ def _command(mutant: Mutant, jobs: int) -> list[str]:
         case Catcher.STORES:
             return [*pytest, "tests/simulation/test_store_equality.py", "-k", "sqlite"]
         case Catcher.CONTRACT:
-            return [*pytest, "tests/contract/store/test_stores.py"]
+            return [*pytest, *(f"tests/contract/store/test_{name}.py" for name in ("placement", "machines", "stores"))]
+        case Catcher.SCENES:
+            return [*pytest, "tests/integration/convergence/test_found_by_simulation.py"]
 
 
 def _environment(copy: Path) -> dict[str, str]:
-    return {**os.environ, "PYTHONPATH": f"{copy}:{copy / 'src'}", "PYTHONDONTWRITEBYTECODE": "1"}
+    return {**os.environ, "PYTHONPATH": f"{copy}:{copy / 'src'}", "PYTHONDONTWRITEBYTECODE": "1", AS_FOUND: "1"}
 
 
 def _tells(mutant: Mutant, line: str) -> bool:

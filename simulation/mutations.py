@@ -13,6 +13,8 @@ class Catcher(StrEnum):
     SIMULATION = "the standard run"
     STORES = "the comparison of the stores"
     CONTRACT = "the contract of the stores"
+    SCENES = "the scenes of what was found"
+    """For what a run is too short or too mild to show."""
 
 
 @dataclass(frozen=True)
@@ -169,6 +171,14 @@ MUTANTS: Final = (
         "controllers/orphans.py",
         '(f"route of {route.instance_id}", _call(',
         "(route.instance_id, _call(",
+        Catcher.SCENES,
+    ),
+    Mutant(
+        "found-work-goes-on-without-a-lease",
+        "controllers/runtime.py",
+        "            if loop.time() >= held_until:",
+        "            if False:",
+        Catcher.SCENES,
     ),
     Mutant(
         "found-waiting-is-shown-as-an-error-of-a-stranger",
@@ -181,14 +191,14 @@ MUTANTS: Final = (
         "store/machines.py",
         "                    next_attempt_at=when_broken(row),",
         "                    next_attempt_at=0.0,",
-        Catcher.STORES,
+        Catcher.CONTRACT,
     ),
     Mutant(
         "found-a-deleted-instance-is-due-at-once",
         "store/instances.py",
         '                "next_attempt_at": when_broken(row),\n',
         "",
-        Catcher.STORES,
+        Catcher.CONTRACT,
     ),
     # The store itself.
     Mutant(

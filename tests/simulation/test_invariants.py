@@ -125,6 +125,10 @@ def a_machine_serves_a_second_user(scene: Scene) -> None:
     scene.cloud.volumes[volume_of(TWO)].attached_to = MachineId("mc-oc-one")
 
 
+def a_machine_is_launched_without_a_row(scene: Scene) -> None:
+    scene.cloud.machines["i-unknown"] = FakeMachine(MachineId("mc-unknown"), EPOCH)
+
+
 def a_machine_that_no_row_knows(scene: Scene) -> None:
     scene.cloud.machines["i-unknown"] = FakeMachine(MachineId("mc-unknown"), EPOCH)
     scene.invariants.look_for_orphans(61.0, 60.0)
@@ -255,6 +259,7 @@ BROKEN: list[tuple[int, Callable[[Scene], None]]] = [
     (3, an_instance_is_said_to_be_deleted_and_its_secret_is_readable), (3, an_instance_is_said_to_be_deleted_and_its_gateway_runs),
     (3, an_instance_is_said_to_be_purged_and_has_its_volume),
     (4, more_rows_than_the_cap), (4, more_machines_than_the_cap), (4, a_machine_is_launched_twice),
+    (4, a_machine_is_launched_without_a_row),
     (5, a_credential_in_an_event), (5, a_credential_in_an_error), (5, a_credential_in_the_pools_memory), (5, a_credential_in_a_label),
     (5, a_credential_in_the_log),
     (6, a_gateway_runs_without_its_volume), (6, a_gateway_runs_on_the_data_of_another),
