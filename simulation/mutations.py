@@ -204,9 +204,8 @@ MUTANTS: Final = (
     Mutant(
         "the-lease-guards-nothing",
         "store/work.py",
-        "            .where(table.c.id == lease.key, table.c.lease_token == lease.token, table.c.lease_expires_at > self._database.now)\n"
-        "            .values(**values)",
-        "            .where(table.c.id == lease.key)\n            .values(**values)",
+        "self._change = update(table).where(held)",
+        'self._change = update(table).where(columns.id == bindparam("held_key", type_=Text))',
         Catcher.STORES,
     ),
     Mutant(

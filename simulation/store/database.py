@@ -138,7 +138,7 @@ class Database:
             if self.is_past(row.work.next_attempt_at, LONGEST_PAUSE_SECONDS)
             and (row.work.token is None or self.is_past(row.work.expires_at, seconds))
         ]
-        return sorted(free, key=lambda row: row.work.next_attempt_at)[: max(0, limit)]
+        return sorted(free, key=lambda row: (row.work.next_attempt_at, row.value.created_at))[: max(0, limit)]
 
     def lease(self, table: str, rows: Sequence[Any], seconds: float) -> list[tuple[Any, Lease]]:
         """Lease these rows, all under one token."""

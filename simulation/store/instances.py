@@ -62,6 +62,7 @@ class MemoryInstances(MemoryPlacements):
             volume_id=volume_of(instance_id),
             zone="" if machine is None else machine.zone,
             revision=revision,
+            sealed_revision=None if sealed is None else revision,
         )
         self._db.put(_TABLE, instance_id, InstanceRow(instance, Work(), sealed, None if sealed is None else revision))
         return instance
@@ -108,6 +109,9 @@ class MemoryInstances(MemoryPlacements):
                 waiting[row.value.zone] = waiting.get(row.value.zone, 0) + 1
         return waiting
 
+    async def count_placing(self) -> int:
+        return sum(row.value.phase is Phase.PLACING for row in self._db.instances.values())
+
     async def routed_ids(self) -> Sequence[InstanceId]:
         live = [row.value.id for row in self._db.instances.values() if row.value.phase in LIVE_PHASES]
         reserved = [row.value.reserved_instance_id for row in self._db.machines.values() if row.value.state in _POOLED]
@@ -150,6 +154,7 @@ class MemoryInstances(MemoryPlacements):
             )
             if sealed is not None:
                 row = replace(row, sealed=sealed, sealed_revision=changed.revision + 1)
+                changed = replace(changed, sealed_revision=changed.revision + 1)
             if settings is None and credential_names is None and sealed is None:
                 return self._write(row, changed, row.work, event)
             changed = replace(changed, revision=changed.revision + 1)

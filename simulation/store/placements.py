@@ -7,13 +7,14 @@ from dataclasses import replace
 
 from openclaw_hosted.domain.events import Event
 from openclaw_hosted.domain.instance import UNSETTLED_PHASES, DesiredState, Instance, InstanceEvent, Phase, Step, next_phase
-from openclaw_hosted.domain.machine import Machine
+from openclaw_hosted.domain.machine import Machine, MachineState
 from openclaw_hosted.domain.naming import InstanceId, MachineId, volume_of
 from openclaw_hosted.ports.stores import Lease
 from simulation.store.database import Database, InstanceRow, row_with
 from simulation.store.machines import claim_spare
 
 _TABLE = "instances"
+_WANTING = frozenset({Phase.PENDING, Phase.REPLACING})
 _UNTIL_THE_END = (InstanceEvent.TORN_DOWN, InstanceEvent.PURGED)
 
 
@@ -25,13 +26,18 @@ class MemoryPlacements:
 
     async def lease_due(self, limit: int, seconds: float) -> Sequence[tuple[Instance, Lease]]:
         with self._db.write():
-            with_work = (row for row in self._db.instances.values() if self._has_work(row.value))
-            return self._db.lease(_TABLE, self._db.due(with_work, limit, seconds), seconds)
+            due = self._db.due((row for row in self._db.instances.values() if self._has_work(row.value)), limit, seconds)
+            spares = sum(row.value.state is MachineState.AVAILABLE for row in self._db.machines.values())
+            waiting = (row for row in self._db.instances.values() if _waits(row.value))
+            due += self._db.due(waiting, min(limit - len(due), spares), seconds)
+            return self._db.lease(_TABLE, due, seconds)
 
     def _has_work(self, instance: Instance) -> bool:
+        """Whether it has other work than to wait for a machine."""
         if instance.phase is Phase.DELETED:
             return instance.purge_after is not None and instance.purge_after <= self._db.now()
-        return instance.phase in UNSETTLED_PHASES
+        replaced = instance.phase is Phase.REPLACING and instance.machine_id is not None
+        return replaced or instance.phase in UNSETTLED_PHASES - _WANTING
 
     async def renew(self, lease: Lease, seconds: float) -> Lease:
         with self._db.write():
@@ -81,7 +87,8 @@ class MemoryPlacements:
         with self._db.write():
             row: InstanceRow = self._db.held(_TABLE, lease)
             if row.sealed_revision == revision:
-                self._db.put(_TABLE, row.value.id, replace(row, sealed=None, sealed_revision=None))
+                handed_over = replace(row.value, sealed_revision=None)
+                self._db.put(_TABLE, handed_over.id, replace(row, value=handed_over, sealed=None, sealed_revision=None))
 
     async def unbind_machine(self, lease: Lease) -> Instance:
         with self._db.write():
@@ -120,7 +127,7 @@ class MemoryPlacements:
             if event is InstanceEvent.TORN_DOWN:
                 settled = replace(settled, machine_id=None, deleted_at=now, purge_after=purge_after)
             elif event is InstanceEvent.PURGED:
-                settled = replace(settled, volume_id=None, credential_names=frozenset())
+                settled = replace(settled, volume_id=None, credential_names=frozenset(), sealed_revision=None)
                 row = replace(row, sealed=None, sealed_revision=None)
             phase = next_phase(instance.phase, event)
             if phase is Phase.RUNNING and _has_more_to_do(settled):
@@ -155,6 +162,11 @@ class MemoryPlacements:
 
 def _key(step: Step) -> tuple[str, int, int, float]:
     return step.name, step.generation, step.attempt, step.started_at
+
+
+def _waits(instance: Instance) -> bool:
+    """Whether it wants a machine and has none."""
+    return instance.phase in _WANTING and instance.machine_id is None
 
 
 def _has_more_to_do(settled: Instance) -> bool:
