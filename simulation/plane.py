@@ -7,6 +7,7 @@ from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from openclaw_hosted.adapters.meter import KeptMeter
 from openclaw_hosted.controllers import ControllerOptions, ControlLoops, Ports
 from openclaw_hosted.domain.errors import Unavailable
 from openclaw_hosted.ports.stores import Caps
@@ -68,7 +69,7 @@ class Plane:
         self.link = Link(self._outside, self.number, die)
         self.hints = PlaneHints(self.link, pass_on)
         wires: dict[str, Any] = {name: Wire(self.link, name, target) for name, target in targets.items()}
-        ports = Ports(**wires, clock=self.clock, ids=ids, hints=self.hints)
+        ports = Ports(**wires, meter=KeptMeter(), clock=self.clock, ids=ids, hints=self.hints)
         options = self.options
         self.asking = Asking(
             InstanceService(
