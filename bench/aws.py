@@ -38,7 +38,6 @@ TARGETS = {"own_share_seconds": 1.0, "seed_seconds": (10.0, 30.0)}
 WITH_KEY = CreateRequest(
     "Mine", GatewaySettings(ModelProvider.OPENAI), CredentialsChange({Credential.MODEL_API_KEY: "sk-a-key-of-the-bench"})
 )
-TRIALS = 5
 PATIENCE_SECONDS = 600.0
 
 
@@ -80,11 +79,11 @@ async def run_on(plan: Plan, scale: float, spares: int, cap: int = 20, *, delays
             yield Run(lab, platform, user)
 
 
-async def create_times(scale: float, *, hit: bool) -> list[float]:
+async def create_times(scale: float, trials: int, *, hit: bool) -> list[float]:
     """Seconds from the request to a route that was proven."""
     times = []
     async with run_on(_plan(1), scale, spares=1 if hit else 0, delays=Delays.real() if scale else None) as run:
-        for _ in range(TRIALS if hit else 2):
+        for _ in range(trials):
             if hit:
                 await run.until(lambda: _at_least(run.spares, 1), 0.2)
                 await asyncio.sleep(1.0)
@@ -143,6 +142,7 @@ def rows(creates: dict[str, float], many: dict[str, Any] | None) -> Sequence[Seq
 def main() -> None:
     """Parse arguments, measure, print."""
     arguments = parser(__doc__)
+    arguments.add_argument("--trials", type=int, default=5, help="creates of each kind, one after the other")
     arguments.add_argument("--users", type=int, default=200, help="how many users create at a steady rate; 0 leaves that part out")
     arguments.add_argument("--rate", type=float, default=5.0, help="creates a second")
     arguments.add_argument("--spares", type=int, default=20)
@@ -154,7 +154,7 @@ def main() -> None:
         ("pool miss, AWS as supposed", 1.0, False),
     ):
         say(name)
-        creates[name] = statistics.median(asyncio.run(create_times(scale, hit=hit)))
+        creates[name] = statistics.median(asyncio.run(create_times(scale, given.trials, hit=hit)))
     many = None
     if given.users:
         say(f"{given.users} users at {given.rate:g} a second")

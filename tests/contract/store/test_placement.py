@@ -152,6 +152,7 @@ async def test_deletion_makes_a_row_that_waits_due_at_once(store: Store) -> None
 
 async def test_deletion_breaks_a_lease_and_the_row_is_due_once_that_would_have_run_out(store: Store) -> None:
     instance = await create(store)
+    await add_spares(store, "a")
     held = await lease(store, instance)
     await store.instances.ask_delete(instance.id, NOW, an_event())
     with pytest.raises(LeaseLost):
@@ -161,6 +162,7 @@ async def test_deletion_breaks_a_lease_and_the_row_is_due_once_that_would_have_r
 
 async def test_a_deleted_row_whose_lease_has_run_out_is_due_at_once(store: Store) -> None:
     instance = await create(store)
+    await add_spares(store, "a")
     await store.instances.lease_due(10, -1.0)
     await store.instances.ask_delete(instance.id, NOW, an_event())
     assert await lease(store, instance) is not None

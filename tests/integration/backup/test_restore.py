@@ -21,10 +21,12 @@ from openclaw_hosted.adapters.local.volumes import LocalVolumes
 from openclaw_hosted.bootstrap.archives import back_up, restore_backup
 from openclaw_hosted.domain.account import Role, User
 from openclaw_hosted.domain.errors import Conflict, StateConflict
+from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.gateway import DEFAULT_SETTINGS, Credential
 from openclaw_hosted.domain.instance import Instance
-from openclaw_hosted.domain.naming import InstanceId, UserId, volume_of
-from openclaw_hosted.ports.stores import Caps, NewInstance
+from openclaw_hosted.domain.machine import Warmth
+from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId, VolumeId, volume_of
+from openclaw_hosted.ports.stores import Caps, NewInstance, NewMachine
 from openclaw_hosted.settings import Settings, load_settings
 from openclaw_hosted.store import Store, open_store, tables
 from tests.integration.cli.conftest import Cli, cli, loops_of_its_own
@@ -103,9 +105,10 @@ async def test_rows_credentials_and_volumes_come_back(tmp_path: Path, urls: tupl
         assert await rows_of(restored) == await rows_of(store)
         assert await instance_of(restored) == await instance_of(store)
         assert await restored.platform.acquire("pool", "another", 60.0) is not None
-        assert [instance.id for instance, _ in await restored.instances.lease_due(10, 60.0)] == [KEPT]
         await restored.platform.add_event((await store.platform.events(limit=1))[0])
         assert (await restored.platform.events(limit=1))[0].id == 1202
+        await add_spare(restored)
+        assert [instance.id for instance, _ in await restored.instances.lease_due(10, 60.0)] == [KEPT]
         sealed = await restored.instances.sealed_credentials(KEPT)
     finally:
         await restored.aclose()
@@ -119,6 +122,14 @@ async def test_rows_credentials_and_volumes_come_back(tmp_path: Path, urls: tupl
     assert (volumes.state_dir(volume_of(KEPT)) / "note.txt").read_text() == KEPT
     assert not list(tmp_path.glob(".*"))
     assert not list((before.data_dir / "run").glob("backup-*"))
+
+
+async def add_spare(store: Store) -> None:
+    """A machine that what waits for one can have."""
+    new = NewMachine(MachineId("mc-spare"), InstanceId("oc-bbbbbbbb"), VolumeId("vol-spare"), "v1", Warmth.HOT)
+    await store.machines.add([new], 10, 3.0)
+    ((_, held),) = await store.machines.lease_due(10, 60.0)
+    await store.machines.became_ready(held, 3.0, Event(EventName.MACHINE_AVAILABLE, 3.0))
 
 
 async def test_no_credential_stands_in_an_archive_in_the_clear(tmp_path: Path) -> None:
