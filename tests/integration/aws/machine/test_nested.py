@@ -13,7 +13,7 @@ import pytest
 from lab.plane.base import CommandResult
 from tests.integration.aws.machine.nested import TOKEN, Fleet, fleet_of_machines, stand_in_image, start_line
 
-pytestmark = [pytest.mark.docker, pytest.mark.lab]
+pytestmark = [pytest.mark.docker, pytest.mark.lab, pytest.mark.xdist_group("nested machines")]
 
 VOLUME = "/var/lib/openclaw/volume"
 IDENTITY = (
