@@ -83,6 +83,6 @@ def _handler(file: Path | None) -> logging.Handler:
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=False,
     )
     return handler

@@ -12,7 +12,9 @@ from pathlib import Path
 import pytest
 
 from openclaw_hosted.adapters.fake.access import FakeRouter
+from openclaw_hosted.controllers import runtime
 from openclaw_hosted.domain.naming import InstanceId
+from openclaw_hosted.logging import logging_to
 from simulation import report
 from simulation.__main__ import STANDARD_RUNS
 from simulation.faults import Coverage
@@ -37,6 +39,14 @@ def test_a_seed_has_the_same_history_in_each_process_to_the_letter() -> None:
     assert len(here) > 1000
     for hash_seed in ("1", "2"):
         assert in_another_process(5, hash_seed)[:-1] == here
+
+
+def test_the_history_is_the_same_after_a_control_plane_logged_in_this_process(tmp_path: Path) -> None:
+    with logging_to("info", tmp_path / "log"):
+        runtime.log.info("first use")
+    lines = list(simulate(make_plan(5)).history.all_lines())
+    assert any(" log error=" in line and "loop=" in line for line in lines)
+    assert lines == in_another_process(5, "1")[:-1]
 
 
 def test_two_seeds_have_two_histories() -> None:
