@@ -81,9 +81,9 @@ def opened(browser: Browser, platform: LabPlatform, api: httpx.Client) -> Iterat
     page.get_by_role("button", name="Create instance").click()
     expect(page).to_have_url(re.compile(r"/instances/oc-[a-z0-9]{8}$"))
     instance_id = page.url.rsplit("/", 1)[1]
-    expect(page.get_by_role("button", name="Open")).to_be_enabled(timeout=90_000)
+    expect(page.get_by_role("button", name="Open")).to_be_enabled()
     page.get_by_role("button", name="Open").click()
-    expect(page.locator(COMPOSER)).to_be_visible(timeout=120_000)
+    expect(page.locator(COMPOSER)).to_be_visible()
     yield page, instance_id
     context.close()
 
@@ -96,7 +96,7 @@ def machine_of(api: httpx.Client, instance_id: str) -> dict[str, str]:
 def test_a_user_gets_from_sign_in_to_a_chat_behind_the_load_balancer(opened: tuple[Page, str]) -> None:
     page, instance_id = opened
     say(page, "zebra quagga")
-    expect(page.get_by_text("You said: zebra quagga").first).to_be_visible(timeout=90_000)
+    expect(page.get_by_text("You said: zebra quagga").first).to_be_visible()
     assert f"/{instance_id}/" in page.url
 
 
@@ -157,8 +157,8 @@ def test_a_machine_killed_under_a_conversation_is_replaced_and_the_history_is_th
     page = sign_in(context, platform, ADMIN_EMAIL, ADMIN_PASSWORD)
     page.goto(f"{platform.url}/instances/{instance_id}")
     page.get_by_role("button", name="Open").click()
-    expect(page.locator(COMPOSER)).to_be_visible(timeout=120_000)
-    expect(page.get_by_text("You said: zebra quagga").first).to_be_visible(timeout=90_000)
+    expect(page.locator(COMPOSER)).to_be_visible()
+    expect(page.get_by_text("You said: zebra quagga").first).to_be_visible()
     context.close()
 
 

@@ -66,7 +66,7 @@ class RunningPlatform:
         """Run the command line against this platform."""
         return subprocess.run(
             [sys.executable, "-m", "openclaw_hosted", *arguments, "--data-dir", str(self.data_dir)],
-            capture_output=True, text=True, timeout=120, check=check, input=stdin, env={**os.environ, **self.environment},
+            capture_output=True, text=True, timeout=300, check=check, input=stdin, env={**os.environ, **self.environment},
         )  # fmt: skip
 
     def start(self, *, spares: int = 1, timeout_seconds: float = 240) -> None:

@@ -10,6 +10,10 @@ from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
+PATIENCE_MS = 180_000
+"""For what a page shows in the end. Long, so that a busy machine fails nothing: how fast it is, is for the benchmarks."""
+PATIENCE_SECONDS = 60.0
+
 
 def run_apart(work: Coroutine[Any, Any, Result]) -> Result:
     """Run it in a thread of its own: Playwright's synchronous API keeps a loop running in the test's."""
@@ -17,7 +21,9 @@ def run_apart(work: Coroutine[Any, Any, Result]) -> Result:
         return pool.submit(asyncio.run, work).result()
 
 
-async def until(condition: Callable[[], object | Awaitable[object]], timeout_seconds: float = 10.0, every: float = 0.02) -> None:
+async def until(
+    condition: Callable[[], object | Awaitable[object]], timeout_seconds: float = PATIENCE_SECONDS, every: float = 0.02
+) -> None:
     """Wait until the condition, plain or async, holds."""
     async with asyncio.timeout(timeout_seconds):
         while True:
