@@ -58,6 +58,7 @@ class ReadinessController:
             machine = await ports.machine_store.located(lease, observed.address, observed.zone)
         if machine.warmth is Warmth.HOT:
             await self._warm(machine)
+        await ports.machines.label(observed.provider_ref, {"Status": "available"})
         await ports.machine_store.became_ready(lease, ports.clock.now(), self._event(EventName.MACHINE_AVAILABLE, machine))
         if (await ports.platform_store.pool_memory()).failures_in_row:
             await ports.platform_store.launch_succeeded()

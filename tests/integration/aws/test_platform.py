@@ -40,6 +40,23 @@ async def test_a_create_from_a_hot_spare_takes_at_most_eight_calls(world: AwsWor
         assert made["secretsmanager:PutSecretValue"] == made["elasticloadbalancing:ModifyRule"] == made["ssm:SendCommand"] == 1
 
 
+async def test_tags_tell_an_operator_which_machine_is_whose(world: AwsWorld) -> None:
+    async def told() -> set[tuple[str | None, str | None]]:
+        """Status and user of each machine, as the question of SEED.md's Check Instance Status has it."""
+        found = await asyncio.to_thread(lambda: world.lab.site.client("ec2").describe_instances())
+        machines = [machine for reservation in found["Reservations"] for machine in reservation["Instances"]]
+        tags = [{tag["Key"]: tag["Value"] for tag in machine["Tags"]} for machine in machines]
+        return {(each.get("Status"), each.get("UserId")) for each in tags if each["Name"] == "openclaw-user-instance"}
+
+    async with world.control_plane() as plane:
+        await plane.until_full()
+        assert await told() == {("available", None)}
+        await plane.store.platform.set_pool(paused=True)
+        instance = await plane.create()
+        await plane.until_phase(instance.id, Phase.RUNNING)
+        assert ("assigned", instance.owner_id) in await told()
+
+
 async def test_what_looking_after_the_fleet_costs_does_not_grow_with_its_users(world: AwsWorld) -> None:
     world.options = {"liveness_seconds": 0.5, "orphans_seconds": 1000.0}
     async with world.control_plane() as plane:

@@ -101,6 +101,7 @@ FLOWS = {
     "new_spare": Flow(new_spare, None, None, (
         "machines.launch", "machines.observe", "vault.get", "vault.restore", "vault.put", "vault.grant", "volumes.create",
         "gateways.start", "gateways.status", "router.prepare", "gateways.warm_up",
+        "machines.label",
     ), spare=False),
     "placement": Flow(placement, None, Phase.RUNNING, TAKE_OVER),
     "placement_with_a_key": Flow(placement_with_a_key, None, Phase.RUNNING, ("vault.get", "vault.put"), also=TAKE_OVER),
