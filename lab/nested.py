@@ -16,7 +16,7 @@ from lab.cloud.latency import Delays, Latencies
 from lab.cloud.server import LabCloud
 from lab.plane.balancer import LabBalancers
 from lab.plane.nested import NestedMachines
-from lab.site import REPOSITORY, Plan, Site
+from lab.site import LOG_GROUP, REPOSITORY, Plan, Site
 from openclaw_hosted.adapters.aws.user_data import render_user_data
 
 TAG: Final = "current"
@@ -55,7 +55,7 @@ def nested_lab(
         cidrs = ("10.0.0.0/16", machines.network)
 
         def user_data(addresses: Sequence[str]) -> str:
-            return render_user_data(by_digest, addresses, cidrs, plan.deployment)
+            return render_user_data(by_digest, addresses, cidrs, plan.deployment, LOG_GROUP)
 
         progress("Furnishing the account")
         site = Site(cloud, balancers, replace(plan, user_data=user_data, cidr=machines.network))

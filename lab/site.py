@@ -21,6 +21,8 @@ ROLE: Final = "openclaw-machine"
 REPOSITORY: Final = "openclaw"
 AMI: Final = "ami-0abcdef1234567890"
 VOLUME_GIB: Final = 1
+LOG_GROUP: Final = "/openclaw-hosted/lab/gateways"
+LOG_DAYS: Final = 7
 KEYS: Final = {"AWS_ACCESS_KEY_ID": "AKIALABLABLABLABLABL", "AWS_SECRET_ACCESS_KEY": "lab"}
 ZONES: Final = ("us-west-2a", "us-west-2b")
 TRUST: Final = {
@@ -30,12 +32,13 @@ TRUST: Final = {
 
 
 def machine_policy(deployment: str) -> dict[str, Any]:
-    """What a machine may: read the one secret that names it, pull the image, talk to Run Command."""
+    """What a machine may: read the one secret that names it, pull the image, talk to Run Command, write its log."""
     own = {
         "StringEquals": {"secretsmanager:ResourceTag/InstanceArn": "${ec2:SourceInstanceARN}"},
         "Null": {"ec2:SourceInstanceARN": "false"},
     }
     secrets = f"arn:aws:secretsmanager:*:*:secret:{deployment}/*"
+    stream = f"arn:aws:logs:*:*:log-group:{LOG_GROUP}:*"
     return {
         "Version": "2012-10-17",
         "Statement": [
@@ -43,6 +46,7 @@ def machine_policy(deployment: str) -> dict[str, Any]:
             {"Effect": "Allow", "Action": "ecr:GetAuthorizationToken", "Resource": "*"},
             {"Effect": "Allow", "Action": ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"], "Resource": "*"},
             {"Effect": "Allow", "Action": ["ssm:UpdateInstanceInformation", "ssmmessages:*", "ec2messages:*"], "Resource": "*"},
+            {"Effect": "Allow", "Action": ["logs:CreateLogStream", "logs:PutLogEvents"], "Resource": stream},
         ],
     }
 
@@ -85,6 +89,7 @@ class Site:
         for number in range(self.plan.shards):
             self._load_balancer(number)
         self._template()
+        self._log_group()
         made = self.client("ecr").create_repository(repositoryName=REPOSITORY)
         self.repository = made["repository"]["repositoryUri"]
 
@@ -117,6 +122,7 @@ class Site:
             "ALB_LISTENER_ARN": ",".join(self.listeners),
             "ECR_REPOSITORY_URL": self.repository,
             "DEPLOYMENT_NAME": self.plan.deployment,
+            "GATEWAY_LOG_GROUP": LOG_GROUP,
             "DATA_VOLUME_GIB": str(VOLUME_GIB),
             "PUBLIC_URL": addresses[0],
             "SHARD_URLS": ",".join(addresses),
@@ -149,6 +155,11 @@ class Site:
         iam.put_role_policy(RoleName=ROLE, PolicyName="machine", PolicyDocument=json.dumps(machine_policy(self.plan.deployment)))
         iam.create_instance_profile(InstanceProfileName=ROLE)
         iam.add_role_to_instance_profile(InstanceProfileName=ROLE, RoleName=ROLE)
+
+    def _log_group(self) -> None:
+        logs = self.client("logs")
+        logs.create_log_group(logGroupName=LOG_GROUP)
+        logs.put_retention_policy(logGroupName=LOG_GROUP, retentionInDays=LOG_DAYS)
 
     def _template(self) -> None:
         tags = [{"Key": "Name", "Value": "openclaw-user-instance"}, {"Key": "Deployment", "Value": self.plan.deployment}]

@@ -25,6 +25,7 @@ locals {
       IMAGE_TAG                = var.gateway_image
       DEPLOYMENT_NAME          = var.deployment_name
       MACHINE_ROLE_ARN         = aws_iam_role.machine.arn
+      GATEWAY_LOG_GROUP        = aws_cloudwatch_log_group.gateways.name
       DATA_VOLUME_GIB          = tostring(var.data_volume_gib)
       ON_DEMAND_FALLBACK       = tostring(var.on_demand_fallback)
       ON_DEMAND_SPARES         = tostring(var.on_demand_spares)

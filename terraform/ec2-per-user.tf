@@ -44,9 +44,10 @@ locals {
     SECRET = "${var.deployment_name}/${local.placeholder_id}"
     ID     = local.placeholder_id
     CONFIG = local.gateway_config
+    LOG    = aws_cloudwatch_log_group.gateways.name
   }
   user_data = join("", [
-    for part in regexall("@(?:SCRIPT|IMAGE|SECRET|ID|CONFIG)@|@|[^@]+", file("${local.machine_files}/user-data.sh")) :
+    for part in regexall("@(?:SCRIPT|IMAGE|SECRET|ID|CONFIG|LOG)@|@|[^@]+", file("${local.machine_files}/user-data.sh")) :
     lookup(local.user_data_places, trim(part, "@"), part)
   ])
   machine_tags = { Name = "openclaw-user-instance", Deployment = var.deployment_name }

@@ -54,6 +54,13 @@ locals {
       Action   = ["ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer"]
       Resource = aws_ecr_repository.this["gateway"].arn
     },
+    {
+      # As Docker does it. No stream is a machine's own here: a stream's name holds no colon, and so can't be ec2:SourceInstanceARN.
+      Sid      = "WriteLog"
+      Effect   = "Allow"
+      Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
+      Resource = "${aws_cloudwatch_log_group.gateways.arn}:*"
+    },
     local.agent_statement,
   ]
 
@@ -75,6 +82,7 @@ locals {
           "elasticloadbalancing:DescribeRules",
           "elasticloadbalancing:DescribeTargetGroups",
           "elasticloadbalancing:DescribeTargetHealth",
+          "logs:DescribeLogGroups",
           "secretsmanager:ListSecrets",
           "ssm:DescribeInstanceInformation",
           "ssm:GetCommandInvocation",
@@ -289,7 +297,7 @@ locals {
 
 resource "aws_iam_role" "machine" {
   name               = "${var.deployment_name}-machine"
-  description        = "A machine of a user: may read its own secret, pull the gateway, and take commands"
+  description        = "A machine of a user: may read its own secret, pull the gateway, write its log, and take commands"
   assume_role_policy = local.assumed_by_ec2
 }
 

@@ -1,4 +1,4 @@
-# What is watched: the platform's three metrics, an alarm on each, a dashboard, its log. adapters/aws/meter.py publishes the metrics.
+# What is watched: the platform's three metrics, an alarm on each, a dashboard, its log and its gateways'. adapters/aws/meter.py publishes the metrics.
 
 locals {
   metrics    = "OpenClawHosted"
@@ -7,6 +7,12 @@ locals {
 
 resource "aws_cloudwatch_log_group" "platform" {
   name              = "/openclaw-hosted/${var.deployment_name}/platform"
+  retention_in_days = var.log_retention_days
+}
+
+# What users' containers print: warnings and errors, and no conversation.
+resource "aws_cloudwatch_log_group" "gateways" {
+  name              = "/openclaw-hosted/${var.deployment_name}/gateways"
   retention_in_days = var.log_retention_days
 }
 

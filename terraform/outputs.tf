@@ -47,3 +47,8 @@ output "log_group_name" {
   description = "The log of the platform"
   value       = aws_cloudwatch_log_group.platform.name
 }
+
+output "gateway_log_group_name" {
+  description = "The log of users' containers, a stream for each machine"
+  value       = aws_cloudwatch_log_group.gateways.name
+}

@@ -440,7 +440,7 @@ variable "alarm_email" {
 }
 
 variable "log_retention_days" {
-  description = "How long the platform's logs are kept"
+  description = "How long the logs of the platform and of users' containers are kept, in days"
   type        = number
   default     = 30
 

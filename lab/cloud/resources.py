@@ -47,6 +47,9 @@ def targets_of(account: Account, call: Call) -> list[Target]:
     service = call.action.partition(":")[0]
     if service == "secretsmanager":
         return [_secret_target(account, call)]
+    if service == "logs" and "logStreamName" in call.params:
+        group, stream = call.params["logGroupName"], call.params["logStreamName"]
+        return [(call.action, f"arn:aws:logs:{account.region}:{account.account_id}:log-group:{group}:log-stream:{stream}", None)]
     if call.operation.startswith(UNSCOPED) and service not in SCOPED_READS:
         return [(call.action, "*", None)]
     if call.action in LAUNCHES:

@@ -52,6 +52,8 @@ class AwsSettings(BaseSettings):
     """Of the gateway's image in the repository, or its digest, `sha256:…`; without it, the newest image there."""
     machine_role: str | None = Field(None, alias="MACHINE_ROLE_ARN", pattern=r"^arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]+$")
     """The role of all machines. With it, each secret gets a policy of its own that denies it to every machine but one."""
+    log_group: str | None = Field(None, alias="GATEWAY_LOG_GROUP", pattern=r"^[A-Za-z0-9_./#-]{1,512}$")
+    """The CloudWatch group for what gateways print; without it, their logs stay on the machines. Machines that run keep what they have."""
     deployment: str = Field("openclaw", alias="DEPLOYMENT_NAME", pattern=r"^[a-z][a-z0-9-]*$", max_length=DEPLOYMENT_LENGTH)
     """Begins the names of secrets and target groups, and is the tag `Deployment` of everything: keeps two platforms of an account apart."""
     on_demand_fallback: bool = Field(default=False, alias="ON_DEMAND_FALLBACK")

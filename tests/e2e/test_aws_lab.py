@@ -15,13 +15,20 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from lab.nested import NestedLab, nested_lab
-from lab.site import Plan
+from lab.site import LOG_GROUP, Plan
 from tests.e2e.test_journey import COMPOSER, say, sign_in, spare_is_ready
 from tests.support.platform import ADMIN_EMAIL, ADMIN_PASSWORD, RunningPlatform, free_port, wait_until
 
 pytestmark = [pytest.mark.openclaw, pytest.mark.browser, pytest.mark.docker, pytest.mark.lab, pytest.mark.long]
 
 SPARE_SECONDS = 600
+ASK = """docker exec openclaw-gateway node -e '
+const { gatewayToken } = JSON.parse(require("fs").readFileSync("/run/openclaw/secrets.json", "utf8"));
+const headers = { authorization: "Bearer " + gatewayToken, "content-type": "application/json" };
+const body = JSON.stringify({ model: "openclaw", messages: [{ role: "user", content: "ocelot tapir" }] });
+fetch("http://127.0.0.1:8080/v1/chat/completions", { method: "POST", headers, body }).then((it) => it.text()).then(console.log);'"""
+"""One turn by the gateway's own API, whose replies OpenClaw prints."""
+MARK = "echo the last line >/proc/$(docker inspect -f '{{.State.Pid}}' openclaw-gateway)/fd/2"
 KEPT_FOR_UNDO = ("volumes", "secrets_pending_deletion", "snapshots")
 
 
@@ -120,6 +127,43 @@ def test_an_operator_sees_the_machine_as_the_troubleshooting_page_says(
     shown = json.loads(said.stdout)
     assert shown["exit_code"] == 0
     assert "openclaw-gateway" in shown["stdout"]
+
+
+def logged(lab: NestedLab, stream: str) -> list[str]:
+    """What CloudWatch has of one machine."""
+    logs = lab.site.client("logs")
+    streams = logs.describe_log_streams(logGroupName=LOG_GROUP)["logStreams"]
+    if stream not in [each["logStreamName"] for each in streams]:
+        return []
+    events = logs.get_log_events(logGroupName=LOG_GROUP, logStreamName=stream, startFromHead=True)["events"]
+    return [event["message"] for event in events]
+
+
+def test_what_a_gateway_prints_is_in_cloudwatch_and_no_conversation_is(
+    platform: LabPlatform, lab: NestedLab, api: httpx.Client, opened: tuple[Page, str]
+) -> None:
+    page, instance_id = opened
+    say(page, "zebra okapi")
+    expect(page.get_by_text("You said: zebra okapi").first).to_be_visible(timeout=90_000)
+    machine = machine_of(api, instance_id)
+
+    def shell(line: str) -> str:
+        return str(json.loads(platform.cli("machines", "shell", machine["id"], "--command", line, "--json").stdout)["stdout"])
+
+    assert "You said: ocelot tapir" in shell(ASK)
+    shell(MARK)
+    ref = machine["provider_ref"]
+    wait_until(lambda: "the last line" in logged(lab, ref), 60, lambda: str(logged(lab, ref)), every=1)
+    assert "Gateway is binding" in "".join(logged(lab, ref))
+    kept = shell("docker logs openclaw-gateway 2>&1")
+    assert "the last line" in kept
+    own = platform.cli("instances", "logs", instance_id).stdout
+    assert "You said: ocelot tapir" in own, "the user's own page shows it, so that it is there to be found"
+    for text in ("okapi", "ocelot"):
+        assert text not in "".join(logged(lab, ref)) + kept
+    written = [call for call in lab.cloud.calls.of("logs:PutLogEvents") if call.caller == ref]
+    assert written
+    assert {call.error for call in written} == {None}
 
 
 def test_a_tenants_machine_reaches_neither_its_neighbours_gateway_nor_their_secret(

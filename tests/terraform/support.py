@@ -134,6 +134,7 @@ def _overrides(found: Found) -> str:
         "aws_ecr_repository.this": {"arn": arn.format("ecr", "repository/openclaw"), "repository_url": found.repository},
         "aws_iam_role.machine": {"arn": f"arn:aws:iam::{found.account}:role/openclaw-machine"},
         "aws_cloudwatch_log_group.platform": {"arn": arn.format("logs", "log-group:/openclaw-hosted/openclaw/platform")},
+        "aws_cloudwatch_log_group.gateways": {"arn": arn.format("logs", "log-group:/openclaw-hosted/openclaw/gateways")},
         "aws_ebs_volume.platform": {"arn": arn.format("ec2", "volume/vol-0123456789abcdef0"), "id": "vol-0123456789abcdef0"},
     }
     data: dict[str, dict[str, str]] = {

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -270,3 +271,24 @@ async def test_a_machine_reads_its_own_secret_alone_and_tags_nothing(lab: PlainL
                 lab.site.client("secretsmanager", given).get_secret_value(SecretId="openclaw/sealing-key")
         with pytest.raises(PermissionError):
             lab.cloud.secret(refs[1], f"openclaw/{instance_id}")
+
+
+async def test_a_machine_writes_into_the_gateways_log_and_reads_none(lab: PlainLab, policies: Policies) -> None:
+    del policies
+    ours, platforms = "/openclaw-hosted/openclaw/gateways", "/openclaw-hosted/openclaw/platform"
+    for group in (ours, platforms):
+        lab.site.client("logs").create_log_group(logGroupName=group)
+    async with platform(lab) as provided:
+        ref = await provided.machines.launch(LaunchSpec(IDS.machine_id(), IDS.volume_id(), IDS.instance_id(), "lab"))
+    logs = lab.site.client("logs", lab.cloud.metadata(ref).credentials)
+    logs.create_log_stream(logGroupName=ours, logStreamName=ref)
+    logs.put_log_events(logGroupName=ours, logStreamName=ref, logEvents=[{"timestamp": int(time.time() * 1000), "message": "a line"}])
+    tries: list[Callable[[], Any]] = [
+        lambda: logs.create_log_stream(logGroupName=platforms, logStreamName=ref),
+        lambda: logs.get_log_events(logGroupName=ours, logStreamName=ref),
+        lambda: logs.filter_log_events(logGroupName=ours),
+        lambda: logs.delete_log_stream(logGroupName=ours, logStreamName=ref),
+    ]
+    for attempt in tries:
+        with pytest.raises(ClientError, match="AccessDenied"):
+            attempt()

@@ -65,7 +65,9 @@ def test_machines_boot_by_the_user_data_that_the_package_renders(terraform: Terr
     plan = planned(terraform, found, **variables)
     made = base64.b64decode(plan["aws_launch_template.machine"]["user_data"]).decode()
     origins = ["https://claw.example.com", "https://@ID@.claw.example.com"]
-    wanted = render_user_data(f"{found.repository}@{DIGEST}", origins, ["10.0.0.0/16"], "a-long-deployment")
+    wanted = render_user_data(
+        f"{found.repository}@{DIGEST}", origins, ["10.0.0.0/16"], "a-long-deployment", "/openclaw-hosted/a-long-deployment/gateways"
+    )
     assert unpacked(made) == unpacked(wanted)
     assert len(made.encode()) <= MOST_BYTES
 

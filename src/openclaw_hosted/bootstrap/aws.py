@@ -68,7 +68,7 @@ async def provide_aws(settings: Settings, clock: SystemClock, progress: Progress
     fleet = Fleet(sdk, clock, aws.deployment, aws.vpc)
     vault = AwsVault(sdk, clock, aws.deployment, place, settings.retention_days)
     volumes = AwsVolumes(sdk, fleet, clock, aws.deployment, aws.volume_gib)
-    inside = Inside(lambda instance_id: _origins(address, router.public_url(instance_id)), network.cidrs, aws.deployment)
+    inside = Inside(lambda instance_id: _origins(address, router.public_url(instance_id)), network.cidrs, aws.deployment, aws.log_group)
     gateways = AwsGateways(fleet, RunCommand(sdk, clock), vault, volumes, clock, inside)
     stack.push_async_callback(gateways.aclose)
     plan = LaunchPlan(

@@ -18,7 +18,11 @@ from openclaw_hosted.settings_aws import AwsSettings, load_aws_settings
 
 ALLOWED: Final = "DryRunOperation"
 Check = Callable[[Sdk, AwsSettings], Awaitable[str]]
-"""Returns what was found; raises `PortError` for what is wrong."""
+"""Returns what was found; raises `PortError` for what is wrong, `Doubtful` for what works and should be seen to."""
+
+
+class Doubtful(Exception):
+    """Its message is the warning."""
 
 
 async def examine_aws() -> Sequence[Finding]:
@@ -34,6 +38,8 @@ async def examine_aws() -> Sequence[Finding]:
 async def _finding(name: str, check: Check, fix: str, sdk: Sdk, aws: AwsSettings) -> Finding:
     try:
         return Finding(name, Verdict.OK, await check(sdk, aws))
+    except Doubtful as warning:
+        return Finding(name, Verdict.WARNING, str(warning), fix)
     except PortError as problem:
         return Finding(name, Verdict.PROBLEM, str(problem), fix)
 
@@ -100,6 +106,19 @@ async def _image(sdk: Sdk, aws: AwsSettings) -> str:
     return await find_image(sdk, aws.repository, aws.image_tag)
 
 
+async def _log_group(sdk: Sdk, aws: AwsSettings) -> str:
+    if aws.log_group is None:
+        return "none: what gateways print stays on their machines"
+    answer = await sdk.call(Call.DESCRIBE_LOG_GROUPS, logGroupNamePrefix=aws.log_group)
+    found = [group for group in answer["logGroups"] if group["logGroupName"] == aws.log_group]
+    if not found:
+        raise PortError(f"GATEWAY_LOG_GROUP: there is no log group {aws.log_group} in {aws.region}, so that what gateways print gets lost.")
+    days = found[0].get("retentionInDays")
+    if days is None:
+        raise Doubtful(f"{aws.log_group} keeps its lines forever.")
+    return f"{aws.log_group}, kept for {days} days"
+
+
 async def _permissions(sdk: Sdk, aws: AwsSettings) -> str:
     network = await find_network(sdk, aws.vpc, aws.subnets)
     zone = next(iter(network.subnets))
@@ -158,5 +177,6 @@ CHECKS: Final[dict[str, tuple[Check, str]]] = {
     "aws launch template": (_template, "Correct LAUNCH_TEMPLATE_ID, or the template: terraform/ec2-per-user.tf has it as it should be."),
     "aws load balancers": (_listeners, "Correct ALB_LISTENER_ARN."),
     "aws image": (_image, "Push an image to ECR_REPOSITORY_URL; docs/aws.md says how."),
+    "aws log group": (_log_group, "Make the group with a retention, or correct GATEWAY_LOG_GROUP: terraform/monitoring.tf has it."),
     "aws permissions": (_permissions, "Add to the role of the control plane what is named."),
 }

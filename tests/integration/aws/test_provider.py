@@ -12,7 +12,7 @@ from lab.plain import PlainLab
 from lab.plane.plain_gateway import Fault
 from openclaw_hosted.adapters.system import SystemIds
 from openclaw_hosted.bootstrap import examine
-from openclaw_hosted.doctor import Verdict
+from openclaw_hosted.doctor import Finding, Verdict
 from openclaw_hosted.domain.errors import NoCapacity, NotFound
 from openclaw_hosted.domain.instance import Phase
 from openclaw_hosted.domain.machine import MachineFailure
@@ -45,6 +45,7 @@ def no_spot(lab: PlainLab, *zones: str) -> None:
         ("ECR_REPOSITORY_URL", "https://example.com/x:tag", "without a tag"),
         ("ROUTING", "host", "INSTANCE_DOMAIN"),
         ("SHARD_URLS", "https://one.example.com", "one for each"),
+        ("GATEWAY_LOG_GROUP", "arn:aws:logs:us-west-2:1:log-group:x", "GATEWAY_LOG_GROUP"),
     ],
 )
 def test_a_wrong_setting_is_named_with_the_way_out(lab: PlainLab, name: str, value: str, way_out: str) -> None:
@@ -59,7 +60,19 @@ async def test_a_doctor_finds_nothing_wrong_with_the_lab(lab: PlainLab) -> None:
         findings = await examine(load_settings())
     aws = {finding.check: finding for finding in findings if finding.check.startswith("aws")}
     assert {finding.verdict for finding in aws.values()} == {Verdict.OK}, aws
-    assert len(aws) == 7
+    assert len(aws) == 8
+
+
+async def log_group_finding(lab: PlainLab, group: str) -> Finding:
+    with aws_environment(lab.site, GATEWAY_LOG_GROUP=group):
+        return next(finding for finding in await examine(load_settings()) if finding.check == "aws log group")
+
+
+async def test_a_doctor_warns_of_logs_that_are_kept_forever_and_wants_none(lab: PlainLab) -> None:
+    lab.site.client("logs").create_log_group(logGroupName="/kept/forever")
+    found = await log_group_finding(lab, "/kept/forever")
+    assert (found.verdict, found.message) == (Verdict.WARNING, "/kept/forever keeps its lines forever.")
+    assert (await log_group_finding(lab, "")).verdict is Verdict.OK
 
 
 @pytest.mark.parametrize(
@@ -69,6 +82,7 @@ async def test_a_doctor_finds_nothing_wrong_with_the_lab(lab: PlainLab) -> None:
         ("SECURITY_GROUP_ID", "sg-0123456789abcdef0", "aws security group"),
         ("SUBNET_IDS", "subnet-0123456789abcdef0", "aws subnets"),
         ("ECR_REPOSITORY_URL", "registry.example.com/absent", "aws image"),
+        ("GATEWAY_LOG_GROUP", "/openclaw-hosted", "aws log group"),
     ],
 )
 async def test_a_doctor_names_what_is_not_there(lab: PlainLab, name: str, value: str, check: str) -> None:

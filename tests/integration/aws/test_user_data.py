@@ -42,10 +42,11 @@ def heredoc(user_data: str, after: str) -> str:
 def test_it_fits_into_what_ec2_takes_whatever_is_filled_in() -> None:
     origins = [f"https://shard-{number}.claw.a-rather-long-name.example.com" for number in range(10)]
     proxies = [f"10.{number}.0.0/20" for number in range(6)]
-    rendered = render_user_data(IMAGE, origins, proxies, "a-long-deployment")
+    group = "/openclaw-hosted/a-long-deployment/gateways"
+    rendered = render_user_data(IMAGE, origins, proxies, "a-long-deployment", group)
     assert rendered.startswith("#!/bin/bash\n")
     assert len(rendered.encode()) < MOST_BYTES - 2048
-    assert rendered == render_user_data(IMAGE, origins, proxies, "a-long-deployment"), "or launch templates would never settle"
+    assert rendered == render_user_data(IMAGE, origins, proxies, "a-long-deployment", group), "or launch templates would never settle"
 
 
 def test_a_gateway_starts_with_the_configuration_that_the_platform_would_send(user_data: str) -> None:
@@ -62,7 +63,8 @@ def test_it_carries_the_script_that_commands_carry(user_data: str) -> None:
 
 def test_everything_is_filled_in_and_the_id_is_nobodys(user_data: str) -> None:
     assert re.findall(r"@[A-Z_]+@", user_data) == []
-    assert f"IMAGE='{IMAGE}' SECRET='openclaw/{ID}' ID='{ID}'" in user_data
+    assert f"IMAGE='{IMAGE}' SECRET='openclaw/{ID}' ID='{ID}' LOG=''" in user_data
+    assert " LOG='/a/group' " in render_user_data(IMAGE, ORIGINS, PROXIES, "openclaw", "/a/group")
     assert not is_instance_id(ID)
 
 
@@ -76,6 +78,12 @@ def test_credentials_are_only_referred_to(user_data: str) -> None:
 def test_what_is_no_image_is_refused(image: str) -> None:
     with pytest.raises(ValueError, match="not the address of an image"):
         render_user_data(image, ORIGINS, PROXIES, "openclaw")
+
+
+@pytest.mark.parametrize("group", ["x'; reboot; '", "a b", "a:b", "x" * 513])
+def test_what_is_no_log_group_is_refused(group: str) -> None:
+    with pytest.raises(ValueError, match="not the name of a log group"):
+        render_user_data(IMAGE, ORIGINS, PROXIES, "openclaw", group)
 
 
 def test_shellcheck_has_nothing_to_say(user_data: str) -> None:

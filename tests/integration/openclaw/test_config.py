@@ -76,6 +76,32 @@ def test_a_log_line_is_readable() -> None:
     assert readable("plain") == "plain"
 
 
+def test_a_line_of_the_log_file_reads_like_a_printed_one() -> None:
+    about = {"runtime": "node", "logLevelName": "WARN", "name": '{"subsystem":"gateway"}'}
+    line: dict[str, object] = {
+        "0": "",
+        "1": "slow",
+        "_meta": about,
+        "time": "2026-11-23T17:26:00.123Z",
+        "hostname": "oc-22222222",
+        "message": "slow",
+    }
+    assert readable(json.dumps(line)) == "2026-11-23 17:26:00 WARN [gateway] slow"
+    line["_meta"] = {"logLevelName": "INFO", "name": "openclaw"}
+    assert readable(json.dumps(line)) == "2026-11-23 17:26:00 INFO slow"
+    odd: tuple[object, ...] = (None, [], {"name": "[1]"}, {"name": "{}"})
+    for each in odd:
+        assert readable(json.dumps({**line, "_meta": each})) == "2026-11-23 17:26:00  slow"
+
+
+def test_the_log_file_stays_small_and_the_console_is_as_quiet_as_it_is_told() -> None:
+    own = {"logging": {"consoleLevel": "debug", "maxFileBytes": 1 << 30, "redactSensitive": "tools"}}
+    assert render_config(SPEC, PLACE, own)["logging"] == {
+        "consoleStyle": "json", "consoleLevel": "debug", "file": "/s/log", "maxFileBytes": 4 << 20, "redactSensitive": "tools"
+    }  # fmt: skip
+    assert render_config(SPEC, replace(PLACE, console_level="warn"), own)["logging"]["consoleLevel"] == "warn"
+
+
 def test_only_a_failure_of_this_start_counts() -> None:
     line = json.dumps({"time": "2026-11-23T17:26:00Z", "level": "error", "message": "Gateway failed to start: Invalid config"})
     at = 1795454760.0

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -150,6 +152,30 @@ def test_a_machine_signs_with_curl(site: Site) -> None:
         check=True,
     )
     assert json.loads(answer.stdout)["SecretString"] == "s3cret"
+
+
+def test_a_machine_writes_to_the_streams_of_its_group_and_reads_none(site: Site) -> None:
+    writing = ["logs:CreateLogStream", "logs:PutLogEvents"]
+    allow(site, {"Effect": "Allow", "Action": writing, "Resource": "arn:aws:logs:us-west-2:123456789012:log-group:/ours:*"})
+    for group in ("/ours", "/ours-not"):
+        site.client("logs").create_log_group(logGroupName=group)
+        site.client("logs").create_log_stream(logGroupName=group, logStreamName="there")
+    logs = machine(site, site.launch()[0], "logs")
+    event = {"timestamp": int(time.time() * 1000), "message": "a line"}
+    logs.create_log_stream(logGroupName="/ours", logStreamName="new")
+    logs.put_log_events(logGroupName="/ours", logStreamName="new", logEvents=[event])
+    refused: list[Callable[[], Any]] = [
+        lambda: logs.create_log_stream(logGroupName="/ours-not", logStreamName="new"),
+        lambda: logs.put_log_events(logGroupName="/ours-not", logStreamName="there", logEvents=[event]),
+        lambda: logs.get_log_events(logGroupName="/ours", logStreamName="new"),
+        lambda: logs.filter_log_events(logGroupName="/ours"),
+        lambda: logs.describe_log_streams(logGroupName="/ours"),
+        lambda: logs.delete_log_stream(logGroupName="/ours", logStreamName="there"),
+        lambda: logs.create_log_group(logGroupName="/new"),
+    ]
+    for each in refused:
+        with pytest.raises(ClientError, match="AccessDeniedException"):
+            each()
 
 
 def test_a_caller_is_told_who_it_is(site: Site) -> None:

@@ -7,7 +7,7 @@ const config = readJson(process.env.OPENCLAW_CONFIG_PATH);
 const secrets = () => readJson(config.secrets.providers.platform.path);
 const { basePath } = config.gateway.controlUi;
 if ("nonsense" in config.gateway) {
-  console.log(JSON.stringify({ level: "error", time: new Date().toISOString(), message: "Gateway failed to start: Invalid config: gateway: unknown key nonsense" }));
+  console.error(JSON.stringify({ level: "error", time: new Date().toISOString(), message: "Gateway failed to start: Invalid config: gateway: unknown key nonsense" }));
   process.exit(78);
 }
 if (existsSync(`${process.env.OPENCLAW_STATE_DIR}/crash`)) process.exit(1);

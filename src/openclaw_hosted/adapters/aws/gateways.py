@@ -51,11 +51,14 @@ class Inside:
     """The browser origins that an instance's page is used from."""
     trusted_proxies: Sequence[str]
     secret_prefix: str
+    log_group: str | None = None
+    """The CloudWatch group that containers log to; without it their logs stay on the machines."""
 
     def places(self, instance_id: InstanceId) -> Places:
         """Where a gateway finds things."""
         log = "/tmp/openclaw.jsonl"  # noqa: S108 - inside the container
-        return Places(8080, "lan", "/run/openclaw/secrets.json", log, "/opt/oc-hosted", self.trusted_proxies, self.origins_of(instance_id))
+        origins = self.origins_of(instance_id)
+        return Places(8080, "lan", "/run/openclaw/secrets.json", log, "/opt/oc-hosted", self.trusted_proxies, origins, "warn")
 
 
 @dataclass
@@ -110,6 +113,7 @@ class AwsGateways:
             instance=spec.instance_id, generation=spec.generation, volume=attached.ref, fresh=int(volume.instance_id is None),
             image=spec.image, secret=secret_of(self._inside.secret_prefix, spec.instance_id),
             config=encoded_patch(spec, self._inside.places(spec.instance_id)),
+            **({"log": self._inside.log_group} if self._inside.log_group else {}),
         )  # fmt: skip
         self._tokens[spec.instance_id] = document[Credential.GATEWAY_TOKEN]
         self._memory[provider_ref] = Remembered(spec.instance_id, started_at=self._clock.monotonic())

@@ -58,6 +58,7 @@ class Call(StrEnum):
     DEREGISTER_TARGETS = "elbv2:DeregisterTargets"
     DESCRIBE_HEALTH = "elbv2:DescribeTargetHealth"
     DESCRIBE_IMAGES = "ecr:DescribeImages"
+    DESCRIBE_LOG_GROUPS = "logs:DescribeLogGroups"
     PUT_METRICS = "cloudwatch:PutMetricData"
     WHO_AM_I = "sts:GetCallerIdentity"
 

@@ -22,6 +22,8 @@ DEFAULT_MODELS: Final[Mapping[ModelProvider, str]] = {
     ModelProvider.GOOGLE: "gemini-3.1-pro-preview",
 }
 COMPATIBLE_PROVIDER_ID: Final = "custom"
+LOG_BYTES: Final = 4 << 20
+"""When OpenClaw begins its log file anew; it keeps five more. In a container they lie in memory, too small for OpenClaw's own 100 MB."""
 UNUSED_PLUGINS: Final = (
     "bonjour", "browser", "canvas", "cua-computer", "file-transfer", "geolocation", "github", "linux-node", "ollama", "talk-voice", "xai",
 )  # fmt: skip
@@ -40,6 +42,8 @@ class Places:
     plugin_path: str
     trusted_proxies: Sequence[str]
     public_origins: Sequence[str] = ()
+    console_level: str | None = None
+    """From which level on OpenClaw's loggers print; None leaves that to the user. What else it prints, such as replies, heeds none."""
 
 
 def provider_id(provider: ModelProvider) -> str:
@@ -127,7 +131,12 @@ def base_patch(instance_id: InstanceId, places: Places) -> Config:
         },
         "browser": {"enabled": False},
         "agents": {"defaults": {"heartbeat": {"every": "0m"}}},
-        "logging": {"consoleStyle": "json", "file": places.log_path},
+        "logging": {
+            "consoleStyle": "json",
+            **({"consoleLevel": places.console_level} if places.console_level else {}),
+            "file": places.log_path,
+            "maxFileBytes": LOG_BYTES,
+        },
         "update": {"checkOnStart": False},
     }
 

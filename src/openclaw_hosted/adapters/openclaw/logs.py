@@ -40,12 +40,13 @@ def tail(path: Path, lines: int) -> list[str]:
 
 
 def readable(line: str) -> str:
-    """A line of OpenClaw's log as people read it."""
+    """A line that OpenClaw prints, or of its log file, as people read it."""
     entry = _entry(line)
     if entry is None:
         return line
-    parts = [str(entry.get("time", ""))[:19].replace("T", " "), str(entry.get("level", "")).upper()]
-    if subsystem := entry.get("subsystem"):
+    about = _about(entry)
+    parts = [str(entry.get("time", ""))[:19].replace("T", " "), str(entry.get("level") or about.get("logLevelName", "")).upper()]
+    if subsystem := entry.get("subsystem") or _subsystem(about):
         parts.append(f"[{subsystem}]")
     return " ".join([*parts, str(entry["message"])])
 
@@ -68,6 +69,22 @@ def _entry(line: str) -> dict[str, Any] | None:
     except ValueError:
         return None
     return body if isinstance(body, dict) and "message" in body else None
+
+
+def _about(entry: dict[str, Any]) -> dict[str, Any]:
+    """What a line of the log file says of itself; a printed one has its level beside the message."""
+    about = entry.get("_meta")
+    return about if isinstance(about, dict) else {}
+
+
+def _subsystem(about: dict[str, Any]) -> str | None:
+    """The file has it as JSON within JSON."""
+    try:
+        named = json.loads(str(about.get("name")))
+    except ValueError:
+        return None
+    found = named.get("subsystem") or named.get("module") if isinstance(named, dict) else None
+    return str(found) if found else None
 
 
 def _seconds(entry: dict[str, Any]) -> float:

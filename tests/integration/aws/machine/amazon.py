@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -21,6 +22,8 @@ class Account:
     secrets: dict[str, str] = field(default_factory=dict)
     failing: int = 0
     """How many calls fail before one succeeds."""
+    cloudwatch_seconds: float = 0.0
+    """How long CloudWatch takes to say that it is away."""
     metadata: dict[str, str] = field(
         default_factory=lambda: {
             "placement/region": REGION,
@@ -75,6 +78,9 @@ class Handler(BaseHTTPRequestHandler):
         account = self.server.account
         if target.endswith(".GetAuthorizationToken"):
             return self._say(200, json.dumps({"authorizationData": [account.login]}))
+        if target.startswith("Logs_"):
+            time.sleep(account.cloudwatch_seconds)
+            return self._say(503, "{}")
         text = account.secrets.get(asked["SecretId"])
         if text is None:
             return self._refuse("AccessDeniedException")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import shlex
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,8 @@ VOLUME = "/var/lib/openclaw/volume"
 IDENTITY = (
     f"""curl -sS -X POST -H 'Authorization: Bearer {TOKEN}' -d '{{"method": "identity"}}' http://127.0.0.1:8080/api/v1/oc-hosted/rpc"""
 )
+SILENT_SECONDS = 60.0
+"""How long CloudWatch leaves Docker without an answer, where it is away; longer than anything here takes."""
 BREAK = f"""sed -i 's/"gateway": {{/"gateway": {{"nonsense": 1,/' {VOLUME}/state/openclaw.json"""
 
 
@@ -207,6 +210,41 @@ def test_two_callers_at_once_start_one_gateway(fleet: Fleet, image: str, ref: st
     assert [result.exit_code for result in results] == [0, 0, 0], results
     assert fleet.sh(ref, "docker ps -aq").count("\n") == 0
     until(lambda: answers(fleet, ref))
+
+
+def test_cloudwatch_that_is_away_holds_up_neither_the_start_nor_the_gateway(
+    fleet: Fleet, image: str, ref: str, volume: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleet.secret("oc-22222222")
+    monkeypatch.setattr(fleet.amazon.account, "cloudwatch_seconds", SILENT_SECONDS)
+    done(fleet.do(ref, f"{start_line('oc-22222222', volume, image)} log=/a/group"))
+    until(lambda: answers(fleet, ref) == "oc-22222222")
+    assert json.loads(container(fleet, ref, "{{json .HostConfig.LogConfig}}"))["Type"] == "awslogs"
+    until(lambda: "Logs_20140328.CreateLogStream" in fleet.amazon.account.asked)
+    printing = "seq 1 1000000 >/proc/$(docker inspect -f '{{.State.Pid}}' openclaw-gateway)/fd/2"
+    fleet.sh(ref, f"timeout 30 bash -c {shlex.quote(printing)}")
+    until(lambda: fleet.sh(ref, "docker logs --tail 1 openclaw-gateway 2>&1") == "1000000")
+    assert fleet.do(ref, "logs lines=2").stdout == "999999\n1000000\n", "where OpenClaw has no log file yet"
+    first = container(fleet, ref, "{{.State.StartedAt}}")
+    done(fleet.do(ref, "restart now=1"))
+    until(lambda: container(fleet, ref, "{{.State.StartedAt}}") != first, SILENT_SECONDS / 2)
+    until(lambda: answers(fleet, ref) == "oc-22222222", SILENT_SECONDS / 2)
+    done(fleet.do(ref, "stop", SILENT_SECONDS / 2))
+
+
+def test_the_tail_of_openclaws_own_log_file_is_told_while_it_runs(fleet: Fleet, image: str, ref: str, volume: str) -> None:
+    fleet.secret("oc-22222222")
+    done(fleet.do(ref, start_line("oc-22222222", volume, image)))
+    until(lambda: answers(fleet, ref) == "oc-22222222")
+    own = "/proc/$(docker inspect -f '{{.State.Pid}}' openclaw-gateway)"
+    fleet.sh(ref, f"printf 'said {TOKEN}\\nthe last line\\n' >{own}/root/tmp/openclaw.jsonl; echo printed >{own}/fd/2")
+    assert fleet.do(ref, "logs lines=2").stdout == "said ●●●\nthe last line\n"
+    fleet.sh(ref, f"cd {own}/root/tmp && rm openclaw.jsonl && ln -s /var/lib/openclaw/machine.env openclaw.jsonl")
+    assert fleet.do(ref, "logs lines=2").stdout == "printed\n", "a tenant's link leads nowhere"
+    fleet.sh(ref, f"cd {own}/root/tmp && rm openclaw.jsonl && mkfifo openclaw.jsonl")
+    assert fleet.do(ref, "logs lines=2", 20.0).stdout == "printed\n"
+    fleet.sh(ref, "docker stop -t 5 openclaw-gateway")
+    assert fleet.do(ref, "logs lines=2").stdout == "printed\n"
 
 
 def test_new_credentials_reach_the_file_and_no_log(fleet: Fleet, image: str, ref: str, volume: str) -> None:

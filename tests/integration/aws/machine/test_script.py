@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from openclaw_hosted.adapters.aws import machine
-from openclaw_hosted.adapters.openclaw.logs import blot
+from openclaw_hosted.adapters.openclaw.logs import blot, readable
 from tests.integration.aws.machine.amazon import KEYS, Amazon
 from tests.integration.aws.machine.conftest import Shell
 
@@ -38,6 +38,7 @@ def test_shellcheck_has_nothing_to_say() -> None:
         ("start volume=vol-0a1b;reboot", "volume is not as it should be"),
         ("prepare 'image=-v /:/host'", "image is not as it should be"),
         ("secrets generation=-1", "generation is not as it should be"),
+        ("start 'log=group,awslogs-create-group=true'", "log is not as it should be"),
         ("restart now=2", "now is not as it should be"),
         ("logs lines=all", "lines is not as it should be"),
         ("inspect now=1", "inspect takes no now"),
@@ -111,6 +112,71 @@ def test_a_login_is_written_for_the_registry_that_it_is_for(
     written = tmp_path / "config.json"
     wanted = {"auths": {image.partition("/")[0]: {"auth": "QVdTOnBhc3M="}}}
     assert (json.loads(written.read_text()) if written.exists() else None) == (wanted if logs_in else None)
+
+
+def options(shell: Shell, log: str, **more: str) -> set[str]:
+    done = shell(f"region= log={log}\noc_logging", **more)
+    assert done.stderr == ""
+    return set(done.stdout.split())
+
+
+def test_a_container_logs_to_the_machine_unless_a_group_is_named(shell: Shell, amazon: Amazon) -> None:
+    assert options(shell, "''") == {"--log-driver=json-file", "--log-opt=max-size=10m", "--log-opt=max-file=3"}
+    amazon.account.metadata.update({"instance-id": "i-0a1b", "placement/region": "eu-west-1"})
+    there = {
+        "--log-driver=awslogs", "--log-opt=awslogs-group=/a/group", "--log-opt=awslogs-stream=i-0a1b", "--log-opt=awslogs-region=eu-west-1",
+        "--log-opt=mode=non-blocking", "--log-opt=max-buffer-size=4m", "--log-opt=cache-max-size=10m", "--log-opt=cache-max-file=3",
+    }  # fmt: skip
+    assert options(shell, "/a/group", AWS_ENDPOINT_URL="") == there
+    assert options(shell, "/a/group", AWS_ENDPOINT_URL="http://lab:1") == {*there, "--log-opt=awslogs-endpoint=http://lab:1"}
+    del amazon.account.metadata["instance-id"]
+    assert options(shell, "/a/group") == set(), "a stream that is nobody's is not written to"
+
+
+def line_of_the_file(message: str) -> str:
+    about = {"runtime": "node", "logLevelName": "INFO", "name": '{"subsystem":"gateway"}', "path": {"filePath": "/opt/x.mjs", "line": "1"}}
+    body = {"0": "{}", "1": {"a": {"b": 1}}, "_meta": about, "time": "2026-11-25T19:09:15Z", "hostname": "oc-22222222", "message": message}
+    return json.dumps({**body, "traceId": "t"}, separators=(",", ":"), ensure_ascii=False)
+
+
+def test_the_tail_of_the_log_file_says_the_same_in_fewer_bytes(shell: Shell, tmp_path: Path) -> None:
+    messages = ["one", 'a "quoted" one', '"_meta":{"logLevelName":"WARN"},"time":"x","hostname":"y"', "two\nlines", "ü"]
+    lines = ["not of the form", *map(line_of_the_file, messages)]
+    (tmp_path / "log").write_text("".join(f"{line}\n" for line in lines))
+    said = shell(f"lines=6\noc_log_file {tmp_path}/log").stdout.splitlines()
+    assert [readable(line) for line in said] == [readable(line) for line in lines]
+    assert all(len(short) < len(line) - 100 for short, line in zip(said[1:], lines[1:], strict=True))
+    assert shell(f"lines=1\noc_log_file {tmp_path}/log").stdout.splitlines() == said[-1:]
+
+
+def test_a_log_file_of_any_size_is_read_from_its_end(shell: Shell, tmp_path: Path) -> None:
+    with (tmp_path / "log").open("wb") as file:
+        file.write(b"the first line\n")
+        file.truncate(1 << 32)
+        file.seek(1 << 32)
+        file.write(b"\nthe last line\n")
+    assert shell(f"lines=200\noc_log_file {tmp_path}/log").stdout.splitlines()[-1] == "the last line"
+    (tmp_path / "log").write_text("x" * 30_000 + "\nthe last line\n")
+    said = shell(f"lines=200\noc_log_file {tmp_path}/log").stdout
+    assert (len(said), said[-14:]) == (23_000, "the last line\n")
+
+
+@pytest.mark.parametrize("writes", [False, True])
+def test_what_a_tenant_puts_in_the_place_of_the_log_file_is_not_followed_nor_waited_for(
+    shell: Shell, tmp_path: Path, *, writes: bool
+) -> None:
+    (tmp_path / "theirs").write_text("another's secret\n")
+    (tmp_path / "link").symlink_to(tmp_path / "theirs")
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "pipe")
+    held = os.open(tmp_path / "pipe", os.O_RDWR) if writes else None
+    try:
+        for name in ("link", "folder", "pipe", "absent"):
+            done = shell(f"lines=200\noc_log_file {tmp_path}/{name}")
+            assert (done.stdout, done.stderr) == ("", ""), name
+    finally:
+        if held is not None:
+            os.close(held)
 
 
 def test_log_lines_lose_every_credential(shell: Shell, tmp_path: Path) -> None:

@@ -5,11 +5,12 @@
 # shellcheck disable=SC2015 # in `A && B || oc_fail`, failing is meant for both
 readonly OC_NAME=openclaw-gateway OC_ROOT=${OPENCLAW_ROOT:-/var/lib/openclaw}
 readonly OC_VOLUME=$OC_ROOT/volume OC_SECRETS=$OC_ROOT/secrets OC_UID=1000 OC_BLOT=●●●
-readonly OC_STOP_SECONDS=330 OC_REFUSED=78 OC_NOTE=/tmp/openclaw-refused
+readonly OC_STOP_SECONDS=330 OC_REFUSED=78 OC_NOTE=/tmp/openclaw-refused OC_LOG=/tmp/openclaw.jsonl
 readonly OC_FAILURE='Gateway failed to start|Gateway start blocked|Refusing to bind|EADDRINUSE|SECRETS_OWNER_UNAVAILABLE'
 # The container's first process: passes TERM on, so that a turn may end, and keeps a refused configuration from being tried forever.
+# OpenClaw prints replies to its standard output whatever the level, and warnings and errors to the other one: only those reach Docker.
 # shellcheck disable=SC2016 # the container's shell expands it
-readonly OC_WRAPPER='"$@" & gateway=$!
+readonly OC_WRAPPER='"$@" >/dev/null & gateway=$!
 trap "kill -TERM $gateway 2>/dev/null" TERM INT
 while wait $gateway; code=$?; [ $code -gt 128 ] && kill -0 $gateway 2>/dev/null; do :; done
 [ $code = 78 ] || exit $code
@@ -25,11 +26,11 @@ oc_main() {
   set -u -o pipefail
   umask 077
   export LC_ALL=C HOME=${HOME:-/root}
-  instance='' generation='' volume='' fresh=0 image='' secret='' config='' region='' now=0 lines=200
+  instance='' generation='' volume='' fresh=0 image='' secret='' config='' region='' log='' now=0 lines=200
   verb=${1:-}
   case $verb in
     prepare) oc_values 'image' 'region' "${@:2}" ;;
-    start) oc_values 'instance generation volume image secret config' 'fresh region' "${@:2}" ;;
+    start) oc_values 'instance generation volume image secret config' 'fresh region log' "${@:2}" ;;
     secrets) oc_values 'instance generation secret' 'region' "${@:2}" ;;
     restart) oc_values '' 'now' "${@:2}" ;;
     logs) oc_values '' 'lines' "${@:2}" ;;
@@ -75,6 +76,7 @@ oc_pattern() {
     secret) echo '^[a-zA-Z0-9/_+=.@:-]+$' ;;
     config) echo '^[a-zA-Z0-9+/]+=*$' ;;
     region) echo '^[a-z0-9-]+$' ;;
+    log) echo '^[a-zA-Z0-9_./#-]{1,512}$' ;;
   esac
 }
 
@@ -304,12 +306,14 @@ oc_configure() { # the image's own program writes configuration and credentials;
 }
 
 oc_run() {
-  local owned=uid=$OC_UID,gid=$OC_UID,mode=0700 command problem
+  local owned=uid=$OC_UID,gid=$OC_UID,mode=0700 command problem logging=()
+  mapfile -t logging < <(oc_logging)
+  ((${#logging[@]})) || oc_fail 9 'the instance does not tell its id and region'
   command=$(docker image inspect --format '{{join .Config.Cmd " "}}' "$image") || oc_fail 7 "image $image is not there"
   oc_put "$OC_ROOT/machine.env" < <(printf '%s\n' "instance=$instance" "volume=$volume" "image=$image")
   # shellcheck disable=SC2086 # the command is several words
   problem=$(docker run -d --name $OC_NAME --hostname "$instance" --init --restart always --stop-timeout $OC_STOP_SECONDS \
-    --log-driver json-file --log-opt max-size=10m --log-opt max-file=3 \
+    "${logging[@]}" \
     --label "openclaw-hosted.instance=$instance" --label "openclaw-hosted.generation=$generation" \
     --label "openclaw-hosted.config=$(sha256sum <<<"$config" | cut -c 1-16)" \
     --memory 1536m --memory-swap 1536m --pids-limit 512 --cap-drop ALL --security-opt no-new-privileges \
@@ -317,6 +321,15 @@ oc_run() {
     --mount "type=bind,src=$OC_VOLUME/state,dst=/home/node/.openclaw" --mount "type=bind,src=$OC_SECRETS,dst=/run/openclaw,readonly" \
     --publish 8080:8080 --entrypoint sh "$image" -c "$OC_WRAPPER" gateway $command 2>&1 >/dev/null 9>&-) ||
     oc_fail 9 "the container can not be started: ${problem##*$'\n'}"
+}
+
+oc_logging() { # Docker's options, one a line; none where they can't be known. CloudWatch being away holds up neither a start nor OpenClaw
+  local id where
+  [[ -n $log ]] || { printf -- '--log-%s\n' driver=json-file opt=max-size=10m opt=max-file=3 && return; }
+  id=$(oc_imds instance-id) && where=$(oc_imds placement/region) && [[ -n $id && -n $where ]] || return
+  printf -- '--log-%s\n' driver=awslogs "opt=awslogs-group=$log" "opt=awslogs-stream=$id" "opt=awslogs-region=$where" \
+    opt=mode=non-blocking opt=max-buffer-size=4m opt=cache-max-size=10m opt=cache-max-file=3
+  [[ -z ${AWS_ENDPOINT_URL:-} ]] || printf -- '--log-opt=awslogs-endpoint=%s\n' "$AWS_ENDPOINT_URL"
 }
 
 oc_secrets() {
@@ -389,8 +402,20 @@ oc_inspect() {
 }
 
 oc_logs() { # at most 23,000 bytes, as Run Command keeps no more
+  local pid said=''
   [[ -n $(oc_fact '{{.Id}}') ]] || oc_fail 8 'no gateway is here'
-  docker logs --tail "$lines" $OC_NAME 2>&1 | oc_blot | tail -c 23000
+  pid=$(oc_fact '{{.State.Pid}}')
+  ((pid == 0)) || said=$(oc_log_file "/proc/$pid/root$OC_LOG")
+  if [[ -n $said ]]; then printf '%s\n' "$said"; else docker logs --tail "$lines" $OC_NAME 2>&1; fi | oc_blot | tail -c 23000
+}
+
+oc_log_file() { # PATH: its tail, with what the file says of itself cut short. A tenant may have put a link, a pipe or a huge file there
+  local size most=8388608
+  size=$(stat -c %s "$1" 2>/dev/null) || return
+  dd if="$1" iflag=nofollow,nonblock,skip_bytes,count_bytes bs=64K skip=$((size > most ? size - most : 0)) count=$most 2>/dev/null |
+    tr -d '\0' | tail -n "$lines" | tail -c 500000 |
+    sed -E 's/^\{"0":.*"_meta":\{.*("logLevelName":"[A-Z]+","name":"([^"\\]|\\.)*").*\},("time":"[^"]*"),"hostname":"[^"]*",/{"_meta":{\1},\3,/' |
+    tail -c 23000
 }
 
 oc_blot() { # standard input without the values of the secrets file, the longest first, nor what looks like a credential

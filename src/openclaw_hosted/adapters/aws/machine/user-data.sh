@@ -9,7 +9,7 @@ base64 -d <<'END' | gzip -d >/var/lib/openclaw/openclaw-machine.sh || exit 9
 END
 # shellcheck source=src/openclaw_hosted/adapters/aws/machine/openclaw-machine.sh
 . /var/lib/openclaw/openclaw-machine.sh
-readonly IMAGE='@IMAGE@' SECRET='@SECRET@' ID='@ID@' WAIT_SECONDS=1800 LONGEST_PAUSE=10
+readonly IMAGE='@IMAGE@' SECRET='@SECRET@' ID='@ID@' LOG='@LOG@' WAIT_SECONDS=1800 LONGEST_PAUSE=10
 IFS= read -r CONFIG <<'END'
 @CONFIG@
 END
@@ -40,7 +40,7 @@ own_volume() { # the first EBS disk that does not hold the root
 
 started() { # the secret becomes readable after the launch only; what can't change ends the waiting
   openclaw_machine start "instance=$instance" generation=0 "volume=$volume" fresh=1 "image=$IMAGE" "secret=${SECRET//$ID/$instance}" \
-    "config=$(base64 -w 0 <<<"${CONFIG//$ID/$instance}")"
+    "config=$(base64 -w 0 <<<"${CONFIG//$ID/$instance}")" ${LOG:+"log=$LOG"}
   local code=$?
   case $code in
     0 | 3) return 0 ;;
