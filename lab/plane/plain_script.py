@@ -142,12 +142,11 @@ def _start(host: Host, given: Words) -> str:
         raise Ended(Exit.NO_VOLUME, f"{volume_id} is not attached")
     _mount(host, volume, instance_id, fresh=fresh)
     berth = Berth(instance_id, volume, image)
-    same = host.gateway is not None and host.gateway.berth == berth
-    if same and host.gateway is not None and host.gateway.running:
+    if host.gateway is not None and host.gateway.berth == berth and host.gateway.running:
         return ""
     secrets = _fetch(host, given["secret"])
-    if same and host.gateway is not None and host.gateway.refused:
-        _mend(host, given)
+    if host.gateway is not None and host.gateway.refused:
+        volume.config = dict(volume.proven or {})
     host.remove_gateway()
     volume.mounted, host.secrets_file = True, secrets
     volume.config = merged(pruned(volume.config, order["prune"], order["patch"]), order["patch"])
@@ -247,13 +246,6 @@ def _keep_config(host: Host, _given: Words) -> str:
     return ""
 
 
-def _mend(host: Host, _given: Words) -> str:
-    """Nothing at all stands where nothing was proven."""
-    volume = _mounted(host)
-    volume.config = dict(volume.proven or {})
-    return ""
-
-
 def _logs(host: Host, given: Words) -> str:
     return "".join(f"{line}\n" for line in _gateway(host, given).logs(int(given["lines"])))
 
@@ -266,6 +258,5 @@ VERBS: Final[Mapping[str, Callable[[Host, Words], str]]] = {
     "restart": _restart,
     "inspect": _inspect,
     "keep-config": _keep_config,
-    "mend": _mend,
     "logs": _logs,
 }

@@ -10,7 +10,6 @@ import base64
 import hashlib
 import json
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -107,7 +106,6 @@ class AwsGateways:
             raise Conflict(f"Volume {spec.volume_id} holds the data of instance {volume.instance_id}, not of {spec.instance_id}.")
         attached = await self._volumes.attach_to(provider_ref, spec.volume_id)
         document = await self._vault.get(spec.instance_id)
-        await self._mend_if_refused(provider_ref)
         await self._commands.run(
             provider_ref, "start",
             instance=spec.instance_id, generation=spec.generation, volume=attached.ref, fresh=int(volume.instance_id is None),
@@ -214,13 +212,6 @@ class AwsGateways:
             provider_ref, "secrets", before="openclaw_machine keep-config || true",
             instance=spec.instance_id, generation=spec.generation, secret=secret_of(self._inside.secret_prefix, spec.instance_id),
         )  # fmt: skip
-
-    async def _mend_if_refused(self, provider_ref: str) -> None:
-        """Where OpenClaw refused its configuration before, go back to the one that it last became ready with."""
-        memory = self._memory.get(provider_ref)
-        if memory is not None and memory.inspected.exit_code == REFUSED_EXIT_CODE:
-            with suppress(NotFound):
-                await self._commands.run(provider_ref, "mend")
 
     async def _let_go_of_others(self, machine: Ec2Machine, volume_id: VolumeId) -> None:
         """Detach the volume that the machine came with, when it serves another one now."""

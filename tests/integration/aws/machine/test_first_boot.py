@@ -56,7 +56,7 @@ def test_the_platform_takes_over_what_the_first_boot_started(fleet: Fleet, pulle
     done(fleet.do(REF, "keep-config"))
 
 
-def test_what_openclaw_refuses_is_said_and_can_be_mended(fleet: Fleet) -> None:
+def test_what_openclaw_refuses_is_said_and_is_mended_by_the_next_start(fleet: Fleet, pulled: str) -> None:
     assert "admin-http-rpc" in json.loads(fleet.sh(REF, f"cat {VOLUME}/proven-config.json"))["plugins"]["entries"]
     fleet.sh(REF, BREAK)
     done(fleet.do(REF, "restart now=1"))
@@ -67,8 +67,7 @@ def test_what_openclaw_refuses_is_said_and_can_be_mended(fleet: Fleet) -> None:
     assert TOKEN not in fleet.do(REF, "logs lines=200").stdout
     time.sleep(5)
     assert fleet.inspect(REF)["started"] == seen["started"]
-    done(fleet.do(REF, "mend"))
-    done(fleet.do(REF, "restart now=0"))
+    done(fleet.do(REF, start_line(OURS, "vol-0000b007", pulled, generation=2, fresh=0)))
     until(lambda: answers(fleet, REF) == OURS, STARTED_SECONDS)
 
 

@@ -34,8 +34,8 @@ oc_main() {
     secrets) oc_values 'instance generation secret' 'region' "${@:2}" ;;
     restart) oc_values '' 'now' "${@:2}" ;;
     logs) oc_values '' 'lines' "${@:2}" ;;
-    stop | inspect | keep-config | mend) oc_values '' '' "${@:2}" ;;
-    *) oc_fail 2 "usage: openclaw_machine prepare|start|secrets|stop|restart|inspect|keep-config|mend|logs key=value ..." ;;
+    stop | inspect | keep-config) oc_values '' '' "${@:2}" ;;
+    *) oc_fail 2 "usage: openclaw_machine prepare|start|secrets|stop|restart|inspect|keep-config|logs key=value ..." ;;
   esac
   mkdir -p "$OC_VOLUME" || exit 9
   oc_environment
@@ -254,9 +254,10 @@ oc_start() {
     iptables -w -I DOCKER-USER -d 169.254.169.254/32 -j DROP 2>/dev/null || oc_fail 9 'the metadata address can not be closed to containers'
   oc_mount
   local document mending=''
-  if oc_is_same; then
-    oc_is_refused || return 0
+  if oc_is_refused; then
     mending=1
+  elif oc_is_same; then
+    return 0
   fi
   document=$(oc_secret) || exit $?
   oc_take_down
@@ -374,7 +375,6 @@ oc_keep_config() {
 }
 
 oc_mend() { # nothing is written through the state directory, where a tenant may have put links
-  oc_mounted || oc_fail 8 'no volume is mounted'
   local draft=$OC_VOLUME/openclaw.json.new
   cat "$OC_VOLUME/proven-config.json" >"$draft" 2>/dev/null || echo '{}' >"$draft"
   chown $OC_UID:$OC_UID "$draft" && mv -fT "$draft" "$OC_VOLUME/state/openclaw.json" || oc_fail 9 'the configuration can not be put back'
