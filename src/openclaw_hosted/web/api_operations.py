@@ -1,4 +1,4 @@
-"""The API for operators: machines, the pool, events. Admins only."""
+"""The API for operators: machines, the pool, costs, events. Admins only."""
 
 from __future__ import annotations
 
@@ -9,11 +9,13 @@ from fastapi import APIRouter, Query, Request
 from openclaw_hosted.web.api_instances import problems
 from openclaw_hosted.web.context import web_of
 from openclaw_hosted.web.models import (
+    CostOut,
     EventList,
     MachineList,
     MachineOut,
     PoolOut,
     PoolPatch,
+    cost_out,
     event_out,
     machine_out,
     pool_out,
@@ -84,6 +86,13 @@ async def replenish_pool(request: Request, caller: AdminCaller) -> PoolOut:
     operations = web_of(request).services.operations
     await operations.replenish()
     return pool_out(await operations.pool())
+
+
+@router.get("/cost")
+async def get_cost(request: Request, caller: AdminCaller) -> CostOut:
+    """What exists, and what it costs in a month."""
+    del caller
+    return cost_out(await web_of(request).services.costs.report())
 
 
 @router.get("/events")

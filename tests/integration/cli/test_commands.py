@@ -9,7 +9,7 @@ import pytest
 from tests.integration.cli.conftest import ADMIN, PASSWORD, Cli
 
 COMMANDS = [
-    ("up",), ("serve",), ("down",), ("status",), ("doctor",), ("version",),
+    ("up",), ("serve",), ("down",), ("status",), ("doctor",), ("version",), ("cost",),
     *(("senders", name) for name in ("list", "approve", "dismiss")),
     *(("instances", name) for name in ("create", "list", "show", "open", "logs", "restart", "delete", "restore")),
     *(("machines", name) for name in ("list", "show")),
