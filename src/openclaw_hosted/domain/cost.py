@@ -44,19 +44,19 @@ class Kind(StrEnum):
     LOAD_BALANCER = "load balancers"
     CAPACITY_UNIT = "capacity units"
     """LCU: the load balancer's measure of its use."""
-    DATA_GIB = "GiB of users' data"
-    ROOT_GIB = "GiB of their systems"
-    SNAPSHOT_GIB = "GiB of snapshots"
+    DATA_GIB = "users' data"
+    ROOT_GIB = "systems"
+    SNAPSHOT_GIB = "snapshots"
     SECRET = "secrets"
     SECRET_CALLS = "10,000 calls"
     CONTROL_PLANE_MACHINE = "machine"
-    CONTROL_PLANE_GIB = "GiB of its disks"
+    CONTROL_PLANE_GIB = "disks"
     DATABASE_INSTANCE = "db.t4g.micro"
-    DATABASE_GIB = "GiB"
+    DATABASE_GIB = "storage"
     METRIC = "metrics"
     ALARM = "alarms"
-    LOG_GIB = "GiB of logs"
-    IMAGE_GIB = "GiB of images"
+    LOG_GIB = "logs"
+    IMAGE_GIB = "images"
 
 
 class Per(StrEnum):
@@ -69,7 +69,7 @@ class Per(StrEnum):
 class Source(StrEnum):
     """Where a price comes from."""
 
-    LISTED = "AWS's public prices, us-west-2, as gathered in November 2026"
+    LISTED = "AWS's public prices for us-west-2, as gathered when this was written"
     REMEMBERED = "common knowledge, without a source at hand"
     SOURCE_DOCUMENT = "the source document's cost breakdown"
 
@@ -82,6 +82,8 @@ class Price:
     usd: float
     per: Per
     source: Source
+    unit: str = ""
+    """What the amount is in, where it is no count."""
 
 
 PRICES: Final[Mapping[Kind, Price]] = {
@@ -90,19 +92,19 @@ PRICES: Final[Mapping[Kind, Price]] = {
     Kind.ADDRESS: Price(Component.ADDRESSES, 0.005, Per.HOUR, Source.LISTED),
     Kind.LOAD_BALANCER: Price(Component.LOAD_BALANCERS, 0.0225, Per.HOUR, Source.LISTED),
     Kind.CAPACITY_UNIT: Price(Component.LOAD_BALANCERS, 0.008, Per.HOUR, Source.REMEMBERED),
-    Kind.DATA_GIB: Price(Component.VOLUMES, 0.08, Per.MONTH, Source.REMEMBERED),
-    Kind.ROOT_GIB: Price(Component.VOLUMES, 0.08, Per.MONTH, Source.REMEMBERED),
-    Kind.SNAPSHOT_GIB: Price(Component.SNAPSHOTS, 0.05, Per.MONTH, Source.REMEMBERED),
+    Kind.DATA_GIB: Price(Component.VOLUMES, 0.08, Per.MONTH, Source.REMEMBERED, "GiB"),
+    Kind.ROOT_GIB: Price(Component.VOLUMES, 0.08, Per.MONTH, Source.REMEMBERED, "GiB"),
+    Kind.SNAPSHOT_GIB: Price(Component.SNAPSHOTS, 0.05, Per.MONTH, Source.REMEMBERED, "GiB"),
     Kind.SECRET: Price(Component.SECRETS, 0.40, Per.MONTH, Source.LISTED),
     Kind.SECRET_CALLS: Price(Component.SECRETS, 0.05, Per.MONTH, Source.LISTED),
     Kind.CONTROL_PLANE_MACHINE: Price(Component.CONTROL_PLANE, 0.0208, Per.HOUR, Source.LISTED),
-    Kind.CONTROL_PLANE_GIB: Price(Component.CONTROL_PLANE, 0.08, Per.MONTH, Source.REMEMBERED),
+    Kind.CONTROL_PLANE_GIB: Price(Component.CONTROL_PLANE, 0.08, Per.MONTH, Source.REMEMBERED, "GiB"),
     Kind.DATABASE_INSTANCE: Price(Component.DATABASE, 0.016, Per.HOUR, Source.REMEMBERED),
-    Kind.DATABASE_GIB: Price(Component.DATABASE, 0.115, Per.MONTH, Source.REMEMBERED),
+    Kind.DATABASE_GIB: Price(Component.DATABASE, 0.115, Per.MONTH, Source.REMEMBERED, "GiB"),
     Kind.METRIC: Price(Component.CLOUDWATCH, 0.30, Per.MONTH, Source.LISTED),
     Kind.ALARM: Price(Component.CLOUDWATCH, 0.10, Per.MONTH, Source.LISTED),
-    Kind.LOG_GIB: Price(Component.CLOUDWATCH, 0.50, Per.MONTH, Source.REMEMBERED),
-    Kind.IMAGE_GIB: Price(Component.REPOSITORIES, 0.10, Per.MONTH, Source.REMEMBERED),
+    Kind.LOG_GIB: Price(Component.CLOUDWATCH, 0.50, Per.MONTH, Source.REMEMBERED, "GiB"),
+    Kind.IMAGE_GIB: Price(Component.REPOSITORIES, 0.10, Per.MONTH, Source.REMEMBERED, "GiB"),
 }
 PRICED_TYPE: Final = "t3.small"
 """Whose prices those of the machines are."""
@@ -182,8 +184,8 @@ def count_holdings(machines: Sequence[Machine], kept: Mapping[InstanceId, Phase]
     """What exists by the rows: of machines all that live, of instances those that had a machine once and are not purged.
 
     Each machine comes with a volume of its own, a hot one with a secret and a route as well, under the id that is reserved for it. The
-    instance that it is assigned to may have that id; where it has another, volume and secret are kept until the machine ends, and the route,
-    which then leads nowhere, is not counted.
+    instance that it is assigned to may have that id; where it has another, volume and secret are kept until the machine ends, and the
+    route, which then leads nowhere, is not counted.
     """
     live = [machine for machine in machines if machine.state in LIVE_STATES]
     reserved = {machine.reserved_instance_id for machine in live}
@@ -279,7 +281,7 @@ def _line(component: Component, amounts: Amounts, prices: Mapping[Kind, Price]) 
 
 def _detail(kind: Kind, amount: float, price: Price) -> str:
     cents, mills = f"{price.usd:.4f}"[:-2], f"{price.usd:.4f}"[-2:].rstrip("0")
-    return f"{kind}: {amount:,.10g} × ${cents}{mills} {price.per}"
+    return f"{kind}: {f'{amount:,.10g} {price.unit}'.strip()} × ${cents}{mills} {price.per}"
 
 
 def _note(deployment: Deployment) -> str | None:
