@@ -9,17 +9,16 @@ from fastapi import APIRouter, Query, Request
 from openclaw_hosted.web.api_instances import problems
 from openclaw_hosted.web.context import web_of
 from openclaw_hosted.web.models import (
-    CostOut,
     EventList,
     MachineList,
     MachineOut,
     PoolOut,
     PoolPatch,
-    cost_out,
     event_out,
     machine_out,
     pool_out,
 )
+from openclaw_hosted.web.models_cost import CostOut, cost_out
 from openclaw_hosted.web.security import AdminCaller
 
 router = APIRouter(prefix="/api/v1", tags=["operations"], responses=problems(400, 401, 403, 404, 409, 413, 415, 422))

@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from openclaw_hosted.domain.account import Role, User
-from openclaw_hosted.domain.cost import Component
 from openclaw_hosted.domain.events import Event
 from openclaw_hosted.domain.gateway import Channel, Credential, CredentialsChange, GatewaySettings, ModelProvider
 from openclaw_hosted.domain.instance import DesiredState, Instance, Phase, Step, StepName
 from openclaw_hosted.domain.machine import Machine, MachineFailure, MachineState, Warmth
 from openclaw_hosted.ports.gateways import SenderRequest
-from openclaw_hosted.services.costs import CostReport
 from openclaw_hosted.services.operations import MAX_SPARES, PoolReport
 from openclaw_hosted.web.rendering import instant
 
@@ -234,43 +231,6 @@ class PoolOut(BaseModel):
     error: str | None
 
 
-class CostLine(BaseModel):
-    """What one component costs in a month."""
-
-    component: Component
-    detail: str
-    usd: float
-
-
-class EstimateOut(BaseModel):
-    """US dollars for a month of 730 hours; an estimate from list prices, no invoice."""
-
-    users: int
-    lines: list[CostLine]
-    total_usd: float
-    per_user_usd: Annotated[float | None, Field(description="Null where there is no user.")]
-    note: str | None
-
-
-class HoldingsOut(BaseModel):
-    """What exists, counted by kind."""
-
-    machines: int
-    volumes: int
-    secrets: int
-    routes: int
-    instances: int
-
-
-class CostOut(BaseModel):
-    """What exists, what it costs, and what it would cost with all spares."""
-
-    holdings: HoldingsOut
-    spares: int
-    now: Annotated[EstimateOut | None, Field(description="Null where machines cost nothing.")]
-    projection: Annotated[EstimateOut, Field(description="As many users with all spares that are wanted, on AWS.")]
-
-
 class UserOut(BaseModel):
     """An account."""
 
@@ -437,11 +397,6 @@ def pool_out(report: PoolReport) -> PoolOut:
         failures_in_row=memory.failures_in_row,
         error=memory.last_error,
     )
-
-
-def cost_out(report: CostReport) -> CostOut:
-    """Costs as the API tells them."""
-    return CostOut.model_validate(asdict(report))
 
 
 def user_out(user: User) -> UserOut:
