@@ -147,6 +147,30 @@ MUTANTS: Final = (
         "and machine.image != policy.image:",
         "and not machine.image:",
     ),
+    Mutant(
+        "the-meter-leaves-out-volumes-that-are-kept-for-undo",
+        "domain/cost.py",
+        "        volumes=len(reserved | kept.keys()),",
+        "        volumes=len(reserved | reachable),",
+    ),
+    Mutant(
+        "the-meter-counts-a-spares-route-only-once-it-is-taken",
+        "domain/cost.py",
+        "        routes=len(spare | reachable),",
+        "        routes=len(reachable),",
+    ),
+    Mutant(
+        "the-meter-counts-secrets-by-machines",
+        "domain/cost.py",
+        "        secrets=len(hot | kept.keys()),",
+        "        secrets=len(live),",
+    ),
+    Mutant(
+        "the-meter-counts-spares-only",
+        "domain/cost.py",
+        "        machines=len(live),",
+        "        machines=len(reserved - kept.keys()),",
+    ),
     # The faults that the simulation found, put back (docs/simulation.md).
     Mutant(
         "found-surplus-spares-are-kept",
@@ -235,7 +259,7 @@ MUTANTS: Final = (
         "what-a-user-asked-for-meanwhile-is-dropped",
         "store/placements.py",
         "            if phase is Phase.RUNNING and _has_more_to_do(row, values):",
-        "            if phase is Phase.FAILED:",
-        Catcher.STORES,
+        "            if False:",
+        Catcher.CONTRACT,
     ),
 )

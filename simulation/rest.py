@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from openclaw_hosted.adapters.fake.cloud import FakeCloud
+from openclaw_hosted.domain.cost import count_holdings
 from openclaw_hosted.domain.gateway import Credential
 from openclaw_hosted.domain.instance import DesiredState, Instance, Phase
 from openclaw_hosted.domain.machine import LIVE_STATES, Machine, MachineState
 from openclaw_hosted.domain.naming import InstanceId, volume_of
 from openclaw_hosted.ports.machines import MachineHealth
 from simulation.invariants import Violation
+from simulation.link import run_now
 from simulation.people import People
+from simulation.store.database import Database
+from simulation.store.instances import MemoryInstances
+from simulation.store.machines import MemoryMachines
 from simulation.store.platform import POOL_ROW
 from simulation.world import World
 
@@ -28,6 +34,7 @@ def _differences(world: World) -> Iterator[str]:
     yield from _pool(world)
     yield from world.invariants.orphans()
     yield from _missing(world)
+    yield from miscounted(world.database, world.cloud)
     valid = set(world.database.sessions)
     if len(valid) < len(world.database.users):
         yield "a user has signed out for a moment"
@@ -92,6 +99,19 @@ def _missing(world: World) -> Iterator[str]:
     yield from (f"{instance_id} has no secret" for instance_id in ids if instance_id not in world.cloud.secrets)
     running = [instance.id for instance in instances if instance.phase is Phase.RUNNING]
     yield from (f"{instance_id} has no volume" for instance_id in running if volume_of(instance_id) not in world.cloud.volumes)
+
+
+def miscounted(database: Database, cloud: FakeCloud) -> Iterator[str]:
+    """What the cost meter says exists, beside what does. A machine that serves an instance under another id than it had as a spare may have
+    the spare's route still: that costs nothing, and nobody mends it."""
+    machines, kept = run_now(MemoryMachines(database).list_live()), run_now(MemoryInstances(database).kept_phases())
+    counted = count_holdings(machines, kept)
+    there = cloud.inventory()
+    elsewhere = {machine.reserved_instance_id for machine in machines if machine.instance_id not in (None, machine.reserved_instance_id)}
+    there["routes"] -= elsewhere
+    for kind in ("machines", "volumes", "secrets", "routes"):
+        if getattr(counted, kind) != len(there[kind]):
+            yield f"the meter counts {getattr(counted, kind)} {kind}, and {len(there[kind])} exist"
 
 
 def check_users(world: World, people: People) -> None:

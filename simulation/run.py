@@ -90,20 +90,22 @@ class _Run:
             world.history.note("ALL ARE DELETED")
             for owned in list(self._people.owned.values()):
                 await self._people.delete_one(owned)
-            await asyncio.sleep(world.options.retention_seconds)
+            kept_until = world.loop.time() + world.options.retention_seconds
+            await self._until_converged(world.options.retention_seconds)
+            await asyncio.sleep(kept_until - world.loop.time())
             await self._until_converged(nothing_kept=True)
         except Violation as violation:
             world.fail(violation)
 
-    async def _until_converged(self, *, nothing_kept: bool = False) -> None:
+    async def _until_converged(self, within_seconds: float = CALM_SECONDS, *, nothing_kept: bool = False) -> None:
         world = self._world
-        deadline = world.loop.time() + CALM_SECONDS
+        deadline = world.loop.time() + within_seconds
         while True:
             reason = rest.not_yet(world) or (self._kept() if nothing_kept else None)
             if reason is None:
                 return
             if world.loop.time() > deadline:
-                raise Violation(2, f"not converged {CALM_SECONDS:.0f} s after the last fault: {reason}")
+                raise Violation(2, f"not converged within {within_seconds:.0f} s of calm: {reason}")
             await asyncio.sleep(LOOK_SECONDS)
             await self._mend()
 

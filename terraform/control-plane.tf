@@ -27,6 +27,9 @@ locals {
       MACHINE_ROLE_ARN         = aws_iam_role.machine.arn
       GATEWAY_LOG_GROUP        = aws_cloudwatch_log_group.gateways.name
       DATA_VOLUME_GIB          = tostring(var.data_volume_gib)
+      ROOT_VOLUME_GIB          = tostring(var.root_volume_gib)
+      SPOT_PRICE_PER_HOUR      = tostring(var.spot_price_per_hour)
+      ON_DEMAND_PRICE_PER_HOUR = tostring(var.on_demand_price_per_hour)
       ON_DEMAND_FALLBACK       = tostring(var.on_demand_fallback)
       ON_DEMAND_SPARES         = tostring(var.on_demand_spares)
       ROUTING                  = var.routing

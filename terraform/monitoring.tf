@@ -99,6 +99,7 @@ locals {
     { title = "Assignment latency (seconds from request to running)", stat = "p95", names = ["AssignmentSeconds"] },
     { title = "Container health", stat = "Maximum", names = ["HealthyGateways", "UnhealthyGateways", "CrashLoops"] },
     { title = "Launch failures", stat = "Sum", names = ["LaunchFailures"] },
+    { title = "Estimated cost (US dollars a month)", stat = "Maximum", names = ["EstimatedMonthlyCost"] },
   ]
 }
 

@@ -67,6 +67,28 @@ variable "on_demand_spares" {
   default     = false
 }
 
+variable "spot_price_per_hour" {
+  description = "What a machine costs on Spot, in US dollars an hour, for the platform's estimates; of t3.small unless set"
+  type        = number
+  default     = 0.006
+
+  validation {
+    condition     = var.spot_price_per_hour > 0
+    error_message = "Give US dollars an hour, such as 0.006."
+  }
+}
+
+variable "on_demand_price_per_hour" {
+  description = "What a machine costs on demand, in US dollars an hour, for the platform's estimates; of t3.small unless set"
+  type        = number
+  default     = 0.0208
+
+  validation {
+    condition     = var.on_demand_price_per_hour > 0
+    error_message = "Give US dollars an hour, such as 0.0208."
+  }
+}
+
 variable "ami_id" {
   description = "Machine image of user instances, with Docker, curl, iptables and the SSM agent; empty for the newest Amazon Linux 2023"
   type        = string

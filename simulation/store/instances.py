@@ -120,6 +120,10 @@ class MemoryInstances(MemoryPlacements):
     async def known_ids(self) -> frozenset[InstanceId]:
         return frozenset(row.value.id for row in self._db.instances.values() if row.value.phase is not Phase.PURGED)
 
+    async def kept_phases(self) -> Mapping[InstanceId, Phase]:
+        kept = (row.value for row in self._db.instances.values() if row.value.phase is not Phase.PURGED and row.value.generation > 0)
+        return {instance.id: instance.phase for instance in kept}
+
     async def steps(self, instance_id: InstanceId) -> Sequence[Step]:
         return self._db.steps.get(instance_id, ())
 

@@ -10,6 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from openclaw_hosted.domain.cost import PRICED_TYPE, PRICES, Kind
 from openclaw_hosted.domain.shards import MOST_SHARDS
 from openclaw_hosted.settings import SettingsError, explain
 
@@ -32,12 +33,26 @@ Listed = Annotated[tuple[str, ...], NoDecode]
 """Comma separated."""
 
 
-class AwsSettings(BaseSettings):
-    """Where the platform lives in an AWS account."""
+class MachineSettings(BaseSettings):
+    """What machines are, and what they cost. Needs no AWS account."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, case_sensitive=True)
 
-    instance_type: str = Field("t3.small", alias="USER_INSTANCE_TYPE", pattern=r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$")
+    instance_type: str = Field(PRICED_TYPE, alias="USER_INSTANCE_TYPE", pattern=r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$")
+    spot_price: float = Field(PRICES[Kind.SPOT_MACHINE].usd, alias="SPOT_PRICE_PER_HOUR", gt=0, le=1000)
+    """Of one machine, in US dollars, for estimates; so is `on_demand_price`."""
+    on_demand_price: float = Field(PRICES[Kind.ON_DEMAND_MACHINE].usd, alias="ON_DEMAND_PRICE_PER_HOUR", gt=0, le=1000)
+    on_demand_spares: bool = Field(default=False, alias="ON_DEMAND_SPARES")
+    """Launch on demand always."""
+    volume_gib: int = Field(8, alias="DATA_VOLUME_GIB", ge=1, le=16_384)
+    root_volume_gib: int = Field(10, alias="ROOT_VOLUME_GIB", ge=1, le=16_384)
+    """As the launch template has it."""
+    shard_capacity: int = Field(80, alias="SHARD_CAPACITY", ge=1, le=100)
+
+
+class AwsSettings(MachineSettings):
+    """Where the platform lives in an AWS account."""
+
     extra_instance_types: Listed = Field(("t3a.small",), alias="EXTRA_INSTANCE_TYPES")
     """Where else Spot capacity is looked for; of the same processor architecture."""
     launch_template: str = Field(alias="LAUNCH_TEMPLATE_ID", pattern=r"^lt-[0-9a-f]+$")
@@ -58,15 +73,11 @@ class AwsSettings(BaseSettings):
     """Begins the names of secrets and target groups, and is the tag `Deployment` of everything: keeps two platforms of an account apart."""
     on_demand_fallback: bool = Field(default=False, alias="ON_DEMAND_FALLBACK")
     """Launch on demand where there is no Spot capacity."""
-    on_demand_spares: bool = Field(default=False, alias="ON_DEMAND_SPARES")
-    """Launch on demand always."""
     routing: Routing = Field(Routing.PATH, alias="ROUTING")
     instance_domain: str | None = Field(None, alias="INSTANCE_DOMAIN", pattern=r"^[a-z0-9.-]+$")
     """With `ROUTING=host`: instances answer at `{id}.INSTANCE_DOMAIN`."""
     shard_urls: Listed = Field((), alias="SHARD_URLS")
     """The address of each load balancer, in the order of `ALB_LISTENER_ARN`; without them the AWS names."""
-    shard_capacity: int = Field(80, alias="SHARD_CAPACITY", ge=1, le=100)
-    volume_gib: int = Field(8, alias="DATA_VOLUME_GIB", ge=1, le=16_384)
     endpoint_url: str | None = Field(None, alias="AWS_ENDPOINT_URL")
     """For a lab."""
 
@@ -117,6 +128,14 @@ class AwsSettings(BaseSettings):
     def instance_types(self) -> tuple[str, ...]:
         """All, the wanted one first."""
         return tuple(dict.fromkeys((self.instance_type, *self.extra_instance_types)))
+
+
+def load_machine_settings() -> MachineSettings:
+    """The settings of the environment. Raises `SettingsError`, which names the variable and the way out."""
+    try:
+        return MachineSettings()
+    except ValidationError as error:
+        raise SettingsError(explain(error)) from None
 
 
 def load_aws_settings() -> AwsSettings:

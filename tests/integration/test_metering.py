@@ -14,6 +14,7 @@ from openclaw_hosted.adapters.meter import KeptMeter
 from openclaw_hosted.adapters.system import SystemClock, SystemIds
 from openclaw_hosted.controllers.metering import PAGE, MeteringController
 from openclaw_hosted.controllers.ports import ControllerOptions, Ports
+from openclaw_hosted.domain.cost import Deployment, Holdings, estimate
 from openclaw_hosted.domain.errors import Unavailable
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.machine import Warmth
@@ -51,18 +52,23 @@ class World:
         self.store, self.clock, self.meter = store, MovedClock(), SilentMeter()
         self.controller = self.another()
 
-    def another(self) -> MeteringController:
+    def another(self, deployment: Deployment | None = None) -> MeteringController:
         cloud, store = FakeCloud(self.clock), self.store
         ports = Ports(
             FakeMachines(cloud), FakeGateways(cloud), FakeVault(cloud), FakeSealer(), FakeRouter(cloud), FakeGate(cloud),
             FakeVolumes(cloud), self.meter, self.clock, SystemIds(),
             store.machines, store.instances, store.accounts, store.platform, store.hints,
         )  # fmt: skip
-        return MeteringController(ports, ControllerOptions())
+        return MeteringController(ports, ControllerOptions(deployment=deployment))
 
     async def failed(self, times: int = 1) -> None:
         for _ in range(times):
             await self.store.platform.add_event(Event(EventName.MACHINE_LAUNCH_FAILED, self.clock.now(), machine_id=MachineId("m")))
+
+    async def launched(self) -> None:
+        ids = SystemIds()
+        new = NewMachine(ids.machine_id(), ids.instance_id(), ids.volume_id(), "v1", Warmth.HOT)
+        await self.store.machines.add([new], 10, self.clock.now())
 
     async def read(self) -> float:
         await self.controller.tick()
@@ -108,8 +114,20 @@ async def test_more_events_than_a_page_are_all_read(world: World) -> None:
 
 
 async def test_machines_that_are_not_ready_are_told_apart_from_spares(world: World) -> None:
-    ids = SystemIds()
-    new = NewMachine(ids.machine_id(), ids.instance_id(), ids.volume_id(), "v1", Warmth.HOT)
-    await world.store.machines.add([new], 10, world.clock.now())
+    await world.launched()
     await world.read()
     assert (world.meter.newest[Metric.INITIALIZING], world.meter.newest[Metric.AVAILABLE]) == ((1.0,), (0.0,))
+
+
+async def test_where_machines_cost_money_their_cost_is_published(world: World) -> None:
+    await world.launched()
+    world.controller = world.another(Deployment())
+    await world.read()
+    expected = estimate(Holdings(machines=1, volumes=1, secrets=1, routes=0, instances=0), Deployment()).total_usd
+    assert world.meter.newest[Metric.MONTHLY_COST] == (expected,)
+
+
+async def test_where_nothing_costs_money_no_cost_is_published(world: World) -> None:
+    await world.launched()
+    await world.read()
+    assert Metric.MONTHLY_COST not in world.meter.newest

@@ -120,6 +120,7 @@ async def _everything(store: Stores) -> Any:
         "waiting": dict(sorted((await store.instances.count_waiting()).items())),
         "routed": sorted(await store.instances.routed_ids()),
         "known": known,
+        "kept": dict(sorted((await store.instances.kept_phases()).items())),
         "steps": [await store.instances.steps(InstanceId(each)) for each in known],
         "sealed": [await store.instances.sealed_credentials(InstanceId(each)) for each in known],
         "events": await store.platform.events(limit=1000),

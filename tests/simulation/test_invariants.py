@@ -17,6 +17,7 @@ from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId, VolumeI
 from openclaw_hosted.ports.machines import MachineHealth
 from openclaw_hosted.ports.router import Route
 from openclaw_hosted.ports.stores import PoolMemory
+from simulation import rest
 from simulation.ids import CLEAR, EPOCH, SkewedClock
 from simulation.invariants import Invariants, Violation
 from simulation.loop import VirtualLoop
@@ -273,6 +274,35 @@ def test_a_broken_invariant_is_seen(scene: Scene, number: int, break_it: Callabl
     with pytest.raises(Violation) as raised:
         scene.break_and_look(break_it)
     assert raised.value.number == number, str(raised.value)
+
+
+def test_the_meter_counts_what_there_is(scene: Scene) -> None:
+    assert list(rest.miscounted(scene.database, scene.cloud)) == []
+
+
+MISCOUNTED: dict[str, Callable[[FakeCloud], object]] = {
+    "the meter counts 2 machines, and 1 exist": lambda cloud: cloud.machines.popitem(),
+    "the meter counts 2 volumes, and 3 exist": lambda cloud: cloud.volumes.update({VolumeId("vol-x"): FakeVolume()}),
+    "the meter counts 2 secrets, and 1 exist": lambda cloud: cloud.secrets.popitem(),
+    "the meter counts 2 routes, and 1 exist": lambda cloud: cloud.routes.popitem(),
+}
+
+
+@pytest.mark.parametrize("said", MISCOUNTED)
+def test_a_meter_that_counts_wrong_is_seen(scene: Scene, said: str) -> None:
+    MISCOUNTED[said](scene.cloud)
+    assert list(rest.miscounted(scene.database, scene.cloud)) == [said]
+
+
+def test_the_meter_counts_what_a_deleted_instance_keeps_and_not_its_route(scene: Scene) -> None:
+    row = scene.database.instances[ONE]
+    scene.database.instances[ONE] = replace(row, value=replace(row.value, phase=Phase.DELETED, machine_id=None))
+    machine = scene.database.machines[MachineId("mc-oc-one")]
+    scene.database.machines[machine.value.id] = replace(machine, value=replace(machine.value, state=MachineState.TERMINATED))
+    scene.cloud.kill("i-oc-one")
+    assert list(rest.miscounted(scene.database, scene.cloud)) == ["the meter counts 1 routes, and 2 exist"]
+    del scene.cloud.routes[ONE]
+    assert list(rest.miscounted(scene.database, scene.cloud)) == []
 
 
 def test_a_stopped_machine_mounts_nothing(scene: Scene) -> None:

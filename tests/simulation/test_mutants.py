@@ -1,4 +1,4 @@
-"""The simulation notices thirty ways to break the code. `python -m simulation.mutants` does the same by hand."""
+"""The simulation notices more than thirty ways to break the code. `python -m simulation.mutants` does the same by hand."""
 
 from __future__ import annotations
 

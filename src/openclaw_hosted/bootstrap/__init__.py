@@ -4,6 +4,7 @@ from openclaw_hosted.adapters.local.install import OPENCLAW_VERSION
 from openclaw_hosted.bootstrap.archives import Manifest, back_up, passphrase_of, restore_backup
 from openclaw_hosted.bootstrap.aws_shell import run_on_machine
 from openclaw_hosted.bootstrap.checks import examine
+from openclaw_hosted.bootstrap.costs import planned_deployment
 from openclaw_hosted.bootstrap.edge import edge_tls, root_certificate_of
 from openclaw_hosted.bootstrap.platform import Platform, create_account, local_api, open_platform
 from openclaw_hosted.bootstrap.tools import build_image, open_vault, stop_everything
@@ -21,6 +22,7 @@ __all__ = [
     "open_platform",
     "open_vault",
     "passphrase_of",
+    "planned_deployment",
     "restore_backup",
     "root_certificate_of",
     "run_on_machine",

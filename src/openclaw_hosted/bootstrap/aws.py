@@ -21,6 +21,7 @@ from openclaw_hosted.adapters.aws.vault import AwsVault
 from openclaw_hosted.adapters.aws.volumes import AwsVolumes
 from openclaw_hosted.adapters.sealing import KeySealer
 from openclaw_hosted.adapters.system import SystemClock, SystemIds
+from openclaw_hosted.bootstrap.costs import deployment_of
 from openclaw_hosted.bootstrap.provided import Progress, Provided
 from openclaw_hosted.controllers.ports import ControllerOptions
 from openclaw_hosted.domain.pool import PoolPolicy
@@ -84,7 +85,12 @@ async def provide_aws(settings: Settings, clock: SystemClock, progress: Progress
         router=router,
         gate=OpenGate(),
         meter=AwsMeter(sdk, aws.deployment),
-        options=replace(PACE, policy=replace(PACE.policy, image=image), shards=Shards(len(shards), aws.shard_capacity)),
+        options=replace(
+            PACE,
+            policy=replace(PACE.policy, image=image),
+            shards=Shards(len(shards), aws.shard_capacity),
+            deployment=deployment_of(settings, aws),
+        ),
         address=address,
         trusted_proxies=network.cidrs,
     )

@@ -24,13 +24,23 @@ from openclaw_hosted.bootstrap.providers import known, provide
 from openclaw_hosted.controllers import ControlLoops
 from openclaw_hosted.controllers.ports import ControllerOptions, Ports
 from openclaw_hosted.domain.account import Role, User
+from openclaw_hosted.domain.cost import Deployment
 from openclaw_hosted.domain.errors import NotFound, OpenClawHostedError, StateConflict
 from openclaw_hosted.domain.gateway import SHIPPED_CHANNELS
 from openclaw_hosted.domain.naming import UserId
 from openclaw_hosted.domain.pool import PoolPolicy
 from openclaw_hosted.ports.stores import Caps
 from openclaw_hosted.server import WebPlace
-from openclaw_hosted.services import AccountService, InstanceService, KeyService, OpeningService, OperationsService, SenderService, Services
+from openclaw_hosted.services import (
+    AccountService,
+    CostService,
+    InstanceService,
+    KeyService,
+    OpeningService,
+    OperationsService,
+    SenderService,
+    Services,
+)
 from openclaw_hosted.settings import Settings, Tls
 from openclaw_hosted.store.open import Store, open_store
 from openclaw_hosted.web import WebOptions, create_app
@@ -187,6 +197,14 @@ def _services(settings: Settings, store: Store, provided: Provided, clock: Syste
         senders=SenderService(store.instances, store.machines, store.platform, provided.gateways, clock),
         accounts=AccountService(store.accounts, store.platform, provided.gate, clock, ids),
         operations=OperationsService(store.machines, store.instances, store.platform, store.hints, clock, _policy(settings, provided)),
+        costs=CostService(
+            store.machines,
+            store.instances,
+            store.platform,
+            _policy(settings, provided),
+            provided.options.deployment or Deployment(),
+            billed=provided.options.deployment is not None,
+        ),
         keys=KeyService(HttpKeyTester(allow_private=True), clock),
     )
 

@@ -9,7 +9,7 @@ import typer
 
 from openclaw_hosted import __version__, datadir
 from openclaw_hosted.bootstrap import OPENCLAW_VERSION
-from openclaw_hosted.cli import accounts, backup, doctor, fleet, image, instances, senders, service, trust, up
+from openclaw_hosted.cli import accounts, backup, cost, doctor, fleet, image, instances, senders, service, trust, up
 from openclaw_hosted.cli.client import AsJson, DataDir, Target, connect
 from openclaw_hosted.cli.output import Exit, cell, code_of_error, err, out, print_fields, print_json
 from openclaw_hosted.domain.errors import OpenClawHostedError
@@ -36,6 +36,7 @@ app.add_typer(instances.app, name="instances")
 app.add_typer(senders.app, name="senders")
 app.add_typer(fleet.machines, name="machines")
 app.add_typer(fleet.pool, name="pool")
+app.command()(cost.cost)
 app.add_typer(accounts.users, name="users")
 app.add_typer(accounts.tokens, name="tokens")
 app.command()(image.image)

@@ -1,8 +1,8 @@
 """Metering: tells the meter how the platform does.
 
 Reads rows and events once a minute, and publishes all of it at once: pool size, how long new users waited, health of the gateways, failed
-launches. It changes nothing. Events since its last reading are read again after a failed one; a replica that takes over begins a minute
-back.
+launches, and on AWS what it all costs. It changes nothing. Events since its last reading are read again after a failed one; a replica that
+takes over begins a minute back.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from collections.abc import Sequence
 from typing import Final
 
 from openclaw_hosted.controllers.ports import ControllerOptions, Ports
+from openclaw_hosted.domain.cost import count_holdings, estimate
 from openclaw_hosted.domain.events import Event, EventName
+from openclaw_hosted.domain.machine import Machine
 from openclaw_hosted.domain.metering import LOOP_SECONDS, MeterView, first_run, take_readings
 
 PAGE: Final = 200
@@ -33,15 +35,23 @@ class MeteringController:
         ports, now = self._ports, self._ports.clock.now()
         recent = await self._recent(now - LOOP_SECONDS)
         fresh = [event for event in recent if self._is_fresh(event, now)]
+        machines = await ports.machine_store.list_live()
         view = MeterView(
-            machines=await ports.machine_store.list_live(),
+            machines=machines,
             placed=await ports.instance_store.list_placed(),
             fresh=fresh,
             recent=recent,
             assignment_seconds=await self._assignments(fresh),
+            monthly_cost=await self._monthly_cost(machines),
         )
         await ports.meter.publish(take_readings(view))
         self._read_until = max((event.id or 0 for event in recent), default=self._read_until or 0)
+
+    async def _monthly_cost(self, machines: Sequence[Machine]) -> float | None:
+        if self._options.deployment is None:
+            return None
+        holdings = count_holdings(machines, await self._ports.instance_store.kept_phases())
+        return estimate(holdings, self._options.deployment).total_usd
 
     def _is_fresh(self, event: Event, now: float) -> bool:
         if self._read_until is None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from openclaw_hosted.domain.cost import Deployment
 from openclaw_hosted.domain.machine import Warmth
 from openclaw_hosted.domain.pool import PoolPolicy
 from openclaw_hosted.domain.shards import Shards
@@ -48,6 +49,8 @@ class ControllerOptions:
     policy: PoolPolicy = field(default_factory=PoolPolicy)
     warmth: Warmth = Warmth.HOT
     shards: Shards = field(default_factory=Shards)
+    deployment: Deployment | None = None
+    """What costs are estimated with; None where nothing costs money."""
     allowed_origins: tuple[str, ...] = ()
     retention_seconds: float = 7 * 86_400.0
     workers: int = 8

@@ -33,6 +33,8 @@ class Metric(StrEnum):
     """Gateways in a crash loop, spares included."""
     LAUNCH_FAILURES = "LaunchFailures"
     """Launches that failed since the last reading, and machines that were not ready in time."""
+    MONTHLY_COST = "EstimatedMonthlyCost"
+    """US dollars for a month of what exists now (domain/cost.py), where it costs anything."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,10 +56,12 @@ class MeterView:
     recent: Sequence[Event]
     """What happened in the last `LOOP_SECONDS`."""
     assignment_seconds: Sequence[float]
+    monthly_cost: float | None = None
+    """None where nothing costs money."""
 
 
 def take_readings(view: MeterView) -> list[Reading]:
-    """All metrics; durations only where there are any."""
+    """All metrics; durations and costs only where there are any."""
     states = Counter(machine.state for machine in view.machines)
     alive = {machine.id for machine in view.machines if machine.state in (MachineState.AVAILABLE, MachineState.ASSIGNED)}
     restarts = Counter(event.machine_id for event in view.recent if event.name is EventName.GATEWAY_RESTARTED)
@@ -72,7 +76,8 @@ def take_readings(view: MeterView) -> list[Reading]:
         Metric.LAUNCH_FAILURES: sum(_is_launch_failure(event) for event in view.fresh),
     }
     durations = [Reading(Metric.ASSIGNMENT, tuple(view.assignment_seconds))] if view.assignment_seconds else []
-    return [*(Reading(metric, (float(count),)) for metric, count in counts.items()), *durations]
+    costs = [] if view.monthly_cost is None else [Reading(Metric.MONTHLY_COST, (view.monthly_cost,))]
+    return [*(Reading(metric, (float(count),)) for metric, count in counts.items()), *durations, *costs]
 
 
 def first_run(history: Sequence[Event], running: Event) -> float | None:

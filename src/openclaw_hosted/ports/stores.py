@@ -13,7 +13,7 @@ from typing import Protocol
 from openclaw_hosted.domain.account import LinkPurpose, Role, Session, User
 from openclaw_hosted.domain.events import Event
 from openclaw_hosted.domain.gateway import Credential, GatewaySettings
-from openclaw_hosted.domain.instance import Instance, InstanceEvent, Step
+from openclaw_hosted.domain.instance import Instance, InstanceEvent, Phase, Step
 from openclaw_hosted.domain.machine import Machine, MachineFailure, Warmth
 from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId, VolumeId
 
@@ -191,6 +191,10 @@ class InstanceStore(Protocol):
 
     async def known_ids(self) -> frozenset[InstanceId]:
         """The ids of all rows that still keep something, purged ones not included."""
+        ...
+
+    async def kept_phases(self) -> Mapping[InstanceId, Phase]:
+        """Those that had a machine once and are not purged, and so keep something at the provider. One query."""
         ...
 
     async def lease_due(self, limit: int, seconds: float) -> Sequence[tuple[Instance, Lease]]:

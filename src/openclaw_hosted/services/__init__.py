@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from openclaw_hosted.services.accounts import AccountService
+from openclaw_hosted.services.costs import CostService
 from openclaw_hosted.services.instances import InstanceService
 from openclaw_hosted.services.keys import KeyService
 from openclaw_hosted.services.opening import OpeningService
@@ -21,7 +22,17 @@ class Services:
     senders: SenderService
     accounts: AccountService
     operations: OperationsService
+    costs: CostService
     keys: KeyService
 
 
-__all__ = ["AccountService", "InstanceService", "KeyService", "OpeningService", "OperationsService", "SenderService", "Services"]
+__all__ = [
+    "AccountService",
+    "CostService",
+    "InstanceService",
+    "KeyService",
+    "OpeningService",
+    "OperationsService",
+    "SenderService",
+    "Services",
+]

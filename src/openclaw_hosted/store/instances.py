@@ -150,6 +150,11 @@ class SqlInstances(PlacementRows):
             rows = await connection.execute(select(_I.id).where(_I.phase != Phase.PURGED))
             return frozenset(InstanceId(row.id) for row in rows)
 
+    async def kept_phases(self) -> Mapping[InstanceId, Phase]:
+        async with self._database.read() as connection:
+            rows = await connection.execute(select(_I.id, _I.phase).where(_I.phase != Phase.PURGED, _I.generation > 0))
+            return {InstanceId(row.id): Phase(row.phase) for row in rows}
+
     async def steps(self, instance_id: InstanceId) -> Sequence[Step]:
         table = tables.steps
         async with self._database.read() as connection:

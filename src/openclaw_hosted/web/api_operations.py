@@ -1,4 +1,4 @@
-"""The API for operators: machines, the pool, events. Admins only."""
+"""The API for operators: machines, the pool, costs, events. Admins only."""
 
 from __future__ import annotations
 
@@ -18,6 +18,7 @@ from openclaw_hosted.web.models import (
     machine_out,
     pool_out,
 )
+from openclaw_hosted.web.models_cost import CostOut, cost_out
 from openclaw_hosted.web.security import AdminCaller
 
 router = APIRouter(prefix="/api/v1", tags=["operations"], responses=problems(400, 401, 403, 404, 409, 413, 415, 422))
@@ -84,6 +85,13 @@ async def replenish_pool(request: Request, caller: AdminCaller) -> PoolOut:
     operations = web_of(request).services.operations
     await operations.replenish()
     return pool_out(await operations.pool())
+
+
+@router.get("/cost")
+async def get_cost(request: Request, caller: AdminCaller) -> CostOut:
+    """What exists, and what it costs in a month."""
+    del caller
+    return cost_out(await web_of(request).services.costs.report())
 
 
 @router.get("/events")

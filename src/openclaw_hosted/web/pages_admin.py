@@ -120,7 +120,13 @@ async def events_page(request: Request, visitor: AdminVisitor, before: Annotated
 
 async def _pool(request: Request, *, status: int = 200, errors: dict[str, str] | None = None) -> Response:
     operations = web_of(request).services.operations
-    context: dict[str, Any] = {"pool": await operations.pool(), "machines": await operations.machines(), "errors": errors or {}}
+    costs = web_of(request).services.costs
+    context: dict[str, Any] = {
+        "pool": await operations.pool(),
+        "machines": await operations.machines(),
+        "cost": await costs.report() if costs.billed else None,
+        "errors": errors or {},
+    }
     return render(request, "admin_pool.html", status=status, **context)
 
 

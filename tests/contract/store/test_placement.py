@@ -192,6 +192,15 @@ async def test_those_with_a_machine_are_listed(store: Store) -> None:
     assert [instance.id for instance in await store.instances.list_placed()] == [placed.id]
 
 
+async def test_what_had_a_machine_keeps_something_until_it_is_purged(store: Store) -> None:
+    waiting = await create(store, "waits")
+    kept, gone = await running(store, "a"), await deleted(store, "b", LONG_AGO)
+    assert await store.instances.kept_phases() == {kept.id: Phase.RUNNING, gone.id: Phase.DELETED}
+    await store.instances.settle(await lease(store, gone), InstanceEvent.PURGED, NOW)
+    assert await store.instances.kept_phases() == {kept.id: Phase.RUNNING}
+    assert waiting.generation == 0
+
+
 async def test_an_instance_due_for_purging_keeps_only_its_row(store: Store) -> None:
     instance = await deleted(store, purge_after=LONG_AGO)
     purged = await store.instances.settle(await lease(store, instance), InstanceEvent.PURGED, NOW)

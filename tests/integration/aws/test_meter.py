@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from typing import Any
+
 from lab.plain import plain_lab
-from openclaw_hosted.adapters.aws.meter import MOST_VALUES
+from openclaw_hosted.adapters.aws.meter import MOST_VALUES, AwsMeter
+from openclaw_hosted.adapters.aws.sdk import Answer, Call
 from openclaw_hosted.domain.metering import Metric, Reading
 from tests.support.aws import provided_on
 
@@ -21,3 +25,38 @@ async def test_readings_arrive_whole_in_one_call() -> None:
         }
         assert [point.values for point in series["AvailableMachines"]] == [(2.0,)]
         assert sorted(value for point in series["AssignmentSeconds"] for value in point.values) == list(durations)
+
+
+class Listening:
+    """An `Sdk` that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.told: list[dict[str, Any]] = []
+
+    async def call(self, call: Call, **parameters: Any) -> Answer:
+        assert call is Call.PUT_METRICS
+        self.told.append(parameters)
+        return {}
+
+    def pages(self, call: Call, **parameters: Any) -> AsyncIterator[Answer]:
+        raise AssertionError(f"{call} is not asked for: {parameters}")
+
+
+async def test_costs_have_no_unit_that_cloudwatch_knows() -> None:
+    listening = Listening()
+    await AwsMeter(listening, "openclaw").publish([Reading(Metric.MONTHLY_COST, (193.27,)), Reading(Metric.AVAILABLE, (2.0,))])
+    (told,) = listening.told
+    assert {datum["MetricName"]: datum["Unit"] for datum in told["MetricData"]} == {
+        "EstimatedMonthlyCost": "None",
+        "AvailableMachines": "Count",
+    }
+
+
+async def test_the_provider_says_what_costs_are_estimated_with() -> None:
+    with plain_lab() as lab:
+        changes = {"SPOT_PRICE_PER_HOUR": "0.0066", "ROOT_VOLUME_GIB": "20", "ON_DEMAND_SPARES": "true"}
+        async with provided_on(lab.site, **changes) as provided:
+            found = provided.options.deployment
+    assert found is not None
+    assert (found.spot_price, found.root_gib, found.on_demand, found.postgres) == (0.0066, 20, True, False)
+    assert (found.load_balancers, found.zones) == (len(lab.site.listeners), len(lab.site.subnets))

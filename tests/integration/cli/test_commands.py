@@ -9,7 +9,7 @@ import pytest
 from tests.integration.cli.conftest import ADMIN, PASSWORD, Cli
 
 COMMANDS = [
-    ("up",), ("serve",), ("down",), ("status",), ("doctor",), ("version",),
+    ("up",), ("serve",), ("down",), ("status",), ("doctor",), ("version",), ("cost",),
     *(("senders", name) for name in ("list", "approve", "dismiss")),
     *(("instances", name) for name in ("create", "list", "show", "open", "logs", "restart", "delete", "restore")),
     *(("machines", name) for name in ("list", "show")),
@@ -223,3 +223,34 @@ def test_a_platform_elsewhere_needs_a_token(cli: Cli, monkeypatch: pytest.Monkey
     silent = cli.bare("pool", "show")
     assert silent.code == 6
     assert "does not answer" in silent.stderr
+
+
+def test_a_projection_of_costs_needs_no_platform(cli: Cli) -> None:
+    planned = cli.bare("cost", "--users", "10", "--json")
+    assert planned.code == 0, planned.stderr
+    assert (planned.json["users"], round(planned.json["total_usd"], 2)) == (10, 193.27)
+    assert "for each user" in cli.bare("cost", "--users", "10", "--spares", "2").stdout
+    assert not cli.data_dir.exists()
+
+
+def test_the_price_of_a_machine_is_the_operators(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SPOT_PRICE_PER_HOUR", "0.01")
+    assert "on Spot: 3 × $0.01 an hour" in cli.bare("cost", "--users", "1").stdout
+    monkeypatch.setenv("SPOT_PRICE_PER_HOUR", "free")
+    refused = cli.bare("cost", "--users", "1")
+    assert refused.code == 2
+    assert "SPOT_PRICE_PER_HOUR" in refused.stderr
+
+
+def test_on_this_computer_machines_cost_nothing(with_admin: Cli) -> None:
+    told = with_admin("cost")
+    assert told.code == 0, told.stderr
+    assert told.stdout.startswith("Machines here cost nothing; on AWS,")
+    assert "together" in told.stdout
+    assert with_admin("cost", "--json").json["now"] is None
+
+
+def test_spares_alone_are_no_plan(cli: Cli) -> None:
+    refused = cli.bare("cost", "--spares", "3")
+    assert refused.code == 2
+    assert "--users" in refused.stderr

@@ -17,6 +17,7 @@ from fastapi import FastAPI
 
 from openclaw_hosted.adapters.system import SystemIds
 from openclaw_hosted.domain.account import Role, User
+from openclaw_hosted.domain.cost import Deployment
 from openclaw_hosted.domain.instance import Instance, Phase, StepName
 from openclaw_hosted.domain.machine import MachineState, Warmth
 from openclaw_hosted.domain.naming import InstanceId, MachineId
@@ -24,7 +25,16 @@ from openclaw_hosted.domain.pool import PoolPolicy
 from openclaw_hosted.domain.shards import Shards
 from openclaw_hosted.ports.gateways import SenderRequest
 from openclaw_hosted.ports.stores import Caps
-from openclaw_hosted.services import AccountService, InstanceService, KeyService, OpeningService, OperationsService, SenderService, Services
+from openclaw_hosted.services import (
+    AccountService,
+    CostService,
+    InstanceService,
+    KeyService,
+    OpeningService,
+    OperationsService,
+    SenderService,
+    Services,
+)
 from openclaw_hosted.store import tables
 from openclaw_hosted.store.open import Store, open_store
 from openclaw_hosted.web import WebOptions, create_app
@@ -51,16 +61,19 @@ class World:
     edge: MemoryEdge = field(default_factory=MemoryEdge)
     ready: dict[str, bool] = field(default_factory=lambda: {"store": True})
     secure: bool = False
+    billed: bool = False
     isolation_note: str | None = "Process mode: no isolation between machines."
 
     def services(self) -> Services:
+        policy = PoolPolicy(image="2026.9.6")
         store, edge, clock, ids, caps = self.store, cast("Any", self.edge), self.clock, SystemIds(), Caps(50, 10)
         return Services(
             InstanceService(store.instances, store.machines, edge, edge, edge, store.hints, clock, ids, caps, Shards()),
             OpeningService(store.instances, store.machines, store.accounts, store.platform, edge, edge, edge, clock),
             SenderService(store.instances, store.machines, store.platform, edge, clock),
             AccountService(store.accounts, store.platform, edge, clock, ids),
-            OperationsService(store.machines, store.instances, store.platform, store.hints, clock, PoolPolicy(image="2026.9.6")),
+            OperationsService(store.machines, store.instances, store.platform, store.hints, clock, policy),
+            CostService(store.machines, store.instances, store.platform, policy, Deployment(), billed=self.billed),
             KeyService(edge, clock),
         )
 

@@ -13,6 +13,7 @@ import pytest
 from openclaw_hosted.domain.account import User
 from openclaw_hosted.domain.gateway import Credential, decode_change
 from openclaw_hosted.domain.instance import Phase
+from openclaw_hosted.domain.machine import MachineState
 from openclaw_hosted.domain.naming import InstanceId
 from openclaw_hosted.services.keys import TESTS_PER_WINDOW
 from tests.integration.web.conftest import SECRET_KEY, World
@@ -236,6 +237,26 @@ async def test_operators_api(world: World, admin: User, ada: User) -> None:
         assert (await api.post("/users/none/disable")).status_code == 404
         events = (await api.get("/events", params={"limit": 1})).json()["items"]
         assert len(events) == 1
+
+
+async def test_costs_are_for_admins_and_null_where_machines_cost_nothing(world: World, admin: User, ada: User) -> None:
+    await world.add_machine(MachineState.AVAILABLE)
+    async with world.api(admin) as api, world.api(ada) as other:
+        told = (await api.get("/cost")).json()
+        assert told["now"] is None
+        assert told["holdings"] == {"machines": 1, "volumes": 1, "secrets": 1, "routes": 1, "instances": 0}
+        assert (told["spares"], told["projection"]["users"], told["projection"]["per_user_usd"]) == (2, 0, None)
+        assert (await other.get("/cost")).status_code == 403
+
+
+async def test_costs_of_what_exists_are_told_by_component(world: World, admin: User) -> None:
+    billed = World(world.store, billed=True)
+    await billed.add_machine(MachineState.AVAILABLE)
+    async with billed.api(admin) as api:
+        told = (await api.get("/cost")).json()
+    machines = told["now"]["lines"][0]
+    assert machines == {"component": "Machines", "detail": "on Spot: 1 × $0.006 an hour", "usd": pytest.approx(4.38)}
+    assert told["now"]["total_usd"] == pytest.approx(sum(line["usd"] for line in told["now"]["lines"]))
 
 
 async def test_health_and_readiness(world: World) -> None:

@@ -219,6 +219,26 @@ async def test_operators_see_and_steer_the_pool(world: World, admin: User) -> No
             assert (await browser.get(path)).status_code == 200
 
 
+async def test_where_machines_cost_nothing_the_pages_say_nothing_of_costs(world: World, admin: User) -> None:
+    await world.add_machine(MachineState.AVAILABLE)
+    async with world.browser(admin) as browser:
+        page = (await browser.get("/admin")).text
+    assert "$" not in page
+    assert "cost" not in page.lower()
+
+
+async def test_where_machines_cost_money_operators_see_how_much(world: World, admin: User) -> None:
+    billed = World(world.store, billed=True)
+    await billed.add_machine(MachineState.AVAILABLE)
+    async with billed.browser(admin) as browser:
+        page = (await browser.get("/admin")).text
+    report = await billed.kit.costs.report()
+    assert report.now is not None
+    assert f"<strong>${report.now.total_usd:.2f}</strong> a month" in page
+    assert "on Spot: 1 × $0.006 an hour" in page
+    assert f"With all 2 spares: ${report.projection.total_usd:.2f}" in page
+
+
 async def test_what_stands_at_an_instances_address(world: World, ada: User, bob: User) -> None:
     async with world.browser(ada) as owner, world.browser(bob) as other, world.client(**PAGE) as stranger:
         instance_id = await owner.create()

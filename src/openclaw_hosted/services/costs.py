@@ -1,0 +1,52 @@
+"""What an operator sees of costs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from openclaw_hosted.domain.cost import Deployment, Estimate, Holdings, count_holdings, estimate, projection
+from openclaw_hosted.domain.pool import PoolPolicy
+from openclaw_hosted.ports.stores import InstanceStore, MachineStore, PlatformStore
+
+
+@dataclass(frozen=True, slots=True)
+class CostReport:
+    """What exists, and what it costs."""
+
+    holdings: Holdings
+    spares: int
+    """How many there should be."""
+    now: Estimate | None
+    """What exists, in a month; None where it costs nothing."""
+    projection: Estimate
+    """As many users with all the spares that there should be, on AWS."""
+
+
+class CostService:
+    """For admins only: callers check the role before. `deployment` is the one that runs, or with `billed` false one as it could be."""
+
+    def __init__(
+        self,
+        machines: MachineStore,
+        instances: InstanceStore,
+        platform: PlatformStore,
+        policy: PoolPolicy,
+        deployment: Deployment,
+        *,
+        billed: bool,
+    ) -> None:
+        self._machines = machines
+        self._instances = instances
+        self._platform = platform
+        self._policy = policy
+        self._deployment = deployment
+        self.billed = billed
+        """Whether machines of this provider cost money."""
+
+    async def report(self) -> CostReport:
+        """Now."""
+        memory = await self._platform.pool_memory()
+        spares = self._policy.spares if memory.spares is None else memory.spares
+        holdings = count_holdings(await self._machines.list_live(), await self._instances.kept_phases())
+        now = estimate(holdings, self._deployment) if self.billed else None
+        return CostReport(holdings, spares, now, projection(holdings.instances, spares, self._deployment))
