@@ -24,10 +24,15 @@ class MemoryMachines:
     def __init__(self, database: Database) -> None:
         self._db = database
 
-    async def add(self, machines: Sequence[NewMachine], fleet_cap: int, now: float) -> Sequence[Machine]:
+    async def add(self, machines: Sequence[NewMachine], fleet_cap: int, now: float, events: Sequence[Event] = ()) -> Sequence[Machine]:
         with self._db.write():
             room = fleet_cap - len(self._live())
-            return [self._insert(new, now, None) for new in machines[: max(0, room)]]
+            added = [self._insert(new, now, None) for new in machines[: max(0, room)]]
+            ids = {machine.id for machine in added}
+            for event in events:
+                if event.machine_id in ids:
+                    self._db.record(event)
+            return added
 
     async def adopt(self, machine: NewMachine, provider_ref: str, fleet_cap: int, now: float) -> Machine | None:
         with self._db.write():

@@ -30,7 +30,8 @@ from openclaw_hosted.settings import Settings
 from openclaw_hosted.settings_aws import AwsSettings, load_aws_settings
 
 PACE: Final = ControllerOptions(
-    policy=PoolPolicy(ready_timeout_seconds=900.0, max_launches_at_once=10, backoff_seconds=15.0),
+    policy=PoolPolicy(ready_timeout_seconds=900.0, max_launches_at_once=30, backoff_seconds=15.0),
+    workers=32,
     poll_seconds=1.0,
     gateway_ready_seconds=300.0,
     liveness_seconds=15.0,

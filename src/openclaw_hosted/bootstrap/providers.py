@@ -45,6 +45,8 @@ from openclaw_hosted.settings import MachineKind, Provider, Settings
 NOT_ISOLATED: Final = "Machines are processes of this computer and are not isolated from each other. Let in only people whom you trust."
 FAKE: Final = "The provider is a fake: nothing runs on these machines, and they are forgotten when the platform stops."
 FAKE_LAUNCHES: Final = 50
+FAKE_WORKERS: Final = 4
+"""The fake answers at once: more workers place no more machines, and have users' requests wait (docs/decisions/0023-hot-placement.md)."""
 
 
 async def provide(settings: Settings, clock: SystemClock, progress: Progress, stack: AsyncExitStack) -> Provided:
@@ -125,7 +127,7 @@ def _fake(settings: Settings, clock: Clock) -> Provided:
         router=LocalRouter(settings.data_dir, settings.address) if settings.fake_gateway else FakeRouter(cloud, settings.address),
         gate=LocalGate(settings.data_dir),
         meter=KeptMeter(),
-        options=ControllerOptions(policy=PoolPolicy(image=OPENCLAW_VERSION, max_launches_at_once=FAKE_LAUNCHES)),
+        options=ControllerOptions(policy=PoolPolicy(image=OPENCLAW_VERSION, max_launches_at_once=FAKE_LAUNCHES), workers=FAKE_WORKERS),
         address=settings.address,
         edge=_edge(settings),
         warning=FAKE,

@@ -84,9 +84,9 @@ class PoolController:
         ports = self._ports
         ids = await reserve_ids(ports, self._options, count)
         new = [new_machine(ports, self._options, reserved, zone) for reserved in ids]
-        added = await ports.machine_store.add(new, policy.fleet_cap, ports.clock.now())
-        for machine in added:
-            await ports.platform_store.add_event(Event(EventName.MACHINE_LAUNCHED, ports.clock.now(), machine_id=machine.id))
+        now = ports.clock.now()
+        events = [Event(EventName.MACHINE_LAUNCHED, now, machine_id=machine.id) for machine in new]
+        await ports.machine_store.add(new, policy.fleet_cap, now, events)
         return self._options.shards.full if len(ids) < count else ""
 
     async def _condemn(self, machine_id: MachineId, failure: MachineFailure) -> None:

@@ -54,6 +54,7 @@ class ControllerOptions:
     allowed_origins: tuple[str, ...] = ()
     retention_seconds: float = 7 * 86_400.0
     workers: int = 8
+    """Rows of a kind that are worked on at once. Most of that is waiting for the provider."""
     lease_seconds: float = 20.0
     """How long a row stays with a replica that died; renewed at a third of it."""
     scan_seconds: float = 1.0

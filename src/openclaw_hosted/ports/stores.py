@@ -80,9 +80,9 @@ class IdempotencyKey:
 class MachineStore(Protocol):
     """Rows of machines."""
 
-    async def add(self, machines: Sequence[NewMachine], fleet_cap: int, now: float) -> Sequence[Machine]:
-        """Commit rows in state `initializing`, fewer than asked where `fleet_cap` live machines would be exceeded.
-        The count is taken under a lock, so that no number of replicas exceeds the cap."""
+    async def add(self, machines: Sequence[NewMachine], fleet_cap: int, now: float, events: Sequence[Event] = ()) -> Sequence[Machine]:
+        """Commit rows in state `initializing`, fewer than asked where `fleet_cap` live machines would be exceeded, and with them those
+        of `events` that are about them. The count is taken under a lock, so that no number of replicas exceeds the cap."""
         ...
 
     async def adopt(self, machine: NewMachine, provider_ref: str, fleet_cap: int, now: float) -> Machine | None:

@@ -28,7 +28,7 @@ CREATE_LOCK = 7_331_002
 ACCOUNT_LOCK = 7_331_003
 PASSING_SQLSTATES = ("08", "25P03", "40", "53", "57P")
 """Lost connections, transactions left open, deadlocks, exhausted resources, a server that stops or starts: undone, ask again."""
-CREATES_AT_ONCE = 4
+CREATES_AT_ONCE = 8
 """How many creates may stand in the queue of SQLite's one writer, where controllers stand as well: those that came before get on."""
 OPEN_TRANSACTION_SECONDS = 5
 """After this long without a statement Postgres undoes a transaction: a process that was stopped in one must not keep its locks."""
@@ -146,7 +146,7 @@ def _postgres_engine(url: str) -> AsyncEngine:
     async def connect() -> asyncpg.Connection:
         return await asyncpg.connect(url, server_settings=server_settings)
 
-    engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, pool_size=10, max_overflow=10)
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=connect, pool_size=20, max_overflow=10)
 
     @event.listens_for(engine.sync_engine, "checkout")
     def _replace_if_closed(connection: Any, _record: Any, _proxy: Any) -> None:

@@ -33,6 +33,7 @@ _POOLED = _M.state.in_([MachineState.AVAILABLE, MachineState.INITIALIZING])
 _UNSETTLED = _M.state.in_([MachineState.INITIALIZING, MachineState.TERMINATING])
 _BY_ID = select(tables.machines).where(_M.id == bindparam("machine_id", type_=Text))
 _BY_ID_LOCKED = _BY_ID.with_for_update()
+_INSERT = insert(tables.machines).returning(*tables.machines.c, sort_by_parameter_order=True)
 _WARMEST_FIRST = case({Warmth.HOT.value: 0, Warmth.PULLED.value: 1}, value=_M.warmth, else_=2)
 _ZONE = bindparam("only_zone", type_=Text)
 _COUNT_SPARES = select(func.count()).select_from(tables.machines).where(_M.state == MachineState.AVAILABLE)
@@ -64,11 +65,18 @@ class SqlMachines:
         self._database = database
         self._work = WorkTable(database, tables.machines, _UNSETTLED)
 
-    async def add(self, machines: Sequence[NewMachine], fleet_cap: int, now: float) -> Sequence[Machine]:
+    async def add(self, machines: Sequence[NewMachine], fleet_cap: int, now: float, events: Sequence[Event] = ()) -> Sequence[Machine]:
         async with self._database.write() as connection:
             await self._database.lock(connection, FLEET_LOCK)
             room = fleet_cap - await _count_live(connection)
-            return [to_machine(await _insert(connection, new, now)) for new in machines[: max(0, room)]]
+            new = machines[: max(0, room)]
+            if not new:
+                return []
+            added = await _insert(connection, new, now)
+            ids = {machine.id for machine in added}
+            if noted := [event_values(event) for event in events if event.machine_id in ids]:
+                await connection.execute(ADD_EVENTS, noted)
+            return added
 
     async def adopt(self, machine: NewMachine, provider_ref: str, fleet_cap: int, now: float) -> Machine | None:
         async with self._database.write() as connection:
@@ -76,7 +84,7 @@ class SqlMachines:
             known = (await connection.execute(select(_M.id).where(_M.provider_ref == provider_ref))).one_or_none()
             if known is not None or await _count_live(connection) >= fleet_cap:
                 return None
-            return to_machine(await _insert(connection, machine, now, provider_ref=provider_ref))
+            return (await _insert(connection, [machine], now, provider_ref=provider_ref))[0]
 
     async def get(self, machine_id: MachineId) -> Machine:
         async with self._database.read() as connection:
@@ -193,20 +201,26 @@ async def _count_live(connection: AsyncConnection) -> int:
     return int((await connection.execute(select(func.count()).select_from(tables.machines).where(_LIVE))).scalar_one())
 
 
-async def _insert(connection: AsyncConnection, new: NewMachine, now: float, provider_ref: str | None = None) -> Row[Any]:
-    statement = insert(tables.machines).values(
-        id=new.id,
-        state=MachineState.INITIALIZING,
-        reserved_instance_id=new.reserved_instance_id,
-        volume_id=new.volume_id,
-        image=new.image,
-        warmth=new.warmth,
-        zone=new.zone,
-        provider_ref=provider_ref,
-        created_at=now,
-        state_changed_at=now,
-    )
-    return (await connection.execute(statement.returning(*tables.machines.c))).one()
+async def _insert(
+    connection: AsyncConnection, machines: Sequence[NewMachine], now: float, provider_ref: str | None = None
+) -> list[Machine]:
+    rows = await connection.execute(_INSERT, [_values(new, now, provider_ref) for new in machines])
+    return [to_machine(row) for row in rows]
+
+
+def _values(new: NewMachine, now: float, provider_ref: str | None) -> dict[str, Any]:
+    return {
+        "id": new.id,
+        "state": MachineState.INITIALIZING,
+        "reserved_instance_id": new.reserved_instance_id,
+        "volume_id": new.volume_id,
+        "image": new.image,
+        "warmth": new.warmth,
+        "zone": new.zone,
+        "provider_ref": provider_ref,
+        "created_at": now,
+        "state_changed_at": now,
+    }
 
 
 async def _locked(connection: AsyncConnection, machine_id: MachineId) -> Row[Any]:
