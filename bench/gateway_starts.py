@@ -32,6 +32,8 @@ from openclaw_hosted.domain.gateway import Credential, GatewaySpec
 from openclaw_hosted.domain.naming import InstanceId, volume_of
 from tests.support.platform import free_port, running_platform, share_install
 
+ELSEWHERE: Final = {"X-Forwarded-For": "192.0.2.1"}
+"""OpenClaw refuses a request that its proxy says is this computer's, as JupyterHub's proxy says of ours."""
 SPAWNER: Final = """
 import asyncio, json
 from pathlib import Path
@@ -94,7 +96,7 @@ def hub(data_dir: Path, release: OpenClawRelease, users: int) -> Iterator[Callab
         def start_one(number: int) -> float:
             began = time.perf_counter()
             client.post(f"/hub/api/users/user{number}/server").raise_for_status()
-            poll(lambda: is_openclaw(client.get(f"/user/user{number}/")))
+            poll(lambda: is_openclaw(client.get(f"/user/user{number}/", headers=ELSEWHERE)))
             took = time.perf_counter() - began
             poll(lambda: client.delete(f"/hub/api/users/user{number}/server").status_code == httpx.codes.NO_CONTENT, every=0.2)
             return took
