@@ -8,6 +8,7 @@ A mutant is a text that is replaced in a copy of the code. Where the text is gon
 
 from __future__ import annotations
 
+import argparse
 import os
 import shutil
 import subprocess
@@ -122,8 +123,20 @@ def main(names: Sequence[str]) -> int:
         survived += verdict.fate is Fate.SURVIVED
         print(f"{verdict.fate}: {mutant.name} ({verdict.seconds:.0f} s) {verdict.evidence[:160]}", flush=True)
     print(f"{len(chosen) - survived} of {len(chosen)} mutants were caught")
-    return 1 if survived or not chosen else 0
+    return 1 if survived else 0
+
+
+def _names() -> Sequence[str]:
+    known = [mutant.name for mutant in MUTANTS]
+    parser = argparse.ArgumentParser(
+        prog="python -m simulation.mutants", description=f"Breaks the code, and sees that it is noticed: {', '.join(known)}."
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="which; all where none is named")
+    named: Sequence[str] = parser.parse_args().names
+    if unknown := sorted(set(named) - set(known)):
+        parser.error(f"there is no mutant {', '.join(unknown)}; --help names them all")
+    return named
 
 
 if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))
+    sys.exit(main(_names()))
