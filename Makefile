@@ -37,7 +37,7 @@ image-control-plane: setup ## Build the image of the control plane for AWS (imag
 test: setup-dev ## Run the tests, with a real OpenClaw and a real browser
 	@scripts/setup.sh --browser
 	$(BIN)/pytest -n 2 --dist loadgroup -m "not long and not openclaw and not browser and not docker" $(PYTEST_ARGS) || [ $$? -eq 5 ]
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not long and (openclaw or browser or docker)" $(PYTEST_ARGS) || [ $$? -eq 5 ]
+	$(BIN)/pytest -m "not long and (openclaw or browser or docker)" $(PYTEST_ARGS) || [ $$? -eq 5 ]
 
 test-all: setup-dev ## Run the tests, the long ones included
 	@scripts/setup.sh --browser
