@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 
 import httpx
 import pytest
@@ -40,6 +42,17 @@ def say(page: Page, text: str) -> None:
         expect(page.locator(COMPOSER)).to_have_value("", timeout=5_000)
     except AssertionError:
         page.locator(SEND).click()
+
+
+def kept_sessions(platform: RunningPlatform) -> str:
+    """What OpenClaw keeps of each conversation on each volume: the session of each key, and the turns in their order."""
+    lines = []
+    for path in sorted(platform.data_dir.glob("volumes/*/state/agents/main/agent/openclaw-agent.sqlite")):
+        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as database:
+            lines.append(str(path.relative_to(platform.data_dir)))
+            lines += map(str, database.execute("SELECT session_key, current_session_id FROM session_nodes"))
+            lines += map(str, database.execute("SELECT session_id, seq, substr(event_json, 1, 400) FROM transcript_events"))
+    return "\n".join(lines)
 
 
 def spare_is_ready(api: httpx.Client) -> bool:
@@ -148,5 +161,8 @@ def test_a_deletion_can_be_undone_with_the_conversation_kept(
     page.get_by_role("button", name="Open").click()
     expect(page.locator(COMPOSER)).to_be_visible()
     page.goto(f"{platform.url}/{opened}/chat/main")
-    expect(page.get_by_text("You said: zebra quagga").first).to_be_visible()
+    try:
+        expect(page.get_by_text("You said: zebra quagga").first).to_be_visible()
+    except AssertionError as missing:
+        raise AssertionError(f"{missing}\n{kept_sessions(platform)}") from None
     context.close()

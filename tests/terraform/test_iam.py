@@ -140,7 +140,7 @@ async def up(provided: Provided, ref: str) -> str:
         seen = [m for m in await provided.machines.observe() if m.provider_ref == ref and m.health is MachineHealth.UP]
         return seen[0].address if seen else None
 
-    await until(is_up, 20)
+    await until(is_up)
     address = await is_up()
     assert address is not None
     return address

@@ -102,7 +102,7 @@ async def clear(harness: AwsHarness) -> None:
     async def no_machine() -> bool:
         return not await harness.machines.observe()
 
-    await until(no_machine, 20)
+    await until(no_machine)
     for machine_id in await harness.router.machines():
         await harness.router.forget(machine_id)
     for instance_id in await harness.vault.list():

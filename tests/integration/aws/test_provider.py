@@ -156,7 +156,7 @@ async def test_routing_by_host_name_gives_each_instance_a_name_of_its_own(world:
         async def is_up() -> bool:
             return any(m.provider_ref == ref and m.address for m in await provided.machines.observe())
 
-        await until(is_up, 20)
+        await until(is_up)
         url = urlsplit(provided.router.public_url(instance_id))
         assert url.hostname == f"{instance_id}.claw.test"
         assert url.path == f"/{instance_id}/"

@@ -114,7 +114,7 @@ async def test_a_failure_is_an_event_and_a_finding_and_tried_again(settings: Set
         async def failed() -> bool:
             return EventName.BACKUP_FAILED in await names_of(store)
 
-        await until(failed, 20)
+        await until(failed)
         finding = check_backups(settings)
         assert (finding.verdict, "BACKUP_DIR" in finding.message) == (Verdict.PROBLEM, True)
         (settings.data_dir / "backups").unlink()
@@ -122,7 +122,7 @@ async def test_a_failure_is_an_event_and_a_finding_and_tried_again(settings: Set
         async def made() -> bool:
             return EventName.BACKUP_MADE in await names_of(store)
 
-        await until(made, 20)
+        await until(made)
     assert check_backups(settings).verdict is Verdict.OK
 
 
@@ -147,7 +147,7 @@ async def test_one_that_takes_longer_than_a_lease_is_waited_for_and_made_once(se
         async def made() -> bool:
             return EventName.BACKUP_MADE in await names_of(store)
 
-        await until(made, 20)
+        await until(made)
         await asyncio.sleep(0.5)
     assert Slow.made == 1
 

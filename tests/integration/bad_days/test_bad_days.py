@@ -127,7 +127,7 @@ def test_the_database_is_gone_for_a_while(
         assert "database" in answer.json()["detail"].lower()
         stays_up(platform, first, seconds)
         postgres_server.start()
-        wait_until(lambda: api.get("/instances").status_code == 200, 20)
+        wait_until(lambda: api.get("/instances").status_code == 200, 60)
         carries_on(platform, api, first)
 
 

@@ -44,7 +44,7 @@ def test_the_other_one_finishes_what_one_began(
     first, second = both
     with platform.api() as api:
         create_all(api)
-        wait_until(lambda: in_the_middle(api), 20, lambda: str(instances(api)), every=0.02)
+        wait_until(lambda: in_the_middle(api), 60, lambda: str(instances(api)), every=0.02)
         second.send_signal(blow)
         began = time.monotonic()
         wait_until(lambda: all_running(api, COUNT), CONVERGED_SECONDS, lambda: f"{instances(api)}\n{platform.output}")
@@ -74,7 +74,7 @@ def test_the_second_carries_on_when_the_first_is_killed(
     first, _ = both
     with platform.api() as api:
         create_all(api)
-        wait_until(lambda: in_the_middle(api), 20, lambda: str(instances(api)), every=0.02)
+        wait_until(lambda: in_the_middle(api), 60, lambda: str(instances(api)), every=0.02)
         first.kill()
         first.wait(10)
         began = time.monotonic()

@@ -177,7 +177,7 @@ async def acme_authority(folder: Path) -> AsyncIterator[tuple[str, Path]]:
             return False
 
     try:
-        await until(answers, 20)
+        await until(answers)
         yield directory, root
     finally:
         process.terminate()

@@ -134,4 +134,4 @@ def parse(raw: bytes) -> Answer:
 
 
 async def becomes(read: Callable[[], str], wanted: str) -> None:
-    await until(lambda: read() == wanted, 5.0)
+    await until(lambda: read() == wanted)

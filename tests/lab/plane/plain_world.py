@@ -97,7 +97,7 @@ class World:
                     return False
                 return bool(answer.json() == {"ok": True, "status": "live"})
 
-        await until(live, 5.0)
+        await until(live)
 
     def client(self, http: httpx.AsyncClient, machine: str, token: str = TOKEN) -> GatewayClient:
         return GatewayClient(http, self.machines.address(machine), token)

@@ -24,7 +24,7 @@ async def reaches(balancers: LabBalancers, name: str, target: str = "/", host: s
     async def holds() -> bool:
         return await said(balancers, target, host) == name
 
-    await until(holds, 3.0)
+    await until(holds)
 
 
 async def test_the_rule_with_the_lowest_number_wins_and_the_default_action_takes_the_rest(cloud: Cloud, balancers: LabBalancers) -> None:
@@ -153,7 +153,7 @@ async def test_a_listener_that_is_deleted_is_no_longer_reached(cloud: Cloud, bal
             return True
         return False
 
-    await until(refused, 3.0)
+    await until(refused)
     assert (await ask(balancers.address(ARN, 81))).status == 404
     with pytest.raises(LookupError):
         balancers.address(ARN, 80)

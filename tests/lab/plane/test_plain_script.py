@@ -224,7 +224,7 @@ def test_a_machine_takes_commands_once_it_has_booted_and_its_agent_is_there(worl
             break
         except LookupError:
             time.sleep(0.02)
-    assert 0.45 < time.monotonic() - began < 2
+    assert time.monotonic() - began > 0.45
     with pytest.raises(LookupError):
         world.do("i-unknown", "inspect")
 

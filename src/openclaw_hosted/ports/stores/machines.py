@@ -1,0 +1,95 @@
+"""Machines, from the row that is committed before the launch to the record of their end."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from openclaw_hosted.domain.events import Event
+from openclaw_hosted.domain.machine import Machine, MachineFailure, Warmth
+from openclaw_hosted.domain.naming import InstanceId, MachineId, VolumeId
+from openclaw_hosted.ports.stores.lease import Lease
+
+
+@dataclass(frozen=True, slots=True)
+class NewMachine:
+    """A machine to be launched; its ids are committed before the provider is asked."""
+
+    id: MachineId
+    reserved_instance_id: InstanceId
+    volume_id: VolumeId
+    image: str
+    warmth: Warmth
+    zone: str = ""
+    """Where it has to be; empty for anywhere."""
+
+
+class MachineStore(Protocol):
+    """Rows of machines."""
+
+    async def add(self, machines: Sequence[NewMachine], fleet_cap: int, now: float, events: Sequence[Event] = ()) -> Sequence[Machine]:
+        """Commit rows in state `initializing`, fewer than asked where `fleet_cap` live machines would be exceeded, and with them those
+        of `events` that are about them. The count is taken under a lock, so that no number of replicas exceeds the cap."""
+        ...
+
+    async def adopt(self, machine: NewMachine, provider_ref: str, fleet_cap: int, now: float) -> Machine | None:
+        """Commit a row in state `initializing` for a machine that exists already; None where the cap is reached, or a row has it."""
+        ...
+
+    async def get(self, machine_id: MachineId) -> Machine:
+        """One machine. Raises `NotFound`."""
+        ...
+
+    async def list_live(self) -> Sequence[Machine]:
+        """All that are not terminated, oldest first."""
+        ...
+
+    async def list_pooled(self) -> tuple[Sequence[Machine], int]:
+        """Those not yet assigned, oldest first, and how many others live: assigned ones, and those being ended. One that is assigned
+        meanwhile may be in both, never in neither."""
+        ...
+
+    async def list_recent(self, limit: int = 200) -> Sequence[Machine]:
+        """The newest, terminated ones included, newest first."""
+        ...
+
+    async def lease_due(self, limit: int, seconds: float) -> Sequence[tuple[Machine, Lease]]:
+        """Lease machines with work: `initializing` or `terminating`, due, and not leased by another."""
+        ...
+
+    async def renew(self, lease: Lease, seconds: float) -> Lease:
+        """Hold it longer."""
+        ...
+
+    async def launched(self, lease: Lease, provider_ref: str, now: float) -> Machine:
+        """Record the provider's id."""
+        ...
+
+    async def located(self, lease: Lease, address: str, zone: str) -> Machine:
+        """Record where its gateway answers."""
+        ...
+
+    async def became_ready(self, lease: Lease, now: float, event: Event) -> Machine:
+        """`initializing` to `available`, and the lease is given back."""
+        ...
+
+    async def condemn(
+        self, machine_id: MachineId, failure: MachineFailure, now: float, event: Event, *, unassigned_only: bool = False
+    ) -> Machine | None:
+        """To `terminating`, whatever lease is held: its holder finds its lease lost, and the machine is due once that would have run
+        out, as what its holder has sent may be under way. With `unassigned_only` a machine that was
+        claimed meanwhile is left alone and None returned. An instance that is still bound to it is not touched."""
+        ...
+
+    async def seen_gone(self, machine_id: MachineId, now: float, event: Event) -> None:
+        """`terminating` to `terminated`. Does nothing where it is so already."""
+        ...
+
+    async def relocate(self, machine_id: MachineId, address: str) -> None:
+        """Record that the gateway of a machine answers at another address."""
+        ...
+
+    async def put_off(self, lease: Lease, seconds: float, error: str | None, *, counts: bool = True) -> None:
+        """Give the lease back and come again in `seconds`; with `error`, count an attempt."""
+        ...

@@ -1,0 +1,82 @@
+"""What belongs to no aggregate: the log of events, named leases, what the pool remembers, and hints between replicas."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from openclaw_hosted.domain.events import Event
+from openclaw_hosted.domain.naming import InstanceId, MachineId
+from openclaw_hosted.ports.stores.lease import Lease
+
+
+@dataclass(frozen=True, slots=True)
+class PoolMemory:
+    """What the pool remembers between ticks."""
+
+    spares: int | None = None
+    """As an operator set it; None follows the settings."""
+    paused: bool = False
+    failures_in_row: int = 0
+    last_failure_at: float | None = None
+    last_error: str | None = None
+    status: str = "filling"
+    note: str | None = None
+    """A line for people, such as why there are fewer spares than asked for."""
+
+
+class PlatformStore(Protocol):
+    """What belongs to no single aggregate: events, named leases, the pool's memory."""
+
+    async def add_event(self, event: Event) -> None:
+        """Write one."""
+        ...
+
+    async def events(
+        self, *, instance_id: InstanceId | None = None, machine_id: MachineId | None = None, before_id: int | None = None, limit: int = 100
+    ) -> Sequence[Event]:
+        """The newest first; `before_id` pages on."""
+        ...
+
+    async def acquire(self, name: str, token: str, seconds: float) -> Lease | None:
+        """Hold or renew the named lease; None while another token holds it."""
+        ...
+
+    async def release(self, lease: Lease) -> None:
+        """Give a named lease back."""
+        ...
+
+    async def pool_memory(self) -> PoolMemory:
+        """What the pool remembers."""
+        ...
+
+    async def launch_failed(self, now: float, error: str) -> int:
+        """Count one more failure in a row; returns the count."""
+        ...
+
+    async def launch_succeeded(self) -> None:
+        """Failures in a row are over."""
+        ...
+
+    async def set_pool(
+        self, *, paused: bool | None = None, spares: int | None = None, status: str | None = None, note: str | None = None
+    ) -> None:
+        """Change what is given. Resuming also clears the failures in a row."""
+        ...
+
+    async def schema_version(self) -> str:
+        """The revision of the schema."""
+        ...
+
+
+class Hints(Protocol):
+    """Wakes loops, in this process and in the other replicas. A hint carries no facts and may be lost."""
+
+    async def hint(self, topic: str) -> None:
+        """Wake whoever waits for `topic`."""
+        ...
+
+    async def wait(self, topic: str, timeout_seconds: float) -> bool:
+        """Wait for the next hint on `topic`, one given since the last wait included; False when the time ran out."""
+        ...
