@@ -34,12 +34,14 @@ class MemoryMachines:
                     self._db.record(event)
             return added
 
-    async def adopt(self, machine: NewMachine, provider_ref: str, fleet_cap: int, now: float) -> Machine | None:
+    async def adopt(self, machine: NewMachine, provider_ref: str, fleet_cap: int, now: float, event: Event) -> Machine | None:
         with self._db.write():
             known = any(row.value.provider_ref == provider_ref for row in self._db.machines.values())
             if known or len(self._live()) >= fleet_cap:
                 return None
-            return self._insert(machine, now, provider_ref)
+            adopted = self._insert(machine, now, provider_ref)
+            self._db.record(event)
+            return adopted
 
     async def get(self, machine_id: MachineId) -> Machine:
         return self._row(machine_id).value

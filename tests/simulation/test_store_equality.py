@@ -76,13 +76,14 @@ class StoresAgree(RuleBasedStateMachine):
     def add_machines(self, numbers: list[int], cap: int, warmth: Warmth, zone: str) -> None:
         new = [NewMachine(machine_id(n), instance_id(n), volume_of(instance_id(n)), "v1", warmth, zone) for n in numbers]
         now = self.later()
-        self.all.do(lambda store, _: store.machines.add(new, cap, now))
+        events = [Event(EventName.MACHINE_LAUNCHED, now, machine_id=each.id) for each in new]
+        self.all.do(lambda store, _: store.machines.add(new, cap, now, events))
 
     @rule(number=NUMBERS, ref=NUMBERS, cap=NUMBERS)
     def adopt_a_machine(self, number: int, ref: int, cap: int) -> None:
         new = NewMachine(machine_id(number), instance_id(number), volume_of(instance_id(number)), "v1", Warmth.HOT)
-        now = self.later()
-        self.all.do(lambda store, _: store.machines.adopt(new, f"ref-{ref}", cap, now))
+        now, event = self.later(), self.event(EventName.MACHINE_ADOPTED)
+        self.all.do(lambda store, _: store.machines.adopt(new, f"ref-{ref}", cap, now, event))
 
     @rule(seconds=HELD)
     def lease_machines(self, seconds: float) -> None:

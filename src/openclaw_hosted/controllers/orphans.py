@@ -60,9 +60,8 @@ class OrphansController:
         for observed in machines:
             for reserved in await reserve_ids(ports, options, 1) if observed.adoptable else ():
                 new, now = new_machine(ports, options, reserved, observed.zone), ports.clock.now()
-                if await ports.machine_store.adopt(new, observed.provider_ref, options.policy.fleet_cap, now) is not None:
-                    detail = {"ref": observed.provider_ref}
-                    await ports.platform_store.add_event(Event(EventName.MACHINE_ADOPTED, now, machine_id=new.id, detail=detail))
+                event = Event(EventName.MACHINE_ADOPTED, now, machine_id=new.id, detail={"ref": observed.provider_ref})
+                if await ports.machine_store.adopt(new, observed.provider_ref, options.policy.fleet_cap, now, event) is not None:
                     await ports.hints.hint("machines")
 
     async def _existing(self, machines: Sequence[ObservedMachine]) -> Mapping[str, tuple[str, Removal]]:

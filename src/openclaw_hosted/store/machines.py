@@ -78,13 +78,15 @@ class SqlMachines:
                 await connection.execute(ADD_EVENTS, noted)
             return added
 
-    async def adopt(self, machine: NewMachine, provider_ref: str, fleet_cap: int, now: float) -> Machine | None:
+    async def adopt(self, machine: NewMachine, provider_ref: str, fleet_cap: int, now: float, event: Event) -> Machine | None:
         async with self._database.write() as connection:
             await self._database.lock(connection, FLEET_LOCK)
             known = (await connection.execute(select(_M.id).where(_M.provider_ref == provider_ref))).one_or_none()
             if known is not None or await _count_live(connection) >= fleet_cap:
                 return None
-            return (await _insert(connection, [machine], now, provider_ref=provider_ref))[0]
+            adopted = await _insert(connection, [machine], now, provider_ref=provider_ref)
+            await connection.execute(ADD_EVENTS, event_values(event))
+            return adopted[0]
 
     async def get(self, machine_id: MachineId) -> Machine:
         async with self._database.read() as connection:

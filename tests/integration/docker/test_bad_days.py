@@ -26,7 +26,7 @@ pytestmark = [pytest.mark.openclaw, pytest.mark.docker]
 async def started(computer: Computer) -> tuple[str, GatewaySpec]:
     ref, spec = await computer.launch()
     await computer.gateways.start(ref, spec)
-    await until(lambda: computer.is_ready(ref), 120, 0.2)
+    await until(lambda: computer.is_ready(ref), 300, 0.2)
     return ref, spec
 
 
@@ -47,7 +47,7 @@ async def test_a_gateway_that_uses_up_its_memory_is_killed_and_comes_back(comput
     ref, _ = await started(computer)
     await hog(ref)
     await until(lambda: computer.process(ref).status().restarts >= 1, 60)
-    await until(lambda: computer.is_ready(ref), 120, 0.2)
+    await until(lambda: computer.is_ready(ref), 300, 0.2)
     assert "okapi" in await chat(computer, ref, "okapi")
 
 
@@ -71,7 +71,7 @@ async def test_settings_come_into_force_without_a_restart_and_refused_ones_are_n
     assert (status.running, status.exit_code) == (False, 78)
     assert "nonsense" in (status.problem or "")
     await computer.gateways.start(ref, replace(spec, revision=2, settings=own_echo))
-    await until(lambda: computer.is_ready(ref), 120, 0.2)
+    await until(lambda: computer.is_ready(ref), 300, 0.2)
     await computer.gateways.apply(ref, replace(spec, revision=2, settings=own_echo))
     assert json.loads(config.read_text())["models"]["providers"]["custom"] == own_choice
     assert "giraffe" in await chat(computer, ref, "giraffe")
@@ -83,7 +83,7 @@ async def test_a_gateway_that_hangs_is_ended_by_force(computer: Computer) -> Non
     status = await computer.gateways.status(ref)
     assert (status.running, status.ready) == (True, False)
     await computer.gateways.restart(ref, at_once=True)
-    await until(lambda: computer.is_ready(ref), 120, 0.2)
+    await until(lambda: computer.is_ready(ref), 300, 0.2)
 
 
 async def test_a_supervisor_that_was_killed_leaves_no_second_container(computer: Computer) -> None:
@@ -96,7 +96,7 @@ async def test_a_supervisor_that_was_killed_leaves_no_second_container(computer:
     await until(lambda: is_stopped(computer, ref))
     assert await is_running(ref)
     await computer.machines.start(ref)
-    await until(lambda: computer.is_ready(ref), 120, 0.2)
+    await until(lambda: computer.is_ready(ref), 300, 0.2)
     assert len((await docker("ps", "--quiet", "--filter", f"label=openclaw-hosted.machine={ref}")).split()) == 1
     psutil.Process(process.child_pid).kill() if psutil.pid_exists(process.child_pid) else None
 
@@ -114,7 +114,7 @@ async def test_a_machine_that_is_gone_is_followed_by_another_on_its_volume(compu
     assert machine.machine_id
     await computer.vault.grant(spec.instance_id, machine.machine_id)
     await computer.gateways.start(machine.provider_ref, later)
-    await until(lambda: computer.is_ready(machine.provider_ref), 120, 0.2)
+    await until(lambda: computer.is_ready(machine.provider_ref), 300, 0.2)
     assert await run(machine.provider_ref, "cat", ".openclaw/workspace/note.txt") == "kept"
     assert "zebra" in await chat(computer, machine.provider_ref, "zebra")
 

@@ -33,7 +33,7 @@ class MachineStore(Protocol):
         of `events` that are about them. The count is taken under a lock, so that no number of replicas exceeds the cap."""
         ...
 
-    async def adopt(self, machine: NewMachine, provider_ref: str, fleet_cap: int, now: float) -> Machine | None:
+    async def adopt(self, machine: NewMachine, provider_ref: str, fleet_cap: int, now: float, event: Event) -> Machine | None:
         """Commit a row in state `initializing` for a machine that exists already; None where the cap is reached, or a row has it."""
         ...
 
