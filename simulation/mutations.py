@@ -205,12 +205,6 @@ MUTANTS: Final = (
         Catcher.SCENES,
     ),
     Mutant(
-        "found-waiting-is-shown-as-an-error-of-a-stranger",
-        "controllers/runtime.py",
-        "    if isinstance(error, Waiting):",
-        "    if False:",
-    ),
-    Mutant(
         "found-a-condemned-machine-is-due-at-once",
         "store/machines.py",
         "                    next_attempt_at=when_broken(row),",
@@ -244,7 +238,7 @@ MUTANTS: Final = (
         "store/machines.py",
         '    .where(_M.state == MachineState.AVAILABLE, or_(_ZONE == "", _M.zone == _ZONE))',
         '    .where(or_(_ZONE == "", _M.zone == _ZONE))',
-        Catcher.STORES,
+        Catcher.CONTRACT,
     ),
     Mutant(
         "the-cap-is-counted-before-the-transaction",

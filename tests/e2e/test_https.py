@@ -19,6 +19,7 @@ def context_of(platform: RunningPlatform) -> ssl.SSLContext | None:
 
 
 @pytest.mark.openclaw
+@pytest.mark.long
 def test_an_instance_is_reached_over_https_by_who_trusts_the_platform(tmp_path: Path) -> None:
     port, http_port = free_port(), free_port()
     url, plain = f"https://localhost:{port}", f"http://localhost:{http_port}"

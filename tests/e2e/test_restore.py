@@ -41,6 +41,7 @@ class Conversation:
 
 
 @pytest.mark.openclaw
+@pytest.mark.long
 def test_a_chat_from_before_is_there_on_another_computer(tmp_path: Path) -> None:
     (tmp_path / "pass").write_text(PASSPHRASE)
     backup, passphrase = str(tmp_path / "b"), ("--passphrase-file", str(tmp_path / "pass"))

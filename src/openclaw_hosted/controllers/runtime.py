@@ -228,8 +228,6 @@ def describe(error: BaseException) -> str:
         return "; ".join(sorted({describe(leaf) for leaf in leaves(error)}))
     if isinstance(error, TimeoutError):
         return "It took too long."
-    if isinstance(error, Waiting):
-        return "It has to wait; it is tried again."
     return str(error) if isinstance(error, OpenClawHostedError) else f"Unexpected {type(error).__name__}."
 
 

@@ -22,5 +22,6 @@ async def harness(tmp_path: Path, release: OpenClawRelease) -> AsyncIterator[Loc
 
 
 @pytest.mark.openclaw
+@pytest.mark.long
 class TestLocalGateways(GatewaysContract):
     pass

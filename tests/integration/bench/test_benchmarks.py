@@ -30,6 +30,7 @@ def test_creates_are_counted_on_sqlite() -> None:
 
 
 @pytest.mark.postgres
+@pytest.mark.long
 def test_creates_are_counted_on_postgres() -> None:
     try:
         find_binaries(), unprivileged_user()

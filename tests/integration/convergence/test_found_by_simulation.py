@@ -6,7 +6,6 @@ import asyncio
 
 from openclaw_hosted.adapters.fake.access import FakeRouter
 from openclaw_hosted.adapters.system import SystemClock
-from openclaw_hosted.controllers.runtime import Waiting, describe
 from openclaw_hosted.domain.errors import Unavailable
 from openclaw_hosted.domain.instance import Phase
 from openclaw_hosted.domain.machine import MachineFailure, MachineState
@@ -111,7 +110,3 @@ async def give_a_machine(world: World) -> None:
     async with world.running():
         await eventually(has_one, lambda: "there is no machine")
     world.cloud.hook = hook
-
-
-def test_waiting_is_told_in_words_for_people() -> None:
-    assert describe(Waiting(1.0)) == "It has to wait; it is tried again."

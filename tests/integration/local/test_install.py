@@ -38,6 +38,7 @@ async def test_a_full_disk_is_said_before_the_download(tmp_path: Path, monkeypat
 
 
 @pytest.mark.openclaw
+@pytest.mark.long
 async def test_a_disk_that_becomes_full_meanwhile_is_named_and_nothing_half_made_stays(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
