@@ -31,6 +31,7 @@ from openclaw_hosted.domain.account import Role, User
 from openclaw_hosted.domain.gateway import Credential, CredentialsChange, GatewaySettings, ModelProvider
 from openclaw_hosted.domain.instance import Instance, Phase
 from openclaw_hosted.domain.machine import MachineState
+from openclaw_hosted.logging import logging_to
 from openclaw_hosted.services.instances import CreateRequest
 from openclaw_hosted.settings import load_settings
 
@@ -69,7 +70,11 @@ class Run:
 @asynccontextmanager
 async def run_on(plan: Plan, scale: float, spares: int, cap: int = 20, *, delays: Delays | None = None) -> AsyncIterator[Run]:
     """A platform in this process on a lab of its own."""
-    with tempfile.TemporaryDirectory() as folder, plain_lab(plan, latencies=Latencies(scale=scale), delays=delays) as lab:
+    with (
+        logging_to("warning", None),
+        tempfile.TemporaryDirectory() as folder,
+        plain_lab(plan, latencies=Latencies(scale=scale), delays=delays) as lab,
+    ):
         os.environ.update(lab.site.environment())
         names = {"OPENCLAW_HOSTED_DATA_DIR": folder, "POOL_SPARE_COUNT": spares, "FLEET_CAP": cap}
         settings = load_settings({**names, "INSTANCES_TOTAL": cap, "INSTANCES_PER_USER": cap})
