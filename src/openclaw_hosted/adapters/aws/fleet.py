@@ -1,15 +1,15 @@
 """The whole fleet in one listing, shared by all that ask for it at the same time.
 
-However large the fleet, a look at it costs one paged DescribeInstances; many callers within `FRESH_SECONDS` share one.
+However large the fleet, a look at it costs one paged DescribeInstances.
 """
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from openclaw_hosted.adapters.aws.listing import SharedListing
 from openclaw_hosted.adapters.aws.names import MACHINE_NAME, PORT, Tag, filters, from_tags
 from openclaw_hosted.adapters.aws.sdk import Call, Sdk
 from openclaw_hosted.domain.errors import NotFound
@@ -17,6 +17,8 @@ from openclaw_hosted.domain.naming import MachineId
 from openclaw_hosted.ports.clock import Clock
 
 FRESH_SECONDS: Final = 2.0
+REMEMBERED_SECONDS: Final = 60.0
+"""For what does not change while a machine lives, its address say."""
 PAGE: Final = 1000
 EXISTING: Final = ["pending", "running", "shutting-down", "stopping", "stopped"]
 
@@ -51,41 +53,38 @@ class Fleet:
 
     def __init__(self, sdk: Sdk, clock: Clock, deployment: str, vpc: str) -> None:
         self._sdk = sdk
-        self._clock = clock
         self._filters = filters(tag_Name=MACHINE_NAME, tag_Deployment=deployment, vpc_id=vpc, instance_state_name=EXISTING)
-        self._looking = asyncio.Lock()
-        self._seen: dict[str, Ec2Machine] = {}
-        self._seen_at: float | None = None
+        self._listing = SharedListing(self._look, clock)
 
     async def list(self, *, newer_than: float = FRESH_SECONDS) -> Sequence[Ec2Machine]:
         """All that exist, as they were at most `newer_than` seconds ago."""
-        async with self._looking:
-            now = self._clock.monotonic()
-            if self._seen_at is None or now - self._seen_at >= newer_than:
-                self._seen = {machine.ref: machine for machine in await self._look()}
-                self._seen_at = now
-            return list(self._seen.values())
+        return await self._listing.get(newer_than)
 
-    async def find(self, ref: str, *, newer_than: float = 60.0) -> Ec2Machine:
+    async def find(self, ref: str, *, newer_than: float = REMEMBERED_SECONDS) -> Ec2Machine:
         """One machine; what was seen in the last `newer_than` seconds may serve. Raises `NotFound`."""
-        await self.list(newer_than=newer_than)
-        if ref not in self._seen:
-            await self.list()
-        if ref not in self._seen:
+        found = await self._first(lambda machine: machine.ref == ref, newer_than)
+        if found is None:
             raise NotFound(f"EC2 lists no machine {ref[:40]!r}.")
-        return self._seen[ref]
+        return found
 
     async def called(self, machine_id: MachineId) -> Ec2Machine:
         """The machine that has this id of ours. Raises `NotFound`."""
-        for newer_than in (60.0, FRESH_SECONDS):
-            for machine in await self.list(newer_than=newer_than):
-                if machine.machine_id == machine_id:
-                    return machine
-        raise NotFound(f"EC2 lists no machine with the tag MachineId={machine_id}.")
+        found = await self._first(lambda machine: machine.machine_id == machine_id, REMEMBERED_SECONDS)
+        if found is None:
+            raise NotFound(f"EC2 lists no machine with the tag MachineId={machine_id}.")
+        return found
 
     def forget(self) -> None:
         """Look anew next time: something was changed."""
-        self._seen_at = None
+        self._listing.forget()
+
+    async def _first(self, is_wanted: Callable[[Ec2Machine], bool], newer_than: float) -> Ec2Machine | None:
+        """The first that is wanted; one that is not among those seen before may have come since."""
+        for age in (newer_than, FRESH_SECONDS) if newer_than > FRESH_SECONDS else (newer_than,):
+            for machine in await self.list(newer_than=age):
+                if is_wanted(machine):
+                    return machine
+        return None
 
     async def _look(self) -> Sequence[Ec2Machine]:
         pages = self._sdk.pages(Call.DESCRIBE_INSTANCES, Filters=self._filters, MaxResults=PAGE)

@@ -5,12 +5,12 @@ The mark that counts is inside the volume, and is checked by the machine that mo
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
 from openclaw_hosted.adapters.aws.fleet import Fleet
+from openclaw_hosted.adapters.aws.listing import SharedListing
 from openclaw_hosted.adapters.aws.names import DEVICES, MACHINE_NAME, Tag, as_tags, filters, from_tags
 from openclaw_hosted.adapters.aws.sdk import Call, Sdk
 from openclaw_hosted.domain.errors import Conflict, NotFound, Unavailable
@@ -56,17 +56,15 @@ class AwsVolumes:
         self._clock = clock
         self._deployment = deployment
         self._size_gib = size_gib
-        self._looking = asyncio.Lock()
-        self._seen: list[EbsVolume] = []
-        self._seen_at: float | None = None
+        self._listing = SharedListing(self._look, clock)
 
     async def create(self, volume_id: VolumeId, provider_ref: str) -> None:
         """The volume that came with the machine, where it is nobody's yet; else a new one in its zone. See the port."""
-        self._seen_at = None
-        if await self._find(volume_id) is not None:
+        volumes = await self._listing.get(0)
+        if any(volume.volume_id == volume_id for volume in volumes):
             return
         machine = await self._fleet.find(provider_ref, newer_than=0)
-        taken = {volume.ref for volume in await self._list() if Tag.VOLUME in volume.tags}
+        taken = {volume.ref for volume in volumes if Tag.VOLUME in volume.tags}
         own = next((ref for ref in machine.volumes if ref not in taken), None)
         tags = self._tags(volume_id)
         if own is not None:
@@ -78,7 +76,7 @@ class AwsVolumes:
                 ClientToken=f"{self._deployment}-{volume_id}",
                 TagSpecifications=[{"ResourceType": "volume", "Tags": as_tags(tags)}],
             )  # fmt: skip
-        self._seen_at = None
+        self._listing.forget()
 
     async def attach(self, volume_id: VolumeId, machine_id: MachineId) -> None:
         """Attach it. Raises `Conflict` while another machine has it, `NotFound` where there is none."""
@@ -86,7 +84,6 @@ class AwsVolumes:
 
     async def attach_to(self, provider_ref: str, volume_id: VolumeId) -> EbsVolume:
         """Have a volume be a disk of this machine, and wait until it is; returns it."""
-        self._seen_at = None
         volume = await self.existing(volume_id)
         if volume.attached_to not in (None, provider_ref):
             raise Conflict(f"Volume {volume_id} is attached to machine {volume.attached_to}.")
@@ -104,11 +101,10 @@ class AwsVolumes:
             raise Conflict(f"Volume {volume_id} holds the data of instance {volume.instance_id}, not of {instance_id}.")
         if volume.instance_id is None:
             await self._sdk.call(Call.CREATE_TAGS, Resources=[volume.ref], Tags=as_tags({Tag.INSTANCE: instance_id}))
-            self._seen_at = None
+            self._listing.forget()
 
     async def detach(self, volume_id: VolumeId, machine_id: MachineId) -> None:
         """Detach it, and wait until it is. Does nothing where that machine does not have it."""
-        self._seen_at = None
         volume = await self._find(volume_id)
         if volume is None or volume.attached_to is None:
             return
@@ -121,7 +117,6 @@ class AwsVolumes:
 
     async def purge(self, volume_id: VolumeId, instance_id: InstanceId) -> None:
         """Destroy it for good. Raises `Conflict` when it is attached or holds another's data. Does nothing where it is gone."""
-        self._seen_at = None
         volume = await self._find(volume_id)
         if volume is None or volume.state in ("deleting", "deleted"):
             return
@@ -130,7 +125,7 @@ class AwsVolumes:
         if volume.instance_id not in (None, instance_id):
             raise Conflict(f"Volume {volume_id} holds the data of instance {volume.instance_id}, not of {instance_id}.")
         await self._sdk.call(Call.DELETE_VOLUME, VolumeId=volume.ref)
-        self._seen_at = None
+        self._listing.forget()
 
     async def list(self) -> Sequence[ObservedVolume]:
         """All that exist."""
@@ -139,7 +134,10 @@ class AwsVolumes:
         def holder(ref: str | None) -> MachineId | None:
             return None if ref is None else machines.get(ref) or MachineId(ref)
 
-        return [ObservedVolume(volume.volume_id, volume.instance_id, holder(volume.attached_to)) for volume in await self._list()]
+        return [
+            ObservedVolume(volume.volume_id, volume.instance_id, holder(volume.attached_to))
+            for volume in await self._listing.get(FRESH_SECONDS)
+        ]
 
     async def existing(self, volume_id: VolumeId) -> EbsVolume:
         """A volume as it is now. Raises `NotFound`."""
@@ -149,19 +147,12 @@ class AwsVolumes:
         return volume
 
     async def _find(self, volume_id: VolumeId) -> EbsVolume | None:
-        return next((volume for volume in await self._list() if volume.volume_id == volume_id), None)
+        return next((volume for volume in await self._listing.get(0) if volume.volume_id == volume_id), None)
 
-    def _is_fresh(self) -> bool:
-        return self._seen_at is not None and self._clock.monotonic() - self._seen_at < FRESH_SECONDS
-
-    async def _list(self) -> Sequence[EbsVolume]:
-        async with self._looking:
-            if not self._is_fresh():
-                wanted = filters(tag_Name=MACHINE_NAME, tag_Deployment=self._deployment)
-                pages = self._sdk.pages(Call.DESCRIBE_VOLUMES, Filters=wanted, MaxResults=PAGE)
-                self._seen = [_volume(each) async for page in pages for each in page["Volumes"] if not _ends_with_its_machine(each)]
-                self._seen_at = self._clock.monotonic()
-            return self._seen
+    async def _look(self) -> Sequence[EbsVolume]:
+        wanted = filters(tag_Name=MACHINE_NAME, tag_Deployment=self._deployment)
+        pages = self._sdk.pages(Call.DESCRIBE_VOLUMES, Filters=wanted, MaxResults=PAGE)
+        return [_volume(each) async for page in pages for each in page["Volumes"] if not _ends_with_its_machine(each)]
 
     async def _settled(self, volume_id: VolumeId, state: str) -> EbsVolume:
         """The volume, once it is in this state and its attachment with it."""
@@ -173,7 +164,6 @@ class AwsVolumes:
             if self._clock.monotonic() > deadline:
                 raise Unavailable(f"Volume {volume_id} stays {volume.state}; it should be {state}.")
             await self._clock.sleep(POLL_SECONDS)
-            self._seen_at = None
 
     def _tags(self, volume_id: VolumeId) -> dict[str, str]:
         return {Tag.NAME: MACHINE_NAME, Tag.DEPLOYMENT: self._deployment, Tag.VOLUME: volume_id}
