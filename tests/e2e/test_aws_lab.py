@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from lab.nested import NestedLab, nested_lab
 from lab.site import LOG_GROUP, Plan
-from tests.e2e.test_journey import COMPOSER, say, sign_in, spare_is_ready
+from tests.e2e.test_journey import open_instance, say, sign_in, spare_is_ready
 from tests.support.platform import ADMIN_EMAIL, ADMIN_PASSWORD, RunningPlatform, free_port, wait_until
 
 pytestmark = [pytest.mark.openclaw, pytest.mark.browser, pytest.mark.docker, pytest.mark.lab, pytest.mark.long]
@@ -88,9 +88,7 @@ def opened(browser: Browser, platform: LabPlatform, api: httpx.Client) -> Iterat
     page.get_by_role("button", name="Create instance").click()
     expect(page).to_have_url(re.compile(r"/instances/oc-[a-z0-9]{8}$"))
     instance_id = page.url.rsplit("/", 1)[1]
-    expect(page.get_by_role("button", name="Open")).to_be_enabled()
-    page.get_by_role("button", name="Open").click()
-    expect(page.locator(COMPOSER)).to_be_visible()
+    open_instance(page, page.url)
     yield page, instance_id
     context.close()
 
@@ -199,9 +197,7 @@ def test_a_machine_killed_under_a_conversation_is_replaced_and_the_history_is_th
     wait_until(is_replaced, SPARE_SECONDS, lambda: f"{api.get(f'/instances/{instance_id}').json()}\n{platform.output[-3000:]}", every=1)
     context = browser.new_context()
     page = sign_in(context, platform, ADMIN_EMAIL, ADMIN_PASSWORD)
-    page.goto(f"{platform.url}/instances/{instance_id}")
-    page.get_by_role("button", name="Open").click()
-    expect(page.locator(COMPOSER)).to_be_visible()
+    open_instance(page, f"{platform.url}/instances/{instance_id}")
     expect(page.get_by_text("You said: zebra quagga").first).to_be_visible()
     context.close()
 

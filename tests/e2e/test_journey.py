@@ -17,6 +17,7 @@ from tests.support.waiting import PATIENCE_MS
 pytestmark = [pytest.mark.openclaw, pytest.mark.browser]
 
 COMPOSER = 'textarea[aria-label="Chat composer"]'
+OPEN_AT_MOST = 3
 SEND = "button.chat-send-btn--send"
 OTHER_EMAIL = "other@example.com"
 OTHER_PASSWORD = "another long password"
@@ -31,6 +32,23 @@ def sign_in(context: BrowserContext, platform: RunningPlatform, email: str, pass
     page.get_by_role("button", name="Sign in").click()
     expect(page).to_have_url(f"{platform.url}/")
     return page
+
+
+def open_instance(page: Page, address: str) -> None:
+    """Click Open on the instance's page at `address`, as often as a user would.
+
+    OpenClaw's page begins anew where it did not start within 12 s, and may have used up its ticket by then: it asks for a token, and the
+    way in is another click.
+    """
+    lost_its_ticket = page.get_by_role("heading", name="This Gateway expects its token")
+    for _ in range(OPEN_AT_MOST):
+        page.goto(address)
+        expect(page.get_by_role("button", name="Open")).to_be_enabled()
+        page.get_by_role("button", name="Open").click()
+        expect(page.locator(COMPOSER).or_(lost_its_ticket).first).to_be_visible()
+        if page.locator(COMPOSER).is_visible():
+            return
+    raise AssertionError(f"OpenClaw asked for a token {OPEN_AT_MOST} times")
 
 
 def say(page: Page, text: str) -> None:
@@ -81,9 +99,7 @@ def opened(owner: Page, platform: RunningPlatform, api: httpx.Client) -> str:
     owner.get_by_role("button", name="Create instance").click()
     expect(owner).to_have_url(re.compile(r"/instances/oc-[a-z0-9]{8}$"))
     instance_id = owner.url.rsplit("/", 1)[1]
-    expect(owner.get_by_role("button", name="Open")).to_be_enabled()
-    owner.get_by_role("button", name="Open").click()
-    expect(owner.locator(COMPOSER)).to_be_visible()
+    open_instance(owner, owner.url)
     return instance_id
 
 
@@ -157,9 +173,7 @@ def test_a_deletion_can_be_undone_with_the_conversation_kept(
     page.goto(f"{platform.url}/instances/{opened}")
     page.get_by_role("button", name=re.compile("undo|restore", re.IGNORECASE)).click()
     wait_until(lambda: api.get(f"/instances/{opened}").json()["phase"] == "running", 180, every=0.5)
-    page.goto(f"{platform.url}/instances/{opened}")
-    page.get_by_role("button", name="Open").click()
-    expect(page.locator(COMPOSER)).to_be_visible()
+    open_instance(page, f"{platform.url}/instances/{opened}")
     page.goto(f"{platform.url}/{opened}/chat/main")
     try:
         expect(page.get_by_text("You said: zebra quagga").first).to_be_visible()
