@@ -147,10 +147,12 @@ class AwsVolumes:
         return volume
 
     async def _find(self, volume_id: VolumeId) -> EbsVolume | None:
-        return next((volume for volume in await self._listing.get(0) if volume.volume_id == volume_id), None)
+        """Looked for by its tag, which one has not that nothing was made of yet."""
+        found = await self._look(tag_VolumeId=volume_id) or await self._listing.get(0)
+        return next((volume for volume in found if volume.volume_id == volume_id), None)
 
-    async def _look(self) -> Sequence[EbsVolume]:
-        wanted = filters(tag_Name=MACHINE_NAME, tag_Deployment=self._deployment)
+    async def _look(self, **more: str) -> Sequence[EbsVolume]:
+        wanted = filters(tag_Name=MACHINE_NAME, tag_Deployment=self._deployment, **more)
         pages = self._sdk.pages(Call.DESCRIBE_VOLUMES, Filters=wanted, MaxResults=PAGE)
         return [_volume(each) async for page in pages for each in page["Volumes"] if not _ends_with_its_machine(each)]
 
