@@ -89,7 +89,6 @@ class OrphansController:
         instances = await self._ports.instance_store.known_ids()
         reserved = {machine.reserved_instance_id for machine in machines}
         routed = {f"route of {instance_id}" for instance_id in await self._ports.instance_store.routed_ids()}
-        routed |= {f"route of {instance_id}" for instance_id in reserved}
         volumes = {volume_of(instance_id) for instance_id in {*instances, *reserved}}
         refs = {f"unknown {machine.provider_ref}" for machine in machines}
         return frozenset({*instances, *reserved, *routed, *volumes, *refs, *(machine.id for machine in machines)})

@@ -184,8 +184,8 @@ def count_holdings(machines: Sequence[Machine], kept: Mapping[InstanceId, Phase]
     """What exists by the rows: of machines all that live, of instances those that had a machine once and are not purged.
 
     Each machine comes with a volume of its own, a hot one with a secret and a route as well, under the id that is reserved for it. The
-    instance that it is assigned to may have that id; where it has another, volume and secret are kept until the machine ends, and the
-    route, which then leads nowhere, is not counted.
+    instance that it is assigned to may have that id; where it has another, the route is given back, and volume and secret are kept until
+    the machine ends.
     """
     live = [machine for machine in machines if machine.state in LIVE_STATES]
     reserved = {machine.reserved_instance_id for machine in live}

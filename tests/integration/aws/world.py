@@ -162,12 +162,13 @@ class ControlPlane:
         live = await self.store.machines.list_live()
         instances = [each for each in await self.store.instances.list_all() if each.phase is not Phase.PURGED]
         reserved = {machine.reserved_instance_id for machine in live if machine.state is not MachineState.TERMINATING}
+        spare = {machine.reserved_instance_id for machine in live if machine.state is MachineState.AVAILABLE}
         kept = {instance.id for instance in instances}
         running = {instance.id for instance in instances if instance.phase is Phase.RUNNING}
         provided = self.provided
         found: dict[str, tuple[set[Any], set[Any]]] = {
             "machines": ({m.machine_id for m in await provided.machines.observe()}, {machine.id for machine in live}),
-            "routes": ({route.instance_id for route in await provided.router.list()}, running | reserved),
+            "routes": ({route.instance_id for route in await provided.router.list()}, running | spare),
             "target groups": (set(await provided.router.machines()), {machine.id for machine in live}),
             "secrets": (set(await provided.vault.list()), kept | reserved),
             "volumes": ({v.instance_id for v in await provided.volumes.list()}, kept | reserved),

@@ -115,7 +115,7 @@ FLOWS = {
     "deletion": Flow(deletion, Phase.RUNNING, Phase.DELETED, BRING_DOWN),
     "restoration": Flow(restoration, Phase.DELETED, Phase.RUNNING, (
         "vault.get", "vault.restore", "vault.grant", "volumes.list", "gateways.status", "gateways.start", "gateways.apply",
-        "router.prepare", "machines.label", "router.bind", "router.probe",
+        "router.release", "router.prepare", "machines.label", "router.bind", "router.probe",
     )),
     "purge": Flow(deletion, Phase.RUNNING, Phase.PURGED, ("vault.purge", "volumes.purge"), also=BRING_DOWN, retention_seconds=0.0),
 }  # fmt: skip

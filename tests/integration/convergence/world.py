@@ -109,17 +109,18 @@ class World:
     async def nothing_leaked(self) -> None:
         """Everything that exists belongs to a live machine or to an instance that keeps it, and each machine to one.
 
-        A machine that serves another id than the one it was made for keeps what was made for that until it ends.
+        A machine that serves another id than the one it was made for keeps the secret and the volume that were made for that until it ends.
         """
         live = await self.store.machines.list_live()
         instances = await self.store.instances.list_all()
         warm = [m for m in live if m.warmth is Warmth.HOT and m.state in (MachineState.AVAILABLE, MachineState.ASSIGNED)]
         reserved = {machine.reserved_instance_id for machine in warm}
+        spare = {machine.reserved_instance_id for machine in warm if machine.state is MachineState.AVAILABLE}
         kept = {instance.id for instance in instances}
         running = {instance.id for instance in instances if instance.phase is Phase.RUNNING}
         found = self.cloud.inventory()
         assert found["machines"] == {machine.id for machine in live}
-        assert found["routes"] == running | reserved
+        assert found["routes"] == running | spare
         assert found["secrets"] == kept | reserved
         assert found["volumes"] == {volume_of(each) for each in kept | reserved}
         assert found["groups"] <= {machine.id for machine in live}

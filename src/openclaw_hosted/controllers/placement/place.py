@@ -91,7 +91,7 @@ class Placing:
                 group.create_task(self._take_over(instance, machine, lease, steps))
             else:
                 group.create_task(self._gateway_side(instance, machine, lease, steps))
-                group.create_task(self._target(instance, target, steps))
+                group.create_task(self._target(instance, machine, target, steps))
         async with steps.step(StepName.ROUTE):
             await ports.router.bind(instance.id, target, instance.owner_id, instance.generation)
         async with steps.step(StepName.PROBE):
@@ -167,8 +167,11 @@ class Placing:
                 await ports.clock.sleep(self._options.poll_seconds)
             await ports.volumes.detach(volume.volume_id, holder)
 
-    async def _target(self, instance: Instance, target: Target, steps: StepRecorder) -> None:
+    async def _target(self, instance: Instance, machine: Machine, target: Target, steps: StepRecorder) -> None:
+        """A machine that was a spare under another id gives that id's route back: load balancers have room for a hundred."""
         async with steps.step(StepName.TARGET):
+            if machine.reserved_instance_id != instance.id:
+                await self._ports.router.release(machine.reserved_instance_id)
             await self._ports.router.prepare(instance.id, target)
 
     async def _label(self, instance: Instance, machine: Machine, steps: StepRecorder) -> None:
