@@ -97,8 +97,10 @@ class _Watch:
         return self._is_writing
 
     def cancel(self) -> None:
-        """Stop watching, unless it is being written now."""
-        if not self._is_writing:
+        """Stop watching. What is being written now goes on, and whether that succeeds is no matter any more."""
+        if self._is_writing:
+            self._task.add_done_callback(lambda task: task.cancelled() or task.exception())
+        else:
             self._task.cancel()
 
     async def _run(self) -> None:
