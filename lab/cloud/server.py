@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import time
+from collections.abc import Callable
 from threading import Event, Thread
 from typing import Any
 
@@ -50,7 +51,7 @@ class LabCloud(Account):
         lookups.install()
         self.reset()
         serve(self)
-        self._application = DomainDispatcherApplication(create_backend_app)
+        self._application = Application(create_backend_app)
         self._servers: list[tuple[Any, Thread]] = []
         self.port = self.listen(host, port)
         self._closing = Event()
@@ -119,6 +120,20 @@ class LabCloud(Account):
             server.server_close()
             thread.join(10)
         serve(None)
+
+
+class Application(DomainDispatcherApplication):  # type: ignore[misc]
+    """Moto's, but that it looks through its own folders once for each host, and not for each request."""
+
+    def __init__(self, create_app: Callable[[Any], Any]) -> None:
+        super().__init__(create_app)
+        self._backends: dict[str | None, Any] = {}
+
+    def get_backend_for_host(self, host: str | None) -> Any:
+        """Which service answers there."""
+        if host not in self._backends:
+            self._backends[host] = super().get_backend_for_host(host)
+        return self._backends[host]
 
 
 class Handler(MotoRequestHandler):  # type: ignore[misc]

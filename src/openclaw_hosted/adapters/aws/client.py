@@ -7,12 +7,14 @@ from collections import defaultdict
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Final, cast
 
 import structlog
 from aiobotocore.config import AioConfig
 from aiobotocore.session import get_session
 from botocore import xform_name
+from botocore.utils import parse_timestamp
 
 from openclaw_hosted.adapters.aws.errors import meaning
 from openclaw_hosted.adapters.aws.sdk import Answer, Call
@@ -72,6 +74,7 @@ class AwsSdk:
 
     def __post_init__(self) -> None:
         self._session = get_session()
+        self._session.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=_time)
         self._stack = AsyncExitStack()
         self._clients: dict[str, Any] = {}
         self._opening: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
@@ -140,3 +143,11 @@ class AwsSdk:
                 )
                 self._clients[service] = await self._stack.enter_async_context(client)
         return self._clients[service]
+
+
+def _time(value: Any) -> datetime:
+    """A time of an answer. Those of listings are ISO 8601, for which the SDK's own parser takes a third of what a large listing costs."""
+    try:
+        return datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        return parse_timestamp(value)

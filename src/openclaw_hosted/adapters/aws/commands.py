@@ -14,7 +14,7 @@ from openclaw_hosted.ports.clock import Clock
 DELIVERY_SECONDS: Final = 30
 """The shortest that SSM takes: a machine that comes back later must not run an old command. The generation check guards what is left."""
 EXECUTION_SECONDS: Final = 900
-FIRST_LOOK_SECONDS: Final = 0.6
+FIRST_LOOK_SECONDS: Final = 0.4
 LOOK_SECONDS: Final = 1.0
 LONGEST_LOOK_SECONDS: Final = 4.0
 WORKING: Final = frozenset({"Pending", "InProgress", "Delayed", "Cancelling"})

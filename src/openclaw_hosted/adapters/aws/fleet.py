@@ -53,23 +53,34 @@ class Fleet:
 
     def __init__(self, sdk: Sdk, clock: Clock, deployment: str, vpc: str) -> None:
         self._sdk = sdk
-        self._filters = filters(tag_Name=MACHINE_NAME, tag_Deployment=deployment, vpc_id=vpc, instance_state_name=EXISTING)
+        self._wanted: dict[str, str | list[str]] = {
+            "tag_Name": MACHINE_NAME,
+            "tag_Deployment": deployment,
+            "vpc_id": vpc,
+            "instance_state_name": EXISTING,
+        }
         self._listing = SharedListing(self._look, clock)
 
     async def list(self, *, newer_than: float = FRESH_SECONDS) -> Sequence[Ec2Machine]:
         """All that exist, as they were at most `newer_than` seconds ago."""
         return await self._listing.get(newer_than)
 
-    async def find(self, ref: str, *, newer_than: float = REMEMBERED_SECONDS) -> Ec2Machine:
-        """One machine; what was seen in the last `newer_than` seconds may serve. Raises `NotFound`."""
-        found = await self._first(lambda machine: machine.ref == ref, newer_than)
+    async def find(self, ref: str) -> Ec2Machine:
+        """One machine, as it was at most a minute ago. Raises `NotFound`."""
+        found = await self._first(lambda machine: machine.ref == ref)
         if found is None:
             raise NotFound(f"EC2 lists no machine {ref[:40]!r}.")
         return found
 
+    async def look_at(self, ref: str) -> Ec2Machine:
+        """One machine as it is now, in a call of its own. Raises `NotFound`."""
+        for machine in await self._look(instance_id=ref):
+            return machine
+        raise NotFound(f"EC2 lists no machine {ref[:40]!r}.")
+
     async def called(self, machine_id: MachineId) -> Ec2Machine:
         """The machine that has this id of ours. Raises `NotFound`."""
-        found = await self._first(lambda machine: machine.machine_id == machine_id, REMEMBERED_SECONDS)
+        found = await self._first(lambda machine: machine.machine_id == machine_id)
         if found is None:
             raise NotFound(f"EC2 lists no machine with the tag MachineId={machine_id}.")
         return found
@@ -78,16 +89,16 @@ class Fleet:
         """Look anew next time: something was changed."""
         self._listing.forget()
 
-    async def _first(self, is_wanted: Callable[[Ec2Machine], bool], newer_than: float) -> Ec2Machine | None:
+    async def _first(self, is_wanted: Callable[[Ec2Machine], bool]) -> Ec2Machine | None:
         """The first that is wanted; one that is not among those seen before may have come since."""
-        for age in (newer_than, FRESH_SECONDS) if newer_than > FRESH_SECONDS else (newer_than,):
+        for age in (REMEMBERED_SECONDS, FRESH_SECONDS):
             for machine in await self.list(newer_than=age):
                 if is_wanted(machine):
                     return machine
         return None
 
-    async def _look(self) -> Sequence[Ec2Machine]:
-        pages = self._sdk.pages(Call.DESCRIBE_INSTANCES, Filters=self._filters, MaxResults=PAGE)
+    async def _look(self, **more: str) -> Sequence[Ec2Machine]:
+        pages = self._sdk.pages(Call.DESCRIBE_INSTANCES, Filters=filters(**self._wanted, **more), MaxResults=PAGE)
         return [_machine(instance) async for page in pages for reservation in page["Reservations"] for instance in reservation["Instances"]]
 
 

@@ -215,8 +215,8 @@ class AwsGateways:
 
     async def _let_go_of_others(self, machine: Ec2Machine, volume_id: VolumeId) -> None:
         """Detach the volume that the machine came with, when it serves another one now."""
-        for volume in await self._volumes.list():
-            if volume.attached_to == machine.machine_id and volume.volume_id != volume_id and machine.machine_id is not None:
+        for volume in await self._volumes.on(machine.ref):
+            if volume.volume_id != volume_id and machine.machine_id is not None:
                 await self._volumes.detach(volume.volume_id, machine.machine_id)
 
     async def _inspected(self, provider_ref: str, memory: Remembered) -> GatewayStatus:

@@ -81,7 +81,7 @@ class AwsMachines:
 
     async def start(self, provider_ref: str) -> None:
         """Start a stopped one. Raises `NotFound`, and `Conflict` for a Spot machine, which AWS does not start again."""
-        machine = await self._fleet.find(provider_ref, newer_than=0)
+        machine = await self._fleet.look_at(provider_ref)
         if machine.state == "stopped":
             await self._sdk.call(Call.START_INSTANCES, InstanceIds=[provider_ref])
             self._fleet.forget()

@@ -41,12 +41,12 @@ def from_tags(tags: Iterable[Mapping[str, Any]] | None) -> dict[str, str]:
 
 
 def filters(**values: str | list[str]) -> list[dict[str, Any]]:
-    """Filters in the API's shape; `tag_X` stands for `tag:X`, and any other underscore for a hyphen."""
+    """Filters in the API's shape; `tag_X` stands for `tag:X`, two underscores for a dot, and one for a hyphen."""
     return [{"Name": _filter_name(name), "Values": [value] if isinstance(value, str) else value} for name, value in values.items()]
 
 
 def _filter_name(name: str) -> str:
-    return f"tag:{name.removeprefix('tag_')}" if name.startswith("tag_") else name.replace("_", "-")
+    return f"tag:{name.removeprefix('tag_')}" if name.startswith("tag_") else name.replace("__", ".").replace("_", "-")
 
 
 def secret_of(deployment: str, instance_id: InstanceId) -> str:

@@ -60,16 +60,14 @@ class AwsVolumes:
 
     async def create(self, volume_id: VolumeId, provider_ref: str) -> None:
         """The volume that came with the machine, where it is nobody's yet; else a new one in its zone. See the port."""
-        volumes = await self._listing.get(0)
-        if any(volume.volume_id == volume_id for volume in volumes):
+        if await self._look(tag_VolumeId=volume_id):
             return
-        machine = await self._fleet.find(provider_ref, newer_than=0)
-        taken = {volume.ref for volume in volumes if Tag.VOLUME in volume.tags}
-        own = next((ref for ref in machine.volumes if ref not in taken), None)
+        own = next((volume.ref for volume in await self.on(provider_ref) if Tag.VOLUME not in volume.tags), None)
         tags = self._tags(volume_id)
         if own is not None:
             await self._sdk.call(Call.CREATE_TAGS, Resources=[own], Tags=as_tags(tags))
         else:
+            machine = await self._fleet.find(provider_ref)
             await self._sdk.call(
                 Call.CREATE_VOLUME,
                 AvailabilityZone=machine.zone, Size=self._size_gib, VolumeType="gp3", Encrypted=True,
@@ -88,7 +86,7 @@ class AwsVolumes:
         if volume.attached_to not in (None, provider_ref):
             raise Conflict(f"Volume {volume_id} is attached to machine {volume.attached_to}.")
         if volume.attached_to is None:
-            machine = await self._fleet.find(provider_ref, newer_than=0)
+            machine = await self._fleet.look_at(provider_ref)
             device = next(device for device in DEVICES if device not in machine.devices)
             await self._sdk.call(Call.ATTACH_VOLUME, VolumeId=volume.ref, InstanceId=provider_ref, Device=device)
             self._fleet.forget()
@@ -138,6 +136,10 @@ class AwsVolumes:
             ObservedVolume(volume.volume_id, volume.instance_id, holder(volume.attached_to))
             for volume in await self._listing.get(FRESH_SECONDS)
         ]
+
+    async def on(self, provider_ref: str) -> Sequence[EbsVolume]:
+        """Those of one machine as they are now, its root disk left out."""
+        return await self._look(attachment__instance_id=provider_ref)
 
     async def existing(self, volume_id: VolumeId) -> EbsVolume:
         """A volume as it is now. Raises `NotFound`."""
