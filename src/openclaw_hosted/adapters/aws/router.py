@@ -26,7 +26,7 @@ from openclaw_hosted.ports.clock import Clock
 from openclaw_hosted.ports.router import Route, Target
 
 PROBE_SECONDS: Final = 10.0
-PROBE_PAUSE_SECONDS: Final = 0.25
+PROBE_PAUSE_SECONDS: Final = 0.1
 PATIENCE_SECONDS: Final = 8.0
 """How long a probe waits for a changed rule to be in force everywhere."""
 PAGE: Final = 400
