@@ -72,7 +72,7 @@ def _say_where(site: Site) -> None:
     keys = " ".join(f"{name}={value}" for name, value in KEYS.items())
     print(
         f"\nThe emulated AWS answers at {site.cloud.endpoint_url} (region {site.cloud.region}). For the AWS command line:\n"
-        f"  export {keys} AWS_REGION={site.cloud.region}\n"
+        f"  export {keys} AWS_REGION={site.cloud.region} AWS_DEFAULT_REGION={site.cloud.region}\n"
         f"  aws --endpoint-url {site.cloud.endpoint_url} ec2 describe-instances\n"
         f"The load balancer answers at {' and '.join(site.addresses())}.\n",
         flush=True,
