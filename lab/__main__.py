@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import shlex
 import signal
 import socket
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -18,12 +19,13 @@ from typing import Final
 from lab.cloud.latency import Delays, Latencies
 from lab.nested import nested_lab
 from lab.plain import plain_lab
-from lab.site import KEYS, Plan, Site
+from lab.site import Plan, Site
 from openclaw_hosted.adapters.local.image import ensure_image
 from openclaw_hosted.adapters.local.install import ensure_openclaw
 from openclaw_hosted.domain.errors import PortError
 
 STOP_SECONDS: Final = 40
+COMMAND: Final = str(Path(sys.executable).parent / "openclaw-hosted")
 
 
 def main() -> int:
@@ -33,8 +35,9 @@ def main() -> int:
     plan = Plan(platform=("127.0.0.1", _free_port()), shards=asked.shards)
     try:
         with _site(asked, plan, data_dir) as site:
-            _say_where(site)
-            return _run_platform({**os.environ, **site.environment(), "OPENCLAW_HOSTED_DATA_DIR": str(data_dir)}, asked.spares)
+            environment = {**site.environment(), "AWS_DEFAULT_REGION": site.cloud.region, "OPENCLAW_HOSTED_DATA_DIR": str(data_dir)}
+            _say_where(site, environment, data_dir)
+            return _run_platform({**os.environ, **environment}, asked.spares)
     except (PortError, FileNotFoundError) as problem:
         print(f"lab: {problem}", file=sys.stderr)
         return 1
@@ -68,20 +71,22 @@ async def _image(data_dir: Path) -> str:
     return await ensure_image(await ensure_openclaw(data_dir, _say), _say)
 
 
-def _say_where(site: Site) -> None:
-    keys = " ".join(f"{name}={value}" for name, value in KEYS.items())
+def _say_where(site: Site, environment: Mapping[str, str], data_dir: Path) -> None:
+    data_dir.mkdir(parents=True, exist_ok=True)
+    settings = data_dir / "lab.env"
+    settings.write_text("".join(f"export {name}={shlex.quote(value)}\n" for name, value in environment.items()))
     print(
-        f"\nThe emulated AWS answers at {site.cloud.endpoint_url} (region {site.cloud.region}). For the AWS command line:\n"
-        f"  export {keys} AWS_REGION={site.cloud.region} AWS_DEFAULT_REGION={site.cloud.region}\n"
+        f"\nThe emulated AWS answers at {site.cloud.endpoint_url}, the load balancer at {' and '.join(site.addresses())}.\n"
+        f"In another terminal:\n"
+        f"  source {settings}\n"
         f"  aws --endpoint-url {site.cloud.endpoint_url} ec2 describe-instances\n"
-        f"The load balancer answers at {' and '.join(site.addresses())}.\n",
+        f"  {COMMAND} machines list\n",
         flush=True,
     )
 
 
 def _run_platform(environment: dict[str, str], spares: int) -> int:
-    command = [str(Path(sys.executable).parent / "openclaw-hosted"), "up", "--spares", str(spares)]
-    with subprocess.Popen(command, env=environment) as platform:
+    with subprocess.Popen([COMMAND, "up", "--spares", str(spares)], env=environment) as platform:
         signal.signal(signal.SIGTERM, lambda *_: platform.terminate())
         try:
             return platform.wait()

@@ -13,6 +13,7 @@ from openclaw_hosted.cli import accounts, backup, cost, doctor, fleet, image, in
 from openclaw_hosted.cli.client import AsJson, DataDir, Target, connect
 from openclaw_hosted.cli.output import Exit, cell, code_of_error, err, out, print_fields, print_json
 from openclaw_hosted.domain.errors import OpenClawHostedError
+from openclaw_hosted.logging import logging_to
 from openclaw_hosted.settings import load_settings
 
 EPILOG = (
@@ -99,9 +100,10 @@ def _print_status(report: dict[str, object], *, as_json: bool) -> None:
 
 
 def main() -> None:
-    """Run it."""
+    """Run it. Commands that have no log of their own say warnings on standard error, so that what they print can be read by programs."""
     try:
-        app()
+        with logging_to("warning", None):
+            app()
     except OpenClawHostedError as error:
         err.print(f"openclaw-hosted: {error}", markup=False)
         sys.exit(code_of_error(error))

@@ -22,7 +22,7 @@ from openclaw_hosted.cli.progress import Progress
 from openclaw_hosted.datadir import Role
 from openclaw_hosted.logging import logging_to
 from openclaw_hosted.server import serving
-from openclaw_hosted.settings import MachineKind, Settings, load_settings
+from openclaw_hosted.settings import MachineKind, Provider, Settings, load_settings
 
 STOP_SECONDS = 30.0
 
@@ -108,8 +108,15 @@ async def _up(settings: Settings) -> None:
             _welcome(platform, setup_link)
             await stop.wait()
             out.print("\nStopping the control plane …", markup=False)
-    command = f"openclaw-hosted down --data-dir {settings.data_dir}"
-    out.print(f"Stopped. Instances and spares run on; this stops them as well, data kept:\n  {command}", markup=False)
+    out.print(_what_runs_on(settings), markup=False)
+
+
+def _what_runs_on(settings: Settings) -> str:
+    if settings.provider is not Provider.LOCAL:
+        return "Stopped. Instances and spares run on."
+    return (
+        f"Stopped. Instances and spares run on; this stops them as well, data kept:\n  openclaw-hosted down --data-dir {settings.data_dir}"
+    )
 
 
 async def _serve(settings: Settings, role: ServeRole) -> None:

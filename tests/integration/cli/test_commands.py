@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import structlog
 
+from openclaw_hosted.cli import main as program
 from tests.integration.cli.conftest import ADMIN, PASSWORD, Cli
 
 COMMANDS = [
@@ -254,3 +256,16 @@ def test_spares_alone_are_no_plan(cli: Cli) -> None:
     refused = cli.bare("cost", "--spares", "3")
     assert refused.code == 2
     assert "--users" in refused.stderr
+
+
+def test_what_a_command_prints_is_its_own(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def command() -> None:
+        structlog.get_logger("aws").debug("call failed", call="ec2:CreateFleet")
+        structlog.get_logger("aws").warning("call refused", call="ec2:CreateFleet")
+
+    monkeypatch.setattr(program, "app", command)
+    program.main()
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert "call failed" not in printed.err
+    assert "call refused" in printed.err
