@@ -27,6 +27,7 @@ from openclaw_hosted.web import (
 from openclaw_hosted.web.context import Web, WebOptions, web_of
 from openclaw_hosted.web.middleware import BodyGuard, SecurityHeaders
 from openclaw_hosted.web.rendering import HERE, make_templates
+from openclaw_hosted.web.security import find_visitor
 
 health = APIRouter(include_in_schema=False)
 
@@ -57,7 +58,7 @@ def create_app(services: Services, options: WebOptions) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.web = Web(services, options, make_templates())
-    errors.install(app)
+    errors.install(app, find_visitor)
     app.mount("/static", StaticFiles(directory=HERE / "static"), name="static")
     for module in (
         api_instances,

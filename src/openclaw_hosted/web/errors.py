@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any, Final
@@ -124,10 +124,17 @@ async def answer_error(request: Request, error: Exception) -> Response:
     )
 
 
-def install(app: FastAPI) -> None:
-    """Have `app` answer every error so."""
-    for kind in (OpenClawHostedError, RequestValidationError, HTTPException, Exception):
+def install(app: FastAPI, find_visitor: Callable[[Request], Awaitable[object]]) -> None:
+    """Have `app` answer every error so. Where no route took the request, nobody has looked who asks; a page wants to know."""
+
+    async def answer_unrouted(request: Request, error: Exception) -> Response:
+        if wants_page(request):
+            await find_visitor(request)
+        return await answer_error(request, error)
+
+    for kind in (OpenClawHostedError, RequestValidationError, Exception):
         app.add_exception_handler(kind, answer_error)
+    app.add_exception_handler(HTTPException, answer_unrouted)
 
 
 def _headers(status: int) -> Mapping[str, str] | None:

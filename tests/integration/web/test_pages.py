@@ -264,6 +264,17 @@ async def test_what_stands_at_an_instances_address(world: World, ada: User, bob:
         assert api.headers["content-type"] == "application/problem+json"
 
 
+async def test_a_page_that_is_not_there_leads_everyone_on(world: World, ada: User) -> None:
+    async with world.browser(ada) as browser, world.client(**PAGE) as stranger:
+        found, lost = await browser.get("/no/such/page"), await stranger.get("/no/such/page")
+        assert found.status_code == lost.status_code == 404
+        assert "To my instances" in found.text
+        assert "To the sign-in page" in lost.text
+        framed = await browser.get("/no/such/page", **{"Sec-Fetch-Dest": "iframe"})
+        assert "To the sign-in page" in framed.text
+        assert (await browser.get("/no/such/page", Accept="application/json")).headers["content-type"] == "application/problem+json"
+
+
 async def test_a_bootstrap_ticket_is_given_once_to_the_session_that_opened(world: World, ada: User, bob: User) -> None:
     world.edge.scheme = "https"
     async with world.browser(ada) as owner, world.browser(bob) as other:
