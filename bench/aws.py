@@ -67,6 +67,7 @@ def lab_process(shards: int, latencies: Latencies, delays: Delays | None) -> Ite
     ours, theirs = spawning.Pipe()
     process = spawning.Process(target=_serve_lab, args=(theirs, shards, latencies, delays))
     process.start()
+    theirs.close()
     try:
         yield Lab(ours.recv(), ours)
     finally:

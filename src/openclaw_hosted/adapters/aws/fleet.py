@@ -36,8 +36,6 @@ class Ec2Machine:
     """`host:port` of its gateway."""
     launched_at: float
     tags: dict[str, str] = field(default_factory=dict)
-    volumes: tuple[str, ...] = ()
-    """EBS ids of the disks that outlive it; the root disk is not among them."""
     devices: frozenset[str] = frozenset()
     """Where all of its disks are, such as `/dev/sdf`."""
 
@@ -105,7 +103,6 @@ class Fleet:
 def _machine(instance: dict[str, Any]) -> Ec2Machine:
     address = instance.get("PrivateIpAddress")
     mappings = instance.get("BlockDeviceMappings", ())
-    disks = [disk["Ebs"] for disk in mappings if "Ebs" in disk]
     return Ec2Machine(
         ref=instance["InstanceId"],
         state=instance["State"]["Name"],
@@ -114,6 +111,5 @@ def _machine(instance: dict[str, Any]) -> Ec2Machine:
         address=f"{address}:{PORT}" if address else None,
         launched_at=instance["LaunchTime"].timestamp(),
         tags=from_tags(instance.get("Tags")),
-        volumes=tuple(disk["VolumeId"] for disk in disks if not disk.get("DeleteOnTermination")),
         devices=frozenset(disk["DeviceName"] for disk in mappings),
     )
