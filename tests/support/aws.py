@@ -10,11 +10,11 @@ import pytest
 from lab.plain import PlainLab
 from lab.site import Site
 from openclaw_hosted.adapters.aws.client import AwsSdk
-from openclaw_hosted.adapters.system import SystemClock
 from openclaw_hosted.bootstrap.aws import aws_sdk, provide_aws
 from openclaw_hosted.bootstrap.provided import Provided
 from openclaw_hosted.settings import load_settings
 from openclaw_hosted.settings_aws import load_aws_settings
+from tests.support.clock import HurriedClock
 
 __all__ = ["aws_environment", "provided_on", "sdk_on"]
 
@@ -24,14 +24,14 @@ async def provided_on(site: Site, **changes: str) -> AsyncIterator[Provided]:
     """The provider as a control plane has it when it starts."""
     with aws_environment(site, **changes):
         async with AsyncExitStack() as stack:
-            yield await provide_aws(load_settings(), SystemClock(), lambda _: None, stack)
+            yield await provide_aws(load_settings(), HurriedClock(), lambda _: None, stack)
 
 
 @asynccontextmanager
 async def sdk_on(lab: PlainLab) -> AsyncIterator[AwsSdk]:
     """The narrow client alone."""
     with aws_environment(lab.site):
-        async with aws_sdk(load_aws_settings(), SystemClock()) as sdk:
+        async with aws_sdk(load_aws_settings(), HurriedClock()) as sdk:
             yield sdk
 
 

@@ -13,7 +13,7 @@ import pytest
 from lab.cloud.latency import Delays
 from lab.plain import PlainLab, plain_lab
 from lab.site import Plan
-from openclaw_hosted.adapters.system import SystemClock, SystemIds
+from openclaw_hosted.adapters.system import SystemIds
 from openclaw_hosted.bootstrap.provided import Provided
 from openclaw_hosted.domain.account import Session
 from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId
@@ -26,11 +26,10 @@ from tests.contract.provider.router_suite import RouterContract
 from tests.contract.provider.vault import VaultContract
 from tests.contract.provider.volumes import VolumesContract
 from tests.support.aws import provided_on
+from tests.support.clock import HurriedClock
 from tests.support.edge import Gateway
 from tests.support.waiting import until
 
-MOMENT_SECONDS = 0.3
-"""What a load balancer takes to do as it was told."""
 ONE_ZONE = Plan(zones=("us-west-2a",))
 
 
@@ -43,12 +42,12 @@ class AwsHarness:
     def __init__(self, lab: PlainLab, provided: Provided, stack: AsyncExitStack) -> None:
         self.lab = lab
         self._stack = stack
-        self.clock, self.ids = SystemClock(), SystemIds()
+        self.clock, self.ids = HurriedClock(), SystemIds()
         self.machines, self.gateways, self.volumes = provided.machines, provided.gateways, provided.volumes
         self.vault, self.router, self.gate = provided.vault, provided.router, provided.gate
 
     async def time_passes(self) -> None:
-        await asyncio.sleep(0.1)
+        await asyncio.sleep(0.02)
 
     async def break_machine(self, provider_ref: str) -> None:
         await asyncio.to_thread(self.lab.site.client("ec2").stop_instances, InstanceIds=[provider_ref])
@@ -71,7 +70,7 @@ class AwsHarness:
     async def reached(self, instance_id: InstanceId, session: Session | None = None) -> MachineId | None:
         """Through the load balancer, which asks nobody for a session."""
         del session
-        await asyncio.sleep(MOMENT_SECONDS)
+        await asyncio.to_thread(self.lab.site.addresses)  # the load balancers read their rules anew
         async with httpx.AsyncClient() as client:
             answer = await client.get(self.router.public_url(instance_id))
         return MachineId(json.loads(answer.headers["x-seen"])["machine"]) if "x-seen" in answer.headers else None

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 from lab.plain import PlainLab
-from openclaw_hosted.adapters.system import SystemClock, SystemIds
+from openclaw_hosted.adapters.system import SystemIds
 from openclaw_hosted.bootstrap.provided import Provided
 from openclaw_hosted.controllers import ControllerOptions, ControlLoops, Ports
 from openclaw_hosted.domain.errors import Conflict
@@ -28,19 +28,21 @@ from openclaw_hosted.domain.naming import InstanceId, UserId
 from openclaw_hosted.ports.stores import Caps, NewInstance
 from openclaw_hosted.store import Store
 from tests.support.aws import provided_on
+from tests.support.clock import HurriedClock
+from tests.support.store import leases_run_out
 from tests.support.waiting import until
 
+CLOCK = HurriedClock()
 OWNER = UserId("u-owner")
 CAPS = Caps(1000, 1000)
 ASKED = Event(EventName.INSTANCE_CHANGED, 1.0)
 KEY = "sk-a-key-of-the-user-0001"
 WITH_KEY = (GatewaySettings(ModelProvider.OPENAI), CredentialsChange({Credential.MODEL_API_KEY: KEY}))
 QUICK: Mapping[str, float] = {
-    "scan_seconds": 0.1, "poll_seconds": 0.1, "lease_seconds": 4.0, "retry_base_seconds": 0.1, "retry_cap_seconds": 0.5,
-    "liveness_seconds": 1.0, "orphans_seconds": 1.0, "orphan_grace_seconds": 6.0, "gateway_ready_seconds": 20.0, "away_seconds": 0.2,
-    "metering_seconds": 1000.0,
+    "scan_seconds": 0.1, "poll_seconds": 0.3, "retry_base_seconds": 0.1, "retry_cap_seconds": 0.5, "liveness_seconds": 0.3,
+    "orphans_seconds": 0.3, "orphan_grace_seconds": 15.0, "gateway_ready_seconds": 300.0, "away_seconds": 0.2, "metering_seconds": 1000.0,
 }  # fmt: skip
-"""How the loops are paced here, in seconds; what else AWS is given stays."""
+"""How the loops are paced here, in seconds; what else AWS is given stays. Patience and graces are by the hurried clock."""
 
 
 @dataclass
@@ -67,6 +69,7 @@ class AwsWorld:
             finally:
                 task.cancel()
                 await asyncio.gather(task, return_exceptions=True)
+                await leases_run_out(self.store)
 
     async def clear(self) -> None:
         """End everything that a test left in the account; a call of a killed control plane may still take effect meanwhile."""
@@ -77,7 +80,7 @@ class AwsWorld:
                 return True
             return False
 
-        await until(cleared, 60, every=0.5)
+        await until(cleared, every=0.1)
 
     async def _clear(self) -> None:
         async with provided_on(self.lab.site, **self.changes) as provided:
@@ -89,7 +92,7 @@ class AwsWorld:
             async def nothing() -> bool:
                 return not await provided.machines.observe()
 
-            await until(nothing, 30, every=0.2)
+            await until(nothing)
             for machine_id in await provided.router.machines():
                 await provided.router.forget(machine_id)
             for instance_id in await provided.vault.list():
@@ -111,7 +114,7 @@ class ControlPlane:
         store = world.store
         self.ports = Ports(
             provided.machines, provided.gateways, provided.vault, provided.sealer, provided.router, provided.gate, provided.volumes,
-            provided.meter, SystemClock(), SystemIds(), store.machines, store.instances, store.accounts, store.platform, store.hints,
+            provided.meter, CLOCK, SystemIds(), store.machines, store.instances, store.accounts, store.platform, store.hints,
         )  # fmt: skip
         self.loops = ControlLoops(self.ports, self.options)
 
@@ -122,21 +125,21 @@ class ControlPlane:
         new = NewInstance(OWNER, "Mine", settings, names, SystemIds().instance_id(shard[0]) if shard else None, self.options.shards.full)
         instance, _ = await self.store.instances.create(
             new, lambda instance_id: self.provided.sealer.seal(encode_change(change), instance_id) if change else None,
-            CAPS, None, SystemClock().now(),
+            CAPS, None, CLOCK.now(),
         )  # fmt: skip
         await self.store.hints.hint("placement")
         await self.store.hints.hint("pool")
         return instance
 
     async def delete(self, instance_id: InstanceId) -> None:
-        await self.store.instances.ask_delete(instance_id, SystemClock().now(), ASKED)
+        await self.store.instances.ask_delete(instance_id, CLOCK.now(), ASKED)
         await self.store.hints.hint("placement")
 
     async def until_phase(self, instance_id: InstanceId, phase: Phase, seconds: float = 60) -> Instance:
         async def reached() -> bool:
             return (await self.store.instances.get(instance_id)).phase is phase
 
-        await until(reached, seconds, every=0.05)
+        await until(reached, seconds)
         return await self.store.instances.get(instance_id)
 
     async def until_full(self, seconds: float = 90) -> None:
@@ -147,7 +150,7 @@ class ControlPlane:
             unsettled = any(machine.state in (MachineState.INITIALIZING, MachineState.TERMINATING) for machine in live)
             return not unsettled and sum(machine.state is MachineState.AVAILABLE for machine in live) == self._world.spares
 
-        await until(full, seconds, every=0.1)
+        await until(full, seconds)
 
     async def until_clean(self, seconds: float = 60) -> None:
         """Wait until everything that exists belongs to a row, and each row has what it needs once."""
@@ -155,7 +158,7 @@ class ControlPlane:
         async def clean() -> bool:
             return not await self.leftovers()
 
-        await until(clean, seconds, every=0.3)
+        await until(clean, seconds, every=0.05)
 
     async def leftovers(self) -> list[str]:
         """What is too much or missing in the account, in plain words."""
