@@ -1,14 +1,41 @@
-"""What a machine has to be able to run: a skipped test that carries a marker named in OPENCLAW_HOSTED_REQUIRE is a failure."""
+"""How a run is put together: what has to run here, in which part and beside what, and what it took."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 from collections.abc import Generator, Iterator
+from pathlib import Path
 
 import pytest
 
+from tests.support.durations import Durations
+from tests.support.parts import Part, parse_part
+
 REQUIRED = frozenset(filter(None, os.environ.get("OPENCLAW_HOSTED_REQUIRE", "").split(",")))
+"""A skipped test that carries one of these markers is a failure."""
+GROUPS = {"lab": "nested machines", "docker": "containers", "openclaw": "processes", "browser": "processes"}
+"""By marker, the first that fits: such tests need much of the computer, and run one after the other while others do the rest."""
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--part", type=parse_part, default=Part(1, 1), help="run one part of the tests, such as 2/4")
+    parser.addoption("--durations-file", type=Path, default=None, help="keep what each test took, as JSON")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(Durations(config.getoption("--durations-file")))
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    chosen, left = config.getoption("--part").choose(items)
+    if left:
+        config.hook.pytest_deselected(items=left)
+        items[:] = chosen
+    for item in items:
+        group = next((name for marker, name in GROUPS.items() if item.get_closest_marker(marker)), None)
+        if group is not None:
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -22,13 +22,7 @@ CHROMIUM_FLAGS = [
 ]  # fmt: skip
 
 
-@pytest.fixture(
-    scope="module",
-    params=[
-        pytest.param("process", marks=pytest.mark.xdist_group("platform with processes")),
-        pytest.param("docker", marks=[pytest.mark.docker, pytest.mark.xdist_group("platform with containers")]),
-    ],
-)
+@pytest.fixture(scope="module", params=["process", pytest.param("docker", marks=pytest.mark.docker)])
 def platform(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatform]:
     if request.param == "docker":
         request.getfixturevalue("image")

@@ -12,7 +12,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.support.platform import ADMIN_EMAIL, ADMIN_PASSWORD, RunningPlatform, wait_until
-from tests.support.waiting import PATIENCE_MS
+from tests.support.waiting import PATIENCE_MS, PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.openclaw, pytest.mark.browser]
 
@@ -93,7 +93,7 @@ def owner(browser: Browser, platform: RunningPlatform) -> Iterator[Page]:
 @pytest.fixture(scope="module")
 def opened(owner: Page, platform: RunningPlatform, api: httpx.Client) -> str:
     """The id of an instance that its owner created and opened by clicking."""
-    wait_until(lambda: spare_is_ready(api), 240, lambda: f"no spare:\n{platform.output}", every=1)
+    wait_until(lambda: spare_is_ready(api), PATIENCE_SECONDS, lambda: f"no spare:\n{platform.output}", every=0.1)
     owner.get_by_role("link", name=re.compile("new instance|create", re.IGNORECASE)).first.click()
     owner.get_by_label("Name", exact=True).fill("First look")
     owner.get_by_role("button", name="Create instance").click()
@@ -161,6 +161,7 @@ def test_gateways_outlive_the_control_plane_and_are_adopted(platform: RunningPla
     expect(owner.get_by_text("You said: and after").first).to_be_visible()
 
 
+@pytest.mark.parametrize("platform", ["process", pytest.param("docker", marks=[pytest.mark.docker, pytest.mark.long])], indirect=True)
 def test_a_deletion_can_be_undone_with_the_conversation_kept(
     platform: RunningPlatform, browser: Browser, opened: str, api: httpx.Client
 ) -> None:
@@ -169,10 +170,10 @@ def test_a_deletion_can_be_undone_with_the_conversation_kept(
     page.goto(f"{platform.url}/instances/{opened}")
     page.get_by_label(re.compile("type.*name", re.IGNORECASE)).fill("First look")
     page.get_by_role("button", name="Delete", exact=False).click()
-    wait_until(lambda: api.get(f"/instances/{opened}").json()["phase"] == "deleted", 60)
+    wait_until(lambda: api.get(f"/instances/{opened}").json()["phase"] == "deleted", PATIENCE_SECONDS)
     page.goto(f"{platform.url}/instances/{opened}")
     page.get_by_role("button", name=re.compile("undo|restore", re.IGNORECASE)).click()
-    wait_until(lambda: api.get(f"/instances/{opened}").json()["phase"] == "running", 180, every=0.5)
+    wait_until(lambda: api.get(f"/instances/{opened}").json()["phase"] == "running", PATIENCE_SECONDS, every=0.1)
     open_instance(page, f"{platform.url}/instances/{opened}")
     page.goto(f"{platform.url}/{opened}/chat/main")
     try:

@@ -36,15 +36,14 @@ class Durations:
     def __init__(self, kept: Path | None) -> None:
         self.kept = kept
         self.spent: dict[str, Spent] = {}
-        self._cpu_before = 0.0
+        self._cpu_before = _cpu_seconds()
 
     @pytest.hookimpl(wrapper=True)
-    def pytest_runtest_makereport(self, item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    def pytest_runtest_makereport(self) -> Generator[None, pytest.TestReport, pytest.TestReport]:
         report = yield
         now = _cpu_seconds()
         # A report travels from a worker with all its attributes.
-        report.cpu_seconds = now - self._cpu_before if report.when != "setup" or self._cpu_before else 0.0
-        self._cpu_before = now
+        report.cpu_seconds, self._cpu_before = now - self._cpu_before, now  # type: ignore[attr-defined]
         return report
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:

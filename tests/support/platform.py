@@ -98,11 +98,6 @@ class RunningPlatform:
                 process.kill()
             process.wait(30)
 
-    def phases(self) -> list[str]:
-        """The phase of each instance, asked without a web page."""
-        listed = json.loads(self.cli("instances", "list", "--user", ADMIN_EMAIL, "--json").stdout)
-        return [instance["phase"] for instance in listed["items"]]
-
     def kill(self) -> None:
         """SIGKILL the control plane, and only it."""
         assert self.process is not None

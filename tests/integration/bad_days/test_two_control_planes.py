@@ -4,25 +4,28 @@ from __future__ import annotations
 
 import signal
 import subprocess
-import time
 
+import asyncpg
 import httpx
+import psutil
 import pytest
 
 from tests.integration.bad_days.truth import all_running, assert_each_has_one_machine, instances, is_empty_but_for_spares
 from tests.support.platform import RunningPlatform, wait_until
+from tests.support.waiting import PATIENCE_SECONDS, run_apart
 
 COUNT = 5
-CONVERGED_SECONDS = 30
+ROUND_SECONDS = 0.3
+"""Of computing: more than a round of all loops takes."""
 
 
 @pytest.fixture
 def both(platform: RunningPlatform, postgres_url: str) -> tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]:
     platform.environment = {"DATABASE_URL": postgres_url, "POOL_SPARE_COUNT": "1"}
     first = platform.launch("serve")
-    wait_until(platform.is_answering, 60, lambda: platform.output)
+    wait_until(platform.is_answering, PATIENCE_SECONDS, lambda: platform.output)
     second = platform.launch("serve", "--role", "controller", "--replica", "2")
-    wait_until((platform.data_dir / "run" / "controller.2.lock").exists, 60, lambda: platform.output)
+    wait_until((platform.data_dir / "run" / "controller.2.lock").exists, PATIENCE_SECONDS, lambda: platform.output)
     return first, second
 
 
@@ -44,16 +47,13 @@ def test_the_other_one_finishes_what_one_began(
     first, second = both
     with platform.api() as api:
         create_all(api)
-        wait_until(lambda: in_the_middle(api), 60, lambda: str(instances(api)), every=0.02)
+        wait_until(lambda: in_the_middle(api), PATIENCE_SECONDS, lambda: str(instances(api)), every=0.02)
         second.send_signal(blow)
-        began = time.monotonic()
-        wait_until(lambda: all_running(api, COUNT), CONVERGED_SECONDS, lambda: f"{instances(api)}\n{platform.output}")
-        assert time.monotonic() - began <= CONVERGED_SECONDS
+        wait_until(lambda: all_running(api, COUNT), PATIENCE_SECONDS, lambda: f"{instances(api)}\n{platform.output}")
         assert_each_has_one_machine(platform, api)
         if blow is signal.SIGSTOP:
             second.send_signal(signal.SIGCONT)
-            time.sleep(3)
-            assert second.poll() is None
+            has_worked_again(second)
         assert all_running(api, COUNT)
         assert_each_has_one_machine(platform, api)
         assert {instance["generation"] for instance in instances(api)} == {1}
@@ -61,27 +61,47 @@ def test_the_other_one_finishes_what_one_began(
     assert first.poll() is None
 
 
+def has_worked_again(process: subprocess.Popen[bytes]) -> None:
+    """Wait until it has used the processor for a while, in which its loops came round."""
+    before = psutil.Process(process.pid).cpu_times().user
+    wait_until(
+        lambda: process.poll() is not None or psutil.Process(process.pid).cpu_times().user > before + ROUND_SECONDS, PATIENCE_SECONDS
+    )
+    assert process.poll() is None
+
+
+def phases_in(database_url: str) -> list[str]:
+    """The phase of each instance, as the database has it: no control plane with pages runs."""
+
+    async def ask() -> list[str]:
+        connection = await asyncpg.connect(database_url)
+        try:
+            return [str(row["phase"]) for row in await connection.fetch("SELECT phase FROM instances")]
+        finally:
+            await connection.close()
+
+    return run_apart(ask())
+
+
 def nothing_is_left_of_deleted_ones(platform: RunningPlatform, api: httpx.Client) -> None:
     for instance in instances(api):
         api.delete(f"/instances/{instance['id']}").raise_for_status()
-    wait_until(lambda: is_empty_but_for_spares(platform, api), CONVERGED_SECONDS, lambda: platform.output)
+    wait_until(lambda: is_empty_but_for_spares(platform, api), PATIENCE_SECONDS, lambda: platform.output)
 
 
 @pytest.mark.postgres
 def test_the_second_carries_on_when_the_first_is_killed(
-    platform: RunningPlatform, both: tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]]
+    platform: RunningPlatform, both: tuple[subprocess.Popen[bytes], subprocess.Popen[bytes]], postgres_url: str
 ) -> None:
     first, _ = both
     with platform.api() as api:
         create_all(api)
-        wait_until(lambda: in_the_middle(api), 60, lambda: str(instances(api)), every=0.02)
+        wait_until(lambda: in_the_middle(api), PATIENCE_SECONDS, lambda: str(instances(api)), every=0.02)
         first.kill()
-        first.wait(10)
-        began = time.monotonic()
-        wait_until(lambda: platform.phases() == ["running"] * COUNT, CONVERGED_SECONDS, lambda: platform.output)
-        assert time.monotonic() - began <= CONVERGED_SECONDS
+        first.wait(PATIENCE_SECONDS)
+        wait_until(lambda: phases_in(postgres_url) == ["running"] * COUNT, PATIENCE_SECONDS, lambda: platform.output)
         platform.launch("serve")
-        wait_until(platform.is_answering, 60, lambda: platform.output)
+        wait_until(platform.is_answering, PATIENCE_SECONDS, lambda: platform.output)
         assert_each_has_one_machine(platform, api)
         nothing_is_left_of_deleted_ones(platform, api)
 

@@ -11,12 +11,13 @@ import pytest
 from bench import control_plane, creates, edge, harness, jupyterhub, pool
 from bench.peers import wrk
 from tests.support.postgres import NoPostgres, find_binaries, unprivileged_user
+from tests.support.stand_in import install_stand_in
 
 needs_wrk = pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed (apt-get install wrk)")
 
 
-@pytest.mark.openclaw
 def test_the_control_planes_cost_is_told(tmp_path: Path) -> None:
+    install_stand_in(tmp_path / "data")
     result = control_plane.measure(tmp_path / "data", idle_seconds=0.1)
     assert 0 < result["control_plane_pss_mb"] <= result["control_plane_rss_mb"]
     assert len(control_plane.rows(result)) == 6
@@ -60,6 +61,7 @@ def test_answers_that_are_errors_do_not_count() -> None:
         wrk(f"http://127.0.0.1:{port + 1 if port < 65535 else port - 1}/", seconds=1, connections=1, headers={})
 
 
+@pytest.mark.long
 def test_both_platforms_are_measured() -> None:
     result = jupyterhub.measure(at_once=3, rounds=1, one_by_one=2)
     assert result["ours"]["per_second"] > 0

@@ -6,18 +6,33 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+import pytest_asyncio
 
-from openclaw_hosted.adapters.local.containers import DockerHost
 from openclaw_hosted.adapters.local.install import OpenClawRelease
-from tests.support.docker import docker_host, image
+from tests.integration.docker.inside import RunningMachine, started
+from tests.support.docker import docker_machines, image, stand_in_image
 from tests.support.local_computer import Computer
 from tests.support.openclaw import release
 
-__all__ = ["docker_host", "image", "release"]
+__all__ = ["image", "release", "stand_in_image"]
 
 
-@pytest.fixture
-async def computer(tmp_path: Path, release: OpenClawRelease, docker_host: DockerHost) -> AsyncIterator[Computer]:
-    made = Computer(tmp_path, release, docker_host)
-    yield made
-    await made.clear()
+@pytest.fixture(params=["stand-in", pytest.param("openclaw", marks=pytest.mark.long)])
+async def computer(
+    request: pytest.FixtureRequest, tmp_path: Path, release: OpenClawRelease, image: str, stand_in_image: str
+) -> AsyncIterator[Computer]:
+    """For tests about machines. What runs on them matters little: a stand-in, and in `make test-all` the real OpenClaw as well."""
+    async with docker_machines(tmp_path, stand_in_image if request.param == "stand-in" else image) as host:
+        made = Computer(tmp_path, release, host)
+        yield made
+        await made.clear()
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def real(tmp_path_factory: pytest.TempPathFactory, release: OpenClawRelease, image: str) -> AsyncIterator[RunningMachine]:
+    """One with the real OpenClaw for all tests of a module; each leaves it ready."""
+    data_dir = tmp_path_factory.mktemp("real")
+    async with docker_machines(data_dir, image) as host:
+        computer = Computer(data_dir, release, host)
+        yield RunningMachine(computer, *await started(computer))
+        await computer.clear()

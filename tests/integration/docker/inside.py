@@ -7,10 +7,16 @@ import json
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from typing import Any
+
+import httpx
 
 from openclaw_hosted.adapters.local.docker import docker
 from openclaw_hosted.domain.errors import PortError
+from openclaw_hosted.domain.gateway import Credential, GatewaySpec
+from tests.support.local_computer import Computer
+from tests.support.waiting import until
 
 CONNECT = """
 const [host, port] = process.argv.slice(1);
@@ -18,6 +24,37 @@ const socket = require("net").connect({ host, port: Number(port), timeout: 2000 
 const say = (word) => { console.log(word); process.exit(); };
 socket.on("connect", () => say("open")).on("timeout", () => say("silent")).on("error", (problem) => say(problem.code));
 """
+
+
+@dataclass(frozen=True)
+class RunningMachine:
+    """A machine whose gateway is ready."""
+
+    computer: Computer
+    ref: str
+    spec: GatewaySpec
+
+
+async def started(computer: Computer) -> tuple[str, GatewaySpec]:
+    """A machine whose gateway is ready."""
+    ref, spec = await computer.launch()
+    await computer.gateways.start(ref, spec)
+    await until(lambda: computer.is_ready(ref))
+    return ref, spec
+
+
+async def chat(computer: Computer, ref: str, text: str) -> str:
+    """One turn with a machine's gateway: its reply."""
+    record = json.loads((computer.data_dir / "machines" / ref / "gateway.json").read_text())
+    token = (await computer.vault.get(record["instance_id"]))[Credential.GATEWAY_TOKEN]
+    machine = next(m for m in await computer.machines.observe() if m.provider_ref == ref)
+    body = {"model": "openclaw", "messages": [{"role": "user", "content": text}]}
+    async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
+        answer = await http.post(
+            f"http://{machine.address}/v1/chat/completions", json=body,
+            headers={"Authorization": f"Bearer {token}", "X-Forwarded-For": "192.0.2.9"},
+        )  # fmt: skip
+    return str(answer.raise_for_status().json()["choices"][0]["message"]["content"])
 
 
 def container(ref: str) -> str:

@@ -12,13 +12,12 @@ from pathlib import Path
 
 import pytest
 
-from openclaw_hosted.adapters.local.containers import prepare_docker
+from openclaw_hosted.adapters.local.containers import prepare_network
 from openclaw_hosted.adapters.local.docker import docker
 from openclaw_hosted.adapters.local.install import OpenClawRelease
 from openclaw_hosted.domain.errors import ProviderAway
 from openclaw_hosted.ports.machines import MachineHealth
-from tests.integration.docker.inside import run
-from tests.integration.docker.test_bad_days import chat, started
+from tests.integration.docker.inside import chat, run, started
 from tests.support.local_computer import Computer
 from tests.support.waiting import until
 
@@ -64,7 +63,7 @@ class Engine:
 
 
 @pytest.fixture
-def engine(image: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+def engine(stand_in_image: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     """Has the image of machines."""
     if os.geteuid() != 0:
         pytest.skip("only root can start a Docker engine")
@@ -73,7 +72,7 @@ def engine(image: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     subprocess.run(["docker", "network", "create", "--opt", f"com.docker.network.bridge.name={BRIDGE}", BRIDGE], check=True)
     made = Engine(folder)
     try:
-        saved = subprocess.Popen(["docker", "save", image], stdout=subprocess.PIPE)
+        saved = subprocess.Popen(["docker", "save", stand_in_image], stdout=subprocess.PIPE)
         subprocess.run(["docker", "--host", made.address, "load"], stdin=saved.stdout, check=True, capture_output=True)
         assert saved.stdout
         saved.stdout.close()
@@ -95,23 +94,25 @@ def unmount_all(folder: Path) -> None:
         subprocess.run(["umount", "--lazy", path], check=True)
 
 
-async def test_machines_come_back_after_the_engine_was_killed(engine: Engine, tmp_path: Path, release: OpenClawRelease) -> None:
-    computer = Computer(tmp_path, release, await prepare_docker(tmp_path, release, print))
+async def test_machines_come_back_after_the_engine_was_killed(
+    engine: Engine, tmp_path: Path, release: OpenClawRelease, stand_in_image: str
+) -> None:
+    computer = Computer(tmp_path, release, await prepare_network(tmp_path, stand_in_image))
     try:
         ref, spec = await started(computer)
         assert "okapi" in await chat(computer, ref, "okapi")
-        await run(ref, "sh", "-c", "echo kept > .openclaw/workspace/note.txt")
+        await run(ref, "sh", "-c", "echo kept > .openclaw/note.txt")
         engine.kill()
         with pytest.raises(ProviderAway):
             await docker("ps")
-        await until(lambda: computer.process(ref).status().restarts >= 1, 60)
+        await until(lambda: computer.process(ref).status().restarts >= 1)
         assert await computer.health(ref) is MachineHealth.UP
         status = await computer.gateways.status(ref)
         assert not status.ready
 
         engine.start()
-        await until(lambda: computer.is_ready(ref), 180, 0.5)
-        assert await run(ref, "cat", ".openclaw/workspace/note.txt") == "kept"
+        await until(lambda: computer.is_ready(ref))
+        assert await run(ref, "cat", ".openclaw/note.txt") == "kept"
         assert "zebra" in await chat(computer, ref, "zebra")
         assert (await computer.gateways.status(ref)).instance_id == spec.instance_id
         assert len((await docker("ps", "--quiet")).split()) == 1

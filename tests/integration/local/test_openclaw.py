@@ -20,9 +20,13 @@ from openclaw_hosted.domain.gateway import Credential, GatewaySettings, GatewayS
 from openclaw_hosted.ports.machines import MachineHealth
 from tests.support.echo_model import EchoServer
 from tests.support.local_computer import Computer
+from tests.support.platform import share_install
+from tests.support.stand_in import install_stand_in
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.openclaw
+WITH_STAND_IN = [install_stand_in, pytest.param(share_install, marks=pytest.mark.long)]
+"""Where it matters little what runs on a machine."""
 
 
 async def chat(computer: Computer, ref: str, token: str, text: str) -> str:
@@ -49,7 +53,7 @@ async def test_a_gateway_lives_from_launch_to_termination(computer: Computer, ec
     ref, spec = await computer.launch()
     token = (await computer.vault.get(spec.instance_id))[Credential.GATEWAY_TOKEN]
     await computer.gateways.start(ref, spec)
-    await until(lambda: computer.is_ready(ref), 120, 0.2)
+    await until(lambda: computer.is_ready(ref))
     await computer.gateways.warm_up(ref)
     state_dir = computer.volumes.state_dir(spec.volume_id)
     assert not list(state_dir.rglob("*.zst"))
@@ -75,7 +79,7 @@ async def test_a_gateway_lives_from_launch_to_termination(computer: Computer, ec
     marked = supervisor.marked_processes(str(computer.process(ref).directory))
     assert len(marked) >= 3
     await computer.machines.terminate(ref)
-    await until(lambda: is_gone(computer, ref), 40)
+    await until(lambda: is_gone(computer, ref))
     assert not any(psutil.pid_exists(pid) for pid in marked)
     assert not (computer.data_dir / "machines" / ref).exists()
     with pytest.raises(NotFound):
@@ -104,7 +108,7 @@ async def a_killed_gateway_comes_back_and_is_adopted(computer: Computer, ref: st
     gateway.send_signal(signal.SIGKILL)
     await until(lambda: computer.process(ref).status().restarts == 1)
     computer.gateways = computer.new_gateways()
-    await until(lambda: computer.is_ready(ref), 90, 0.2)
+    await until(lambda: computer.is_ready(ref))
     machines = computer.new_machines()
     assert [m.health for m in await machines.observe()] == [MachineHealth.UP]
     assert "okapi" in await chat(computer, ref, token, "okapi")
@@ -126,22 +130,23 @@ async def test_settings_that_openclaw_refuses_are_reported_and_not_tried_again(c
     ref, spec = await computer.launch()
     config_path(computer.volumes.state_dir(spec.volume_id)).write_text('{"gateway": {"nonsense": 1}}')
     await computer.gateways.start(ref, spec)
-    await until(lambda: computer.process(ref).status().exit_code is not None, 60)
+    await until(lambda: computer.process(ref).status().exit_code is not None)
     status = await computer.gateways.status(ref)
     assert (status.running, status.ready, status.exit_code) == (False, False, 78)
     assert "nonsense" in (status.problem or "")
     await asyncio.sleep(2)
     assert len((computer.data_dir / "machines" / ref / "exits.jsonl").read_text().splitlines()) == 1
     await computer.gateways.start(ref, spec)
-    await until(lambda: computer.is_ready(ref), 120, 0.2)
+    await until(lambda: computer.is_ready(ref))
     assert "nonsense" not in config_path(computer.volumes.state_dir(spec.volume_id)).read_text()
 
 
+@pytest.mark.parametrize("computer", WITH_STAND_IN, indirect=True)
 async def test_a_machine_whose_supervisor_was_killed_comes_back_with_its_state(computer: Computer) -> None:
     ref, spec = await computer.launch()
     token = (await computer.vault.get(spec.instance_id))[Credential.GATEWAY_TOKEN]
     await computer.gateways.start(ref, spec)
-    await until(lambda: computer.is_ready(ref), 120, 0.2)
+    await until(lambda: computer.is_ready(ref))
     note = computer.volumes.state_dir(spec.volume_id) / "note.txt"
     note.write_text("kept")
     supervisor_pid = computer.process(ref).status().supervisor_pid
@@ -149,7 +154,7 @@ async def test_a_machine_whose_supervisor_was_killed_comes_back_with_its_state(c
     os.kill(supervisor_pid, signal.SIGKILL)
     await until(lambda: is_stopped(computer, ref))
     await computer.machines.start(ref)
-    await until(lambda: computer.is_ready(ref), 120, 0.2)
+    await until(lambda: computer.is_ready(ref))
     assert note.read_text() == "kept"
     assert "lynx" in await chat(computer, ref, token, "lynx")
 

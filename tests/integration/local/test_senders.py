@@ -31,7 +31,7 @@ async def with_bot(computer: Computer, telegram: Telegram) -> str:
     config_path(computer.volumes.state_dir(spec.volume_id)).write_text(json.dumps(config))
     settings = GatewaySettings(channels=frozenset({Channel.TELEGRAM}))
     await computer.gateways.start(ref, replace(spec, revision=1, settings=settings))
-    await until(lambda: computer.is_ready(ref), 120, 0.2)
+    await until(lambda: computer.is_ready(ref))
     return ref
 
 
@@ -43,7 +43,7 @@ async def test_a_sender_is_answered_once_approved(computer: Computer) -> None:
     with serving(Telegram()) as telegram:
         ref = await with_bot(computer, telegram)
         telegram.write(ADA, "Ada", "is an okapi there?")
-        await until(lambda: waiting(computer, ref, ADA), 60, 0.2)
+        await until(lambda: waiting(computer, ref, ADA))
         request = await waiting(computer, ref, ADA)
         assert request
         assert (request.channel, request.sender_name) == ("Telegram", "Ada @ada")
@@ -53,10 +53,10 @@ async def test_a_sender_is_answered_once_approved(computer: Computer) -> None:
         await computer.gateways.settle_sender(ref, request.id, approve=True)
         assert await waiting(computer, ref, ADA) is None
         telegram.write(ADA, "Ada", "and a zebra?")
-        await until(lambda: "and a zebra?" in telegram.said_to(ADA), 60, 0.2)
+        await until(lambda: "and a zebra?" in telegram.said_to(ADA))
 
         telegram.write(EVE, "Eve", "let me in")
-        await until(lambda: waiting(computer, ref, EVE), 30, 0.2)
+        await until(lambda: waiting(computer, ref, EVE))
         unwanted = await waiting(computer, ref, EVE)
         assert unwanted
         await computer.gateways.settle_sender(ref, unwanted.id, approve=False)

@@ -16,7 +16,8 @@ import pytest
 from openclaw_hosted.adapters.local.processes import SupervisedProcess
 from openclaw_hosted.service import Service, environment_text, hidden_from_others
 from tests.integration.cli.conftest import Cli, cli, loops_of_its_own
-from tests.support.platform import RunningPlatform, free_port, share_install, wait_until
+from tests.support.platform import RunningPlatform, free_port, wait_until
+from tests.support.stand_in import install_stand_in
 
 __all__ = ["cli", "loops_of_its_own"]
 SYSTEM = Service(
@@ -119,10 +120,9 @@ def test_install_and_uninstall_for_a_user(cli: Cli, tmp_path: Path, monkeypatch:
     assert cli.bare("uninstall-service", "--user").code == 3
 
 
-@pytest.mark.openclaw
 def test_what_the_unit_starts_is_stopped_alone_and_adopted_again(tmp_path: Path) -> None:
     platform = RunningPlatform(tmp_path / "data", free_port())
-    share_install(platform.data_dir)
+    install_stand_in(platform.data_dir)
     unit = Service(Path(sys.executable), platform.data_dir, tmp_path / "environment").unit
     command = shlex.split(lines_of(unit)["ExecStart"])
     environment = {**os.environ, "PORT": str(platform.port), "POOL_SPARE_COUNT": "1"}

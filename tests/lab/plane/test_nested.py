@@ -20,7 +20,7 @@ from lab.plane.nested import NestedMachines
 from tests.support.docker import engine_answers
 from tests.support.serving import serving
 
-pytestmark = [pytest.mark.docker, pytest.mark.lab, pytest.mark.xdist_group("nested machines")]
+pytestmark = [pytest.mark.docker, pytest.mark.lab]
 
 REGION = "us-west-2"
 LINK = "/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_{}"

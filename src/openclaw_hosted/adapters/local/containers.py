@@ -53,7 +53,11 @@ class DockerHost:
 
 async def prepare_docker(data_dir: Path, release: OpenClawRelease, progress: Progress) -> DockerHost:
     """Have image, network and firewall in place. Raises `Unavailable` or `PortError` with the way out."""
-    image = await ensure_image(release, progress)
+    return await prepare_network(data_dir, await ensure_image(release, progress))
+
+
+async def prepare_network(data_dir: Path, image: str) -> DockerHost:
+    """Have network and firewall in place for machines that run this image."""
     host = DockerHost(image, await ensure_network(data_dir))
     await ensure_guard(host.network, image)
     write_json(data_dir / HOST_FILE, asdict(host))

@@ -13,7 +13,7 @@ from openclaw_hosted.adapters.aws.user_data import render_user_data
 from tests.integration.aws.machine.nested import TOKEN, Fleet, fleet_of_machines, start_line
 from tests.integration.aws.machine.test_nested import BREAK, VOLUME, answers, done, refused, until
 
-pytestmark = [pytest.mark.docker, pytest.mark.lab, pytest.mark.openclaw, pytest.mark.xdist_group("first boot")]
+pytestmark = [pytest.mark.docker, pytest.mark.lab, pytest.mark.openclaw]
 
 REF = "i-0000boot"
 OURS = "oc-55555555"

@@ -8,15 +8,21 @@ import shlex
 import threading
 import time
 from collections.abc import Callable, Iterator
+from itertools import count
 
 import pytest
 
 from lab.plane.base import CommandResult
 from tests.integration.aws.machine.nested import TOKEN, Fleet, fleet_of_machines, stand_in_image, start_line
+from tests.support.platform import wait_until
+from tests.support.waiting import PATIENCE_SECONDS
 
-pytestmark = [pytest.mark.docker, pytest.mark.lab, pytest.mark.xdist_group("nested machines")]
+pytestmark = [pytest.mark.docker, pytest.mark.lab]
 
+MACHINE = "i-00000001"
+NUMBERS = count(1)
 VOLUME = "/var/lib/openclaw/volume"
+WIPE = f"docker rm -f $(docker ps -aq) >/dev/null; umount {VOLUME} 2>/dev/null; rm -rf /var/lib/openclaw"
 IDENTITY = (
     f"""curl -sS -X POST -H 'Authorization: Bearer {TOKEN}' -d '{{"method": "identity"}}' http://127.0.0.1:8080/api/v1/oc-hosted/rpc"""
 )
@@ -37,20 +43,31 @@ def image(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[st
         yield fleet.machines.registry.push(tag, "openclaw:stand-in")
 
 
+@pytest.fixture(scope="module")
+def machine(fleet: Fleet) -> str:
+    """One that has booted."""
+    fleet.launch(MACHINE)
+    fleet.machines.wait_for_user_data(MACHINE, PATIENCE_SECONDS)
+    return MACHINE
+
+
 @pytest.fixture
-def ref(fleet: Fleet, image: str, request: pytest.FixtureRequest) -> Iterator[str]:
-    """A machine of the test's own, with the image on it and a disk."""
-    name = f"i-{abs(hash(request.node.name)) % 10**8:08d}"
-    fleet.launch(name, f"vol-{name.removeprefix('i-')}")
-    fleet.machines.wait_for_user_data(name, 90)
-    done(fleet.do(name, f"prepare image={image}"))
+def ref(fleet: Fleet, image: str, machine: str) -> Iterator[str]:
+    """The machine as if it were new, with the image on it."""
+    done(fleet.do(machine, f"prepare image={image}"))
+    yield machine
+    fleet.amazon.account.secrets.clear()
+
+
+@pytest.fixture
+def volume(fleet: Fleet, ref: str) -> Iterator[str]:
+    """A new disk on the machine."""
+    name = f"vol-{next(NUMBERS):08d}"
+    fleet.machines.create_volume(name, 1)
+    fleet.machines.attach(ref, "/dev/sdf", name)
     yield name
-    fleet.machines.terminate(name)
-
-
-@pytest.fixture
-def volume(ref: str) -> str:
-    return f"vol-{ref.removeprefix('i-')}"
+    fleet.sh(ref, WIPE)
+    fleet.machines.detach(name, force=True)
 
 
 def done(result: CommandResult) -> None:
@@ -63,11 +80,8 @@ def refused(result: CommandResult, code: int, because: str) -> None:
     assert result.stderr.count("\n") == 1
 
 
-def until(condition: Callable[[], object], seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, condition
-        time.sleep(0.3)
+def until(condition: Callable[[], object], seconds: float = PATIENCE_SECONDS) -> None:
+    wait_until(condition, seconds)
 
 
 def answers(fleet: Fleet, ref: str) -> str | None:
@@ -182,7 +196,7 @@ def test_what_is_stopped_lets_go_of_its_volume_and_another_machine_finds_the_dat
     assert fleet.sh(ref, "ls /var/lib/openclaw/secrets 2>/dev/null || echo none") == "none"
     assert fleet.machines.detach(volume)
     other = fleet.launch("i-0000other", "vol-0000beef")
-    fleet.machines.wait_for_user_data(other, 90)
+    fleet.machines.wait_for_user_data(other, PATIENCE_SECONDS)
     fleet.secret("oc-44444444")
     done(fleet.do(other, f"prepare image={image}"))
     done(fleet.do(other, start_line("oc-44444444", "vol-0000beef", image, generation=0)))

@@ -1,11 +1,9 @@
-"""Whoever takes over a machine gets nowhere from it: measured from inside the container."""
+"""One machine with the real OpenClaw: who takes it over gets nowhere from it, and it comes through a bad day."""
 
 from __future__ import annotations
 
-import asyncio
 import json
-import os
-from pathlib import Path
+from dataclasses import replace
 
 import pytest
 
@@ -14,12 +12,22 @@ from openclaw_hosted.adapters.local.docker import docker
 from openclaw_hosted.adapters.local.gateway_home import config_path
 from openclaw_hosted.adapters.local.image import image_bytes
 from openclaw_hosted.adapters.local.network import ensure_guard
-from openclaw_hosted.domain.gateway import Credential
-from tests.integration.docker.inside import address_of, described, fails, listening, own_address, reach, run
-from tests.support.local_computer import Computer
-from tests.support.waiting import PATIENCE_SECONDS, until
+from openclaw_hosted.domain.gateway import Credential, GatewaySettings, ModelProvider
+from tests.integration.docker.inside import (
+    RunningMachine,
+    address_of,
+    chat,
+    described,
+    fails,
+    hog,
+    listening,
+    own_address,
+    reach,
+    run,
+)
+from tests.support.waiting import until
 
-pytestmark = [pytest.mark.openclaw, pytest.mark.docker]
+pytestmark = [pytest.mark.openclaw, pytest.mark.docker, pytest.mark.asyncio(loop_scope="module")]
 MOST_BYTES = 650_000_000
 
 
@@ -27,18 +35,17 @@ async def test_the_image_is_small(image: str) -> None:
     assert await image_bytes(image) <= MOST_BYTES
 
 
-async def test_a_machine_reaches_neither_another_nor_this_computer(computer: Computer, docker_host: DockerHost) -> None:
-    (one, spec), (other, _) = [await computer.launch() for _ in range(2)]
-    await computer.gateways.start(one, spec)
-    await until(lambda: computer.is_ready(one), 300, 0.2)
+async def test_a_machine_reaches_neither_another_nor_this_computer(real: RunningMachine) -> None:
+    docker_host, neighbour = real.computer.docker, f"neighbour-{real.ref}"
+    assert docker_host
     await docker(
-        "run", "--detach", "--name", f"neighbour-{other}", "--network", docker_host.network.name, docker_host.image,
+        "run", "--detach", "--name", neighbour, "--network", docker_host.network.name, docker_host.image,
         "node", "-e", "require('net').createServer().listen(8080)",
     )  # fmt: skip
     try:
-        await nothing_is_reachable(one, f"neighbour-{other}", docker_host)
+        await nothing_is_reachable(real.ref, neighbour, docker_host)
     finally:
-        await docker("rm", "--force", f"neighbour-{other}")
+        await docker("rm", "--force", neighbour)
 
 
 async def nothing_is_reachable(ref: str, neighbour: str, docker_host: DockerHost) -> None:
@@ -64,12 +71,9 @@ def nft(docker_host: DockerHost) -> tuple[str, ...]:
     return ("run", "--rm", "--network", "host", "--user", "0", "--cap-add", "NET_ADMIN", "--entrypoint", "nft", docker_host.image)
 
 
-async def test_a_container_has_no_rights_and_no_secrets_in_sight(computer: Computer) -> None:
-    ref, spec = await computer.launch()
+async def test_a_container_has_no_rights_and_no_secrets_in_sight(real: RunningMachine) -> None:
+    computer, ref, spec = real.computer, real.ref, real.spec
     token = (await computer.vault.get(spec.instance_id))[Credential.GATEWAY_TOKEN]
-    await computer.gateways.start(ref, spec)
-    await until(lambda: computer.is_ready(ref), 300, 0.2)
-
     status = dict(line.split(":\t", 1) for line in (await run(ref, "cat", "/proc/self/status")).splitlines() if ":\t" in line)
     assert int(status["CapEff"], 16) == int(status["CapBnd"], 16) == 0
     assert status["NoNewPrivs"] == "1"
@@ -92,23 +96,36 @@ async def test_a_container_has_no_rights_and_no_secrets_in_sight(computer: Compu
     assert await address_of(ref) != "127.0.0.1"
 
 
-async def test_what_a_tenant_plants_does_not_lead_the_platform_elsewhere(computer: Computer, tmp_path: Path) -> None:
-    """The platform reads and writes OpenClaw's configuration on the volume, perhaps as root."""
-    ref, spec = await computer.launch()
-    secret = tmp_path / "elsewhere.json"
-    secret.write_text('{"models": {"providers": {"stolen": {"baseUrl": "x"}}}}')
-    config = config_path(computer.volumes.state_dir(spec.volume_id))
-    config.symlink_to(secret)
-    before = secret.read_bytes()
-    await computer.gateways.start(ref, spec)
-    assert not config.is_symlink()
-    assert "stolen" not in config.read_text()
-    assert secret.read_bytes() == before
-    await until(lambda: computer.is_ready(ref), 300, 0.2)
+async def test_a_gateway_that_uses_up_its_memory_is_killed_and_comes_back(real: RunningMachine) -> None:
+    computer, ref = real.computer, real.ref
+    before = computer.process(ref).status().restarts
+    await hog(ref)
+    await until(lambda: computer.process(ref).status().restarts > before)
+    await until(lambda: computer.is_ready(ref))
+    assert "okapi" in await chat(computer, ref, "okapi")
 
+
+async def test_settings_come_into_force_without_a_restart_and_refused_ones_are_named_and_mended(real: RunningMachine) -> None:
+    computer, ref, spec = real.computer, real.ref, real.spec
+    document = dict(await computer.vault.get(spec.instance_id))
+    child = computer.process(ref).status().child_pid
+    own_echo = GatewaySettings(ModelProvider.COMPATIBLE, "echo", "http://127.0.0.1:8080/api/v1/oc-hosted/echo")
+    await computer.vault.put(spec.instance_id, {**document, Credential.MODEL_API_KEY: document[Credential.GATEWAY_TOKEN]}, 2)
+    await computer.gateways.apply(ref, replace(spec, revision=2, settings=own_echo))
+    assert "giraffe" in await chat(computer, ref, "giraffe")
+    assert computer.process(ref).status().child_pid == child
+
+    config = config_path(computer.volumes.state_dir(spec.volume_id))
     await computer.gateways.stop(ref)
-    config.unlink()
-    os.mkfifo(config)
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        await computer.gateways.start(ref, spec)
-    await until(lambda: computer.is_ready(ref), 300, 0.2)
+    own_choice = json.loads(config.read_text())["models"]["providers"]["custom"]
+    config.write_text('{"gateway": {"nonsense": 1}}')
+    await computer.gateways.start(ref, spec)
+    await until(lambda: computer.process(ref).status().state == "refused")
+    status = await computer.gateways.status(ref)
+    assert (status.running, status.exit_code) == (False, 78)
+    assert "nonsense" in (status.problem or "")
+    await computer.gateways.start(ref, replace(spec, revision=2, settings=own_echo))
+    await until(lambda: computer.is_ready(ref))
+    await computer.gateways.apply(ref, replace(spec, revision=2, settings=own_echo))
+    assert json.loads(config.read_text())["models"]["providers"]["custom"] == own_choice
+    assert "giraffe" in await chat(computer, ref, "giraffe")
