@@ -6,7 +6,6 @@ by the command. tests/integration/cli/test_quick.py holds it.
 
 from __future__ import annotations
 
-import platform as computer
 import sys
 from typing import Annotated
 
@@ -58,6 +57,8 @@ app.command()(status.status)
 @app.command()
 def version(as_json: AsJson = False) -> None:
     """The versions of this program, of the OpenClaw that it runs, and of Python."""
+    import platform as computer
+
     found = {"openclaw_hosted": __version__, "openclaw": OPENCLAW_VERSION, "python": computer.python_version()}
     if as_json:
         print_json(found)
