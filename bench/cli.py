@@ -2,9 +2,9 @@
 
     make bench-cli                  # or: python -m bench.cli --runs 15 --json FILE
 
-The commands ask a platform that runs beside them: the web part of the control plane, on the fake provider, with one instance. The peers, taken in
-turns with them, are what no such command can do without: Python itself, and the smallest program that Typer makes; and one that only imports
-an HTTP client.
+The commands ask a platform that runs beside them: the web part of the control plane, on the fake provider, with one instance. The
+peers, in turns with them, are what no such command can do without: Python itself, and the smallest program that Typer makes; and one
+that only imports an HTTP client.
 """
 
 from __future__ import annotations
