@@ -29,11 +29,11 @@ class WebPlace:
     """Where the web application listens: a Unix socket, or host and port."""
 
     socket: Path | None = None
-    """Only the edge reaches it, so its X-Forwarded headers count."""
+    """Only the edge reaches it, unless it is private, so its X-Forwarded headers count."""
     host: str = "127.0.0.1"
     port: int = 0
     private: bool = False
-    """Whether the socket is for its owner alone, and not for the edge."""
+    """Whether the socket is for its owner's own programs, and not for the edge."""
     trusted_proxies: tuple[str, ...] = ()
     """Networks whose X-Forwarded headers count on the port."""
 
@@ -41,12 +41,8 @@ class WebPlace:
 @contextlib.asynccontextmanager
 async def serving(app: Any, place: WebPlace) -> AsyncIterator[None]:
     """Serve `app` for the length of the block."""
-    where: dict[str, Any] = {"host": place.host, "port": place.port}
-    own = []
-    if place.socket and place.private:
-        where, own = {}, [local_socket.listening(place.socket)]
-    elif place.socket:
-        where = {"uds": str(place.socket)}
+    where: dict[str, Any] = {"uds": str(place.socket)} if place.socket else {"host": place.host, "port": place.port}
+    own = [local_socket.listening(place.socket)] if place.socket and place.private else None
     config = uvicorn.Config(
         app,
         **where,
@@ -60,7 +56,7 @@ async def serving(app: Any, place: WebPlace) -> AsyncIterator[None]:
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     server = _Server(config)
-    task = asyncio.create_task(server.serve(own or None), name="web")
+    task = asyncio.create_task(server.serve(own), name="web")
     try:
         while not server.started:
             if task.done():

@@ -75,8 +75,9 @@ def is_local(request: Request) -> bool:
 async def local_caller(request: Request) -> User:
     """As whom a local request acts. Raises `NotFound` for an unknown user, and where an account is needed and there is none."""
     accounts = web_of(request).services.accounts
-    if email := unquote(request.headers.get(ACT_AS, "")):
-        return await accounts.user_by_email(email)
+    named = request.headers.get(ACT_AS)
+    if named is not None:
+        return await accounts.user_by_email(unquote(named))
     return await _first_admin(accounts, needs_account=NEEDS_ACCOUNT in request.headers)
 
 

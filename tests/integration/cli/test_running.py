@@ -13,6 +13,7 @@ import httpx
 import pytest
 
 from openclaw_hosted import datadir, local_socket
+from openclaw_hosted.settings import load_settings
 from tests.integration.cli.conftest import Cli
 from tests.support.platform import ADMIN_EMAIL, RunningPlatform
 from tests.support.web_only import web_only
@@ -83,6 +84,7 @@ def test_a_command_acts_as_the_user_whom_it_names(beside: Cli) -> None:
     assert made.json["role"] == "user"
     assert beside("instances", "list", "--user", "zoë@example.com", "--json").json == {"items": []}
     assert beside("instances", "list", "--user", "nobody@example.com").code == 3
+    assert beside("instances", "list", "--user", "").code != 0, "an empty variable of a script must not make it the first admin"
     assert beside("users", "create", "zoë@example.com", "--password-stdin", stdin="correct horse battery").code == 5
     short = beside("users", "create", "x@example.com", "--password-stdin", stdin="short")
     assert (short.code, "characters" in short.stderr) == (2, True)
@@ -162,3 +164,12 @@ def test_one_that_was_killed_leaves_a_socket_that_nobody_waits_for(cli: Cli) -> 
         assert not local_socket.path_of(cli.data_dir).exists()
         assert cli("users", "list").code == 0
     assert not datadir.holders(cli.data_dir)
+
+
+def test_one_that_was_stopped_is_judged_by_the_limits_that_it_was_started_with(cli: Cli) -> None:
+    datadir.prepare(cli.data_dir)
+    where = {"OPENCLAW_HOSTED_DATA_DIR": cli.data_dir}
+    datadir.remember(load_settings({**where, "INSTANCES_TOTAL": 10_000, "INSTANCES_PER_USER": 500, "RETENTION_DAYS": 30}))
+    beside = datadir.as_started(load_settings(where))
+    assert (beside.instances_total, beside.instances_per_user, beside.retention_days) == (10_000, 500, 30)
+    assert datadir.as_started(load_settings({**where, "INSTANCES_TOTAL": 5})).instances_total == 5
