@@ -11,7 +11,7 @@ BIN := .venv/bin
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run down image image-control-plane test test-all simulate mutants lint format lock gateway-config checkov bench bench-claim bench-control-plane bench-creates bench-pool bench-edge bench-jupyterhub bench-aws lab screenshots clean
+.PHONY: help setup setup-dev run down image image-control-plane test test-all simulate mutants lint format lock gateway-config checkov bench bench-claim bench-control-plane bench-creates bench-pool bench-edge bench-jupyterhub bench-aws bench-cli lab screenshots clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -71,7 +71,7 @@ lock: ## Write the lock files anew (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --generate-hashes -o requirements-dev.lock
 	uv pip compile pyproject.toml --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --generate-hashes -o requirements.lock -c requirements-dev.lock
 
-bench: bench-claim bench-control-plane bench-creates bench-pool bench-edge bench-jupyterhub bench-aws ## Measure everything; half an hour
+bench: bench-claim bench-control-plane bench-creates bench-pool bench-edge bench-jupyterhub bench-aws bench-cli ## Measure everything; half an hour
 
 bench-claim: setup-dev ## Measure from POST to an answer, hot spare against cold start
 	$(BIN)/python -m bench.claim
@@ -93,6 +93,9 @@ bench-jupyterhub: setup-dev ## Measure from asking to reaching, beside JupyterHu
 
 bench-aws: setup-dev ## Measure creates on AWS in the fast lab, and 200 users over three load balancers
 	$(BIN)/python -m bench.aws $(BENCH_ARGS)
+
+bench-cli: setup-dev ## Measure what commands of the command line cost
+	$(BIN)/python -m bench.cli $(BENCH_ARGS)
 
 lab: setup-dev ## Start an AWS on this computer with the platform on top (LAB_ARGS="--plain" for stand-ins; see --help)
 	@scripts/setup.sh --lab

@@ -5,18 +5,27 @@ from __future__ import annotations
 import fcntl
 import json
 import os
+import shlex
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from pathlib import Path
+from typing import TYPE_CHECKING, Final
 
-from openclaw_hosted.domain.errors import OpenClawHostedError, StateConflict
-from openclaw_hosted.settings import MachineKind, Settings, Tls
+from openclaw_hosted.choices import MachineKind, Tls
+from openclaw_hosted.domain.errors import OpenClawHostedError, StateConflict, Unavailable
 
+if TYPE_CHECKING:
+    from openclaw_hosted.settings import Settings
+
+DEFAULT_DATA_DIR: Final = Path("~/.local/share/openclaw-hosted")
 SOCKET_PATH_MAX_BYTES = 107
 LONGEST_SOCKET_NAME = "caddy-admin.sock"
 STARTED_FILE = "started.json"
-REMEMBERED = ("host", "port", "public_url", "machines", "spares", "fleet_cap", "backup_every_hours", "backup_dir", "tls", "http_port")
+REMEMBERED = (
+    "host", "port", "public_url", "machines", "spares", "fleet_cap", "instances_per_user", "instances_total", "retention_days",
+    "backup_every_hours", "backup_dir", "tls", "http_port",
+)  # fmt: skip
 CONVERTED: Mapping[str, Callable[[str], object]] = {"backup_dir": Path, "machines": MachineKind, "tls": Tls}
 """What JSON does not know by its type."""
 
@@ -30,6 +39,25 @@ class Role(StrEnum):
 
     WEB = "web"
     CONTROLLER = "controller"
+
+
+def absolute(data_dir: Path | None) -> Path:
+    """`data_dir` as the settings take it; the default one for None."""
+    return (data_dir or DEFAULT_DATA_DIR).expanduser().absolute()
+
+
+def has_platform(settings: Settings) -> bool:
+    """Whether a platform was ever started on the data directory, or restored into it; makes nothing."""
+    database = settings.data_dir if settings.database is not None else settings.data_dir / "platform.sqlite"
+    return database.exists()
+
+
+def check_platform(settings: Settings) -> None:
+    """Raise `Unavailable`, with the way out, where there is no platform."""
+    if not has_platform(settings):
+        raise Unavailable(
+            f"There is no platform in {settings.data_dir}. Start one: openclaw-hosted up --data-dir {shlex.quote(str(settings.data_dir))}"
+        )
 
 
 def prepare(data_dir: Path) -> None:

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import logging
-import logging.handlers
 import re
 import sys
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-import structlog
+if TYPE_CHECKING:
+    import structlog
 
 LOG_BYTES: Final = 10_000_000
 LOGS_KEPT: Final = 5
@@ -37,7 +37,8 @@ def hide_secrets(_logger: object, _method: str, event: Event) -> Event:
 
 @contextmanager
 def logging_to(level: str, file: Path | None) -> Iterator[None]:
-    """Send all logs to `file`, rotated, or to standard error where it is None, for the length of the block."""
+    """Send all logs to `file`, rotated, or to standard error where it is None, for the length of the block, or of each call of the
+    function that it decorates."""
     handler = _handler(file)
     root = logging.getLogger()
     before = root.handlers[:]
@@ -53,6 +54,10 @@ def logging_to(level: str, file: Path | None) -> Iterator[None]:
 
 
 def _handler(file: Path | None) -> logging.Handler:
+    import logging.handlers
+
+    import structlog
+
     handler: logging.Handler
     if file is None:
         handler = logging.StreamHandler(sys.stderr)

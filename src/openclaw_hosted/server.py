@@ -11,6 +11,7 @@ from typing import Any
 
 import uvicorn
 
+from openclaw_hosted import local_socket
 from openclaw_hosted.domain.errors import Unavailable
 
 GRACE_SECONDS = 3
@@ -28,9 +29,11 @@ class WebPlace:
     """Where the web application listens: a Unix socket, or host and port."""
 
     socket: Path | None = None
-    """Only the edge reaches it, so its X-Forwarded headers count."""
+    """Only the edge reaches it, unless it is private, so its X-Forwarded headers count."""
     host: str = "127.0.0.1"
     port: int = 0
+    private: bool = False
+    """Whether the socket is for its owner's own programs, and not for the edge."""
     trusted_proxies: tuple[str, ...] = ()
     """Networks whose X-Forwarded headers count on the port."""
 
@@ -39,6 +42,7 @@ class WebPlace:
 async def serving(app: Any, place: WebPlace) -> AsyncIterator[None]:
     """Serve `app` for the length of the block."""
     where: dict[str, Any] = {"uds": str(place.socket)} if place.socket else {"host": place.host, "port": place.port}
+    own = [local_socket.listening(place.socket)] if place.socket and place.private else None
     config = uvicorn.Config(
         app,
         **where,
@@ -48,11 +52,11 @@ async def serving(app: Any, place: WebPlace) -> AsyncIterator[None]:
         access_log=False,
         server_header=False,
         proxy_headers=True,
-        forwarded_allow_ips="*" if place.socket else list(place.trusted_proxies),
+        forwarded_allow_ips="*" if place.socket and not place.private else list(place.trusted_proxies),
         timeout_graceful_shutdown=GRACE_SECONDS,
     )
     server = _Server(config)
-    task = asyncio.create_task(server.serve(), name="web")
+    task = asyncio.create_task(server.serve(own), name="web")
     try:
         while not server.started:
             if task.done():

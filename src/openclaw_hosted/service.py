@@ -10,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from openclaw_hosted.settings import Settings
-
 NAME: Final = "openclaw-hosted"
 UNIT: Final = f"{NAME}.service"
 SYSTEM_UNITS: Final = Path("/etc/systemd/system")
@@ -119,6 +117,8 @@ WantedBy={"multi-user" if service.user else "default"}.target
 
 def environment_text(environment: Mapping[str, str]) -> str:
     """The settings of `environment`, one a line, in the syntax of systemd; the data directory stands in the unit."""
+    from openclaw_hosted.settings import Settings
+
     known = [field.alias for field in Settings.model_fields.values() if field.alias and field.alias != LEFT_TO_OPTIONS]
     lines = ["# Settings of OpenClaw Hosted. May hold passwords: keep it readable by its owner alone.", ""]
     for name in known:

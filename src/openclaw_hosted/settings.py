@@ -6,7 +6,6 @@ Each field's alias is the name of its variable; a wrong value raises `SettingsEr
 from __future__ import annotations
 
 from collections.abc import Mapping
-from enum import StrEnum
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final, Literal
@@ -15,47 +14,16 @@ from urllib.parse import urlsplit
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from openclaw_hosted.choices import MachineKind, Provider, SettingsError, Tls
+from openclaw_hosted.datadir import DEFAULT_DATA_DIR
 from openclaw_hosted.domain.account import check_password, clean_email
-from openclaw_hosted.domain.errors import InvalidInput, OpenClawHostedError
+from openclaw_hosted.domain.errors import InvalidInput
 from openclaw_hosted.domain.machine import Warmth
 
 HTTPS_PORT: Final = 443
 EVERYWHERE: Final = "0.0.0.0"  # noqa: S104 - HTTPS is asked for in order to be reached
-DEFAULT_DATA_DIR: Final = Path("~/.local/share/openclaw-hosted")
 
-
-class Provider(StrEnum):
-    """Where machines come from."""
-
-    LOCAL = "local"
-    AWS = "aws"
-    """EC2, as settings_aws.py says."""
-    FAKE = "fake"
-    """Memory; for benchmarks and demonstrations."""
-
-
-class SettingsError(OpenClawHostedError):
-    """A setting is wrong."""
-
-
-class Tls(StrEnum):
-    """Who ends HTTPS."""
-
-    OFF = "off"
-    """Nobody here; a proxy in front may."""
-    INTERNAL = "internal"
-    """The edge, with an authority of its own, which each device has to be told to trust."""
-    ACME = "acme"
-    """The edge, with certificates that every browser trusts."""
-
-
-class MachineKind(StrEnum):
-    """What the machines of one computer are."""
-
-    AUTO = "auto"
-    """Containers where a Docker engine answers, else processes."""
-    DOCKER = "docker"
-    PROCESS = "process"
+__all__ = ["MachineKind", "Provider", "Settings", "SettingsError", "Tls", "explain", "load_settings"]
 
 
 class Settings(BaseSettings):

@@ -1,21 +1,18 @@
 """The one place that wires: which adapter stands behind which port, and what is started in which order."""
 
-from openclaw_hosted.adapters.local.install import OPENCLAW_VERSION
 from openclaw_hosted.bootstrap.archives import Manifest, back_up, passphrase_of, restore_backup
 from openclaw_hosted.bootstrap.aws_shell import run_on_machine
 from openclaw_hosted.bootstrap.checks import examine
 from openclaw_hosted.bootstrap.costs import planned_deployment
 from openclaw_hosted.bootstrap.edge import edge_tls, root_certificate_of
-from openclaw_hosted.bootstrap.platform import Platform, create_account, local_api, open_platform
+from openclaw_hosted.bootstrap.platform import Platform, local_api, open_platform
 from openclaw_hosted.bootstrap.tools import build_image, open_vault, stop_everything
 
 __all__ = [
-    "OPENCLAW_VERSION",
     "Manifest",
     "Platform",
     "back_up",
     "build_image",
-    "create_account",
     "edge_tls",
     "examine",
     "local_api",

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from urllib.parse import urlsplit
 
-from openclaw_hosted import datadir
+from openclaw_hosted import OPENCLAW_VERSION, datadir
 from openclaw_hosted.adapters.local.docker import docker
-from openclaw_hosted.adapters.local.install import OPENCLAW_VERSION, installed_release
+from openclaw_hosted.adapters.local.install import installed_release
 from openclaw_hosted.adapters.local.tls import certificate_lifetime
 from openclaw_hosted.bootstrap.archives import check_backups
 from openclaw_hosted.bootstrap.aws_checks import examine_aws

@@ -7,11 +7,9 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
-import httpx
-
-from openclaw_hosted import __version__, datadir
+from openclaw_hosted import __version__, datadir, local_socket
 from openclaw_hosted.adapters.keytester import HttpKeyTester
 from openclaw_hosted.adapters.local.files import subfolders
 from openclaw_hosted.adapters.local.processes import SupervisedProcess
@@ -23,14 +21,13 @@ from openclaw_hosted.bootstrap.provided import Provided
 from openclaw_hosted.bootstrap.providers import known, provide
 from openclaw_hosted.controllers import ControlLoops
 from openclaw_hosted.controllers.ports import ControllerOptions, Ports
-from openclaw_hosted.domain.account import Role, User
+from openclaw_hosted.domain.account import Role
 from openclaw_hosted.domain.cost import Deployment
-from openclaw_hosted.domain.errors import NotFound, OpenClawHostedError, StateConflict
+from openclaw_hosted.domain.errors import OpenClawHostedError, StateConflict
 from openclaw_hosted.domain.gateway import SHIPPED_CHANNELS
-from openclaw_hosted.domain.naming import UserId
 from openclaw_hosted.domain.pool import PoolPolicy
 from openclaw_hosted.ports.stores import Caps
-from openclaw_hosted.server import WebPlace
+from openclaw_hosted.server import WebPlace, serving
 from openclaw_hosted.services import (
     AccountService,
     CostService,
@@ -43,12 +40,9 @@ from openclaw_hosted.services import (
 )
 from openclaw_hosted.settings import Settings, Tls
 from openclaw_hosted.store.open import Store, open_store
-from openclaw_hosted.web import WebOptions, create_app
-from openclaw_hosted.web.security import require_caller
+from openclaw_hosted.web import LocalDoor, WebOptions, create_app
 
 DAY_SECONDS: Final = 86_400.0
-OPERATOR: Final = User(UserId("operator"), "operator@localhost", Role.ADMIN, 0.0)
-"""Who acts in a command on this computer before there is an account; owns nothing."""
 
 Progress = Callable[[str], None]
 Readiness = Callable[[], Awaitable[dict[str, bool]]]
@@ -78,9 +72,13 @@ class Platform:
             return WebPlace(socket=self.settings.run_dir / "web.sock")
         return WebPlace(host=self.settings.host, port=self.settings.port, trusted_proxies=tuple(self.provided.trusted_proxies))
 
-    def web_app(self) -> Any:
-        """The pages and the API."""
-        return create_app(self.services, _web_options(self.settings, self.provided, self._readiness))
+    @asynccontextmanager
+    async def serving_web(self) -> AsyncIterator[None]:
+        """Serve the pages and the API for the length of the block, to the network and, without a password, to this computer's commands."""
+        app = create_app(self.services, _web_options(self.settings, self.provided, self._readiness))
+        local = WebPlace(socket=local_socket.path_of(self.settings.data_dir), private=True)
+        async with serving(app, self.web_place), serving(LocalDoor(app), local):
+            yield
 
     async def start_edge(self, progress: Progress) -> None:
         """Have this computer's edge run with these settings, if there is one; an edge that does already is left alone."""
@@ -136,44 +134,22 @@ async def open_platform(settings: Settings, progress: Progress) -> AsyncIterator
 
 
 @asynccontextmanager
-async def open_services(settings: Settings) -> AsyncIterator[tuple[Services, Store, Provided]]:
-    """The use cases alone, over the database and what runs already; for commands beside a platform, or without one."""
+async def local_api(settings: Settings, *, create: bool) -> AsyncIterator[LocalDoor]:
+    """The API alone, over the database and what runs already, for a command of this computer on whose data directory no platform runs.
+    Raises `Unavailable` where there is none at all, unless it is to `create` one."""
+    settings = datadir.as_started(settings)
+    if not create:
+        datadir.check_platform(settings)
     datadir.prepare(settings.data_dir)
-    store = await open_store(settings.database_url)
+    store = await open_store(settings.database_url, create=create)
     try:
         clock = SystemClock()
         async with AsyncExitStack() as stack:
             provided = await known(settings, clock, stack)
-            yield _services(settings, store, provided, clock, SystemIds()), store, provided
+            services = _services(settings, store, provided, clock, SystemIds())
+            yield LocalDoor(create_app(services, _web_options(settings, provided, partial(_readiness, settings, store, provided))))
     finally:
         await store.aclose()
-
-
-@asynccontextmanager
-async def local_api(settings: Settings, acting: str | None, *, needs_account: bool) -> AsyncIterator[httpx.AsyncClient]:
-    """The API inside this process, acting as `acting` (an e-mail address), else as the first admin. Whoever may write the data
-    directory may do that."""
-    settings = datadir.as_started(settings)
-    async with open_services(settings) as (services, store, provided):
-        user = await _acting_user(services, acting, needs_account=needs_account)
-
-        async def ready() -> dict[str, bool]:
-            return await _readiness(settings, store, provided)
-
-        app = create_app(services, _web_options(settings, provided, ready))
-        app.dependency_overrides[require_caller] = lambda: user
-        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=provided.address) as client:
-            yield client
-
-
-def create_account(settings: Settings, email: str, password: str, role: Role) -> None:
-    """Make an account with a password. Raises `InvalidInput`, or `StateConflict` when the address is taken."""
-
-    async def make() -> None:
-        async with open_services(settings) as (services, *_):
-            await services.accounts.create_user(email, password, role)
-
-    asyncio.run(make())
 
 
 def _services(settings: Settings, store: Store, provided: Provided, clock: SystemClock, ids: SystemIds) -> Services:
@@ -255,17 +231,6 @@ def _web_options(settings: Settings, provided: Provided, readiness: Readiness) -
         readiness=readiness,
         channels=tuple(sorted(SHIPPED_CHANNELS)),
     )
-
-
-async def _acting_user(services: Services, email: str | None, *, needs_account: bool) -> User:
-    if email is not None:
-        return await services.accounts.user_by_email(email)
-    admins = [user for user in await services.accounts.users() if user.role is Role.ADMIN and not user.disabled]
-    if admins:
-        return admins[0]
-    if needs_account:
-        raise NotFound("There is no account yet. Make one: openclaw-hosted users create EMAIL --admin")
-    return OPERATOR
 
 
 async def _readiness(settings: Settings, store: Store, provided: Provided) -> dict[str, bool]:

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 from typing import Final
 
+from openclaw_hosted import OPENCLAW_VERSION
 from openclaw_hosted.adapters.fake.access import FakeRouter, FakeVault
 from openclaw_hosted.adapters.fake.cloud import FakeCloud
 from openclaw_hosted.adapters.fake.compute import FakeGateways, FakeMachines, FakeVolumes
@@ -16,7 +17,6 @@ from openclaw_hosted.adapters.local.edge import LocalEdge
 from openclaw_hosted.adapters.local.gateways import LocalGateways
 from openclaw_hosted.adapters.local.install import (
     NODE_DIR,
-    OPENCLAW_VERSION,
     PLUGIN_DIR,
     OpenClawRelease,
     ensure_openclaw,

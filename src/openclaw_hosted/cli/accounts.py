@@ -7,12 +7,10 @@ from urllib.parse import quote
 
 import typer
 
-from openclaw_hosted.bootstrap import create_account
 from openclaw_hosted.cli.client import ActAs, Api, AsJson, DataDir, Target, connect
 from openclaw_hosted.cli.instances import read_secret
 from openclaw_hosted.cli.output import CommandError, Exit, out, print_fields, print_json, print_table, say, when
 from openclaw_hosted.domain.account import Role
-from openclaw_hosted.settings import load_settings
 
 users = typer.Typer(no_args_is_help=True, help="Accounts and invitations.")
 tokens = typer.Typer(no_args_is_help=True, help="API tokens.")
@@ -47,10 +45,9 @@ def create_user(
     if Target(data_dir).remote is not None:
         raise CommandError("An account with a password is made on the platform's own computer; use `users invite` over HTTP.", Exit.USAGE)
     password = read_secret("Password", from_stdin=password_stdin, file=None)
-    settings = load_settings({"OPENCLAW_HOSTED_DATA_DIR": data_dir})
-    create_account(settings, email, password, Role.ADMIN if admin else Role.USER)
-    with connect(Target(data_dir)) as api:
-        _print(_by_email(api, email), as_json=as_json)
+    account = {"email": email, "password": password, "role": Role.ADMIN if admin else Role.USER}
+    with connect(Target(data_dir, creates=True)) as api:
+        _print(api.post("/local/users", account), as_json=as_json)
 
 
 @users.command()

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
 from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from openclaw_hosted import datadir
-from openclaw_hosted.bootstrap.archives import back_up, passphrase_of, restore_backup
 from openclaw_hosted.cli.client import AsJson, DataDir
 from openclaw_hosted.cli.output import out, print_json, say
 from openclaw_hosted.cli.progress import Progress
-from openclaw_hosted.settings import load_settings
+from openclaw_hosted.logging import logging_to
 
 PassphraseFile = Annotated[
     Path | None,
@@ -28,6 +25,7 @@ IN_THE_CLEAR = (
 )
 
 
+@logging_to("warning", None)
 def backup(
     file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="By default a new file here.", show_default=False)] = None,
     passphrase_file: PassphraseFile = None,
@@ -35,6 +33,12 @@ def backup(
     as_json: AsJson = False,
 ) -> None:
     """Write the whole platform into one file: users, instances, credentials, and what each OpenClaw remembers. It may run meanwhile."""
+    import asyncio
+
+    from openclaw_hosted import datadir
+    from openclaw_hosted.bootstrap import back_up, passphrase_of
+    from openclaw_hosted.settings import load_settings
+
     settings = datadir.as_started(load_settings({"OPENCLAW_HOSTED_DATA_DIR": data_dir}))
     passphrase = passphrase_of(settings, passphrase_file)
     with Progress() as progress:
@@ -50,6 +54,7 @@ def backup(
         say(IN_THE_CLEAR)
 
 
+@logging_to("warning", None)
 def restore(
     file: Annotated[Path, typer.Argument(metavar="FILE", help="A backup.")],
     passphrase_file: PassphraseFile = None,
@@ -57,6 +62,11 @@ def restore(
     as_json: AsJson = False,
 ) -> None:
     """Put a backup into an empty data directory, and its rows into DATABASE_URL if that is set. Then `up` brings every instance back."""
+    import asyncio
+
+    from openclaw_hosted.bootstrap import passphrase_of, restore_backup
+    from openclaw_hosted.settings import load_settings
+
     settings = load_settings({"OPENCLAW_HOSTED_DATA_DIR": data_dir})
     passphrase = passphrase_of(settings, passphrase_file)
     with Progress() as progress:

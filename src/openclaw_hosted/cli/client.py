@@ -1,26 +1,26 @@
-"""One client of the platform, two ways to it: over HTTP with a token, or in this process over a data directory.
+"""One client of the platform, three ways to it: over HTTP with a token; through the local socket of one that runs on this computer; or in
+this process, over the data directory of one that does not run.
 
-Both speak the same API, so that a command prints the same wherever its platform is.
+All speak the same API, so that a command prints the same wherever its platform is. The first two load nothing of the platform.
 """
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import TYPE_CHECKING, Annotated, Any
+from urllib.parse import quote
 
-import httpx
 import typer
 
-from openclaw_hosted.bootstrap import local_api
+from openclaw_hosted import datadir, local_socket
 from openclaw_hosted.cli.output import CommandError, Exit, code_of_status
-from openclaw_hosted.settings import load_settings
 
-TIMEOUT_SECONDS: Final = 60.0
+if TYPE_CHECKING:
+    from openclaw_hosted.cli.ways import Answer, Way
 
 DataDir = Annotated[
     Path | None,
@@ -45,6 +45,8 @@ class Target:
     user: str | None = None
     needs_account: bool = False
     """Whether the command makes no sense before there is an account."""
+    creates: bool = False
+    """Whether it makes a platform where there is none."""
 
     @property
     def remote(self) -> str | None:
@@ -52,84 +54,112 @@ class Target:
         given = self.data_dir is not None and str(self.data_dir) != os.environ.get("OPENCLAW_HOSTED_DATA_DIR")
         return None if given else os.environ.get("OPENCLAW_HOSTED_URL") or None
 
-    def open(self) -> AbstractAsyncContextManager[httpx.AsyncClient]:
-        """The HTTP client that leads to it."""
-        if self.remote is None:
+    @property
+    def runs(self) -> bool:
+        """Whether a platform on this computer answers on its local socket. Raises `CommandError` where only another user may ask it."""
+        directory = datadir.absolute(self.data_dir)
+        try:
+            return local_socket.answers(directory)
+        except PermissionError:
+            raise CommandError(
+                f"{directory} belongs to another user of this computer; run the command as that user.", Exit.NOT_ALLOWED
+            ) from None
+
+    @contextmanager
+    def way(self) -> Iterator[Way]:
+        """The way that leads to it, for the length of the block."""
+        if self.remote is None and not self.runs:
+            from openclaw_hosted.cli.offline import in_this_process
+            from openclaw_hosted.settings import load_settings
+
             settings = load_settings({"OPENCLAW_HOSTED_DATA_DIR": self.data_dir})
-            return local_api(settings, self.user, needs_account=self.needs_account)
+            with in_this_process(settings, self._as_whom, create=self.creates) as way:
+                yield way
+            return
+        with closing(self._through_socket() if self.remote is None else self._over_http(self.remote)) as way:
+            yield way
+
+    def _through_socket(self) -> Way:
+        from openclaw_hosted.cli.ways import ThroughSocket
+
+        return ThroughSocket(local_socket.path_of(datadir.absolute(self.data_dir)), self._as_whom)
+
+    def _over_http(self, address: str) -> Way:
         token = os.environ.get("OPENCLAW_HOSTED_TOKEN", "")
         if not token:
             raise CommandError("OPENCLAW_HOSTED_URL is set without OPENCLAW_HOSTED_TOKEN; make one on the Account page.", Exit.USAGE)
         if self.user is not None:
             raise CommandError("--user works with --data-dir only; over HTTP the token says who you are.", Exit.USAGE)
-        return httpx.AsyncClient(base_url=self.remote.rstrip("/"), headers={"Authorization": f"Bearer {token}"}, timeout=TIMEOUT_SECONDS)
+        import httpx
+
+        from openclaw_hosted.cli.ways import TIMEOUT_SECONDS, OverHttp
+
+        headers = {"Authorization": f"Bearer {token}"}
+        return OverHttp(httpx.Client(base_url=address.rstrip("/"), headers=headers, timeout=TIMEOUT_SECONDS))
+
+    @property
+    def _as_whom(self) -> dict[str, str]:
+        named = {} if self.user is None else {local_socket.ACT_AS: quote(self.user)}
+        return named | ({local_socket.NEEDS_ACCOUNT: "yes"} if self.needs_account else {})
 
 
 class Api:
     """The platform's API, for commands that do one thing after the other."""
 
-    def __init__(self, runner: asyncio.Runner, client: httpx.AsyncClient) -> None:
-        self._runner = runner
-        self._client = client
+    def __init__(self, way: Way) -> None:
+        self._way = way
 
     def get(self, path: str, **query: str | int | bool) -> Any:
         """Read. `path` is below /api/v1."""
-        return self._call("GET", path, params=query)
+        return self._call("GET", path, query=query)
 
-    def post(self, path: str, body: object = None, headers: dict[str, str] | None = None) -> Any:
+    def post(self, path: str, body: object = None, headers: Mapping[str, str] | None = None) -> Any:
         """Do."""
-        return self._call("POST", path, json=body, headers=headers)
+        return self._call("POST", path, body=body, headers=headers)
 
     def patch(self, path: str, body: object) -> Any:
         """Change."""
-        return self._call("PATCH", path, json=body)
+        return self._call("PATCH", path, body=body)
 
     def delete(self, path: str) -> Any:
         """Take away."""
         return self._call("DELETE", path)
 
-    def raw(self, path: str) -> httpx.Response:
+    def raw(self, path: str) -> Answer:
         """An answer outside of the API, whatever its status."""
         return self._send("GET", path)
 
-    def _call(self, method: str, path: str, **arguments: Any) -> Any:
-        answer = self._send(method, f"/api/v1{path}", **{name: value for name, value in arguments.items() if value is not None})
-        if answer.is_success:
+    def _call(self, method: str, path: str, **parts: Any) -> Any:
+        answer = self._send(method, f"/api/v1{path}", **parts)
+        if 200 <= answer.status < 300:
             return answer.json() if answer.content else None
-        raise CommandError(_explain(answer), code_of_status(answer.status_code))
+        raise CommandError(_explain(answer), code_of_status(answer.status))
 
-    def _send(self, method: str, path: str, **arguments: Any) -> httpx.Response:
-        try:
-            return self._runner.run(self._client.request(method, path, **arguments))
-        except httpx.HTTPError as error:
-            reason = str(error) or type(error).__name__
-            raise CommandError(f"The platform at {self._client.base_url} does not answer: {reason}", Exit.NOT_REACHABLE) from error
+    def _send(
+        self,
+        method: str,
+        path: str,
+        *,
+        query: Mapping[str, str | int | bool] | None = None,
+        body: object = None,
+        headers: Mapping[str, str] | None = None,
+    ) -> Answer:
+        from openclaw_hosted.cli.ways import Request
+
+        return self._way.send(Request(method, path, query or {}, body, headers or {}))
 
 
 @contextmanager
 def connect(target: Target) -> Iterator[Api]:
     """The API of `target`, for the length of a command."""
-    with asyncio.Runner() as runner:
-        opened = target.open()
-        client = runner.run(_enter(opened))
-        try:
-            yield Api(runner, client)
-        finally:
-            runner.run(_leave(opened))
+    with target.way() as way:
+        yield Api(way)
 
 
-async def _enter(opened: AbstractAsyncContextManager[httpx.AsyncClient]) -> httpx.AsyncClient:
-    return await opened.__aenter__()
-
-
-async def _leave(opened: AbstractAsyncContextManager[httpx.AsyncClient]) -> None:
-    await opened.__aexit__(None, None, None)
-
-
-def _explain(answer: httpx.Response) -> str:
+def _explain(answer: Answer) -> str:
     try:
         problem = answer.json()
         fields = [f"{part['field']}: {part['message']}" for part in problem.get("errors", [])]
         return "; ".join(fields) or str(problem["detail"])
     except (ValueError, KeyError, TypeError, AttributeError):
-        return f"The platform answered {answer.status_code}, not as its API does. Is OPENCLAW_HOSTED_URL right?"
+        return f"The platform answered {answer.status}, not as its API does. Is OPENCLAW_HOSTED_URL right?"

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated, Any, Final
 
 import typer
 
-from openclaw_hosted.bootstrap import planned_deployment
 from openclaw_hosted.cli.client import AsJson, DataDir, Target, connect
 from openclaw_hosted.cli.output import CommandError, Exit, out, print_json, print_table, say
-from openclaw_hosted.domain.cost import projection
+from openclaw_hosted.logging import logging_to
 
 DEFAULT_SPARES: Final = 2
 MOST: Final = 100_000
@@ -34,7 +32,7 @@ def cost(
     prices of USER_INSTANCE_TYPE, SPOT_PRICE_PER_HOUR and the like; no platform has to run.
     """
     if users is not None:
-        planned = asdict(projection(users, DEFAULT_SPARES if spares is None else spares, planned_deployment()))
+        planned = _plan(users, DEFAULT_SPARES if spares is None else spares)
         if as_json:
             print_json(planned)
         else:
@@ -50,6 +48,16 @@ def cost(
     if report["now"] is None:
         out.print(FREE, markup=False)
     _print(report["now"] or report["projection"])
+
+
+@logging_to("warning", None)
+def _plan(users: int, spares: int) -> dict[str, Any]:
+    from dataclasses import asdict
+
+    from openclaw_hosted.bootstrap import planned_deployment
+    from openclaw_hosted.domain.cost import projection
+
+    return asdict(projection(users, spares, planned_deployment()))
 
 
 def _print(estimate: dict[str, Any]) -> None:

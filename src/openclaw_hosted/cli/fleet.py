@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
 
 import typer
 
-from openclaw_hosted.bootstrap import run_on_machine
 from openclaw_hosted.cli.client import AsJson, DataDir, Target, connect
 from openclaw_hosted.cli.output import CommandError, Exit, err, out, print_fields, print_json, print_table, say, when
+from openclaw_hosted.logging import logging_to
 
 LAST_EXIT_CODE = 125
 
@@ -61,7 +60,7 @@ def shell(
     of its own; what it prints, SSM keeps for 30 days."""
     ref = machine if machine.startswith("i-") else _provider_ref(machine, data_dir)
     if command is not None:
-        code, said, complained = asyncio.run(run_on_machine(ref, command))
+        code, said, complained = _run(ref, command)
         if as_json:
             print_json({"machine": ref, "exit_code": code, "stdout": said, "stderr": complained})
         else:
@@ -69,8 +68,17 @@ def shell(
         raise typer.Exit(code if 0 <= code <= LAST_EXIT_CODE else 1)
     say(f"Commands run as root on {ref}; an empty line ends.")
     while line := typer.prompt("$", default="", show_default=False, prompt_suffix=" "):
-        _, said, complained = asyncio.run(run_on_machine(ref, line))
+        _, said, complained = _run(ref, line)
         _show_output(said, complained)
+
+
+@logging_to("warning", None)
+def _run(ref: str, command: str) -> tuple[int, str, str]:
+    import asyncio
+
+    from openclaw_hosted.bootstrap import run_on_machine
+
+    return asyncio.run(run_on_machine(ref, command))
 
 
 def _provider_ref(machine: str, data_dir: Path | None) -> str:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import sys
 import time
-import webbrowser
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.live import Live
-from rich.text import Text
 
 from openclaw_hosted.cli.client import ActAs, Api, AsJson, DataDir, Target, connect
 from openclaw_hosted.cli.output import CommandError, Exit, err, out, print_fields, print_json, print_table, say, when
-from openclaw_hosted.domain.gateway import Channel, Credential, ModelProvider
+from openclaw_hosted.domain.gateway import CHANNEL_CREDENTIALS, Channel, Credential, ModelProvider
+
+if TYPE_CHECKING:
+    from rich.text import Text
 
 app = typer.Typer(no_args_is_help=True, help="Create, look at, open and delete instances.")
 
@@ -108,7 +108,7 @@ def open_(
         print_json(link)
     else:
         out.print(link["url"], markup=False)
-    if browser and not webbrowser.open(link["url"]):
+    if browser and not _browse(link["url"]):
         say("No browser could be started here; open the link yourself.")
 
 
@@ -190,8 +190,10 @@ def find(api: Api, text: str) -> str:
 
 def follow(api: Api, instance_id: str, wanted: Settled, timeout_seconds: float) -> Any:
     """Wait until the instance has settled, showing its steps."""
+    from rich.live import Live
+
     deadline = time.monotonic() + timeout_seconds
-    with Live(console=err, refresh_per_second=8, transient=not err.is_terminal) as live:
+    with Live(console=err.console, refresh_per_second=8, transient=not err.is_terminal) as live:
         while True:
             found = api.get(f"/instances/{instance_id}")
             live.update(_timeline(found))
@@ -221,8 +223,6 @@ def read_secret(what: str, *, from_stdin: bool, file: Path | None) -> str:
 
 
 def _channel_tokens(channel: Channel) -> dict[str, str]:
-    from openclaw_hosted.domain.gateway import CHANNEL_CREDENTIALS
-
     return {name: read_secret(f"{channel.capitalize()} {name}", from_stdin=False, file=None) for name in CHANNEL_CREDENTIALS[channel]}
 
 
@@ -254,7 +254,15 @@ def _show(instance: Any, *, as_json: bool) -> None:
         out.print(_timeline(instance))
 
 
+def _browse(url: str) -> bool:
+    import webbrowser
+
+    return webbrowser.open(url)
+
+
 def _timeline(instance: Any) -> Text:
+    from rich.text import Text
+
     text = Text()
     for step in instance.get("steps", []):
         mark, style = ("✗", "red") if step["error"] else ("✓", "green") if step["ended_at"] else ("…", "yellow")

@@ -1,20 +1,21 @@
-"""The command `openclaw-hosted`."""
+"""The command `openclaw-hosted`.
+
+A command is quick as long as the modules of this folder load no more than they need in order to be explained; what runs a command is loaded
+by the command. tests/integration/cli/test_quick.py holds it.
+"""
 
 from __future__ import annotations
 
-import platform as computer
 import sys
+from typing import Annotated
 
 import typer
 
-from openclaw_hosted import __version__, datadir
-from openclaw_hosted.bootstrap import OPENCLAW_VERSION
-from openclaw_hosted.cli import accounts, backup, cost, doctor, fleet, image, instances, senders, service, trust, up
-from openclaw_hosted.cli.client import AsJson, DataDir, Target, connect
-from openclaw_hosted.cli.output import Exit, cell, code_of_error, err, out, print_fields, print_json
+from openclaw_hosted import OPENCLAW_VERSION, __version__
+from openclaw_hosted.cli import accounts, backup, cost, doctor, fleet, image, instances, senders, service, status, trust, up
+from openclaw_hosted.cli.client import AsJson
+from openclaw_hosted.cli.output import code_of_error, err, out, print_json
 from openclaw_hosted.domain.errors import OpenClawHostedError
-from openclaw_hosted.logging import logging_to
-from openclaw_hosted.settings import load_settings
 
 EPILOG = (
     "Exit codes: 0 done, 1 failed, 2 wrong usage or input, 3 not found, 4 not allowed, 5 conflict with what is, 6 platform not reachable."
@@ -29,6 +30,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(up.up)
 app.command()(up.serve)
@@ -49,38 +51,14 @@ app.command()(trust.trust)
 app.command()(doctor.doctor)
 
 
-@app.command()
-def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Whether the platform runs and is ready, and its pool in one line. Exits with 6 where it does not run."""
-    target = Target(data_dir)
-    report: dict[str, object] = {}
-    if target.remote is None:
-        settings = datadir.as_started(load_settings({"OPENCLAW_HOSTED_DATA_DIR": data_dir}))
-        pids = {role.value: datadir.holder(settings.data_dir, role) for role in datadir.Role}
-        report = {"address": settings.address, "data_dir": str(settings.data_dir), "processes": pids}
-        runs = all(pid is not None for pid in pids.values())
-        if not settings.data_dir.is_dir():
-            report |= {"running": False}
-            _print_status(report, as_json=as_json)
-            raise typer.Exit(Exit.NOT_REACHABLE)
-    else:
-        report = {"address": target.remote}
-        runs = True
-    with connect(target) as api:
-        ready = api.raw("/readyz").json()
-        pool = api.get("/pool")
-    report |= {"running": runs, "ready": runs and ready["status"] == "ready", "checks": ready["checks"]}
-    report |= {"pool": {name: pool[name] for name in ("status", "available", "spares_wanted", "note")}}
-    _print_status(report, as_json=as_json)
-    if not runs:
-        raise typer.Exit(Exit.NOT_REACHABLE)
-    if not report["ready"]:
-        raise typer.Exit(Exit.FAILED)
+app.command()(status.status)
 
 
 @app.command()
 def version(as_json: AsJson = False) -> None:
     """The versions of this program, of the OpenClaw that it runs, and of Python."""
+    import platform as computer
+
     found = {"openclaw_hosted": __version__, "openclaw": OPENCLAW_VERSION, "python": computer.python_version()}
     if as_json:
         print_json(found)
@@ -88,22 +66,25 @@ def version(as_json: AsJson = False) -> None:
         out.print(f"openclaw-hosted {__version__} (OpenClaw {OPENCLAW_VERSION}, Python {found['python']})", markup=False)
 
 
-def _print_status(report: dict[str, object], *, as_json: bool) -> None:
-    if as_json:
-        print_json(report)
-        return
-    flat: dict[str, object] = {}
-    for name, value in report.items():
-        text = ", ".join(f"{key}: {cell(part)}" for key, part in value.items() if part is not None) if isinstance(value, dict) else value
-        flat[name.replace("_", " ")] = text
-    print_fields(flat)
+def _print_version(asked: bool) -> None:
+    if asked:
+        version()
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_print_version, is_eager=True, help="Print the versions, as `version` does.")
+    ] = False,
+) -> None:
+    """What comes before a command."""
 
 
 def main() -> None:
-    """Run it. Commands that have no log of their own say warnings on standard error, so that what they print can be read by programs."""
+    """Run it."""
     try:
-        with logging_to("warning", None):
-            app()
+        app()
     except OpenClawHostedError as error:
         err.print(f"openclaw-hosted: {error}", markup=False)
         sys.exit(code_of_error(error))

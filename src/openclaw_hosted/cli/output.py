@@ -6,11 +6,10 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import IntEnum
-from typing import Any, Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Final
 
-from rich.console import Console
-from rich.table import Table
-
+from openclaw_hosted.choices import SettingsError
 from openclaw_hosted.domain.errors import (
     Conflict,
     Denied,
@@ -22,12 +21,39 @@ from openclaw_hosted.domain.errors import (
     StateConflict,
     Unavailable,
 )
-from openclaw_hosted.settings import SettingsError
 
-out: Final = Console(highlight=False, emoji=False, soft_wrap=True)
-err: Final = Console(stderr=True, highlight=False, emoji=False, soft_wrap=True)
+if TYPE_CHECKING:
+    from rich.console import Console
+
 PIPED_WIDTH: Final = 240
 """Where there is no terminal, lines are not broken."""
+
+
+class Terminal:
+    """Standard output, or standard error. Rich is loaded by the first line that is printed."""
+
+    def __init__(self, *, stderr: bool) -> None:
+        self._stderr = stderr
+
+    @cached_property
+    def console(self) -> Console:
+        """What Rich prints on."""
+        from rich.console import Console
+
+        return Console(stderr=self._stderr, highlight=False, emoji=False, soft_wrap=True)
+
+    @property
+    def is_terminal(self) -> bool:
+        """Whether a person looks on."""
+        return self.console.is_terminal
+
+    def print(self, *objects: object, markup: bool | None = None, style: str | None = None, end: str = "\n") -> None:
+        """Print as `Console.print` does; lines are never broken."""
+        self.console.print(*objects, markup=markup, style=style, end=end)
+
+
+out: Final = Terminal(stderr=False)
+err: Final = Terminal(stderr=True)
 
 
 class Exit(IntEnum):
@@ -89,11 +115,13 @@ def code_of_error(error: OpenClawHostedError) -> Exit:
 
 def print_json(value: Any) -> None:
     """`value` for programs."""
-    out.print(json.dumps(value, indent=2, ensure_ascii=False), markup=False)
+    print(json.dumps(value, indent=2, ensure_ascii=False), flush=True)
 
 
 def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty: str) -> None:
     """`rows` for people, or the line `empty` where there are none."""
+    from rich.table import Table
+
     table = Table(box=None, header_style="bold", pad_edge=False)
     for column in columns:
         table.add_column(column, overflow="fold", no_wrap=column == "ID")
@@ -101,7 +129,7 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty:
         table.add_row(*(cell(value) for value in row))
     if table.row_count:
         if not out.is_terminal:
-            out.width = PIPED_WIDTH
+            out.console.width = PIPED_WIDTH
         out.print(table)
     else:
         out.print(empty, markup=False)
@@ -109,6 +137,8 @@ def print_table(columns: Sequence[str], rows: Iterable[Sequence[object]], empty:
 
 def print_fields(fields: Mapping[str, object]) -> None:
     """Names and values, one pair a line."""
+    from rich.table import Table
+
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column(style="bold")
     table.add_column(overflow="fold")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from types import TracebackType
-
-from rich.status import Status
+from typing import TYPE_CHECKING
 
 from openclaw_hosted.cli.output import err
+
+if TYPE_CHECKING:
+    from rich.status import Status
 
 LINE_EVERY_SECONDS = 5.0
 
@@ -29,7 +31,7 @@ class Progress:
         self._step = text
         if err.is_terminal:
             if self._status is None:
-                self._status = err.status(text)
+                self._status = err.console.status(text)
                 self._status.start()
             self._status.update(text)
         elif not same_step or time.monotonic() - self._last_line_at >= LINE_EVERY_SECONDS:

@@ -9,7 +9,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -27,7 +27,9 @@ from openclaw_hosted.service import (
     user_units,
     write_private,
 )
-from openclaw_hosted.settings import Settings, load_settings
+
+if TYPE_CHECKING:
+    from openclaw_hosted.settings import Settings
 
 LOW_PORTS = 1024
 ForUser = Annotated[bool, typer.Option("--user", help="For you alone, without root; else for the whole computer.")]
@@ -55,6 +57,8 @@ def install_service(
     data_dir: ServiceDataDir = None,
 ) -> None:
     """Start the platform with the computer, by systemd. Settings of this shell go into an environment file that stays as you leave it."""
+    from openclaw_hosted.settings import load_settings
+
     places = _places(for_user=user)
     settings = load_settings({"OPENCLAW_HOSTED_DATA_DIR": data_dir or _default_data_dir(for_user=user)})
     service = _service(settings, places, for_user=user, docker=docker)

@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
-from openclaw_hosted import datadir
-from openclaw_hosted.bootstrap import root_certificate_of
+from openclaw_hosted.choices import Tls
 from openclaw_hosted.cli.client import AsJson, DataDir
 from openclaw_hosted.cli.output import CommandError, Exit, out, print_json
-from openclaw_hosted.settings import Settings, Tls, load_settings
-from openclaw_hosted.web.trust import CERTIFICATE_PATH, STEPS, fingerprint
+from openclaw_hosted.logging import logging_to
+
+if TYPE_CHECKING:
+    from openclaw_hosted.settings import Settings
 
 
+@logging_to("warning", None)
 def trust(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     """For TLS=internal: the address to open, the root certificate to download, and how each kind of device is told to trust it."""
+    from openclaw_hosted import datadir
+    from openclaw_hosted.bootstrap import root_certificate_of
+    from openclaw_hosted.settings import load_settings
+    from openclaw_hosted.web.trust import CERTIFICATE_PATH, STEPS, fingerprint
+
     settings = datadir.as_started(load_settings({"OPENCLAW_HOSTED_DATA_DIR": data_dir}))
     if settings.tls is not Tls.INTERNAL:
         raise CommandError(
@@ -32,13 +40,13 @@ def trust(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     if as_json:
         print_json({**facts, "pem": certificate.decode(), "steps": STEPS})
         return
-    out.print(f"Open on the device:  {facts['page']}", markup=False, soft_wrap=True)
-    out.print(f"Its certificate:     {facts['certificate']}\nSHA-256:             {facts['sha256']}", markup=False, soft_wrap=True)
+    out.print(f"Open on the device:  {facts['page']}", markup=False)
+    out.print(f"Its certificate:     {facts['certificate']}\nSHA-256:             {facts['sha256']}", markup=False)
     for device, lines in STEPS.items():
-        out.print(f"\n{device}", style="bold", markup=False, soft_wrap=True)
+        out.print(f"\n{device}", style="bold", markup=False)
         for number, line in enumerate(lines, 1):
-            out.print(f"  {number}. {line}", markup=False, soft_wrap=True)
-    out.print(f"\nThen open {settings.address}", markup=False, soft_wrap=True)
+            out.print(f"  {number}. {line}", markup=False)
+    out.print(f"\nThen open {settings.address}", markup=False)
 
 
 def _plain_address(settings: Settings) -> str:

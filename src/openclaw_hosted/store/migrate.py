@@ -9,20 +9,25 @@ from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
+from sqlalchemy.engine import make_url
 
-from openclaw_hosted.domain.errors import StateConflict
+from openclaw_hosted.domain.errors import StateConflict, Unavailable
 from openclaw_hosted.store.database import CREATE_LOCK, Database
 
 MIGRATIONS = Path(__file__).parent / "migrations"
+NOTHING_THERE = "There is no platform in the database of DATABASE_URL. Start one: openclaw-hosted up"
 
 
-async def migrate(url: str) -> None:
-    """Upgrade to the newest schema; does nothing where it is there. Raises `StateConflict` for a database of a newer version."""
+async def migrate(url: str, *, create: bool = True) -> None:
+    """Upgrade to the newest schema; does nothing where it is there. Raises `StateConflict` for a database of a newer version, and
+    `Unavailable` for one without tables, unless it is to `create` them."""
+    if not create and _is_missing_file(url):
+        raise Unavailable(NOTHING_THERE)
     database = Database(url)
     try:
         async with database.write() as connection:
             await database.lock(connection, CREATE_LOCK)
-            await connection.run_sync(_upgrade)
+            await connection.run_sync(_upgrade, create=create)
     finally:
         await database.close()
 
@@ -32,6 +37,11 @@ def newest_schema() -> str:
     return ScriptDirectory.from_config(_config()).get_current_head() or "none"
 
 
+def _is_missing_file(url: str) -> bool:
+    parsed = make_url(url)
+    return parsed.drivername.startswith("sqlite") and not Path(parsed.database or "").is_file()
+
+
 def _config() -> Config:
     config = Config()
     config.set_main_option("script_location", str(MIGRATIONS))
@@ -39,7 +49,7 @@ def _config() -> Config:
     return config
 
 
-def _upgrade(connection: Connection) -> None:
+def _upgrade(connection: Connection, *, create: bool) -> None:
     config = _config()
     config.attributes["connection"] = connection
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
@@ -49,4 +59,6 @@ def _upgrade(connection: Connection) -> None:
             f"The database was written by a newer version of OpenClaw Hosted (schema {current}). "
             "Install that version again, or choose another data directory."
         )
+    if current is None and not create:
+        raise Unavailable(NOTHING_THERE)
     command.upgrade(config, "head")

@@ -37,10 +37,11 @@ class Store:
         await self.database.close()
 
 
-async def open_store(database_url: str, *, upgrade: bool = True) -> Store:
-    """Open a database, brought to this version's schema first. Raises `StateConflict` for one of a newer version."""
+async def open_store(database_url: str, *, upgrade: bool = True, create: bool = True) -> Store:
+    """Open a database, brought to this version's schema first. Raises `StateConflict` for one of a newer version, and `Unavailable` for
+    an empty one, unless its tables are to be created."""
     if upgrade:
-        await migrate(database_url)
+        await migrate(database_url, create=create)
     database = Database(database_url)
     hints = LocalHints() if database.is_sqlite else PostgresHints(database)
     return Store(database, SqlMachines(database), SqlInstances(database), SqlAccounts(database), SqlPlatform(database), hints)

@@ -2,5 +2,6 @@
 
 from openclaw_hosted.web.app import create_app
 from openclaw_hosted.web.context import WebOptions
+from openclaw_hosted.web.local import LocalDoor
 
-__all__ = ["WebOptions", "create_app"]
+__all__ = ["LocalDoor", "WebOptions", "create_app"]

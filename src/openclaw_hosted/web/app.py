@@ -16,6 +16,7 @@ from openclaw_hosted.web import (
     api_operations,
     api_senders,
     errors,
+    local,
     pages_account,
     pages_admin,
     pages_edge,
@@ -72,6 +73,7 @@ def create_app(services: Services, options: WebOptions) -> FastAPI:
         pages_admin,
         pages_trust,
         pages_edge,
+        local,
     ):
         app.include_router(module.router)
     app.include_router(health)

@@ -23,6 +23,7 @@ from openclaw_hosted.services.accounts import SESSION_SECONDS, SignedIn
 from openclaw_hosted.services.operations import require_admin
 from openclaw_hosted.web.context import WebOptions, web_of
 from openclaw_hosted.web.errors import NotSignedIn
+from openclaw_hosted.web.local import is_local, local_caller
 
 CSRF_FIELD: Final = "csrf_token"
 CSRF_HEADER: Final = "x-csrf-token"
@@ -103,7 +104,9 @@ async def read_visitor_form(request: Request) -> FormData:
 
 
 async def require_caller(request: Request) -> User:
-    """Whose bearer token, or session cookie with its CSRF token, an API request carries. Raises `NotSignedIn`."""
+    """Whose bearer token, or session cookie with its CSRF token, an API request carries; as whom a local one acts. Raises `NotSignedIn`."""
+    if is_local(request):
+        return await local_caller(request)
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         user = await web_of(request).services.accounts.user_by_token(token.strip())

@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from openclaw_hosted.adapters.local.install import OPENCLAW_VERSION, PLUGIN_DIR, OpenClawRelease
+from openclaw_hosted import OPENCLAW_VERSION
+from openclaw_hosted.adapters.local.install import PLUGIN_DIR, OpenClawRelease
 from tests.contract.provider.machines import MachinesContract
 from tests.contract.provider.vault import VaultContract
 from tests.contract.provider.volumes import VolumesContract

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 import structlog
 
-from openclaw_hosted.cli import main as program
+from openclaw_hosted import bootstrap
+from openclaw_hosted.datadir import prepare
+from openclaw_hosted.store.migrate import migrate
 from tests.integration.cli.conftest import ADMIN, PASSWORD, Cli
 
 COMMANDS = [
@@ -131,6 +134,8 @@ def test_the_same_idempotency_key_makes_one_instance(with_admin: Cli) -> None:
 
 
 def test_without_an_account_the_way_out_is_named(cli: Cli) -> None:
+    prepare(cli.data_dir)
+    asyncio.run(migrate(f"sqlite:///{cli.data_dir}/platform.sqlite"))
     refused = cli("instances", "create", "Too early")
     assert refused.code == 3
     assert "users create" in refused.stderr
@@ -258,14 +263,25 @@ def test_spares_alone_are_no_plan(cli: Cli) -> None:
     assert "--users" in refused.stderr
 
 
-def test_what_a_command_prints_is_its_own(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
-    def command() -> None:
+def test_what_a_command_prints_is_its_own(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def build(*_: object) -> tuple[str, int]:
         structlog.get_logger("aws").debug("call failed", call="ec2:CreateFleet")
         structlog.get_logger("aws").warning("call refused", call="ec2:CreateFleet")
+        return "tag", 0
 
-    monkeypatch.setattr(program, "app", command)
-    program.main()
-    printed = capsys.readouterr()
-    assert printed.out == ""
-    assert "call failed" not in printed.err
-    assert "call refused" in printed.err
+    monkeypatch.setattr(bootstrap, "build_image", build)
+    built = cli("image", "--json")
+    assert built.json == {"image": "tag", "bytes": 0}
+    assert "call failed" not in built.stderr
+    assert "call refused" in built.stderr
+
+
+@pytest.mark.parametrize("asked", ["-h", "--help"])
+def test_both_ways_to_ask_for_help_are_taken_everywhere(cli: Cli, asked: str) -> None:
+    assert "Usage: openclaw-hosted pool show" in cli.bare("pool", "show", asked).stdout
+    assert "Exit codes" in cli.bare(asked).stdout
+
+
+def test_the_version_is_an_option_too(cli: Cli) -> None:
+    asked = cli.bare("--version")
+    assert (asked.code, asked.stdout) == (0, cli.bare("version").stdout)

@@ -11,7 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from openclaw_hosted.adapters.local.install import OPENCLAW_VERSION, PLUGIN_DIR, OpenClawRelease
+from openclaw_hosted import OPENCLAW_VERSION
+from openclaw_hosted.adapters.local.install import PLUGIN_DIR, OpenClawRelease
 from openclaw_hosted.adapters.local.machines import BYTES_KEPT_FREE, LocalMachines
 from openclaw_hosted.adapters.local.volumes import LocalVolumes
 from openclaw_hosted.domain.errors import NoCapacity

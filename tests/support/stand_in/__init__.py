@@ -5,8 +5,9 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
+from openclaw_hosted import OPENCLAW_VERSION
 from openclaw_hosted.adapters.local.files import write_json
-from openclaw_hosted.adapters.local.install import MARKER, OPENCLAW_VERSION, lock_hash
+from openclaw_hosted.adapters.local.install import MARKER, lock_hash
 
 PROGRAM = Path(__file__).parent / "openclaw.mjs"
 

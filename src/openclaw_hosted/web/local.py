@@ -1,0 +1,90 @@
+"""Requests of commands on this computer: they act as the first admin, or as the user whom they name, and need no password.
+
+Which requests these are is decided by the door through which they came, `LocalDoor`, and by nothing that a client sends.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+from urllib.parse import unquote
+
+from fastapi import APIRouter, Depends, Request
+from pydantic import Field, SecretStr, StrictStr
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from openclaw_hosted.domain.account import Role, User
+from openclaw_hosted.domain.errors import NotFound
+from openclaw_hosted.domain.naming import UserId
+from openclaw_hosted.local_socket import ACT_AS, NEEDS_ACCOUNT
+from openclaw_hosted.services.accounts import AccountService
+from openclaw_hosted.web.context import web_of
+from openclaw_hosted.web.models import Input, UserOut, user_out
+
+LOCAL: Final = "openclaw_hosted.local"
+OPERATOR: Final = User(UserId("operator"), "operator@localhost", Role.ADMIN, 0.0)
+"""Who acts before there is an account; owns nothing."""
+
+
+class LocalDoor:
+    """`app`, for requests of which it is known that they come from whoever may write the data directory."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        await self._app({**scope, LOCAL: True}, receive, send)
+
+
+class AccountIn(Input):
+    """An account, made with its password."""
+
+    email: Annotated[StrictStr, Field(max_length=500)]
+    password: SecretStr
+    role: Role = Role.USER
+
+
+async def require_local(request: Request) -> None:
+    """Answer as if there were no such path to all who come through another door."""
+    if not is_local(request):
+        raise HTTPException(404)
+
+
+router = APIRouter(prefix="/api/v1/local", include_in_schema=False, dependencies=[Depends(require_local)])
+
+
+@router.get("")
+async def about(request: Request) -> dict[str, str]:
+    """The address that users open, as the platform was started."""
+    return {"address": web_of(request).options.public_url}
+
+
+@router.post("/users", status_code=201)
+async def create_user(request: Request, body: AccountIn) -> UserOut:
+    """Make an account with a password; elsewhere people set their own, by an invitation."""
+    accounts = web_of(request).services.accounts
+    return user_out(await accounts.create_user(body.email, body.password.get_secret_value(), body.role))
+
+
+def is_local(request: Request) -> bool:
+    """Whether the request came through `LocalDoor`."""
+    return LOCAL in request.scope
+
+
+async def local_caller(request: Request) -> User:
+    """As whom a local request acts. Raises `NotFound` for an unknown user, and where an account is needed and there is none."""
+    accounts = web_of(request).services.accounts
+    named = request.headers.get(ACT_AS)
+    if named is not None:
+        return await accounts.user_by_email(unquote(named))
+    return await _first_admin(accounts, needs_account=NEEDS_ACCOUNT in request.headers)
+
+
+async def _first_admin(accounts: AccountService, *, needs_account: bool) -> User:
+    admins = [user for user in await accounts.users() if user.role is Role.ADMIN and not user.disabled]
+    if admins:
+        return admins[0]
+    if needs_account:
+        raise NotFound("There is no account yet. Make one: openclaw-hosted users create EMAIL --admin")
+    return OPERATOR
