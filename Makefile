@@ -7,11 +7,16 @@ BENCH_ARGS ?=
 LAB_ARGS ?=
 RUNS ?= 300
 SEED ?=
+PART ?=
+TIMES ?= 10
+LOAD ?= 4
+WORKERS ?= 4
 BIN := .venv/bin
+PYTEST = $(BIN)/pytest -n $(WORKERS) --dist loadgroup
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run down image image-control-plane test test-all simulate mutants lint format lock gateway-config checkov bench bench-claim bench-control-plane bench-creates bench-pool bench-edge bench-jupyterhub bench-aws bench-cli lab screenshots clean
+.PHONY: help setup setup-dev run down image image-control-plane test test-fast test-all test-under-load simulate mutants lint format lock gateway-config checkov bench bench-claim bench-control-plane bench-creates bench-pool bench-edge bench-jupyterhub bench-aws bench-cli lab screenshots clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -36,12 +41,18 @@ image-control-plane: setup ## Build the image of the control plane for AWS (imag
 
 test: setup-dev ## Run the tests, with a real OpenClaw and a real browser
 	@scripts/setup.sh --browser
-	$(BIN)/pytest -n 2 --dist loadgroup -m "not long and not openclaw and not browser and not docker" $(PYTEST_ARGS) || [ $$? -eq 5 ]
-	$(BIN)/pytest -m "not long and (openclaw or browser or docker)" $(PYTEST_ARGS) || [ $$? -eq 5 ]
+	$(PYTEST) -m "not long" $(PYTEST_ARGS)
 
-test-all: setup-dev ## Run the tests, the long ones included
+test-fast: setup-dev ## Run what needs neither Docker, nor a browser, nor OpenClaw, while working on the code
+	$(PYTEST) -m "not long and not slow and not openclaw and not browser and not docker" $(PYTEST_ARGS)
+
+test-all: setup-dev ## Run the tests, the long ones included, or one part of them (PART=2/4)
 	@scripts/setup.sh --browser
-	$(BIN)/pytest $(PYTEST_ARGS)
+	$(PYTEST) $(if $(PART),--part $(PART)) $(PYTEST_ARGS)
+
+test-under-load: setup-dev ## Run the tests several times beside busy loops (TIMES=10 LOAD=4), and say which runs failed
+	@scripts/setup.sh --browser
+	scripts/under-load.sh $(if $(filter command\ line,$(origin RUNS)),$(RUNS),10) $(LOAD) $(PYTEST) -q -m "not long" $(PYTEST_ARGS)
 
 simulate: setup-dev ## Run through hundreds of bad days (RUNS=300), or one again (SEED=17); docs/simulation.md
 	$(BIN)/python -m simulation $(if $(SEED),--seed $(SEED),--seeds $(RUNS))

@@ -53,6 +53,7 @@ def test_two_seeds_have_two_histories() -> None:
     assert run_one(1).digest != run_one(2).digest
 
 
+@pytest.mark.slow
 def test_the_standard_run_violates_nothing_and_meets_every_fault() -> None:
     total = run_many(range(STANDARD_RUNS), os.cpu_count() or 1)
     assert total.violations == {}

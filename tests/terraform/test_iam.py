@@ -30,7 +30,7 @@ from tests.support.aws import aws_environment, provided_on
 from tests.support.waiting import until
 from tests.terraform.support import Found, Terraform, planned
 
-pytestmark = [pytest.mark.terraform, pytest.mark.xdist_group("roles")]
+pytestmark = [pytest.mark.terraform, pytest.mark.slow, pytest.mark.xdist_group("roles")]
 PLATFORM: Final = "openclaw-control-plane"
 IDS: Final = SystemIds()
 IMPLIED: Final = {

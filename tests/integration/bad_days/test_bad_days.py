@@ -24,6 +24,7 @@ from tests.support.platform import RunningPlatform, wait_until
 from tests.support.postgres import PostgresServer
 from tests.support.waiting import PATIENCE_SECONDS
 
+pytestmark = pytest.mark.slow
 FAKETIME = next(iter(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), None)
 SECONDS = [6, pytest.param(30, marks=pytest.mark.long)]
 

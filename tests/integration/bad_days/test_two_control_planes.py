@@ -15,6 +15,7 @@ from tests.support.platform import RunningPlatform, wait_until
 from tests.support.waiting import PATIENCE_SECONDS, run_apart
 
 COUNT = 5
+pytestmark = pytest.mark.slow
 ROUND_SECONDS = 0.3
 """Of computing: more than a round of all loops takes."""
 

@@ -52,9 +52,9 @@ class Fleet:
         self.machines.launch(MachineOrder(ref, f"{REGION}a", "t3.small", user_data, "machine-role", disks))
         return ref
 
-    def do(self, ref: str, line: str, seconds: float = 120.0) -> CommandResult:
+    def do(self, ref: str, line: str, seconds: float = 120.0, *, variables: str = "") -> CommandResult:
         """Run a verb as Run Command does it."""
-        return self.machines.run(ref, f"{machine_script()}\nopenclaw_machine {line}\n", seconds)
+        return self.machines.run(ref, f"{variables}\n{machine_script()}\nopenclaw_machine {line}\n", seconds)
 
     def sh(self, ref: str, line: str) -> str:
         """What a line of shell prints; it has to succeed."""

@@ -172,7 +172,8 @@ def test_foreign_and_unknown_volumes_are_refused_and_left_as_they_are(fleet: Fle
     disk = f"/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_{volume.replace('-', '')}"
     start = start_line("oc-22222222", volume, image)
     refused(fleet.do(ref, start_line("oc-22222222", volume, image, fresh=0)), 4, "no file system")
-    refused(fleet.do(ref, start_line("oc-22222222", "vol-0000dead", image), seconds=90), 5, "vol-0000dead is not attached")
+    absent = start_line("oc-22222222", "vol-0000dead", image)
+    refused(fleet.do(ref, absent, variables="OPENCLAW_DISK_TRIES=2"), 5, "vol-0000dead is not attached")
     fleet.sh(ref, f"printf x | dd of={disk} bs=1 seek=70000 conv=notrunc status=none")
     refused(fleet.do(ref, start), 4, "holds something")
     fleet.sh(ref, f"mkfs.ext4 -q -F {disk} && mount {disk} /mnt && echo mine >/mnt/file && umount /mnt")

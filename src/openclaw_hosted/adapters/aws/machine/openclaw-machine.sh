@@ -5,7 +5,7 @@
 # shellcheck disable=SC2015 # in `A && B || oc_fail`, failing is meant for both
 readonly OC_NAME=openclaw-gateway OC_ROOT=${OPENCLAW_ROOT:-/var/lib/openclaw}
 readonly OC_VOLUME=$OC_ROOT/volume OC_SECRETS=$OC_ROOT/secrets OC_UID=1000 OC_BLOT=●●●
-readonly OC_STOP_SECONDS=330 OC_REFUSED=78 OC_NOTE=/tmp/openclaw-refused OC_LOG=/tmp/openclaw.jsonl
+readonly OC_DISK_TRIES=${OPENCLAW_DISK_TRIES:-120} OC_STOP_SECONDS=330 OC_REFUSED=78 OC_NOTE=/tmp/openclaw-refused OC_LOG=/tmp/openclaw.jsonl
 readonly OC_FAILURE='Gateway failed to start|Gateway start blocked|Refusing to bind|EADDRINUSE|SECRETS_OWNER_UNAVAILABLE'
 # The container's first process: passes TERM on, so that a turn may end, and keeps a refused configuration from being tried forever.
 # OpenClaw prints replies to its standard output whatever the level, and warnings and errors to the other one: only those reach Docker.
@@ -191,9 +191,9 @@ oc_mounted() {
 oc_mount() { # has the right volume mounted and marked
   local id=${volume/-/} disk tries mark
   disk=/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_$id
-  for tries in {0..120}; do
+  for ((tries = 0; ; tries++)); do
     [[ -b $disk ]] && break
-    ((tries < 120)) || oc_fail 5 "volume $volume is not attached"
+    ((tries < OC_DISK_TRIES)) || oc_fail 5 "volume $volume is not attached"
     sleep 0.5
   done
   if oc_mounted && [[ $(mountpoint -d "$OC_VOLUME") != "$(mountpoint -x "$disk")" ]]; then
