@@ -52,7 +52,7 @@ test-all: setup-dev ## Run the tests, the long ones included, or one part of the
 
 test-under-load: setup-dev ## Run the tests several times beside busy loops (TIMES=10 LOAD=4), and say which runs failed
 	@scripts/setup.sh --browser
-	scripts/under-load.sh $(if $(filter command\ line,$(origin RUNS)),$(RUNS),10) $(LOAD) $(PYTEST) -q -m "not long" $(PYTEST_ARGS)
+	scripts/under-load.sh $(TIMES) $(LOAD) $(PYTEST) -q -m "not long" $(PYTEST_ARGS)
 
 simulate: setup-dev ## Run through hundreds of bad days (RUNS=300), or one again (SEED=17); docs/simulation.md
 	$(BIN)/python -m simulation $(if $(SEED),--seed $(SEED),--seeds $(RUNS))

@@ -7,15 +7,19 @@ from collections import Counter
 
 import httpx
 
+from openclaw_hosted.controllers.liveness import LivenessController
 from openclaw_hosted.domain.instance import Phase
 from openclaw_hosted.domain.machine import MachineState
 from openclaw_hosted.domain.shards import shard_of
-from tests.integration.aws.world import KEY, WITH_KEY, AwsWorld, ControlPlane
+from tests.integration.aws.world import CLOCK, KEY, WITH_KEY, AwsWorld, ControlPlane
 from tests.support.waiting import until
 
 MOST_CALLS_OF_A_CREATE = 8
-OF_THE_POOL = frozenset({"ec2:CreateFleet", "ec2:DescribeInstances", "ssm:DescribeInstanceInformation"})
-"""What refilling the pool and looking after the fleet cost at the same time, whoever creates."""
+LOOK = "ssm:GetCommandInvocation"
+"""Counts once, for how often a command is looked at depends on how long the machine takes."""
+LOOKS = 5
+LONG_AGO_SECONDS = 6.0
+"""What was listed before then is listed again."""
 
 
 def calls_about(world: AwsWorld, *names: str) -> Counter[str]:
@@ -31,12 +35,13 @@ async def test_a_create_from_a_hot_spare_takes_at_most_eight_calls(world: AwsWor
     async with world.control_plane() as plane:
         await plane.until_full()
         await plane.store.platform.set_pool(paused=True)
-        await asyncio.sleep(1.0)
+        await asyncio.to_thread(world.lab.cloud.settle)
         world.lab.cloud.calls.clear()
         instance = await plane.create(*WITH_KEY)
         await plane.until_phase(instance.id, Phase.RUNNING)
         made = Counter(call.action for call in world.lab.cloud.calls if call.caller == "account")
-        assert sum(made.values()) <= MOST_CALLS_OF_A_CREATE, made
+        assert made.pop(LOOK) >= 1, made
+        assert sum(made.values()) + 1 <= MOST_CALLS_OF_A_CREATE, made
         assert made["secretsmanager:PutSecretValue"] == made["elasticloadbalancing:ModifyRule"] == made["ssm:SendCommand"] == 1
 
 
@@ -58,7 +63,7 @@ async def test_tags_tell_an_operator_which_machine_is_whose(world: AwsWorld) -> 
 
 
 async def test_what_looking_after_the_fleet_costs_does_not_grow_with_its_users(world: AwsWorld) -> None:
-    world.options = {"liveness_seconds": 0.5, "orphans_seconds": 1000.0}
+    world.options = {"liveness_seconds": 1000.0, "orphans_seconds": 1000.0}
     async with world.control_plane() as plane:
         costs = []
         for users in (1, 4):
@@ -67,9 +72,13 @@ async def test_what_looking_after_the_fleet_costs_does_not_grow_with_its_users(w
                 instance = await plane.create()
                 await plane.until_phase(instance.id, Phase.RUNNING)
             await plane.until_full()
-            await asyncio.sleep(2.5)
+            await asyncio.to_thread(world.lab.cloud.settle)
+            looks = LivenessController(plane.ports, plane.options)
+            await looks.tick()
             world.lab.cloud.calls.clear()
-            await asyncio.sleep(4.0)
+            for _ in range(LOOKS):
+                await CLOCK.sleep(LONG_AGO_SECONDS)
+                await looks.tick()
             costs.append(Counter(call.action for call in world.lab.cloud.calls))
         few, many = costs
         assert set(many) <= {"ec2:DescribeInstances", "elasticloadbalancing:DescribeRules"}, many
