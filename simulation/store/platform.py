@@ -97,7 +97,7 @@ class MemoryAccounts:
             self._db.put("users", user.id, user)
             self._db.record(event)
 
-    async def add_session(self, session: Session, event: Event | None) -> None:
+    async def add_session(self, session: Session, event: Event | None, proven: str | None = None) -> None:  # noqa: ARG002 - nobody signs in
         with self._db.write():
             self._db.put("sessions", session.hash, session)
             self._db.record(event)

@@ -10,7 +10,7 @@ import typer
 from openclaw_hosted.cli.client import ActAs, Api, AsJson, DataDir, Target, connect
 from openclaw_hosted.cli.instances import read_secret
 from openclaw_hosted.cli.output import CommandError, Exit, out, print_fields, print_json, print_table, say, when
-from openclaw_hosted.domain.account import Role
+from openclaw_hosted.domain.account import Role, fold_email
 
 users = typer.Typer(no_args_is_help=True, help="Accounts and invitations.")
 tokens = typer.Typer(no_args_is_help=True, help="API tokens.")
@@ -66,7 +66,7 @@ def reset_link(email: Email, data_dir: DataDir = None, as_json: AsJson = False) 
 
 @users.command()
 def disable(email: Email, data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Shut a user out at once; sessions and tokens end, instances run on."""
+    """Shut a user out at once; sessions, links and tokens end, instances run on."""
     with connect(Target(data_dir)) as api:
         _print(api.post(f"/users/{_by_email(api, email)['id']}/disable"), as_json=as_json)
 
@@ -119,7 +119,7 @@ def revoke(
 
 
 def _by_email(api: Api, email: str) -> Any:
-    address = email.strip().lower()
+    address = fold_email(email)
     for item in api.get("/users")["items"]:
         if item["email"] == address:
             return item

@@ -13,6 +13,7 @@ import typer
 from openclaw_hosted.cli.client import ActAs, Api, AsJson, DataDir, Target, connect
 from openclaw_hosted.cli.output import CommandError, Exit, err, out, print_fields, print_json, print_table, say, when
 from openclaw_hosted.domain.gateway import CHANNEL_CREDENTIALS, Channel, Credential, ModelProvider
+from openclaw_hosted.domain.text import folded
 
 if TYPE_CHECKING:
     from rich.text import Text
@@ -182,7 +183,7 @@ def find(api: Api, text: str) -> str:
     """The id that `text` is, or whose instance has that name."""
     if text.startswith("oc-"):
         return text if text.isascii() and text.replace("-", "").isalnum() else _not_found(text)
-    named = [item["id"] for item in api.get("/instances")["items"] if item["name"] == text]
+    named = [item["id"] for item in api.get("/instances")["items"] if folded(item["name"]) == folded(text)]
     if len(named) > 1:
         raise CommandError(f"Several instances are called {text!r}: {', '.join(named)}. Give the id.", Exit.CONFLICT)
     return str(named[0]) if named else _not_found(text)

@@ -203,10 +203,10 @@ class LivenessController:
     async def _sync_sessions(self) -> None:
         valid = {session.hash: session for session in await self._ports.account_store.sessions(self._ports.clock.now())}
         passing = await self._ports.gate.sessions()
-        for session_hash, session in valid.items():
-            if session_hash not in passing:
-                await self._ports.gate.admit(session)
-        for session_hash in sorted(passing.keys() - valid.keys()):
+        missing = valid.keys() - passing.keys()
+        for session_hash in missing:
+            await self._ports.gate.admit(valid[session_hash])
+        for session_hash in sorted((passing.keys() - valid.keys()) | missing):
             if await self._ports.account_store.session(session_hash, self._ports.clock.now()) is None:
                 await self._ports.gate.dismiss(session_hash)
 

@@ -9,6 +9,7 @@ import re
 from typing import NewType
 
 from openclaw_hosted.domain.errors import FieldProblem, InvalidInput
+from openclaw_hosted.domain.text import is_visible, one_line
 
 UserId = NewType("UserId", str)
 InstanceId = NewType("InstanceId", str)
@@ -44,12 +45,8 @@ def volume_of(instance_id: InstanceId) -> VolumeId:
 
 
 def clean_display_name(text: str, field: str = "name") -> str:
-    """`text` without surrounding blanks; raises `InvalidInput` when it cannot serve as a name."""
-    name = text.strip()
-    if not name:
+    """`text` in the form in which names are kept; raises `InvalidInput` when it cannot serve as a name."""
+    name = one_line(text, field, NAME_MAX_LENGTH)
+    if not is_visible(name):
         raise InvalidInput(FieldProblem(field, "Give it a name, such as “My assistant”."))
-    if len(name) > NAME_MAX_LENGTH:
-        raise InvalidInput(FieldProblem(field, f"Use at most {NAME_MAX_LENGTH} characters; this has {len(name)}."))
-    if not name.isprintable():
-        raise InvalidInput(FieldProblem(field, "Use letters, digits and punctuation only, no line breaks or control characters."))
     return name

@@ -5,23 +5,32 @@ How a person proves who they are stands in `authenticate`; another way to sign i
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
-
-from openclaw_hosted.domain.account import LinkPurpose, Role, Session, User, check_password, clean_email
-from openclaw_hosted.domain.errors import FieldProblem, InvalidInput, NotAllowed, NotFound, StateConflict
+from openclaw_hosted.domain.account import (
+    AccountChange,
+    LinkPurpose,
+    Role,
+    Session,
+    User,
+    check_password,
+    clean_email,
+    ending,
+    fold_email,
+)
+from openclaw_hosted.domain.errors import FieldProblem, InvalidInput, NotAllowed, NotFound, StateConflict, Unavailable
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.naming import UserId, clean_display_name
 from openclaw_hosted.ports.clock import Clock, Ids
 from openclaw_hosted.ports.router import Gate
 from openclaw_hosted.ports.stores import AccountStore, PlatformStore
-from openclaw_hosted.services.limits import AttemptLimiter
+from openclaw_hosted.services.gatekeeping import admit, dismiss
+from openclaw_hosted.services.guesses import GuessLimiter
+from openclaw_hosted.services.passwords import VERIFIED_LENGTH, Passwords
 
 DAY_SECONDS: Final = 86_400.0
 SESSION_SECONDS: Final = 14 * DAY_SECONDS
@@ -29,8 +38,7 @@ INVITE_SECONDS: Final = 7 * DAY_SECONDS
 SETUP_SECONDS: Final = DAY_SECONDS
 RESET_SECONDS: Final = DAY_SECONDS
 TOKEN_PREFIX: Final = "ochs_"
-SIGN_IN_FAILURES: Final = 8
-SIGN_IN_WINDOW_SECONDS: Final = 300.0
+USED_LINK: Final = "This link was used already, or is too old. Ask for a new one."
 
 
 def digest(secret: str) -> str:
@@ -59,11 +67,9 @@ class AccountService:
         self._gate = gate
         self._clock = clock
         self._ids = ids
-        self._hasher = PasswordHasher()
-        self._limiter = AttemptLimiter(
-            clock, SIGN_IN_FAILURES, SIGN_IN_WINDOW_SECONDS, "Too many failed sign-ins. Wait five minutes, then try again."
-        )
-        self._dummy_hash = self._hasher.hash(ids.token())
+        self._passwords = Passwords()
+        self._guesses = GuessLimiter(clock)
+        self._dummy: str | None = None
 
     async def needs_setup(self) -> bool:
         """Whether there is no account yet."""
@@ -78,11 +84,11 @@ class AccountService:
         address = clean_email(email)
         check_password(password)
         user = User(self._ids.user_id(), address, role, self._clock.now())
-        await self._accounts.add_user(user, await self._hash(password), self._event(EventName.USER_JOINED, user.id))
+        await self._accounts.add_user(user, await self._passwords.hash(password), self._event(EventName.USER_JOINED, user.id))
         return user
 
     async def invite(self, email: str, role: Role = Role.USER) -> str:
-        """The secret of a one-time link with which the invited person sets a password and joins."""
+        """The secret of a one-time link with which the invited person sets a password and joins. Earlier ones stop working."""
         address = clean_email(email)
         if await self._find(address) is not None:
             raise StateConflict("That e-mail address has an account already.")
@@ -90,8 +96,11 @@ class AccountService:
         return await self._new_link(LinkPurpose.INVITE, address, role, INVITE_SECONDS, event)
 
     async def reset_link(self, user_id: UserId) -> str:
-        """The secret of a one-time link with which a user sets another password."""
+        """The secret of a one-time link with which a user sets another password. Earlier ones stop working. Raises `StateConflict` for a
+        disabled user."""
         user = await self._accounts.user(user_id)
+        if user.disabled:
+            raise StateConflict("This account is disabled. Enable it first, then make the link.")
         event = self._event(EventName.USER_PASSWORD_RESET, user.id)
         return await self._new_link(LinkPurpose.PASSWORD_RESET, user.email, user.role, RESET_SECONDS, event)
 
@@ -99,7 +108,7 @@ class AccountService:
         """E-mail address and role of a link. Raises `NotAllowed` when it is used up, out of date or unknown."""
         found = await self._accounts.peek_link(digest(secret), purpose, self._clock.now())
         if found is None or (purpose is LinkPurpose.SETUP and not await self.needs_setup()):
-            raise NotAllowed("This link was used already, or is too old. Ask for a new one.")
+            raise NotAllowed(USED_LINK)
         return found
 
     async def follow_link(self, purpose: LinkPurpose, secret: str, password: str, email: str | None = None) -> SignedIn:
@@ -107,49 +116,49 @@ class AccountService:
         only when all else is right."""
         check_password(password)
         known_email, role = await self.peek_link(purpose, secret)
+        if purpose is LinkPurpose.PASSWORD_RESET:
+            return await self._reset(secret, password)
         address = clean_email(known_email or email or "")
         if await self._accounts.use_link(digest(secret), purpose, self._clock.now()) is None:
-            raise NotAllowed("This link was used already. Ask for a new one.")
-        if purpose is LinkPurpose.PASSWORD_RESET:
-            user, _ = await self._accounts.user_by_email(address)
-            for ended in await self._accounts.set_password(user.id, await self._hash(password), None):
-                await self._gate.dismiss(ended)
-        else:
-            user = await self.create_user(address, password, role)
-        return await self.start_session(user)
+            raise NotAllowed(USED_LINK)
+        return await self.start_session(await self.create_user(address, password, role))
 
     async def sign_in(self, email: str, password: str, client: str) -> SignedIn:
         """A session for the right password. Raises `NotAllowed`, or `LimitReached` after too many failures from
-        `client` (a network address) or for this e-mail address."""
-        address = email.strip().lower()
-        keys = (f"client:{client}", f"email:{address}")
-        self._limiter.check(*keys)
-        user = await self.authenticate(address, password)
-        if user is None:
-            self._limiter.count(*keys)
-            await self._platform.add_event(Event(EventName.USER_SIGN_IN_FAILED, self._clock.now(), detail={"client": client[:60]}))
-            raise NotAllowed("E-mail address or password is wrong.")
-        self._limiter.forgive(*keys)
-        return await self.start_session(user)
+        `client` (a network address)."""
+        user, hashed = await self._prove(email, password, client)
+        return await self.start_session(user, hashed)
+
+    async def prove(self, user: User, password: str, client: str) -> None:
+        """See that whoever acts as `user` knows the password. Counts as an attempt to sign in, and raises what `sign_in` raises."""
+        await self._prove(user.email, password, client)
+
+    async def change_password(self, user: User, present: str, password: str, client: str, *, keep_tokens: bool = False) -> SignedIn:
+        """Set another password by the present one; returns a session in place of all earlier ones. Raises what `sign_in` raises, and
+        ends nothing then. API tokens end as well, unless `keep_tokens`."""
+        check_password(password)
+        _, proven = await self._prove(user.email, present, client)
+        hashed = await self._passwords.hash(password)
+        event = Event(
+            EventName.USER_PASSWORD_CHANGED, self._clock.now(), user_id=user.id, detail={"tokens": "kept" if keep_tokens else "ended"}
+        )
+        ends = ending(AccountChange.PASSWORD_CHANGED, keep_tokens=keep_tokens)
+        await dismiss(self._gate, await self._accounts.set_password(user.id, hashed, proven, ends, event))
+        return await self.start_session(user, hashed)
 
     async def authenticate(self, address: str, password: str) -> User | None:
         """The account that this password belongs to; takes as long for an unknown address."""
-        found = await self._find(address)
-        user, hashed = found if found is not None else (None, None)
-        matches = await self._verify(hashed or self._dummy_hash, password[:1000])
-        if user is None or hashed is None or not matches or user.disabled:
-            return None
-        if self._hasher.check_needs_rehash(hashed):
-            await self._accounts.set_password_hash(user.id, await self._hash(password))
-        return user
+        found = await self._authenticate(address, password)
+        return found and found[0]
 
-    async def start_session(self, user: User) -> SignedIn:
-        """A new session for a user who proved who they are."""
+    async def start_session(self, user: User, proven: str | None = None) -> SignedIn:
+        """A new session for a user who proved who they are, by the password of which `proven` is the hash, if it was one. Raises
+        `NotAllowed` for a disabled user, and where the password was changed meanwhile."""
         cookie = self._ids.token()
         now = self._clock.now()
         session = Session(digest(cookie), user.id, now, now + SESSION_SECONDS)
-        await self._accounts.add_session(session, self._event(EventName.USER_SIGNED_IN, user.id))
-        await self._gate.admit(session)
+        await self._accounts.add_session(session, self._event(EventName.USER_SIGNED_IN, user.id), proven)
+        await admit(self._gate, self._accounts, self._clock, session)
         return SignedIn(user, session, cookie)
 
     async def session(self, cookie: str) -> tuple[Session, User] | None:
@@ -159,7 +168,7 @@ class AccountService:
     async def sign_out(self, session_hash: str) -> None:
         """End a session."""
         await self._accounts.end_session(session_hash)
-        await self._gate.dismiss(session_hash)
+        await dismiss(self._gate, [session_hash])
 
     async def sessions_of(self, user: User) -> Sequence[Session]:
         """The user's valid sessions, newest first."""
@@ -174,8 +183,10 @@ class AccountService:
     async def set_disabled(self, user_id: UserId, *, disabled: bool) -> None:
         """Shut a user out at once, or let them in again. Their instances run on."""
         name = EventName.USER_DISABLED if disabled else EventName.USER_ENABLED
-        for ended in await self._accounts.set_disabled(user_id, disabled=disabled, event=self._event(name, user_id)):
-            await self._gate.dismiss(ended)
+        ends = ending(AccountChange.DISABLED if disabled else AccountChange.ENABLED)
+        await dismiss(
+            self._gate, await self._accounts.set_disabled(user_id, disabled=disabled, ends=ends, event=self._event(name, user_id))
+        )
 
     async def users(self) -> Sequence[User]:
         """All accounts, oldest first."""
@@ -217,19 +228,56 @@ class AccountService:
         return secret
 
     async def _find(self, address: str) -> tuple[User, str | None] | None:
+        """By the address as it is kept now, or as earlier versions kept it."""
+        for form in dict.fromkeys((fold_email(address), address.strip().lower())):
+            with suppress(NotFound):
+                return await self._accounts.user_by_email(form)
+        return None
+
+    async def _reset(self, secret: str, password: str) -> SignedIn:
+        hashed = await self._passwords.hash(password)
+        ends = ending(AccountChange.PASSWORD_RESET)
+        done = await self._accounts.reset_password(digest(secret), self._clock.now(), hashed, ends, EventName.USER_PASSWORD_CHANGED)
+        if done is None:
+            raise NotAllowed(USED_LINK)
+        user, ended = done
+        await dismiss(self._gate, ended)
+        return await self.start_session(user, hashed)
+
+    async def _prove(self, email: str, password: str, client: str) -> tuple[User, str]:
+        """The user, and the hash of the password that was given. The attempt is counted before the password is looked at, so that many at
+        once are no more than one after the other."""
+        guess = self._guesses.begin(fold_email(email), client)
+        if guess.wait_seconds:
+            await self._clock.sleep(guess.wait_seconds)
         try:
-            return await self._accounts.user_by_email(address)
-        except NotFound:
+            found = await self._authenticate(email, password)
+        except Unavailable:
+            self._guesses.give_back(guess)
+            raise
+        if found is None:
+            await self._platform.add_event(Event(EventName.USER_SIGN_IN_FAILED, self._clock.now(), detail={"client": client[:60]}))
+            raise NotAllowed("E-mail address or password is wrong.")
+        self._guesses.succeeded(guess)
+        return found
+
+    async def _authenticate(self, address: str, password: str) -> tuple[User, str] | None:
+        """The user, and the hash of this password as it is kept now."""
+        found = await self._find(address)
+        user, hashed = found if found is not None else (None, None)
+        match = await self._passwords.verify(hashed or await self._dummy_hash(), password)
+        if user is None or hashed is None or not match.ok or user.disabled:
             return None
+        if not match.is_stale:
+            return user, hashed
+        newer = await self._passwords.hash(password[:VERIFIED_LENGTH])
+        return (user, newer) if await self._accounts.renew_hash(user.id, hashed, newer) else None
 
-    async def _hash(self, password: str) -> str:
-        return await asyncio.to_thread(self._hasher.hash, password)
-
-    async def _verify(self, hashed: str, password: str) -> bool:
-        try:
-            return await asyncio.to_thread(self._hasher.verify, hashed, password)
-        except (VerificationError, InvalidHashError):
-            return False
+    async def _dummy_hash(self) -> str:
+        """What an unknown address is compared with."""
+        if self._dummy is None:
+            self._dummy = await self._passwords.hash(self._ids.token())
+        return self._dummy
 
     def _event(self, name: EventName, user_id: UserId) -> Event:
         return Event(name, self._clock.now(), user_id=user_id)

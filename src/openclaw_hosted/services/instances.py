@@ -22,6 +22,7 @@ from openclaw_hosted.domain.gateway import (
 from openclaw_hosted.domain.instance import Instance, Phase, Step
 from openclaw_hosted.domain.naming import InstanceId, clean_display_name, is_instance_id
 from openclaw_hosted.domain.shards import Shards
+from openclaw_hosted.domain.text import folded
 from openclaw_hosted.ports.clock import Clock, Ids
 from openclaw_hosted.ports.gateways import Gateways
 from openclaw_hosted.ports.router import Router
@@ -165,7 +166,7 @@ class InstanceService:
     async def delete(self, user: User, instance_id: str, *, typed_name: str | None = None) -> Instance:
         """Delete it; `restore` undoes that while what it kept lasts. `typed_name`, where given, has to be its name."""
         instance = await self.get(user, instance_id)
-        if typed_name is not None and typed_name.strip() != instance.name:
+        if typed_name is not None and folded(typed_name) != folded(instance.name):
             raise InvalidInput(FieldProblem("typed_name", f"Type the name exactly as it stands: {instance.name}"))
         if instance.phase in (Phase.DELETED, Phase.DELETING):
             return instance

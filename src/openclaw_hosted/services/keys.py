@@ -32,5 +32,4 @@ class KeyService:
         return await self._tester.try_channel(channel, credentials)
 
     def _count(self, user: User) -> None:
-        self._limiter.check(user.id)
-        self._limiter.count(user.id)
+        self._limiter.take(user.id)

@@ -2,41 +2,72 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections import OrderedDict, deque
+from typing import Final
 
 from openclaw_hosted.domain.errors import LimitReached
 from openclaw_hosted.ports.clock import Clock
 
+KEYS_KEPT: Final = 10_000
+"""The most keys that a limiter remembers; beyond it the one that was counted longest ago is forgotten."""
 
-class AttemptLimiter:
-    """So many attempts for one key in a window of time, then a pause. Kept in memory: a restart forgives."""
 
-    def __init__(self, clock: Clock, attempts: int, window_seconds: float, refusal: str) -> None:
+class Attempts:
+    """The attempts of late, by key. Kept in memory: a restart forgets them."""
+
+    def __init__(self, clock: Clock, most: int, window_seconds: float) -> None:
         self._clock = clock
-        self._attempts = attempts
+        self._most = most
         self._window = window_seconds
-        self._refusal = refusal
-        self._seen: dict[str, deque[float]] = {}
+        self._seen: OrderedDict[str, deque[float]] = OrderedDict()
 
-    def check(self, *keys: str) -> None:
-        """Raise `LimitReached` when any of the keys was counted too often of late."""
-        if any(len(self._recent(key)) >= self._attempts for key in keys):
-            raise LimitReached(self._refusal)
+    def __len__(self) -> int:
+        return len(self._seen)
 
-    def count(self, *keys: str) -> None:
-        """Count one attempt."""
-        for key in keys:
-            self._seen.setdefault(key, deque(maxlen=self._attempts)).append(self._clock.monotonic())
-
-    def forgive(self, *keys: str) -> None:
-        """Forget the attempts."""
-        for key in keys:
-            self._seen.pop(key, None)
-
-    def _recent(self, key: str) -> deque[float]:
-        seen = self._seen.get(key, deque())
+    def recent(self, key: str) -> int:
+        """How many were counted within the window, `most` at most."""
+        seen = self._seen.get(key)
+        if seen is None:
+            return 0
         while seen and seen[0] < self._clock.monotonic() - self._window:
             seen.popleft()
         if not seen:
-            self._seen.pop(key, None)
-        return seen
+            del self._seen[key]
+        return len(seen)
+
+    def is_full(self, key: str) -> bool:
+        """Whether there were as many as there may be."""
+        return self.recent(key) >= self._most
+
+    def add(self, key: str) -> None:
+        """Count one."""
+        self._seen.setdefault(key, deque(maxlen=self._most)).append(self._clock.monotonic())
+        self._seen.move_to_end(key)
+        if len(self._seen) > KEYS_KEPT:
+            self._seen.popitem(last=False)
+
+    def take_back(self, key: str) -> None:
+        """Uncount the newest one."""
+        seen = self._seen.get(key)
+        if seen:
+            seen.pop()
+        if seen is not None and not seen:
+            del self._seen[key]
+
+    def forget(self, key: str) -> None:
+        """Uncount all."""
+        self._seen.pop(key, None)
+
+
+class AttemptLimiter:
+    """So many attempts for one key in a window of time, then a pause."""
+
+    def __init__(self, clock: Clock, attempts: int, window_seconds: float, refusal: str) -> None:
+        self._attempts = Attempts(clock, attempts, window_seconds)
+        self._refusal = refusal
+
+    def take(self, key: str) -> None:
+        """Count one attempt. Raises `LimitReached` when there were too many."""
+        if self._attempts.is_full(key):
+            raise LimitReached(self._refusal)
+        self._attempts.add(key)

@@ -17,6 +17,7 @@ from openclaw_hosted.ports.clock import Clock
 from openclaw_hosted.ports.gateways import BootstrapTicket, Gateways
 from openclaw_hosted.ports.router import Gate, Router
 from openclaw_hosted.ports.stores import AccountStore, InstanceStore, MachineStore, PlatformStore
+from openclaw_hosted.services.gatekeeping import admit
 from openclaw_hosted.services.reach import provider_ref, running_instance
 
 GRANT_SECONDS = 60.0
@@ -59,7 +60,7 @@ class OpeningService:
     async def open(self, user: User, session: Session, instance_id: InstanceId) -> str:
         """Where to send the browser. Raises `NotFound` for another user's instance, `StateConflict` while it is not running."""
         instance = await running_instance(self._instances, user, instance_id)
-        await self._gate.admit(session)
+        await admit(self._gate, self._accounts, self._clock, session)
         address = self._router.public_url(instance.id)
         if self._router.signs_in(instance.id):
             await self._accounts.arm_grant(session.hash, instance.id, self._clock.now() + GRANT_SECONDS)

@@ -8,9 +8,9 @@ from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, Float, Text, bindparam, d
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from openclaw_hosted.domain.account import LinkPurpose, Role, Session, User
-from openclaw_hosted.domain.errors import NotFound, StateConflict
-from openclaw_hosted.domain.events import Event
+from openclaw_hosted.domain.account import ALL_PROOFS, LinkPurpose, Proof, Role, Session, User
+from openclaw_hosted.domain.errors import NotAllowed, NotFound, StateConflict
+from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.naming import InstanceId, UserId
 from openclaw_hosted.store import tables
 from openclaw_hosted.store.database import ACCOUNT_LOCK, Database
@@ -70,17 +70,39 @@ class SqlAccounts:
         async with self._database.read() as connection:
             return [to_user(row) for row in await connection.execute(select(tables.users).order_by(_U.created_at, _U.id))]
 
-    async def set_password(self, user_id: UserId, password_hash: str, event: Event | None) -> Sequence[str]:
+    async def set_password(
+        self, user_id: UserId, password_hash: str, proven: str, ends: frozenset[Proof], event: Event | None
+    ) -> Sequence[str]:
         async with self._database.write() as connection:
+            await self._database.lock(connection, ACCOUNT_LOCK)
+            user = await _admissible(connection, user_id, proven)
             await connection.execute(update(tables.users).where(_U.id == user_id).values(password_hash=password_hash))
             await _record(connection, event)
-            return await _end_sessions(connection, user_id)
+            return await _end(connection, user, ends)
 
-    async def set_password_hash(self, user_id: UserId, password_hash: str) -> None:
+    async def reset_password(
+        self, link_hash: str, now: float, password_hash: str, ends: frozenset[Proof], event_name: EventName
+    ) -> tuple[User, Sequence[str]] | None:
+        is_good = (_L.hash == link_hash) & (_L.purpose == LinkPurpose.PASSWORD_RESET) & (_L.expires_at > now)
         async with self._database.write() as connection:
-            await connection.execute(update(tables.users).where(_U.id == user_id).values(password_hash=password_hash))
+            await self._database.lock(connection, ACCOUNT_LOCK)
+            email = (await connection.execute(delete(tables.links).where(is_good).returning(_L.email))).scalar_one_or_none()
+            if email is None:
+                return None
+            found = (await connection.execute(select(_U.id).where(_U.email == email))).scalar_one_or_none()
+            if found is None:
+                return None
+            user = await _admissible(connection, UserId(found), None)
+            await connection.execute(update(tables.users).where(_U.id == user.id).values(password_hash=password_hash))
+            await _record(connection, Event(event_name, now, user_id=user.id))
+            return user, await _end(connection, user, ends)
 
-    async def set_disabled(self, user_id: UserId, *, disabled: bool, event: Event) -> Sequence[str]:
+    async def renew_hash(self, user_id: UserId, present: str, renewed: str) -> bool:
+        same = update(tables.users).where(_U.id == user_id, _U.password_hash == present).values(password_hash=renewed)
+        async with self._database.write() as connection:
+            return bool((await connection.execute(same)).rowcount == 1)
+
+    async def set_disabled(self, user_id: UserId, *, disabled: bool, event: Event, ends: frozenset[Proof] = ALL_PROOFS) -> Sequence[str]:
         async with self._database.write() as connection:
             await self._database.lock(connection, ACCOUNT_LOCK)
             user = await _user(connection, user_id)
@@ -88,20 +110,18 @@ class SqlAccounts:
                 await _keep_an_admin(connection, user_id)
             await connection.execute(update(tables.users).where(_U.id == user_id).values(disabled=disabled))
             await _record(connection, event)
-            if not disabled:
-                return []
-            await connection.execute(delete(tables.tokens).where(tables.tokens.c.user_id == user_id))
-            return await _end_sessions(connection, user_id)
+            return await _end(connection, user, ends)
 
-    async def set_role(self, user_id: UserId, role: Role) -> None:
+    async def set_role(self, user_id: UserId, role: Role, ends: frozenset[Proof] = ALL_PROOFS) -> Sequence[str]:
         async with self._database.write() as connection:
             await self._database.lock(connection, ACCOUNT_LOCK)
             user = await _user(connection, user_id)
             if user.role is Role.ADMIN and role is not Role.ADMIN:
                 await _keep_an_admin(connection, user_id)
             await connection.execute(update(tables.users).where(_U.id == user_id).values(role=role))
+            return await _end(connection, user, ends)
 
-    async def add_session(self, session: Session, event: Event | None) -> None:
+    async def add_session(self, session: Session, event: Event | None, proven: str | None = None) -> None:
         values = {
             "hash": session.hash,
             "user_id": session.user_id,
@@ -109,6 +129,7 @@ class SqlAccounts:
             "expires_at": session.expires_at,
         }
         async with self._database.write() as connection:
+            await _admissible(connection, session.user_id, proven)
             await connection.execute(insert(tables.sessions).values(values))
             await _record(connection, event)
 
@@ -133,6 +154,7 @@ class SqlAccounts:
 
     async def end_session(self, session_hash: str) -> None:
         async with self._database.write() as connection:
+            await connection.execute(delete(tables.grants).where(_G.session_hash == session_hash))
             await connection.execute(delete(tables.sessions).where(_S.hash == session_hash))
 
     async def sweep(self, now: float) -> None:
@@ -146,6 +168,7 @@ class SqlAccounts:
     async def add_token(self, token_id: str, token_hash: str, user_id: UserId, label: str, now: float, event: Event) -> None:
         values = {"id": token_id, "hash": token_hash, "user_id": user_id, "label": label, "created_at": now}
         async with self._database.write() as connection:
+            await _admissible(connection, user_id, None)
             await connection.execute(insert(tables.tokens).values(values))
             await _record(connection, event)
 
@@ -172,9 +195,8 @@ class SqlAccounts:
     ) -> None:
         values = {"hash": link_hash, "purpose": purpose, "email": email, "role": role, "expires_at": expires_at}
         async with self._database.write() as connection:
-            if purpose is LinkPurpose.SETUP:
-                await self._database.lock(connection, ACCOUNT_LOCK)
-                await connection.execute(delete(tables.links).where(_L.purpose == purpose))
+            await self._database.lock(connection, ACCOUNT_LOCK)
+            await connection.execute(delete(tables.links).where(_L.purpose == purpose, _L.email.is_not_distinct_from(email)))
             await connection.execute(insert(tables.links).values(values))
             await _record(connection, event)
 
@@ -217,8 +239,30 @@ async def _keep_an_admin(connection: AsyncConnection, leaving: UserId) -> None:
         raise StateConflict("This is the last admin. Make someone else an admin first.")
 
 
-async def _end_sessions(connection: AsyncConnection, user_id: UserId) -> Sequence[str]:
-    ended = delete(tables.sessions).where(_S.user_id == user_id).returning(_S.hash)
+async def _admissible(connection: AsyncConnection, user_id: UserId, proven: str | None) -> User:
+    """The user, held until the transaction ends, so that nobody is let in while they are being shut out. Raises `NotAllowed`."""
+    row = (await connection.execute(select(tables.users).where(_U.id == user_id).with_for_update(read=True))).one_or_none()
+    if row is None:
+        raise NotFound("There is no such account.")
+    if row.disabled:
+        raise NotAllowed("This account is disabled. Ask an admin.")
+    if proven not in (None, row.password_hash):
+        raise NotAllowed("The password was changed meanwhile. Sign in with the new one.")
+    return to_user(row)
+
+
+async def _end(connection: AsyncConnection, user: User, ends: frozenset[Proof]) -> Sequence[str]:
+    """End these proofs of a user; returns the hashes of the sessions among them."""
+    if Proof.TOKEN in ends:
+        await connection.execute(delete(tables.tokens).where(tables.tokens.c.user_id == user.id))
+    if Proof.RESET_LINK in ends:
+        own = (_L.purpose == LinkPurpose.PASSWORD_RESET) & (_L.email == user.email)
+        await connection.execute(delete(tables.links).where(own))
+    if Proof.SESSION not in ends:
+        return []
+    of_user = select(_S.hash).where(_S.user_id == user.id)
+    await connection.execute(delete(tables.grants).where(_G.session_hash.in_(of_user)))
+    ended = delete(tables.sessions).where(_S.user_id == user.id).returning(_S.hash)
     return [row.hash for row in await connection.execute(ended)]
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter, Request
 
 from openclaw_hosted.domain.account import User
-from openclaw_hosted.domain.naming import UserId
+from openclaw_hosted.domain.naming import UserId, clean_display_name
 from openclaw_hosted.services.accounts import digest
 from openclaw_hosted.web.api_instances import problems
 from openclaw_hosted.web.context import Web, web_of
@@ -32,8 +32,9 @@ async def list_tokens(request: Request, caller: Caller) -> TokenList:
 @router.post("/tokens", status_code=201)
 async def create_token(request: Request, caller: Caller, body: TokenCreate) -> TokenMade:
     """A new token; its secret is answered this once."""
-    secret = await web_of(request).services.accounts.create_token(caller, body.label)
-    return TokenMade(id=digest(secret)[:12], label=body.label.strip(), token=secret)
+    label = clean_display_name(body.label, "label")
+    secret = await web_of(request).services.accounts.create_token(caller, label)
+    return TokenMade(id=digest(secret)[:12], label=label, token=secret)
 
 
 @router.delete("/tokens/{token_id}", status_code=204)

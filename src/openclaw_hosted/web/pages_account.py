@@ -99,14 +99,18 @@ async def account_page(request: Request, visitor: CurrentVisitor) -> Response:
 
 @router.post("/account/password")
 async def change_password(request: Request, form: VisitorForm) -> Response:
-    """Set another password; all other sessions end."""
+    """Set another password; all sessions end, and this browser gets a new one."""
     web, visitor = web_of(request), visitor_of(request)
     accounts = web.services.accounts
     try:
         check_same(str(form.get("password") or ""), str(form.get("password_again") or ""))
-        await accounts.sign_in(visitor.user.email, str(form.get("current_password") or ""), client_address(request))
-        secret = await accounts.reset_link(visitor.user.id)
-        signed_in = await accounts.follow_link(LinkPurpose.PASSWORD_RESET, secret, str(form.get("password") or ""))
+        signed_in = await accounts.change_password(
+            visitor.user,
+            str(form.get("current_password") or ""),
+            str(form.get("password") or ""),
+            client_address(request),
+            keep_tokens=bool(form.get("keep_tokens")),
+        )
     except InvalidInput as error:
         return await _account(request, visitor, status=422, errors=by_field(error.problems))
     except (NotAllowed, LimitReached) as error:

@@ -6,16 +6,42 @@ import asyncio
 
 import pytest
 
-from openclaw_hosted.domain.account import LinkPurpose, Role, Session
-from openclaw_hosted.domain.errors import NotFound, StateConflict
+from openclaw_hosted.domain.account import ALL_PROOFS, LinkPurpose, Proof, Role, Session
+from openclaw_hosted.domain.errors import NotAllowed, NotFound, StateConflict
 from openclaw_hosted.domain.events import EventName
 from openclaw_hosted.domain.naming import InstanceId, UserId
-from openclaw_hosted.store import Store
+from openclaw_hosted.store import Store, tables
 
 from .make import NOW, OTHER, OWNER, a_user, an_event
 
 LATER = NOW + 100
 INSTANCE = InstanceId("oc-a")
+RESET = LinkPurpose.PASSWORD_RESET
+
+
+async def give_password(store: Store, hashed: str) -> None:
+    async with store.database.write() as connection:
+        await connection.execute(tables.users.update().where(tables.users.c.id == OWNER).values(password_hash=hashed))
+
+
+async def give_proofs(store: Store) -> None:
+    """One of each to the owner, and one of each to somebody else."""
+    for user_id in (OWNER, OTHER):
+        await store.accounts.add_session(Session(f"session-{user_id}", user_id, NOW, LATER), None)
+        await store.accounts.arm_grant(f"session-{user_id}", INSTANCE, LATER)
+        await store.accounts.add_token(f"tk-{user_id}", f"token-{user_id}", user_id, "laptop", NOW, an_event())
+        await store.accounts.add_link(f"link-{user_id}", RESET, f"{user_id}@example.com", Role.USER, LATER, None)
+
+
+async def proofs_of(store: Store, user_id: UserId) -> set[str]:
+    accounts = store.accounts
+    left = {
+        Proof.SESSION: await accounts.sessions_of(user_id, NOW),
+        Proof.TOKEN: await accounts.user_by_token(f"token-{user_id}"),
+        Proof.RESET_LINK: await accounts.peek_link(f"link-{user_id}", RESET, NOW),
+        "grant": await accounts.redeem_grant(f"session-{user_id}", INSTANCE, NOW),
+    }
+    return {name for name, there in left.items() if there}
 
 
 async def test_an_address_has_one_account(store: Store) -> None:
@@ -39,9 +65,13 @@ async def test_a_new_password_ends_the_sessions_and_a_new_hash_does_not(store: S
     for name in ("one", "two"):
         await store.accounts.add_session(Session(name, OWNER, NOW, LATER), None)
     await store.accounts.add_session(Session("theirs", OTHER, NOW, LATER), None)
-    await store.accounts.set_password_hash(OWNER, "newer")
+    await give_password(store, "first")
+    assert await store.accounts.renew_hash(OWNER, "first", "newer")
+    assert not await store.accounts.renew_hash(OWNER, "first", "older")
     assert len(await store.accounts.sessions(NOW)) == 3
-    assert sorted(await store.accounts.set_password(OWNER, "changed", None)) == ["one", "two"]
+    with pytest.raises(NotAllowed):
+        await store.accounts.set_password(OWNER, "changed", "first", ALL_PROOFS, None)
+    assert sorted(await store.accounts.set_password(OWNER, "changed", "newer", ALL_PROOFS, None)) == ["one", "two"]
     assert [session.hash for session in await store.accounts.sessions(NOW)] == ["theirs"]
     assert (await store.accounts.user_by_email(f"{OWNER}@example.com"))[1] == "changed"
 
@@ -93,7 +123,7 @@ async def test_two_admins_who_step_down_at_once_leave_one(store: Store, replica:
             await store.accounts.set_role(user_id, Role.ADMIN)
         down = (store.accounts.set_role(OWNER, Role.USER), replica.accounts.set_role(OTHER, Role.USER))
         outcomes = await asyncio.gather(*down, return_exceptions=True)
-        assert [type(outcome) for outcome in outcomes if outcome is not None] == [StateConflict]
+        assert [type(outcome) for outcome in outcomes if outcome != []] == [StateConflict]
         assert sum(user.role is Role.ADMIN for user in await store.accounts.users()) == 1
 
 
@@ -126,3 +156,83 @@ async def test_sweeping_drops_what_has_expired_and_nothing_else(store: Store) ->
     assert await store.accounts.peek_link("good", LinkPurpose.INVITE, 0) is not None
     assert not await store.accounts.redeem_grant("old", INSTANCE, 0)
     assert await store.accounts.redeem_grant("good", INSTANCE, 0)
+
+
+@pytest.mark.parametrize("ends", [ALL_PROOFS, ALL_PROOFS - {Proof.TOKEN}])
+async def test_what_a_new_password_ends_is_the_users_alone(store: Store, ends: frozenset[Proof]) -> None:
+    await give_password(store, "first")
+    await give_proofs(store)
+    assert await store.accounts.set_password(OWNER, "changed", "first", ends, an_event()) == [f"session-{OWNER}"]
+    assert await proofs_of(store, OWNER) == ALL_PROOFS - ends
+    assert await proofs_of(store, OTHER) == {*ALL_PROOFS, "grant"}
+
+
+async def test_a_reset_ends_all_that_was_given_out_and_other_links_with_it(store: Store) -> None:
+    await give_proofs(store)
+    await store.accounts.add_link("invite", LinkPurpose.INVITE, "new@example.com", Role.USER, LATER, None)
+    done = await store.accounts.reset_password(f"link-{OWNER}", NOW, "changed", ALL_PROOFS, EventName.USER_PASSWORD_CHANGED)
+    assert done is not None
+    assert (done[0].id, done[1]) == (OWNER, [f"session-{OWNER}"])
+    assert await proofs_of(store, OWNER) == set()
+    assert await proofs_of(store, OTHER) == {*ALL_PROOFS, "grant"}
+    assert await store.accounts.peek_link("invite", LinkPurpose.INVITE, NOW) is not None
+    assert [event.name for event in await store.platform.events(limit=1)] == [EventName.USER_PASSWORD_CHANGED]
+    for link in (f"link-{OWNER}", "unknown", "invite"):
+        assert await store.accounts.reset_password(link, NOW, "again", ALL_PROOFS, EventName.USER_PASSWORD_CHANGED) is None
+    assert await store.accounts.reset_password(f"link-{OTHER}", LATER, "again", ALL_PROOFS, EventName.USER_PASSWORD_CHANGED) is None
+
+
+async def test_disabling_enabling_and_another_role_end_all_that_was_given_out(store: Store) -> None:
+    for change in (
+        lambda: store.accounts.set_disabled(OWNER, disabled=True, event=an_event()),
+        lambda: store.accounts.set_role(OWNER, Role.USER),
+    ):
+        await give_proofs_anew(store)
+        assert await change() == [f"session-{OWNER}"]
+        assert await proofs_of(store, OWNER) == set()
+        await store.accounts.set_disabled(OWNER, disabled=False, event=an_event())
+
+
+async def give_proofs_anew(store: Store) -> None:
+    await store.accounts.set_role(OTHER, Role.ADMIN)
+    await store.accounts.set_disabled(OWNER, disabled=False, event=an_event())
+    async with store.database.write() as connection:
+        for table in (tables.sessions, tables.tokens, tables.links, tables.grants):
+            await connection.execute(table.delete())
+    await give_proofs(store)
+
+
+async def test_a_disabled_user_is_given_nothing(store: Store) -> None:
+    await store.accounts.set_disabled(OWNER, disabled=True, event=an_event())
+    await store.accounts.add_link("left", RESET, f"{OWNER}@example.com", Role.USER, LATER, None)
+    for attempt in (
+        store.accounts.add_session(Session("one", OWNER, NOW, LATER), None),
+        store.accounts.add_token("tk", "hash", OWNER, "laptop", NOW, an_event()),
+        store.accounts.reset_password("left", NOW, "changed", ALL_PROOFS, EventName.USER_PASSWORD_CHANGED),
+    ):
+        with pytest.raises(NotAllowed):
+            await attempt
+    assert (await store.accounts.user_by_email(f"{OWNER}@example.com"))[1] is None
+
+
+async def test_a_sign_in_with_a_password_that_was_changed_meanwhile_is_refused(store: Store) -> None:
+    await give_password(store, "second")
+    with pytest.raises(NotAllowed):
+        await store.accounts.add_session(Session("one", OWNER, NOW, LATER), None, "first")
+    await store.accounts.add_session(Session("one", OWNER, NOW, LATER), None, "second")
+
+
+async def test_of_sessions_begun_while_an_account_is_disabled_none_is_left(store: Store, replica: Store) -> None:
+    for number in range(5):
+        begin = (replica.accounts.add_session(Session(f"{number}-{each}", OWNER, NOW, LATER), None) for each in range(4))
+        disable = store.accounts.set_disabled(OWNER, disabled=True, event=an_event())
+        outcomes = await asyncio.gather(disable, *begin, return_exceptions=True)
+        assert {type(outcome) for outcome in outcomes} <= {list, type(None), NotAllowed}
+        assert await store.accounts.sessions_of(OWNER, NOW) == []
+        await store.accounts.set_disabled(OWNER, disabled=False, event=an_event())
+
+
+async def test_a_new_link_replaces_those_for_the_same_purpose_and_address(store: Store) -> None:
+    for name, email in (("one", "a@example.com"), ("two", "a@example.com"), ("three", "b@example.com")):
+        await store.accounts.add_link(name, RESET, email, Role.USER, LATER, None)
+    assert [await store.accounts.peek_link(name, RESET, NOW) is not None for name in ("one", "two", "three")] == [False, True, True]

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from openclaw_hosted.domain.account import LinkPurpose, Role, Session, User
-from openclaw_hosted.domain.events import Event
+from openclaw_hosted.domain.account import ALL_PROOFS, LinkPurpose, Proof, Role, Session, User
+from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.naming import InstanceId, UserId
 
 
@@ -29,24 +29,34 @@ class AccountStore(Protocol):
         """All, oldest first."""
         ...
 
-    async def set_password(self, user_id: UserId, password_hash: str, event: Event | None) -> Sequence[str]:
-        """Also ends all sessions of the user; returns their hashes."""
+    async def set_password(
+        self, user_id: UserId, password_hash: str, proven: str, ends: frozenset[Proof], event: Event | None
+    ) -> Sequence[str]:
+        """Set it where `proven` is the present hash; `ends` go with it. Returns the hashes of the sessions that ended. Raises `NotAllowed`
+        where the password was changed meanwhile, or the user is disabled; nothing changed then."""
         ...
 
-    async def set_password_hash(self, user_id: UserId, password_hash: str) -> None:
-        """The same password hashed with newer parameters; sessions go on."""
+    async def reset_password(
+        self, link_hash: str, now: float, password_hash: str, ends: frozenset[Proof], event_name: EventName
+    ) -> tuple[User, Sequence[str]] | None:
+        """Use a reset link up and set the password of its user; `ends` go with it. Returns the user and the hashes of the sessions that
+        ended; None where the link is unknown, used or out of date. Raises `NotAllowed` for a disabled user; nothing changed then."""
         ...
 
-    async def set_disabled(self, user_id: UserId, *, disabled: bool, event: Event) -> Sequence[str]:
-        """Disabling ends all sessions and tokens; returns the hashes of the sessions. Raises `StateConflict` for the last admin."""
+    async def renew_hash(self, user_id: UserId, present: str, renewed: str) -> bool:
+        """The same password hashed anew; all goes on. False, and nothing changed, where `present` is not the hash any more."""
         ...
 
-    async def set_role(self, user_id: UserId, role: Role) -> None:
-        """Raises `StateConflict` for the last admin."""
+    async def set_disabled(self, user_id: UserId, *, disabled: bool, event: Event, ends: frozenset[Proof] = ALL_PROOFS) -> Sequence[str]:
+        """`ends` go with it; returns the hashes of the sessions that ended. Raises `StateConflict` for the last admin."""
         ...
 
-    async def add_session(self, session: Session, event: Event | None) -> None:
-        """A new sign-in."""
+    async def set_role(self, user_id: UserId, role: Role, ends: frozenset[Proof] = ALL_PROOFS) -> Sequence[str]:
+        """`ends` go with it; returns the hashes of the sessions that ended. Raises `StateConflict` for the last admin."""
+        ...
+
+    async def add_session(self, session: Session, event: Event | None, proven: str | None = None) -> None:
+        """A new sign-in. Raises `NotAllowed` for a disabled user, and where `proven`, if given, is not the password's hash any more."""
         ...
 
     async def session(self, session_hash: str, now: float) -> tuple[Session, User] | None:
@@ -70,7 +80,7 @@ class AccountStore(Protocol):
         ...
 
     async def add_token(self, token_id: str, token_hash: str, user_id: UserId, label: str, now: float, event: Event) -> None:
-        """Keep the SHA-256 of a new API token."""
+        """Keep the SHA-256 of a new API token. Raises `NotAllowed` for a disabled user."""
         ...
 
     async def user_by_token(self, token_hash: str) -> User | None:
@@ -88,7 +98,7 @@ class AccountStore(Protocol):
     async def add_link(
         self, link_hash: str, purpose: LinkPurpose, email: str | None, role: Role, expires_at: float, event: Event | None
     ) -> None:
-        """Keep the SHA-256 of a one-time link. A new set-up link replaces the earlier ones."""
+        """Keep the SHA-256 of a one-time link. It replaces earlier ones for the same purpose and address."""
         ...
 
     async def peek_link(self, link_hash: str, purpose: LinkPurpose, now: float) -> tuple[str | None, Role] | None:

@@ -1,0 +1,29 @@
+"""What the edge is told of sessions, whatever happens at the same time: it never keeps one that has ended."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable
+
+from openclaw_hosted.domain.account import Session
+from openclaw_hosted.domain.errors import NotAllowed
+from openclaw_hosted.ports.clock import Clock
+from openclaw_hosted.ports.router import Gate
+from openclaw_hosted.ports.stores import AccountStore
+
+
+async def admit(gate: Gate, accounts: AccountStore, clock: Clock, session: Session) -> None:
+    """Let a session pass at the edge. It may have ended meanwhile, and been dismissed before it was admitted; so it is looked at again,
+    and `NotAllowed` raised."""
+    await gate.admit(session)
+    if await accounts.session(session.hash, clock.now()) is None:
+        await gate.dismiss(session.hash)
+        raise NotAllowed("This session has ended. Sign in again.")
+
+
+async def dismiss(gate: Gate, session_hashes: Iterable[str]) -> None:
+    """Stop to let these pass, all of them, though one call may fail; then its error is raised."""
+    outcomes = await asyncio.gather(*(gate.dismiss(each) for each in session_hashes), return_exceptions=True)
+    for outcome in outcomes:
+        if isinstance(outcome, BaseException):
+            raise outcome
