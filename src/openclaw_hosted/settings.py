@@ -150,6 +150,14 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _spares_fit(self) -> Settings:
+        if "spares" in self.model_fields_set and self.spares > self.fleet_cap:
+            raise ValueError(
+                f"POOL_SPARE_COUNT is {self.spares}, more than FLEET_CAP, which is {self.fleet_cap}; raise that, or keep fewer"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _backups_are_here(self) -> Settings:
         if self.provider is Provider.AWS and self.backup_every_hours:
             raise ValueError("BACKUP_EVERY_HOURS is for the local provider; on AWS the database and the volumes are backed up there")

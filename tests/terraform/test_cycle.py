@@ -139,7 +139,7 @@ async def used(platform: Platform) -> None:
         page = await client.get(f"{platform.address}/{instance.id}/")
     assert page.status_code == 200
     assert "openclaw" in page.text.lower()
-    await platform.services.operations.set_spares(0)
+    await platform.services.operations.set_spares(0, None)
     await platform.services.instances.delete(user, instance.id)
     await until(lambda: is_in(platform, instance.id, Phase.PURGED), WAIT_SECONDS)
     for machine in await platform.services.operations.machines():

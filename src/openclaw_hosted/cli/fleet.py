@@ -26,14 +26,17 @@ def list_machines(
 ) -> None:
     """All machines that exist."""
     with connect(Target(data_dir)) as api:
-        items = api.get("/machines", include_terminated=everything)["items"]
+        answered = api.get("/machines", include_terminated=everything)
+    items = answered["items"]
     if as_json:
-        print_json({"items": items})
+        print_json({"items": items, "more": answered.get("more", False)})
         return
     rows = [
         (item["id"], item["state"], item["warmth"], item["instance_id"], item["image"], when(item["state_changed_at"])) for item in items
     ]
     print_table(("ID", "STATE", "WARMTH", "INSTANCE", "OPENCLAW", "SINCE"), rows, "No machine yet; the pool makes them once it runs.")
+    if answered.get("more"):
+        say(f"These are the newest {len(items)}; there are older ones, which are not listed.")
 
 
 @machines.command(name="show")
@@ -125,7 +128,7 @@ def resume(data_dir: DataDir = None, as_json: AsJson = False) -> None:
 
 @pool.command(name="set")
 def set_pool(
-    spares: Annotated[int, typer.Argument(metavar="SPARES", min=0, help="How many spares to keep from now on.")],
+    spares: Annotated[int, typer.Argument(metavar="SPARES", min=0, help="How many spares to keep from now on; FLEET_CAP at most.")],
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:

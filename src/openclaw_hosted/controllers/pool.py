@@ -66,7 +66,7 @@ class PoolController:
 
     async def _policy(self, memory: PoolMemory, machines: Sequence[Machine], waiting: int) -> tuple[PoolPolicy, str]:
         """The policy in force, with fewer spares where the host has no room for all, and a line that says so."""
-        wanted = self._options.policy.spares if memory.spares is None else memory.spares
+        wanted = self._options.policy.wanted(memory.spares)
         policy = replace(self._options.policy, spares=wanted)
         room = await self._ports.machines.room()
         if room is None:

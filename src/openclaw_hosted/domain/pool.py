@@ -31,6 +31,10 @@ class PoolPolicy:
     backoff_seconds: float = 5.0
     backoff_cap_seconds: float = 300.0
 
+    def wanted(self, by_operator: int | None) -> int:
+        """How many spares there should be, where an operator set a number, or None for these settings: never more than the cap."""
+        return min(self.spares if by_operator is None else by_operator, self.fleet_cap)
+
 
 class PoolStatus(StrEnum):
     """What the pool says of itself."""

@@ -46,7 +46,7 @@ class CostService:
     async def report(self) -> CostReport:
         """Now."""
         memory = await self._platform.pool_memory()
-        spares = self._policy.spares if memory.spares is None else memory.spares
+        spares = self._policy.wanted(memory.spares)
         holdings = count_holdings(await self._machines.list_live(), await self._instances.kept_phases())
         now = estimate(holdings, self._deployment) if self.billed else None
         return CostReport(holdings, spares, now, projection(holdings.instances, spares, self._deployment))

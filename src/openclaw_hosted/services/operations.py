@@ -16,7 +16,8 @@ from openclaw_hosted.domain.pool import PoolPolicy
 from openclaw_hosted.ports.clock import Clock
 from openclaw_hosted.ports.stores import Hints, InstanceStore, MachineStore, PlatformStore, PoolMemory
 
-MAX_SPARES = 1000
+INSTANCES_SHOWN = 1000
+MACHINES_SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,21 +59,27 @@ class OperationsService:
         """The pool now."""
         memory = await self._platform.pool_memory()
         machines = await self._machines.list_live()
-        wanted = self._policy.spares if memory.spares is None else memory.spares
+        wanted = self._policy.wanted(memory.spares)
         counts = Counter(machine.state for machine in machines)
         return PoolReport(memory, self._policy, wanted, counts, sum((await self._instances.count_waiting()).values()))
 
-    async def machines(self, *, include_terminated: bool = False) -> Sequence[Machine]:
-        """The machines that exist, or with `include_terminated` the newest of all time."""
-        return await (self._machines.list_recent() if include_terminated else self._machines.list_live())
+    async def machines(self) -> Sequence[Machine]:
+        """The machines that exist."""
+        return await self._machines.list_live()
+
+    async def recent_machines(self) -> tuple[Sequence[Machine], bool]:
+        """The newest machines, `MACHINES_SHOWN` at most, terminated ones included, and whether there are older ones."""
+        found = await self._machines.list_recent(MACHINES_SHOWN + 1)
+        return found[:MACHINES_SHOWN], len(found) > MACHINES_SHOWN
 
     async def machine(self, machine_id: str) -> Machine:
         """One machine. Raises `NotFound`."""
         return await self._machines.get(MachineId(machine_id))
 
-    async def instances(self) -> Sequence[Instance]:
-        """All instances of all users, newest first."""
-        return await self._instances.list_all()
+    async def instances(self) -> tuple[Sequence[Instance], bool]:
+        """The newest instances of all users, `INSTANCES_SHOWN` at most, newest first, and whether there are older ones."""
+        found = await self._instances.list_all(INSTANCES_SHOWN + 1)
+        return found[:INSTANCES_SHOWN], len(found) > INSTANCES_SHOWN
 
     async def events(
         self, *, instance_id: str | None = None, machine_id: str | None = None, before_id: int | None = None, limit: int = 100
@@ -95,12 +102,16 @@ class OperationsService:
         await self._platform.set_pool(paused=False)
         await self._said(EventName.POOL_RESUMED, by)
 
-    async def set_spares(self, spares: int) -> None:
-        """Keep so many spares from now on, whatever the settings say."""
-        if not 0 <= spares <= MAX_SPARES:
-            raise InvalidInput(FieldProblem("spares", f"Keep between 0 and {MAX_SPARES} spares."))
+    async def set_spares(self, spares: int, by: User | None) -> None:
+        """Keep so many spares from now on, whatever the settings say. Raises `InvalidInput` beyond the fleet's cap."""
+        cap = self._policy.fleet_cap
+        if not 0 <= spares <= cap:
+            raise InvalidInput(FieldProblem("spares", f"Keep between 0 and {cap} spares: FLEET_CAP, the most machines at once, is {cap}."))
+        before = self._policy.wanted((await self._platform.pool_memory()).spares)
+        if spares == before:
+            return
         await self._platform.set_pool(spares=spares)
-        await self.replenish()
+        await self._said(EventName.POOL_SPARES_CHANGED, by, before=before, after=spares)
 
     async def replenish(self) -> None:
         """Have the pool look at once whether it needs machines."""
@@ -118,8 +129,8 @@ class OperationsService:
         await self.replenish()
         return machine
 
-    async def _said(self, name: EventName, by: User | None) -> None:
-        await self._platform.add_event(Event(name, self._clock.now(), user_id=by.id if by else None))
+    async def _said(self, name: EventName, by: User | None, **detail: int) -> None:
+        await self._platform.add_event(Event(name, self._clock.now(), user_id=by.id if by else None, detail=detail))
         await self._hints.hint("pool")
         await self._hints.hint("changes")
 

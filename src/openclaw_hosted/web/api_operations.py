@@ -28,8 +28,9 @@ router = APIRouter(prefix="/api/v1", tags=["operations"], responses=problems(400
 async def list_machines(request: Request, caller: AdminCaller, include_terminated: bool = False) -> MachineList:
     """The machines that exist, or with `include_terminated` the newest of all time."""
     del caller
-    machines = await web_of(request).services.operations.machines(include_terminated=include_terminated)
-    return MachineList(items=[machine_out(machine) for machine in machines])
+    operations = web_of(request).services.operations
+    machines, more = await operations.recent_machines() if include_terminated else (await operations.machines(), False)
+    return MachineList(items=[machine_out(machine) for machine in machines], more=more)
 
 
 @router.get("/machines/{machine_id}")
@@ -55,10 +56,9 @@ async def get_pool(request: Request, caller: AdminCaller) -> PoolOut:
 
 @router.patch("/pool")
 async def change_pool(request: Request, caller: AdminCaller, body: PoolPatch) -> PoolOut:
-    """Keep so many spares from now on."""
-    del caller
+    """Keep so many spares from now on, no more than the fleet's cap."""
     operations = web_of(request).services.operations
-    await operations.set_spares(body.spares)
+    await operations.set_spares(body.spares, caller)
     return pool_out(await operations.pool())
 
 

@@ -14,10 +14,11 @@ from openclaw_hosted.domain.gateway import Channel, Credential, CredentialsChang
 from openclaw_hosted.domain.instance import DesiredState, Instance, Phase, Step, StepName
 from openclaw_hosted.domain.machine import Machine, MachineFailure, MachineState, Warmth
 from openclaw_hosted.ports.gateways import SenderRequest
-from openclaw_hosted.services.operations import MAX_SPARES, PoolReport
+from openclaw_hosted.services.operations import PoolReport
 from openclaw_hosted.web.rendering import instant
 
 NAME_INPUT_MAX_LENGTH = 1000
+SPARES_INPUT_MAX = 10_000
 CREDENTIAL_INPUT_MAX_LENGTH = 4096
 
 
@@ -87,7 +88,7 @@ class KeyTest(Input):
 class PoolPatch(Input):
     """What to change about the pool."""
 
-    spares: Annotated[int, Field(ge=0, le=MAX_SPARES, strict=True)]
+    spares: Annotated[int, Field(ge=0, le=SPARES_INPUT_MAX, strict=True, description="No more than the fleet's cap.")]
 
 
 class InviteIn(Input):
@@ -213,6 +214,7 @@ class MachineList(BaseModel):
     """Machines."""
 
     items: list[MachineOut]
+    more: Annotated[bool, Field(description="Whether there are older ones, which are not listed.")] = False
 
 
 class PoolOut(BaseModel):

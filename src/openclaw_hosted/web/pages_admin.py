@@ -43,7 +43,7 @@ async def change_pool(request: Request, form: VisitorForm, action: str) -> Respo
             case "replenish":
                 await operations.replenish()
             case "spares":
-                await operations.set_spares(_number(text_of(form, "spares")))
+                await operations.set_spares(_number(text_of(form, "spares")), user)
             case _:
                 raise InvalidInput(FieldProblem("action", "There is no such action."))
     except InvalidInput as error:
@@ -66,7 +66,8 @@ async def all_instances_page(request: Request, visitor: AdminVisitor) -> Respons
     del visitor
     services = web_of(request).services
     owners = {user.id: user.email for user in await services.accounts.users()}
-    return render(request, "admin_instances.html", instances=await services.operations.instances(), owners=owners)
+    instances, more = await services.operations.instances()
+    return render(request, "admin_instances.html", instances=instances, more=more, owners=owners)
 
 
 @router.get("/users")

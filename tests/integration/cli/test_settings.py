@@ -21,6 +21,7 @@ from tests.support.platform import free_port
         ("PORT", "eighty"),
         ("PORT", "70000"),
         ("POOL_SPARE_COUNT", "-1"),
+        ("POOL_SPARE_COUNT", "51"),
         ("POOL_WARMTH", "lukewarm"),
         ("FLEET_CAP", "0"),
         ("RETENTION_DAYS", "-7"),

@@ -226,7 +226,7 @@ async def test_operators_api(world: World, admin: User, ada: User) -> None:
     async with world.api(admin) as api:
         assert (await api.get("/pool")).json()["spares_wanted"] == 2
         assert (await api.patch("/pool", json={"spares": 4})).json()["spares_wanted"] == 4
-        assert problem(await api.patch("/pool", json={"spares": 5000}))["status"] == 422
+        assert problem(await api.patch("/pool", json={"spares": 50_000}))["status"] == 422
         assert (await api.post("/pool/pause")).json()["paused"] is True
         assert (await api.post("/pool/resume")).json()["paused"] is False
         assert (await api.get("/machines/none")).status_code == 404
