@@ -8,17 +8,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from ipaddress import ip_address
 from pathlib import Path
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from openclaw_hosted.choices import MachineKind, Provider, SettingsError, Tls
 from openclaw_hosted.datadir import DEFAULT_DATA_DIR
 from openclaw_hosted.domain.account import check_password, clean_email
 from openclaw_hosted.domain.errors import InvalidInput
 from openclaw_hosted.domain.machine import Warmth
+from openclaw_hosted.proxies import parse_networks
 
 HTTPS_PORT: Final = 443
 EVERYWHERE: Final = "0.0.0.0"  # noqa: S104 - HTTPS is asked for in order to be reached
@@ -39,6 +40,8 @@ class Settings(BaseSettings):
     public_url: str = Field("", alias="PUBLIC_URL")
     """The address that users open, without a trailing slash."""
     machines: MachineKind = Field(MachineKind.AUTO, alias="MACHINES")
+    trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field((), alias="TRUSTED_PROXIES")
+    """Networks of the proxies in front, whose X-Forwarded-For counts: the client is the last address in it that is not among them."""
     tls: Tls = Field(Tls.OFF, alias="TLS")
     """Who ends HTTPS, if anyone on this computer does."""
     http_port: int = Field(80, alias="HTTP_PORT", ge=0, le=65535)
@@ -89,6 +92,11 @@ class Settings(BaseSettings):
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
+
+    @field_validator("trusted_proxies", mode="before")
+    @classmethod
+    def _are_networks(cls, value: str | tuple[str, ...]) -> tuple[str, ...]:
+        return parse_networks(value)
 
     @field_validator("public_url")
     @classmethod

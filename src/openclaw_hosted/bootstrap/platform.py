@@ -70,7 +70,11 @@ class Platform:
         """Where the web application listens: on a socket for this computer's edge, or else on the port."""
         if self.provided.edge is not None:
             return WebPlace(socket=self.settings.run_dir / "web.sock")
-        return WebPlace(host=self.settings.host, port=self.settings.port, trusted_proxies=tuple(self.provided.trusted_proxies))
+        return WebPlace(
+            host=self.settings.host,
+            port=self.settings.port,
+            trusted_proxies=(*self.provided.trusted_proxies, *self.settings.trusted_proxies),
+        )
 
     @asynccontextmanager
     async def serving_web(self) -> AsyncIterator[None]:

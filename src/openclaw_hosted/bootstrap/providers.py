@@ -135,7 +135,8 @@ def _fake(settings: Settings, clock: Clock) -> Provided:
 
 
 def _edge(settings: Settings) -> LocalEdge:
-    return LocalEdge(settings.data_dir, settings.host, settings.port, settings.address, edge_tls(settings))
+    tls, proxies = edge_tls(settings), settings.trusted_proxies
+    return LocalEdge(settings.data_dir, settings.host, settings.port, settings.address, tls, proxies)
 
 
 class EdgeMayBeDown:

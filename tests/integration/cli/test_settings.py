@@ -24,6 +24,9 @@ from tests.support.platform import free_port
         ("POOL_SPARE_COUNT", "51"),
         ("POOL_WARMTH", "lukewarm"),
         ("FLEET_CAP", "0"),
+        ("TRUSTED_PROXIES", "10.0.0.1, nginx"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8"),
+        ("TRUSTED_PROXIES", "0.0.0.0/0"),
         ("RETENTION_DAYS", "-7"),
         ("PUBLIC_URL", "claw.example.com"),
         ("PUBLIC_URL", "https://claw.example.com/under"),
@@ -112,3 +115,9 @@ def test_a_database_of_a_newer_version_is_refused_unchanged(with_admin: Cli) -> 
         assert "newer version" in refused.stderr
     with closing(sqlite3.connect(database)) as connection:
         assert connection.execute("SELECT version_num FROM alembic_version").fetchone() == ("9999_from_the_future",)
+
+
+def test_trusted_proxies_are_addresses_and_networks(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert load_settings({}).trusted_proxies == ()
+    monkeypatch.setenv("TRUSTED_PROXIES", "127.0.0.1, 10.1.0.0/16 2001:db8::/48,")
+    assert load_settings({}).trusted_proxies == ("127.0.0.1/32", "10.1.0.0/16", "2001:db8::/48")

