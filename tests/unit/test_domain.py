@@ -152,7 +152,6 @@ def test_all_that_is_wrong_with_settings_is_said_at_once() -> None:
     with pytest.raises(InvalidInput) as caught:
         check_settings(settings, frozenset())
     assert {problem.field for problem in caught.value.problems} == {
-        "credentials.modelApiKey",
         "settings.model",
         "settings.base_url",
         "credentials.slackBotToken",

@@ -12,13 +12,13 @@ import json
 import logging
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Final
 
 import httpx
 
 from openclaw_hosted.domain.errors import InvalidInput
-from openclaw_hosted.domain.gateway import Channel, Credential, Credentials, GatewaySettings, ModelProvider, check_credentials
+from openclaw_hosted.domain.gateway import Channel, Credential, Credentials, GatewaySettings, ModelProvider, check_credentials, needs_key
 from openclaw_hosted.ports.models import KeyReport
 
 TIMEOUT_SECONDS: Final = 8.0
@@ -63,6 +63,8 @@ class HttpKeyTester:
         if settings.provider is ModelProvider.ECHO:
             return KeyReport(ok=True, message="The echo model needs no key.")
         key = credentials.get(Credential.MODEL_API_KEY, "")
+        if not key and not needs_key(settings.provider):
+            return await self._try_address(settings, None)
         if (problem := _malformed(Credential.MODEL_API_KEY, key)) is not None:
             return problem
         if settings.provider is ModelProvider.COMPATIBLE:
@@ -111,7 +113,8 @@ class HttpKeyTester:
         }
         return calls[provider]
 
-    async def _try_address(self, settings: GatewaySettings, key: str) -> KeyReport:
+    async def _try_address(self, settings: GatewaySettings, key: str | None) -> KeyReport:
+        """Whether the address answers, and whether it wants a key: it is asked without one first."""
         try:
             url = httpx.URL(f"{(settings.base_url or '').rstrip('/')}/models")
             number = await self._resolve(url)
@@ -121,11 +124,18 @@ class HttpKeyTester:
             return KeyReport(ok=False, message="This address is not known to the name service. Check its spelling.")
         if number is None:
             return KeyReport(ok=False, message="This address leads to a network that is not reached from here.")
-        headers = {"Authorization": f"Bearer {key}", "Host": url.netloc.decode("ascii")}
-        answer = await _send(_Call("This address", str(url.copy_with(host=number)), headers), server_name=url.host)
+        headers = {"Host": url.netloc.decode("ascii")}
+        call = _Call("This address", str(url.copy_with(host=number)), headers)
+        answer, status = await _exchange(call, server_name=url.host)
+        wants_key = status in REFUSED
+        if wants_key and key is None:
+            return _failed("This address answers, but wants a key. Type it, then try again.")
+        if wants_key:
+            answer = await _send(replace(call, headers={**headers, "Authorization": f"Bearer {key}"}), server_name=url.host)
         if isinstance(answer, KeyReport):
             return answer
-        return _with_model(KeyReport(ok=True, message="This address answers and takes the key."), settings.model, answer)
+        said = "takes the key" if wants_key else "needs no key"
+        return _with_model(KeyReport(ok=True, message=f"This address answers and {said}."), settings.model, answer)
 
     async def _resolve(self, url: httpx.URL) -> str | None:
         """The number behind a name, if all that it stands for may be called."""
@@ -153,6 +163,11 @@ def _names_no_bot(record: logging.LogRecord) -> bool:
 
 async def _send(call: _Call, server_name: str | None = None) -> dict[str, Any] | KeyReport:
     """The JSON object that came back, or a report of what went wrong."""
+    return (await _exchange(call, server_name))[0]
+
+
+async def _exchange(call: _Call, server_name: str | None = None) -> tuple[dict[str, Any] | KeyReport, int]:
+    """Like `_send`, and the status of the answer, 0 without one."""
     extensions = {"sni_hostname": server_name} if server_name else {}
     try:
         async with (
@@ -162,14 +177,18 @@ async def _send(call: _Call, server_name: str | None = None) -> dict[str, Any] |
             body = await asyncio.wait_for(_read(response), TIMEOUT_SECONDS)
             status = response.status_code
     except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError):
-        return KeyReport(ok=False, message=f"{call.who} could not be reached from here, so the key is neither right nor wrong. Try later.")
+        return _failed(f"{call.who} could not be reached from here, so the key is neither right nor wrong. Try later."), 0
     if status in REFUSED or (status in (400, 404) and call.who in ("Google", "Telegram")):
-        return KeyReport(ok=False, message=f"{call.who} refuses this key. Copy it once more.")
+        return _failed(f"{call.who} refuses this key. Copy it once more."), status
     if status == 429:
-        return KeyReport(ok=False, message=f"{call.who} asks to wait: too many requests, or the credit is used up.")
+        return _failed(f"{call.who} asks to wait: too many requests, or the credit is used up."), status
     if status != 200:
-        return KeyReport(ok=False, message=f"{call.who} answered with status {status}, so the key could not be tried.")
-    return _object(body)
+        return _failed(f"{call.who} answered with status {status}, so the key could not be tried."), status
+    return _object(body), status
+
+
+def _failed(message: str) -> KeyReport:
+    return KeyReport(ok=False, message=message)
 
 
 async def _read(response: httpx.Response) -> bytes:

@@ -12,7 +12,7 @@ import typer
 
 from openclaw_hosted.cli.client import ActAs, Api, AsJson, DataDir, Target, connect
 from openclaw_hosted.cli.output import CommandError, Exit, err, out, print_fields, print_json, print_table, say, when
-from openclaw_hosted.domain.gateway import CHANNEL_CREDENTIALS, Channel, Credential, ModelProvider
+from openclaw_hosted.domain.gateway import CHANNEL_CREDENTIALS, Channel, Credential, ModelProvider, needs_key
 from openclaw_hosted.domain.text import folded
 
 if TYPE_CHECKING:
@@ -39,7 +39,9 @@ def _target(data_dir: Path | None, user: str | None) -> Target:
 @app.command()
 def create(
     name: Annotated[str, typer.Argument(help="What to call it.")],
-    provider: Annotated[ModelProvider, typer.Option(help="Who answers; `echo` needs no key.")] = ModelProvider.ECHO,
+    provider: Annotated[
+        ModelProvider, typer.Option(help="Who answers; `echo` needs no key, and `compatible` is asked for none.")
+    ] = ModelProvider.ECHO,
     model: Annotated[str | None, typer.Option(help="Model id as the provider writes it.")] = None,
     base_url: Annotated[str | None, typer.Option(help="Address of the API, for provider `compatible`.")] = None,
     api_key_stdin: Annotated[bool, typer.Option("--api-key-stdin", help="Read the provider's key from standard input.")] = False,
@@ -53,11 +55,11 @@ def create(
     as_json: AsJson = False,
 ) -> None:
     """Create an instance. Keys are asked for, or read from a file or standard input; never given as an argument."""
-    credentials: dict[str, str] = {}
-    if provider is not ModelProvider.ECHO:
-        credentials[Credential.MODEL_API_KEY] = read_secret("API key", from_stdin=api_key_stdin, file=api_key_file)
-    elif api_key_stdin or api_key_file:
+    if provider is ModelProvider.ECHO and (api_key_stdin or api_key_file):
         raise CommandError("Provider `echo` takes no key; name another with --provider.", Exit.USAGE)
+    credentials: dict[str, str] = {}
+    if needs_key(provider) or api_key_stdin or api_key_file:
+        credentials[Credential.MODEL_API_KEY] = read_secret("API key", from_stdin=api_key_stdin, file=api_key_file)
     for wanted in channel or []:
         credentials |= _channel_tokens(wanted)
     body = {

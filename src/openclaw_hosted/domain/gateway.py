@@ -51,6 +51,8 @@ CHANNEL_CREDENTIALS: Final[Mapping[Channel, tuple[Credential, ...]]] = {
 SHIPPED_CHANNELS: Final = frozenset({Channel.TELEGRAM})
 """Those that the pinned OpenClaw carries. Any other would be accepted by it and silently absent."""
 USER_CREDENTIALS: Final = frozenset(Credential) - {Credential.GATEWAY_TOKEN}
+NO_KEY: Final = "no-key-needed"
+"""Stands in the vault for the key of a provider that takes none, as OpenClaw wants a word to send. It is no secret, and not the user's."""
 CREDENTIAL_MAX_LENGTH: Final = 512
 MODEL_MAX_LENGTH: Final = 120
 
@@ -100,6 +102,18 @@ class CredentialsChange:
         return {**kept, **self.set}
 
 
+def needs_key(provider: ModelProvider) -> bool:
+    """Whether a model provider has to be given a key. One at an address of the user's own may take none, such as Ollama or LM Studio."""
+    return provider not in (ModelProvider.ECHO, ModelProvider.COMPATIBLE)
+
+
+def with_stand_in(change: CredentialsChange, settings: GatewaySettings, present: frozenset[Credential]) -> CredentialsChange:
+    """`change`, with `NO_KEY` for a provider that has none of the user's; `present` are the user's credentials after the change."""
+    if settings.provider is not ModelProvider.COMPATIBLE or Credential.MODEL_API_KEY in present:
+        return change
+    return CredentialsChange({**change.set, Credential.MODEL_API_KEY: NO_KEY}, change.remove - {Credential.MODEL_API_KEY})
+
+
 def encode_change(change: CredentialsChange) -> bytes:
     """`change` as bytes to be sealed."""
     return json.dumps({"set": dict(change.set), "remove": sorted(change.remove)}).encode()
@@ -141,7 +155,7 @@ def _credential_problem(name: Credential, value: str) -> FieldProblem | None:
 
 def _model_problems(settings: GatewaySettings, present: frozenset[Credential]) -> list[FieldProblem]:
     problems = []
-    if settings.provider is not ModelProvider.ECHO and Credential.MODEL_API_KEY not in present:
+    if needs_key(settings.provider) and Credential.MODEL_API_KEY not in present:
         problems.append(FieldProblem(f"credentials.{Credential.MODEL_API_KEY}", "This provider needs an API key."))
     if settings.model is not None and not _is_model_id(settings.model):
         problems.append(FieldProblem("settings.model", f"A model id is one word of at most {MODEL_MAX_LENGTH} characters."))

@@ -18,6 +18,7 @@ from openclaw_hosted.domain.gateway import (
     check_settings,
     decode_change,
     encode_change,
+    with_stand_in,
 )
 from openclaw_hosted.domain.instance import Instance, Phase, Step
 from openclaw_hosted.domain.naming import InstanceId, clean_display_name, is_instance_id
@@ -89,7 +90,7 @@ class InstanceService:
         new = NewInstance(user.id, name, request.settings, names, await self._fallback_id(), self._shards.full)
         instance, is_new = await self._instances.create(
             new,
-            lambda instance_id: self._seal(instance_id, request.credentials),
+            lambda instance_id: self._seal(instance_id, with_stand_in(request.credentials, request.settings, names)),
             self._caps,
             _idempotency(idempotency_key, request),
             self._clock.now(),
@@ -140,6 +141,8 @@ class InstanceService:
         check_credentials(credentials.set)
         names = (instance.credential_names - credentials.remove) | frozenset(credentials.set)
         check_settings(settings, names)
+        if settings != instance.settings or credentials.remove:
+            credentials = with_stand_in(credentials, settings, names)
         changes_secrets = bool(credentials.set or credentials.remove)
         sealed = await self._sealed_change(instance, credentials) if changes_secrets else None
         changed = await self._instances.change(

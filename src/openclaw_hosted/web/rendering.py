@@ -60,7 +60,11 @@ PROVIDER_CARDS: Final = (
     ProviderCard(ModelProvider.OPENAI, "OpenAI", "GPT models. Make a key at platform.openai.com."),
     ProviderCard(ModelProvider.OPENROUTER, "OpenRouter", "Many models behind one key, from openrouter.ai."),
     ProviderCard(ModelProvider.GOOGLE, "Google", "Gemini models. Make a key at aistudio.google.com."),
-    ProviderCard(ModelProvider.COMPATIBLE, "Another address", "Any API that is compatible with OpenAI’s, such as a server of your own."),
+    ProviderCard(
+        ModelProvider.COMPATIBLE,
+        "Another address",
+        "Any API that is compatible with OpenAI’s, such as Ollama or LM Studio on your network.",
+    ),
 )
 CHANNEL_TEXTS: Final[Mapping[Channel, str]] = {
     Channel.TELEGRAM: "Make a bot with @BotFather, and paste its token.",

@@ -192,7 +192,7 @@ async def test_a_key_never_moves_to_another_provider(world: World, ada: User) ->
     async with world.browser(ada) as browser:
         instance_id = await browser.create("A", provider="openai", modelApiKey=SECRET_KEY)
         path = f"/instances/{instance_id}/settings"
-        moved = await browser.post(path, name="A", provider="compatible", base_url="https://m.example.com/v1", model="m")
+        moved = await browser.post(path, name="A", provider="anthropic")
         assert moved.status_code == 422
         assert "key of its own" in moved.text
         kept = await browser.post(path, name="B", provider="openai", model="gpt-6-astra")
