@@ -183,14 +183,14 @@ async def test_a_reset_ends_all_that_was_given_out_and_other_links_with_it(store
 
 
 async def test_disabling_enabling_and_another_role_end_all_that_was_given_out(store: Store) -> None:
-    for change in (
-        lambda: store.accounts.set_disabled(OWNER, disabled=True, event=an_event()),
-        lambda: store.accounts.set_role(OWNER, Role.USER),
-    ):
+    for disabled in (True, False):
         await give_proofs_anew(store)
-        assert await change() == [f"session-{OWNER}"]
+        assert await store.accounts.set_disabled(OWNER, disabled=disabled, event=an_event()) == [f"session-{OWNER}"]
         assert await proofs_of(store, OWNER) == set()
-        await store.accounts.set_disabled(OWNER, disabled=False, event=an_event())
+    await give_proofs_anew(store)
+    assert await store.accounts.set_role(OWNER, Role.USER) == [f"session-{OWNER}"]
+    assert await proofs_of(store, OWNER) == set()
+    assert await proofs_of(store, OTHER) == {*ALL_PROOFS, "grant"}
 
 
 async def give_proofs_anew(store: Store) -> None:

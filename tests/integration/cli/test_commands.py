@@ -90,6 +90,13 @@ def test_a_key_with_a_line_break_is_refused_without_being_repeated(with_admin: C
     assert "second-part" not in refused.stderr
 
 
+def test_a_model_at_an_address_of_ones_own_is_not_asked_for_a_key(with_admin: Cli) -> None:
+    address = ("--base-url", "http://192.168.1.7:11434/v1", "--model", "llama")
+    made = with_admin("instances", "create", "Home", "--provider", "compatible", *address, "--json")
+    assert made.json["credentials"] == []
+    assert with_admin("instances", "show", "Home", "--json").json["id"] == made.json["id"]
+
+
 def test_a_missing_key_says_how_to_give_it(with_admin: Cli) -> None:
     refused = with_admin("instances", "create", "Work", "--provider", "openai")
     assert refused.code == 2
@@ -163,7 +170,7 @@ def test_the_pool_is_shown_paused_resumed_and_set(with_admin: Cli) -> None:
 
 
 def test_machines_are_listed_and_an_unknown_one_is_not_found(with_admin: Cli) -> None:
-    assert with_admin("machines", "list", "--json").json == {"items": []}
+    assert with_admin("machines", "list", "--json").json == {"items": [], "more": False}
     assert with_admin("machines", "show", "../pool").code == 3
 
 

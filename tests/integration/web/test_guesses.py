@@ -139,7 +139,7 @@ async def test_a_flood_of_sign_ins_hashes_few_at_once_and_is_turned_away_in_the_
     assert sum(outcome == "hash" for outcome in outcomes) == passwords.WAITING
     assert sum(isinstance(outcome, Unavailable) for outcome in outcomes) == 30
     assert hasher.most == passwords.HASHES_AT_ONCE
-    assert await asyncio.gather(kept.hash("x"), kept.hash("x")) == ["hash", "hash"], "those that come later have a turn"
+    assert set(await asyncio.gather(kept.hash("x"), kept.hash("x"))) == {"hash"}, "those that come later have a turn"
 
 
 @pytest.mark.parametrize(("kept", "typed"), [("NFC", "NFD"), ("NFD", "NFC"), ("NFD", "NFD")])

@@ -96,7 +96,7 @@ class Overtaken:
 
     def __init__(self, world: World, end: Callable[[Session], Awaitable[None]]) -> None:
         self._admit, self._end = world.edge.admit, end
-        world.edge.admit = self  # type: ignore[method-assign, assignment]
+        world.edge.admit = self  # type: ignore[method-assign]
 
     async def __call__(self, session: Session) -> None:
         await self._end(session)
