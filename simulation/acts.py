@@ -38,7 +38,7 @@ class Acts:
             ActKind.USER_DELETES: people.delete,
             ActKind.USER_RESTORES: people.restore,
             ActKind.USER_SIGNS_OUT: people.sign_out,
-            ActKind.OPERATOR_SETS_SPARES: lambda act: self._operate(lambda at: at.set_spares(int(act.pick * 4))),
+            ActKind.OPERATOR_SETS_SPARES: lambda act: self._operate(lambda at: at.set_spares(int(act.pick * 4), None)),
             ActKind.OPERATOR_PAUSES: lambda _: self._operate(lambda at: at.pause_pool(None)),
             ActKind.OPERATOR_RESUMES: lambda _: self._operate(lambda at: at.resume_pool(None)),
             ActKind.OPERATOR_RETIRES: self._retire,

@@ -15,7 +15,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
 from openclaw_hosted.domain.account import User
-from openclaw_hosted.domain.errors import LimitReached, Unavailable
+from openclaw_hosted.domain.errors import LimitReached, NotAllowed, Unavailable
 from openclaw_hosted.services import passwords
 from openclaw_hosted.services.guesses import (
     FAILURES_BEFORE_SLOWING,
@@ -58,6 +58,17 @@ async def test_eight_people_behind_one_address_who_mistype_do_not_stop_the_ninth
     for number in range(8):
         assert await sign_in(world, "192.0.2.7", f"person{number}@example.com", "wrong") == 403
     assert await sign_in(world, "192.0.2.7", admin.email) == 303
+
+
+async def test_a_password_that_is_asked_for_again_counts_as_a_guess_and_makes_no_session(world: World, ada: User) -> None:
+    accounts = world.kit.accounts
+    await accounts.prove(ada, PASSWORD, "192.0.2.7")
+    for _ in range(FAILURES_TOGETHER):
+        with pytest.raises(NotAllowed):
+            await accounts.prove(ada, "wrong", "192.0.2.7")
+    with pytest.raises(LimitReached):
+        await accounts.prove(ada, PASSWORD, "192.0.2.7")
+    assert await accounts.sessions_of(ada) == []
 
 
 def test_who_signed_in_from_a_network_before_gets_in_while_others_guess_there() -> None:
