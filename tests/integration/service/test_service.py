@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from openclaw_hosted.adapters.local.processes import SupervisedProcess
+from openclaw_hosted.datadir import open_to_others
 from openclaw_hosted.service import Service, environment_text, hidden_from_others
 from tests.integration.cli.conftest import Cli, cli, loops_of_its_own
 from tests.support.platform import RunningPlatform, free_port, wait_until
@@ -145,6 +146,7 @@ def test_what_the_unit_starts_is_stopped_alone_and_adopted_again(tmp_path: Path)
         assert process.wait(60) == 0
         assert outliving() == before
         assert all(psutil.pid_exists(pid) for pid in before)
+        assert open_to_others(platform.data_dir) == []
         process = started()
         assert outliving() == before
     finally:
