@@ -23,7 +23,7 @@ _STRINGS: Final = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"?', re.DOTALL)
 _ONE_KIND: Final = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS: Final = bytes(sorted(set(range(256)) - set(b"[]{}")))
 _SUSPECT: Final = re.compile(r"\\u(?:[dD][89a-fA-F]|0000)")
-_UNFIT: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]+")
+_UNFIT: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff]+")
 
 
 class NotPlain(ValueError):
@@ -55,9 +55,14 @@ def foreign_object(body: bytes | str, limit_bytes: int = FOREIGN_BYTES) -> dict[
     return found if isinstance(found, dict) else None
 
 
+def plain_text(text: str, limit: int = ERROR_LENGTH) -> str:
+    """Foreign text as it may stand in a row, a log or on a terminal: without what can't be stored or steers a terminal, and cut."""
+    return _UNFIT.sub(" ", text[: limit * 2]).strip()[:limit]
+
+
 def one_line(text: str, limit: int = ERROR_LENGTH) -> str:
-    """Foreign text as it may stand in a row, a log or on a terminal: one line, nothing that can't be printed, and cut."""
-    return " ".join(_UNFIT.sub(" ", text[: limit * 2]).split())[:limit]
+    """As `plain_text`, on one line."""
+    return " ".join(plain_text(text, limit * 2).split())[:limit]
 
 
 def _is_too_deep(encoded: bytes) -> bool:

@@ -8,7 +8,7 @@ import httpx
 
 from openclaw_hosted.adapters.fetching import fetch
 from openclaw_hosted.domain.errors import Denied, PortError, Unavailable
-from openclaw_hosted.domain.foreign import foreign_object, one_line
+from openclaw_hosted.domain.foreign import foreign_object, plain_text
 
 OPENCLAW_MARKUP: Final = b"<openclaw-app"
 """What OpenClaw's page has, and no other."""
@@ -80,7 +80,7 @@ class GatewayClient:
         if answer.get("ok") is not True:
             error = answer.get("error")
             details = error if isinstance(error, dict) else {}
-            raise RpcRefused(str(details.get("code", "UNKNOWN")), one_line(str(details.get("message", "no reason given"))))
+            raise RpcRefused(str(details.get("code", "UNKNOWN")), plain_text(str(details.get("message", "no reason given"))))
         payload = answer.get("payload")
         return payload if isinstance(payload, dict) else {}
 
