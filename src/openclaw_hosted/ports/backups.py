@@ -35,6 +35,8 @@ class Backup:
     instances: int
     left_out: Sequence[str] = ()
     """What could not be kept, each with the reason."""
+    incomplete: Sequence[str] = ()
+    """The ids of the volumes of which that is so."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,27 +11,12 @@ from pathlib import Path
 
 import pytest
 
-from openclaw_hosted.adapters.local.backup.volume import opened_below
 from openclaw_hosted.adapters.local.beneath import MOST_LEVELS, Walk, chown_tree, folder_of, open_plain, remove_tree, unlink_beneath
 from openclaw_hosted.adapters.local.gateway_home import write_config
 from openclaw_hosted.adapters.local.volumes import LocalVolumes
 from openclaw_hosted.domain.errors import Conflict
 from openclaw_hosted.domain.naming import InstanceId, VolumeId
-
-LEVELS = 1200
-
-
-def deep_tree(root: Path, levels: int = LEVELS) -> None:
-    """Folders in folders, deeper than a path can be long, and a file in the last."""
-    root.mkdir(parents=True, exist_ok=True)
-    folder = os.open(root, os.O_RDONLY)
-    for _ in range(levels):
-        os.mkdir("d", 0o700, dir_fd=folder)
-        below = os.open("d", os.O_RDONLY, dir_fd=folder)
-        os.close(folder)
-        folder = below
-    os.close(os.open("last", os.O_CREAT | os.O_WRONLY, 0o600, dir_fd=folder))
-    os.close(folder)
+from tests.support.trees import deep_tree
 
 
 @contextmanager
@@ -39,6 +24,11 @@ def descriptors_kept() -> Iterator[None]:
     before = len(list(Path("/proc/self/fd").iterdir()))
     yield
     assert len(list(Path("/proc/self/fd").iterdir())) == before
+
+
+def open_below(root: Path, relative: str) -> None:
+    with folder_of(root, relative) as (folder, name):
+        os.close(open_plain(folder, name))
 
 
 def all_kinds(root: Path) -> None:
@@ -69,7 +59,7 @@ def test_a_walk_comes_by_everything_once_and_through_no_link(tmp_path: Path) -> 
 
 
 def test_a_walk_ends_at_its_bounds_and_says_so(tmp_path: Path) -> None:
-    deep_tree(tmp_path / "deep")
+    deep_tree(tmp_path / "deep", 150)
     for number in range(30):
         (tmp_path / "wide" / str(number)).mkdir(parents=True)
     with descriptors_kept():
@@ -78,7 +68,6 @@ def test_a_walk_ends_at_its_bounds_and_says_so(tmp_path: Path) -> None:
         assert len(list(wide)) == 10
     assert "folders deep" in deep.left_out[0][1]
     assert "more than 10 entries" in wide.left_out[0][1]
-    remove_tree(tmp_path / "deep")
 
 
 def test_a_walk_that_is_given_up_leaves_nothing_open(tmp_path: Path) -> None:
@@ -143,8 +132,8 @@ def test_nothing_is_opened_or_removed_through_a_link(tmp_path: Path, exchanged: 
     if exchanged == "folder":
         (volume / "folder").rmdir()
     (volume / exchanged).symlink_to(outside if exchanged == "folder" else outside / "name")
-    with pytest.raises(OSError), opened_below(volume, "folder/name"):
-        raise AssertionError("it was opened")
+    with pytest.raises(OSError):
+        open_below(volume, "folder/name")
     unlink_beneath(volume, "folder/name")
     unlink_beneath(volume, "../outside/name")
     unlink_beneath(volume, str(outside / "name"))
@@ -180,7 +169,7 @@ def test_a_tree_is_handed_over_and_nothing_outside_of_it(tmp_path: Path) -> None
     (outside / "kept").write_text("kept")
     all_kinds(tree)
     (tree / "out").symlink_to(outside)
-    deep_tree(tree / "deep")
+    deep_tree(tree / "deep", 150)
     chown_tree(tree, 1000)
     assert {entry.status.st_uid for entry in Walk(tree, 10_000)} == {1000}
     assert tree.lstat().st_uid == 1000

@@ -11,7 +11,7 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -83,7 +83,7 @@ class Walk:
         except FileNotFoundError:
             return None
         except OSError as error:
-            self.left_out.append((f"{prefix}{name}", error.strerror))
+            self.left_out.append((f"{prefix}{name}", f"{error.strerror}"))
             return None
 
     def _enter(self, entry: Entry, open_now: list[tuple[int, str, Iterator[str]]], came: int) -> None:
@@ -116,6 +116,20 @@ def folder_of(root: Path, relative: str) -> Iterator[tuple[int, str]]:
         folder = os.open(root, FOLDER)
         stack.callback(os.close, folder)
         for part in parts[:-1]:
+            folder = os.open(part, FOLDER, dir_fd=folder)
+            stack.callback(os.close, folder)
+        yield folder, parts[-1]
+
+
+@contextmanager
+def making_folder_of(root: Path, parts: Sequence[str]) -> Iterator[tuple[int, str]]:
+    """As `folder_of`, with folders made where they are missing. Raises `NotADirectoryError` where a link or a file is on the way."""
+    with ExitStack() as stack:
+        folder = os.open(root, FOLDER)
+        stack.callback(os.close, folder)
+        for part in parts[:-1]:
+            with suppress(FileExistsError):
+                os.mkdir(part, 0o700, dir_fd=folder)
             folder = os.open(part, FOLDER, dir_fd=folder)
             stack.callback(os.close, folder)
         yield folder, parts[-1]
