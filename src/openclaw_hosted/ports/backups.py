@@ -49,6 +49,8 @@ class BackupHistory:
     """Of the last attempt; None where it succeeded."""
     path: str | None = None
     """Where the last good one is."""
+    incomplete: Sequence[str] | None = None
+    """The ids of the volumes that are not whole in it."""
 
 
 class Backups(Protocol):

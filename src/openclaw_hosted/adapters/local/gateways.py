@@ -249,11 +249,12 @@ class LocalGateways:
         return True
 
     def _keep_config(self, home: GatewayHome) -> None:
-        """Keep the configuration that OpenClaw became ready with."""
+        """Keep the configuration that OpenClaw became ready with. One that can't be read any more proves nothing."""
         record = home.record()
         if record is not None:
             volume_id = VolumeId(record.volume_id)
-            write_json(self._volumes.proven_config(volume_id), read_config(self._volumes.state_dir(volume_id)))
+            if config := read_config(self._volumes.state_dir(volume_id)):
+                write_json(self._volumes.proven_config(volume_id), config)
 
     def _unlink_archived(self, record: GatewayRecord, archived: Sequence[str]) -> None:
         """Its paths are what the gateway says."""
