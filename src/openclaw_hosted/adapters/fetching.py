@@ -9,11 +9,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import httpx
 
 from openclaw_hosted.domain.foreign import FOREIGN_BYTES
+
+TRICKLE_SECONDS: Final = 1.0
+"""How much longer an answer may take than its first byte: httpx, which knows of its connections, comes first."""
 
 
 class AnswerTooLong(httpx.HTTPError):
@@ -38,14 +41,15 @@ async def fetch(
     limit_bytes: int = FOREIGN_BYTES,
     **request: Any,
 ) -> Answer:
-    """One request and all of its answer. Raises `httpx.HTTPError`: `httpx.ReadTimeout` after `seconds`, `AnswerTooLong`.
+    """One request and all of its answer. Raises `httpx.HTTPError`: a time-out after `seconds` of silence, or a little more in all,
+    and `AnswerTooLong`.
 
     `request` is passed on to httpx. An answer that is compressed all the same is not unpacked.
     """
     body = bytearray()
     try:
         async with (
-            asyncio.timeout(seconds),
+            asyncio.timeout(seconds + TRICKLE_SECONDS),
             http.stream(method, url, headers={**(headers or {}), "Accept-Encoding": "identity"}, timeout=seconds, **request) as response,
         ):
             async for chunk in response.aiter_raw():

@@ -1,4 +1,7 @@
-"""A tenant with the real OpenClaw attacks the backup from inside the container."""
+"""A tenant with the real OpenClaw attacks the backup from inside the container.
+
+The trigger keeps the tenant's own OpenClaw from ending as well, so the container is taken away at the end.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +11,10 @@ from contextlib import closing, suppress
 
 import pytest
 
+from openclaw_hosted.adapters.local.docker import docker
 from openclaw_hosted.domain.errors import PortError
 from tests.integration.backup.owner import kept_of
-from tests.integration.docker.inside import run
+from tests.integration.docker.inside import container, run
 from tests.support.local_computer import Computer
 from tests.support.waiting import until
 
@@ -19,11 +23,12 @@ CANARY = "the sealed credentials of everybody"
 RACE = """
 const fs = require("fs"), { DatabaseSync } = require("node:sqlite");
 const base = "/home/node/.openclaw", race = `${base}/race`;
+const put = (make, n) => { make(`${race}/new`); fs.renameSync(`${race}/new`, `${race}/f${n}.sqlite`); };
 new DatabaseSync(`${base}/mine.sqlite`).exec("CREATE TABLE mine (x)");
 fs.mkdirSync(race);
 for (;;) {
-  for (let n = 0; n < 200; n++) { fs.linkSync(`${base}/mine.sqlite`, `${race}/new`); fs.renameSync(`${race}/new`, `${race}/f${n}.sqlite`); }
-  for (let n = 0; n < 200; n++) { fs.symlinkSync("../../../../platform.sqlite", `${race}/new`); fs.renameSync(`${race}/new`, `${race}/f${n}.sqlite`); }
+  for (let n = 0; n < 200; n++) put((to) => fs.linkSync(`${base}/mine.sqlite`, to), n);
+  for (let n = 0; n < 200; n++) put((to) => fs.symlinkSync("../../../../platform.sqlite", to), n);
 }
 """
 TRIGGER = """
@@ -45,7 +50,7 @@ async def test_neither_a_race_nor_a_trigger_from_inside_gets_anywhere(computer: 
     await until(lambda: computer.is_ready(ref), 300, 0.2)
     volume = computer.volumes.state_dir(spec.volume_id).parent
     racing = asyncio.create_task(run(ref, "node", "-e", RACE))
-    await until(lambda: (volume / "state/race/f199.sqlite").is_symlink(), 60)
+    await until((volume / "state/race/f199.sqlite").is_symlink, 60)
     for _ in range(3):
         out, kept = await asyncio.wait_for(asyncio.to_thread(kept_of, volume), 300)
         for path in out.rglob("*"):
@@ -62,3 +67,5 @@ async def test_neither_a_race_nor_a_trigger_from_inside_gets_anywhere(computer: 
     _, kept = await asyncio.wait_for(asyncio.to_thread(kept_of, volume), 300)
     assert [line for line in kept.left_out if "state/openclaw.sqlite: copied as it was" in line]
     assert await computer.is_ready(ref)
+    await computer.machines.terminate(ref)
+    await docker("rm", "--force", container(ref))
