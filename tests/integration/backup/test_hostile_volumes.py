@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from openclaw_hosted.adapters.local.backup import allowance as bounds
-from openclaw_hosted.adapters.local.backup import databases
+from openclaw_hosted.adapters.local.backup import databases, settle
 from openclaw_hosted.adapters.local.backup.allowance import Allowance, Shares
 from openclaw_hosted.adapters.local.backup.archive import ArchiveWriter, Manifest, make_links, unpack
 from openclaw_hosted.adapters.local.backup.backups import Plan, make_backup
@@ -107,7 +107,7 @@ def test_a_harmless_schema_with_triggers_elsewhere_is_settled(volume: Path) -> N
 
 def test_a_copy_that_takes_too_long_to_settle_is_given_up(volume: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(databases, "SETTLE_SECONDS", 0.0)
-    monkeypatch.setattr(databases.settle, "__file__", str(volume / "endless.py"))
+    monkeypatch.setattr(settle, "__file__", str(volume / "endless.py"))
     (volume / "endless.py").write_text("while True: pass")
     make_database(volume / "a.db", LEASES)
     out, kept = kept_of(volume)
