@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import json
 import logging
 import socket
 from collections.abc import Mapping
@@ -17,12 +16,13 @@ from typing import Any, Final
 
 import httpx
 
+from openclaw_hosted.adapters.fetching import fetch
 from openclaw_hosted.domain.errors import InvalidInput
+from openclaw_hosted.domain.foreign import foreign_object
 from openclaw_hosted.domain.gateway import Channel, Credential, Credentials, GatewaySettings, ModelProvider, check_credentials
 from openclaw_hosted.ports.models import KeyReport
 
 TIMEOUT_SECONDS: Final = 8.0
-ANSWER_LIMIT_BYTES: Final = 4 * 1024 * 1024
 REFUSED: Final = (401, 403)
 
 
@@ -155,38 +155,18 @@ async def _send(call: _Call, server_name: str | None = None) -> dict[str, Any] |
     """The JSON object that came back, or a report of what went wrong."""
     extensions = {"sni_hostname": server_name} if server_name else {}
     try:
-        async with (
-            httpx.AsyncClient(timeout=TIMEOUT_SECONDS, follow_redirects=False, trust_env=server_name is None) as client,
-            client.stream(call.method, call.url, headers=dict(call.headers), extensions=extensions) as response,
-        ):
-            body = await asyncio.wait_for(_read(response), TIMEOUT_SECONDS)
-            status = response.status_code
-    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError):
+        async with httpx.AsyncClient(follow_redirects=False, trust_env=server_name is None) as client:
+            answer = await fetch(client, call.method, call.url, headers=call.headers, seconds=TIMEOUT_SECONDS, extensions=extensions)
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError):
         return KeyReport(ok=False, message=f"{call.who} could not be reached from here, so the key is neither right nor wrong. Try later.")
+    status = answer.status
     if status in REFUSED or (status in (400, 404) and call.who in ("Google", "Telegram")):
         return KeyReport(ok=False, message=f"{call.who} refuses this key. Copy it once more.")
     if status == 429:
         return KeyReport(ok=False, message=f"{call.who} asks to wait: too many requests, or the credit is used up.")
     if status != 200:
         return KeyReport(ok=False, message=f"{call.who} answered with status {status}, so the key could not be tried.")
-    return _object(body)
-
-
-async def _read(response: httpx.Response) -> bytes:
-    body = b""
-    async for chunk in response.aiter_bytes():
-        body += chunk
-        if len(body) > ANSWER_LIMIT_BYTES:
-            raise ValueError("too long an answer")
-    return body
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        decoded = json.loads(body)
-    except ValueError:
-        return {}
-    return decoded if isinstance(decoded, dict) else {}
+    return foreign_object(answer.body) or {}
 
 
 def _with_model(report: KeyReport, model: str | None, answer: Mapping[str, Any]) -> KeyReport:

@@ -45,14 +45,14 @@ class World:
     async def running(self, *, alone: bool = False) -> AsyncIterator[asyncio.Task[None]]:
         """Control loops for the length of the block, then killed; `alone`: liveness and orphans look once and no more."""
         options = replace(self.options, liveness_seconds=1000.0, orphans_seconds=1000.0) if alone else self.options
-        task = asyncio.create_task(ControlLoops(self._ports(), options).run())
+        task = asyncio.create_task(ControlLoops(self.ports(), options).run())
         try:
             yield task
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    def _ports(self) -> Ports:
+    def ports(self) -> Ports:
         cloud, store = self.cloud, self.store
         return Ports(
             FakeMachines(cloud), FakeGateways(cloud), FakeVault(cloud), self.sealer, FakeRouter(cloud), FakeGate(cloud),

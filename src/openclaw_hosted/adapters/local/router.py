@@ -21,6 +21,9 @@ from openclaw_hosted.ports.clock import Ids
 from openclaw_hosted.ports.router import Route, Target
 
 TIMEOUT_SECONDS = 10.0
+ANSWER_BYTES = 64 << 20
+"""The lookup service's longest: all routes or all sessions."""
+PAGE_BYTES = 4 << 20
 PROBE_SESSION_SECONDS = 20.0
 
 
@@ -92,7 +95,7 @@ class LocalRouter:
         try:
             headers = {"Host": urlsplit(self._address).netloc, "Cookie": f"{COOKIE_NAMES[1]}={cookie}"}
             async with asyncio.timeout(TIMEOUT_SECONDS):
-                status, page = await _exchange(self._edge, "GET", f"/{instance_id}/", headers)
+                status, page = await _exchange(self._edge, "GET", f"/{instance_id}/", headers, limit=PAGE_BYTES)
         except (OSError, ValueError):
             raise Unavailable("The edge does not answer.") from None
         if status != HTTPStatus.OK or OPENCLAW_MARKUP not in page:
@@ -136,13 +139,28 @@ class LocalGate:
         return {key: UserId(entry["user"]) for key, entry in listing.items()}
 
 
-async def _exchange(unix_socket: Path, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> tuple[int, bytes]:
-    """Status and body of one request, which ends its connection. HTTP/1.0: a body comes in one piece. Raises `OSError` and `ValueError`."""
+async def _exchange(
+    unix_socket: Path, method: str, path: str, headers: Mapping[str, str], body: bytes = b"", *, limit: int = ANSWER_BYTES
+) -> tuple[int, bytes]:
+    """Status and body of one request, which ends its connection. HTTP/1.0: a body comes in one piece.
+
+    Raises `OSError`, and `ValueError` where no answer, or more than `limit` bytes came.
+    """
     reader, writer = await asyncio.open_unix_connection(unix_socket)
     try:
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         writer.write(f"{method} {path} HTTP/1.0\r\n{head}\r\n".encode() + body)
-        answer, _, rest = (await reader.read()).partition(b"\r\n\r\n")
+        answer, _, rest = (await _read_all(reader, limit)).partition(b"\r\n\r\n")
     finally:
         writer.close()
     return int(answer[9:12]), rest
+
+
+async def _read_all(reader: asyncio.StreamReader, limit: int) -> bytes:
+    """Until the end; raises `ValueError` where that does not come within `limit` bytes."""
+    found = bytearray()
+    while block := await reader.read(1 << 20):
+        found += block
+        if len(found) > limit:
+            raise ValueError("too long an answer")
+    return bytes(found)
