@@ -1,8 +1,34 @@
-"""Time that a store counts by its database's clock, moved."""
+"""Fresh SQLite databases, and time that a store counts by its database's clock, moved."""
 
 from __future__ import annotations
 
-from openclaw_hosted.store import Store, tables
+import tempfile
+from functools import cache
+from pathlib import Path
+
+from openclaw_hosted.store import Store, migrate, open_store, tables
+from tests.support.waiting import run_apart
+
+
+@cache
+def empty_database() -> bytes:
+    """A database of the newest schema without a row. Migrated once for all tests of a process."""
+    with tempfile.TemporaryDirectory(prefix="och-sqlite-") as folder:
+        path = Path(folder) / "platform.sqlite"
+        run_apart(migrate(f"sqlite:///{path}"))
+        return path.read_bytes()
+
+
+def new_database(path: Path) -> str:
+    """Put a fresh database of the newest schema there; its address."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(empty_database())
+    return f"sqlite:///{path}"
+
+
+async def new_store(path: Path) -> Store:
+    """The stores of a fresh database there."""
+    return await open_store(new_database(path), upgrade=False)
 
 
 async def leases_run_out(store: Store) -> None:
