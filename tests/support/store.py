@@ -5,7 +5,11 @@ from __future__ import annotations
 import tempfile
 from functools import cache
 from pathlib import Path
+from typing import Any
 
+from sqlalchemy import event
+
+from openclaw_hosted.ports.clock import Clock
 from openclaw_hosted.store import Store, migrate, open_store, tables
 from tests.support.waiting import run_apart
 
@@ -26,9 +30,12 @@ def new_database(path: Path) -> str:
     return f"sqlite:///{path}"
 
 
-async def new_store(path: Path) -> Store:
-    """The stores of a fresh database there."""
-    return await open_store(new_database(path), upgrade=False)
+async def new_store(path: Path, clock: Clock | None = None) -> Store:
+    """The stores of a fresh database there, which counts its leases by this clock."""
+    store = await open_store(new_database(path), upgrade=False)
+    if clock is not None:
+        _count_by(store, clock)
+    return store
 
 
 async def leases_run_out(store: Store) -> None:
@@ -37,3 +44,14 @@ async def leases_run_out(store: Store) -> None:
         for work in (tables.instances, tables.machines):
             await connection.execute(work.update().where(work.c.lease_token.is_not(None)).values(lease_expires_at=0))
         await connection.execute(tables.leases.update().values(expires_at=0))
+
+
+def _count_by(store: Store, clock: Clock) -> None:
+    def julian_day(_: str) -> float:
+        return clock.now() / 86400.0 + 2440587.5
+
+    def set_clock(connection: Any, _: object) -> None:
+        connection.driver_connection._conn.create_function("julianday", 1, julian_day)
+
+    for engine in (store.database._writer, store.database._reader):
+        event.listen(engine.sync_engine, "connect", set_clock)
