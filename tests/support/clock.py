@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 
 from openclaw_hosted.adapters.system import SystemClock
+from tests.support.waiting import PATIENCE_SECONDS
 
 HURRY = 10.0
 EPOCH = 1_790_000_000.0
@@ -35,3 +38,20 @@ class LoopClock:
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+
+class MovedTime:
+    """Stands in one module for the module `time`: a test moves it, and lets go on what sleeps."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+        self.slept: list[float] = []
+        self.sleeps, self.goes_on = threading.Event(), threading.Event()
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.ahead
+
+    def sleep(self, seconds: float) -> None:
+        self.slept.append(seconds)
+        self.sleeps.set()
+        assert self.goes_on.wait(PATIENCE_SECONDS)
