@@ -251,7 +251,7 @@ def runner() -> Iterator[asyncio.Runner]:
         yield made
 
 
-def agree(runner: asyncio.Runner, urls: list[str], examples: int) -> None:
+def assert_they_agree(runner: asyncio.Runner, urls: list[str], examples: int) -> None:
     databases = [SqlDatabase(url) for url in urls]
     phases = [phase for phase in Phase if phase is not Phase.explain and not (phase is Phase.shrink and AS_FOUND in os.environ)]
     chosen = settings(
@@ -278,15 +278,15 @@ def sqlite_url(runner: asyncio.Runner, tmp_path: Path) -> str:
 
 
 def test_the_simulated_store_answers_as_sqlite_does(runner: asyncio.Runner, sqlite_url: str) -> None:
-    agree(runner, [sqlite_url], 25)
+    assert_they_agree(runner, [sqlite_url], 25)
 
 
 @pytest.mark.postgres
 def test_the_simulated_store_answers_as_postgres_does(runner: asyncio.Runner, postgres_url: str) -> None:
-    agree(runner, [postgres_url], 15)
+    assert_they_agree(runner, [postgres_url], 15)
 
 
 @pytest.mark.long
 @pytest.mark.postgres
 def test_the_three_stores_answer_the_same(runner: asyncio.Runner, sqlite_url: str, postgres_url: str) -> None:
-    agree(runner, [sqlite_url, postgres_url], 300)
+    assert_they_agree(runner, [sqlite_url, postgres_url], 300)

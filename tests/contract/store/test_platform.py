@@ -16,6 +16,7 @@ from openclaw_hosted.domain.naming import InstanceId, MachineId
 from openclaw_hosted.ports.stores import Caps, PoolMemory
 from openclaw_hosted.store import Store, database, hints, migrate, open_store
 from openclaw_hosted.store.database import FLEET_LOCK, plain_url
+from openclaw_hosted.store.migrate import newest_schema
 from tests.support.cancelling import cancelled_at
 from tests.support.postgres import PostgresServer, running_postgres
 from tests.support.waiting import PATIENCE_SECONDS
@@ -137,7 +138,7 @@ async def _lock_while_another_is_idle_with_the_lock(idle: Store, other: Store) -
 async def test_words_of_both_libraries_for_encryption_are_understood(postgres_url: str) -> None:
     for suffix in ("?sslmode=prefer", "?ssl=prefer"):
         store = await open_store(postgres_url.replace("postgresql:", "postgresql+asyncpg:") + suffix)
-        await store.ping()
+        assert await store.platform.schema_version() == newest_schema()
         await store.aclose()
 
 
@@ -149,7 +150,7 @@ def test_an_address_keeps_its_password_and_loses_its_driver() -> None:
 async def test_an_empty_database_gets_the_newest_schema_once(database_url: str) -> None:
     await asyncio.gather(*(migrate(database_url) for _ in range(3)))
     store = await open_store(database_url)
-    assert await store.platform.schema_version() == "0002"
+    assert await store.platform.schema_version() == newest_schema()
     assert await store.platform.pool_memory() == PoolMemory()
     await store.aclose()
 
@@ -158,6 +159,9 @@ async def test_an_empty_database_gets_the_newest_schema_once(database_url: str) 
 async def test_an_empty_postgres_is_migrated_by_many_at_once(postgres_server: PostgresServer) -> None:
     url = await postgres_server.new_database(migrated=False)
     await asyncio.gather(*(migrate(url) for _ in range(4)))
+    store = await open_store(url, upgrade=False)
+    assert await store.platform.schema_version() == newest_schema()
+    await store.aclose()
     await postgres_server.drop_database(url)
 
 

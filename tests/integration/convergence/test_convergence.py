@@ -192,7 +192,7 @@ async def test_a_deletion_during_placement_wins(world: World) -> None:
         world.cloud.fail_next("router.bind", Unavailable())
         instance = await world.create()
         await world.delete(instance.id)
-        await world.until_phase(instance.id, Phase.DELETED)
+        assert (await world.until_phase(instance.id, Phase.DELETED)).machine_id is None
         await world.until_full()
         await world.nothing_leaked()
 
@@ -264,4 +264,5 @@ async def test_a_machine_that_does_not_stop_its_gateway_is_ended_all_the_same(wo
         for _ in range(5):
             world.cloud.fail_next("gateways.stop", Unavailable("no answer"))
         await world.delete(instance.id)
-        await world.until_phase(instance.id, Phase.DELETED)
+        assert (await world.until_phase(instance.id, Phase.DELETED)).machine_id is None
+        assert instance.machine_id not in world.cloud.machines

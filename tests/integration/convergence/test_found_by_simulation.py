@@ -91,4 +91,6 @@ async def test_work_ends_when_its_lease_has_run_out_though_the_store_does_not_an
     await world.create()
     async with world.running():
         await asyncio.wait_for(reached.wait(), 10)
+        began = world.clock.monotonic()
         await asyncio.wait_for(ended.wait(), 10 * world.options.lease_seconds)
+        assert world.clock.monotonic() - began <= world.options.lease_seconds
