@@ -21,11 +21,11 @@ from openclaw_hosted.domain.instance import InstanceEvent, Step, StepName
 from openclaw_hosted.domain.machine import MachineFailure, Warmth
 from openclaw_hosted.domain.naming import InstanceId, MachineId, volume_of
 from openclaw_hosted.ports.stores import Caps, IdempotencyKey, Lease, NewInstance, NewMachine
-from openclaw_hosted.store import migrate
 from openclaw_hosted.store.database import Database as SqlDatabase
 from simulation.mutants import AS_FOUND
 from tests.simulation.stores import OWNERS, SideBySide, empty, in_memory, in_sql
 from tests.support.postgres import postgres_server, postgres_url
+from tests.support.store import new_database
 
 __all__ = ["postgres_server", "postgres_url"]
 
@@ -271,10 +271,8 @@ def assert_they_agree(runner: asyncio.Runner, urls: list[str], examples: int) ->
 
 
 @pytest.fixture
-def sqlite_url(runner: asyncio.Runner, tmp_path: Path) -> str:
-    url = f"sqlite:///{tmp_path}/platform.sqlite"
-    runner.run(migrate(url))
-    return url
+def sqlite_url(tmp_path: Path) -> str:
+    return new_database(tmp_path / "platform.sqlite")
 
 
 def test_the_simulated_store_answers_as_sqlite_does(runner: asyncio.Runner, sqlite_url: str) -> None:
