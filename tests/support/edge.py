@@ -22,6 +22,7 @@ from openclaw_hosted.datadir import prepare
 from openclaw_hosted.domain.account import Session
 from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId
 from openclaw_hosted.ports.router import Target
+from tests.support.waiting import until
 
 FAR_FUTURE = 4e9
 PAGE = b"<!doctype html><openclaw-app></openclaw-app>"
@@ -150,9 +151,8 @@ async def running_gateway(port: int | None = None) -> AsyncIterator[Gateway]:
     )  # fmt: skip
     server = _QuietServer(config)
     task = asyncio.create_task(server.serve())
-    while not server.started:
-        assert not task.done()
-        await asyncio.sleep(0.01)
+    await until(lambda: server.started or task.done())
+    assert server.started
     try:
         yield gateway
     finally:

@@ -51,15 +51,23 @@ class SignedIn:
 
 
 class AccountService:
-    """Accounts and what they prove themselves with."""
+    """Accounts and what they prove themselves with. Passwords are hashed as argon2-cffi recommends, unless a `hasher` is given."""
 
-    def __init__(self, accounts: AccountStore, platform: PlatformStore, gate: Gate, clock: Clock, ids: Ids) -> None:
+    def __init__(
+        self,
+        accounts: AccountStore,
+        platform: PlatformStore,
+        gate: Gate,
+        clock: Clock,
+        ids: Ids,
+        hasher: PasswordHasher | None = None,
+    ) -> None:
         self._accounts = accounts
         self._platform = platform
         self._gate = gate
         self._clock = clock
         self._ids = ids
-        self._hasher = PasswordHasher()
+        self._hasher = hasher or PasswordHasher()
         self._limiter = AttemptLimiter(
             clock, SIGN_IN_FAILURES, SIGN_IN_WINDOW_SECONDS, "Too many failed sign-ins. Wait five minutes, then try again."
         )
