@@ -25,6 +25,8 @@ from openclaw_hosted.ports.router import Target
 
 FAR_FUTURE = 4e9
 PAGE = b"<!doctype html><openclaw-app></openclaw-app>"
+SEEN = b"<!--seen-->"
+"""After it comes what reached the gateway, as JSON."""
 IDS = SystemIds()
 
 
@@ -61,9 +63,10 @@ class Gateway:
 
     async def _tell(self, method: str, body: bytes, send: Any) -> None:
         about = json.dumps({**self.seen[-1], "method": method, "body_bytes": len(body)}).encode()
-        headers = [(b"content-type", b"text/html"), (b"x-seen", about), (b"server", b"gateway")]
+        body = PAGE + SEEN + about
+        headers = [(b"content-type", b"text/html"), (b"content-length", b"%d" % len(body)), (b"x-seen", about), (b"server", b"gateway")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": PAGE})
+        await send({"type": "http.response.body", "body": body})
 
     async def _stream(self, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
@@ -136,8 +139,13 @@ class Edge:
 
 def seen_by(answer: Answer) -> dict[str, Any]:
     """What the gateway says reached it."""
-    about: dict[str, Any] = json.loads(answer.headers["x-seen"])
+    about: dict[str, Any] = json.loads(answer.body.partition(SEEN.decode())[2])
     return about
+
+
+def is_of_gateway(answer: Answer) -> bool:
+    """Whether a gateway answered, rather than the platform."""
+    return SEEN.decode() in answer.body
 
 
 @contextlib.asynccontextmanager

@@ -138,6 +138,7 @@ sessions = Table(
     Column("user_id", Text, ForeignKey("users.id"), nullable=False, index=True),
     Column("created_at", Float, nullable=False),
     Column("expires_at", Float, nullable=False),
+    Column("confirmed_at", Float, nullable=False, server_default="0"),
 )
 
 tokens = Table(

@@ -44,6 +44,15 @@ class NotSignedIn(OpenClawHostedError):
     """Sign in first."""
 
 
+class NotConfirmed(NotAllowed):
+    """Give your password again. `fields` is the form that was sent, `reason` what is wrong with the password that came with it."""
+
+    def __init__(self, fields: Sequence[tuple[str, str]] = (), reason: NotAllowed | LimitReached | None = None) -> None:
+        super().__init__("Sign in again, or use an API token: this needs a password given within the last ten minutes.")
+        self.fields = fields
+        self.reason = reason
+
+
 STATUS: Final[Mapping[type[OpenClawHostedError], int]] = {
     NotSignedIn: 401,
     NotAllowed: 403,
@@ -119,6 +128,8 @@ async def answer_error(request: Request, error: Exception) -> Response:
         return problem_response(problem)
     if isinstance(error, NotSignedIn) and request.method in ("GET", "HEAD"):
         return RedirectResponse(f"/sign-in?next={request.url.path}", 303)
+    if isinstance(error, NotConfirmed):
+        return _ask_for_password(request, error)
     return render(
         request, "error.html", status=problem.status, headers=problem.headers, problem=problem, fragment="hx-request" in request.headers
     )
@@ -135,6 +146,13 @@ def install(app: FastAPI, find_visitor: Callable[[Request], Awaitable[object]]) 
     for kind in (OpenClawHostedError, RequestValidationError, Exception):
         app.add_exception_handler(kind, answer_error)
     app.add_exception_handler(HTTPException, answer_unrouted)
+
+
+def _ask_for_password(request: Request, asked: NotConfirmed) -> Response:
+    status = 403 if asked.reason is None else problem_of(asked.reason).status
+    return render(
+        request, "confirm.html", status=status, headers=_headers(status), action=request.url.path, fields=asked.fields, problem=asked.reason
+    )
 
 
 def _headers(status: int) -> Mapping[str, str] | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Awaitable, Callable
 from typing import Final
 
@@ -10,12 +11,17 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from openclaw_hosted.domain.errors import NotAllowed
+from openclaw_hosted.domain.naming import INSTANCE_ID_PATTERN
 from openclaw_hosted.web.errors import answer_error
+from openclaw_hosted.web.navigation import is_from_worker, reads_along
 
+INSTANCE_PATH: Final = re.compile(rf"/{INSTANCE_ID_PATTERN}(/|$)")
 BODY_LIMIT_BYTES: Final = 64 * 1024
 BODY_METHODS: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 JSON_TYPES: Final = frozenset({"application/json", "application/merge-patch+json"})
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
+FOREIGN_WORKER: Final = "A page of an instance was reading along in this browser, and has been shut out. Reload this page."
 
 
 class BodyGuard:
@@ -35,6 +41,27 @@ class BodyGuard:
             await response(scope, receive, send)
             return
         await self._app(scope, _counted(receive), send)
+
+
+class NoWorkers:
+    """Refuses requests that a service worker is behind, and has the browser throw it out.
+
+    The platform has none. One that reads along its pages belongs to an instance that shares its origin, and came before the edge kept
+    it out. `Clear-Site-Data` is how a server removes it; this also makes OpenClaw's pages forget that browser, which Open mends.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http" or INSTANCE_PATH.match(scope["path"]) or not is_from_worker(Headers(scope=scope)):
+            await self._app(scope, receive, send)
+            return
+        response = await answer_error(Request(scope, receive), NotAllowed(FOREIGN_WORKER))
+        if reads_along(Headers(scope=scope)):
+            response.headers["Clear-Site-Data"] = '"storage"'
+        await response(scope, receive, send)
 
 
 class SecurityHeaders:

@@ -12,19 +12,33 @@ from openclaw_hosted.adapters.local.tls import TRUST_PATHS, EdgeTls, connection_
 from openclaw_hosted.domain.naming import INSTANCE_ID_PATTERN
 
 INSTANCE_URI: Final = rf"^/{INSTANCE_ID_PATTERN}([/?]|$)"
-PLATFORM_COOKIES: Final = r"(^|;\s*)(__Host-)?ochs[^=;]*=[^;]*"
 THIS_COMPUTER: Final = r"^(127\.|::1$|@|$)"
 LOCAL_CLIENT: Final = "192.0.2.1"
 """What a gateway is told when the client is this computer: OpenClaw 2026.9 refuses a forwarded address that is also its trusted
 proxy's, and treats other loopback addresses as its owner. This one is reserved for documentation (RFC 5737)."""
 CLIENTS_CLAIMS: Final = ["Forwarded", "X-Real-Ip", "True-Client-Ip", "Cf-Connecting-Ip"]
 """Where a client may say that it comes from; Caddy itself replaces X-Forwarded-For, -Proto and -Host."""
+GATEWAY_SAYS: Final = [
+    "Accept-Ranges", "Age", "Allow", "Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Length",
+    "Content-Range", "Content-Security-Policy", "Content-Type", "Date", "Etag", "Expires", "Last-Modified", "Location",
+    "Permissions-Policy", "Pragma", "Referrer-Policy", "Retry-After", "Vary", "X-Content-Type-Options", "X-Frame-Options",
+]  # fmt: skip
+"""All that a gateway may say to a browser: of the answer itself, and to the answer's own good. Its tenant may have replaced it, and it shares
+the platform's origin, so nothing passes that holds for the origin or for other pages on it: no cookie, worker's scope, opener policy,
+report, log-out or login of any kind, nor what browsers may yet invent."""
 BODY_BYTES: Final = 100_000_000
 TOO_LONG: Final = r"^0*[1-9]\d{8,}$"
 """A Content-Length of `BODY_BYTES` or more."""
 IDLE_SECONDS: Final = 3
 """Less than the 5 s after which Uvicorn and Node.js close an idle connection."""
 RETRY_SECONDS: Final = "2"
+
+ASKED: Final = {
+    "X-Original-Uri": "{http.request.orig_uri}",
+    "Cookie": "{http.request.header.Cookie}",
+    "X-Worker": "{http.request.header.Service-Worker}",
+}
+"""What the lookup service is told of a request."""
 
 PAGE: Final = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
@@ -127,7 +141,7 @@ def _instance(run_dir: Path, scheme: str) -> dict[str, Any]:
     }
     return _proxy(
         f"unix/{run_dir}/lookup.sock",
-        {"set": {"X-Original-Uri": ["{http.request.orig_uri}"], "Cookie": ["{http.request.header.Cookie}"]}, "delete": ["*"]},
+        {"set": {name: [value] for name, value in ASKED.items()}, "delete": ["*"]},
         rewrite={"method": "GET", "uri": "/lookup"},
         load_balancing={"try_duration": "5s", "try_interval": "50ms"},
         handle_response=[
@@ -146,25 +160,26 @@ def _instance(run_dir: Path, scheme: str) -> dict[str, Any]:
 
 
 def _gateway(scheme: str) -> dict[str, Any]:
-    """To the gateway, path unchanged, without the platform's cookies."""
+    """To the gateway, path unchanged, without cookies: OpenClaw's page has none. Back from it comes what `GATEWAY_SAYS` lists."""
     request = {
         "set": {"X-Forwarded-For": ["{http.vars.client}"], "X-Forwarded-Proto": [scheme]},
-        "delete": CLIENTS_CLAIMS,
-        "replace": {"Cookie": [{"search_regexp": PLATFORM_COOKIES, "replace": ""}]},
+        "delete": [*CLIENTS_CLAIMS, "Cookie"],
     }
-    return _proxy("{http.vars.upstream}", request)
+    listed = [{"handler": "copy_response_headers", "include": GATEWAY_SAYS}, _for_this_origin(), {"handler": "copy_response"}]
+    answers = {"match": {"status_code": [2, 3, 4, 5]}, "routes": [{"handle": listed}]}
+    return _proxy("{http.vars.upstream}", request, {"delete": ["*"]}, handle_response=[answers])
 
 
 def _platform(run_dir: Path, scheme: str) -> dict[str, Any]:
     return _proxy(f"unix/{run_dir}/web.sock", {"set": {"X-Forwarded-Proto": [scheme]}, "delete": CLIENTS_CLAIMS})
 
 
-def _proxy(dial: str, request_headers: dict[str, Any], **more: Any) -> dict[str, Any]:
+def _proxy(dial: str, request_headers: dict[str, Any], response_headers: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
     return {
         "handler": "reverse_proxy",
         "upstreams": [{"dial": dial}],
         "transport": {"protocol": "http", "keep_alive": {"idle_timeout": f"{IDLE_SECONDS}s"}},
-        "headers": {"request": request_headers},
+        "headers": {"request": request_headers, "response": response_headers or {}},
         **more,
     }
 
@@ -202,6 +217,11 @@ def _sandboxed() -> dict[str, Any]:
     """A file that opens in a tab of its own gets an origin of its own: it shares none with the platform's pages."""
     headers = {"Content-Security-Policy": ["sandbox"], "X-Content-Type-Options": ["nosniff"]}
     return {"handler": "headers", "response": {"deferred": True, "add": headers}}
+
+
+def _for_this_origin() -> dict[str, Any]:
+    """Keeps other sites from embedding what only its owner may see."""
+    return {"handler": "headers", "response": {"set": {"Cross-Origin-Resource-Policy": ["same-origin"]}}}
 
 
 def _nameless() -> dict[str, Any]:

@@ -39,6 +39,7 @@ DONE: Final[Answer] = (204, b"", ())
 _PLAIN = ((b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store"))
 _JSON = ((b"content-type", b"application/json"),)
 BAD_REQUEST: Final[Answer] = (400, b"This address is not in a form that is served here.\n", _PLAIN)
+FORBIDDEN: Final[Answer] = (403, b"A worker's script stands under the instance's own address.\n", _PLAIN)
 NOT_FOUND: Final[Answer] = (404, b"Not found.\n", _PLAIN)
 
 
@@ -93,12 +94,14 @@ class Lookup:
         return self.decide(headers) if path == "/lookup" else self._manage(method, path, body)
 
     def decide(self, headers: Mapping[bytes, bytes]) -> Answer:
-        """Who may pass, and where to. 200 names the gateway, 204 hands the request to the platform, 400 and 404 end it."""
+        """Who may pass, and where to. 200 names the gateway, 204 hands the request to the platform, others end it."""
         uri = headers.get(b"x-original-uri", b"").decode("latin-1")
         found = _ADDRESS.fullmatch(uri)
         if found is None or _HOSTILE.search(found[2] or ""):
             return BAD_REQUEST
         instance_id, rest = found[1], found[2] or ""
+        if headers.get(b"x-worker") and not rest:
+            return FORBIDDEN  # the scope of such a script would be the whole origin
         if rest == BOOTSTRAP_PATH:
             return TO_PLATFORM
         is_page_file = _PAGE_FILE.match(rest) is not None
