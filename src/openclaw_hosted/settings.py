@@ -18,6 +18,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from openclaw_hosted.domain.account import check_password, clean_email
 from openclaw_hosted.domain.errors import InvalidInput, OpenClawHostedError
 from openclaw_hosted.domain.machine import Warmth
+from openclaw_hosted.domain.origins import origin_of
 
 HTTPS_PORT: Final = 443
 EVERYWHERE: Final = "0.0.0.0"  # noqa: S104 - HTTPS is asked for in order to be reached
@@ -130,7 +131,7 @@ class Settings(BaseSettings):
         parts = urlsplit(value)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment:
             raise ValueError("give scheme and host only, such as https://claw.example.com")
-        return value.rstrip("/")
+        return as_browsers_write(value)
 
     @field_validator("database")
     @classmethod
@@ -222,6 +223,14 @@ class Settings(BaseSettings):
     def run_dir(self) -> Path:
         """Sockets and locks."""
         return self.data_dir / "run"
+
+
+def as_browsers_write(address: str) -> str:
+    """An address of scheme and host, without a trailing slash. Raises `ValueError` for what is none."""
+    origin = origin_of(address)
+    if origin is None:
+        raise ValueError("give scheme and host only, such as https://claw.example.com")
+    return str(origin)
 
 
 def _is_public_name(host: str) -> bool:

@@ -20,6 +20,7 @@ from openclaw_hosted.adapters.local.router import LocalGate, LocalRouter
 from openclaw_hosted.adapters.system import SystemIds
 from openclaw_hosted.datadir import prepare
 from openclaw_hosted.domain.account import Session
+from openclaw_hosted.domain.cookies import session_cookies
 from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId
 from openclaw_hosted.ports.router import Target
 
@@ -117,7 +118,7 @@ class Edge:
         """A route to the gateway with an owner who is signed in: the instance's id and the owner's `Cookie` header."""
         instance_id, owner = IDS.instance_id(), IDS.user_id()
         await self.router.bind(instance_id, gateway.target, owner, 1)
-        return instance_id, f"ochs={await self.sign_in(owner)}"
+        return instance_id, f"{session_cookies('', secure=self.url.startswith('https:'))[0]}={await self.sign_in(owner)}"
 
     async def ask(self, target: str, cookie: str = "", *, method: str = "GET", headers: Mapping[str, str] | None = None) -> Answer:
         """Send `target` as it is, byte for byte."""

@@ -59,6 +59,7 @@ class Platform:
     """A platform, wired; each part is started by whoever runs it."""
 
     settings: Settings
+    mark: str
     store: Store
     services: Services
     provided: Provided
@@ -80,7 +81,7 @@ class Platform:
 
     def web_app(self) -> Any:
         """The pages and the API."""
-        return create_app(self.services, _web_options(self.settings, self.provided, self._readiness))
+        return create_app(self.services, _web_options(self.settings, self.mark, self.provided, self._readiness))
 
     async def start_edge(self, progress: Progress) -> None:
         """Have this computer's edge run with these settings, if there is one; an edge that does already is left alone."""
@@ -126,11 +127,12 @@ async def open_platform(settings: Settings, progress: Progress) -> AsyncIterator
     try:
         clock, ids = SystemClock(), SystemIds()
         async with AsyncExitStack() as stack:
-            provided = await provide(settings, clock, progress, stack)
+            mark = await store.mark()
+            provided = await provide(settings, mark, clock, progress, stack)
             services = _services(settings, store, provided, clock, ids)
             loops = ControlLoops(_control_ports(settings, store, provided, clock, ids), _control_options(settings, provided))
             notes = (*((provided.warning,) if provided.warning else ()), *provided.notes, *tls_notes(settings))
-            yield Platform(settings, store, services, provided, loops, notes)
+            yield Platform(settings, mark, store, services, provided, loops, notes)
     finally:
         await store.aclose()
 
@@ -143,7 +145,7 @@ async def open_services(settings: Settings) -> AsyncIterator[tuple[Services, Sto
     try:
         clock = SystemClock()
         async with AsyncExitStack() as stack:
-            provided = await known(settings, clock, stack)
+            provided = await known(settings, await store.mark(), clock, stack)
             yield _services(settings, store, provided, clock, SystemIds()), store, provided
     finally:
         await store.aclose()
@@ -160,7 +162,7 @@ async def local_api(settings: Settings, acting: str | None, *, needs_account: bo
         async def ready() -> dict[str, bool]:
             return await _readiness(settings, store, provided)
 
-        app = create_app(services, _web_options(settings, provided, ready))
+        app = create_app(services, _web_options(settings, await store.mark(), provided, ready))
         app.dependency_overrides[require_caller] = lambda: user
         async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=provided.address) as client:
             yield client
@@ -244,9 +246,10 @@ def _policy(settings: Settings, provided: Provided) -> PoolPolicy:
     return replace(provided.options.policy, spares=settings.spares, fleet_cap=settings.fleet_cap)
 
 
-def _web_options(settings: Settings, provided: Provided, readiness: Readiness) -> WebOptions:
+def _web_options(settings: Settings, mark: str, provided: Provided, readiness: Readiness) -> WebOptions:
     return WebOptions(
         public_url=provided.address,
+        mark=mark,
         secure_cookies=provided.address.startswith("https://"),
         authority=partial(root_certificate, settings.tls_dir) if settings.tls is Tls.INTERNAL else None,
         isolation_note=provided.warning,

@@ -189,6 +189,9 @@ leases = Table(
     Column("expires_at", Float, nullable=False),
 )
 
+identity = Table("identity", metadata, Column("mark", Text, primary_key=True))
+"""One row: what tells this platform from others on the same host."""
+
 pool = Table(
     "pool",
     metadata,

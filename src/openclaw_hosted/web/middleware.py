@@ -43,6 +43,26 @@ class BodyGuard:
         await self._app(scope, _counted(receive), send)
 
 
+class HeadAsGet:
+    """Answers HEAD wherever GET is answered: with the same head, and no body."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http" or scope["method"] != "HEAD":
+            await self._app(scope, receive, send)
+            return
+
+        async def send_head(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                await send(message)
+                await send({"type": "http.response.body", "body": b""})
+
+        await self._app({**scope, "method": "GET"}, receive, send_head)
+
+
 class NoWorkers:
     """Refuses requests that a service worker is behind, and has the browser throw it out.
 

@@ -14,6 +14,7 @@ from openclaw_hosted.domain.account import LinkPurpose
 from openclaw_hosted.domain.errors import InvalidInput, LimitReached, NotAllowed, NotFound
 from openclaw_hosted.services.accounts import SignedIn, check_same
 from openclaw_hosted.web.context import client_address, web_of
+from openclaw_hosted.web.cookies import admit, dismiss
 from openclaw_hosted.web.errors import STATUS
 from openclaw_hosted.web.forms import by_field, text_of
 from openclaw_hosted.web.rendering import render
@@ -23,9 +24,7 @@ from openclaw_hosted.web.security import (
     OpenForm,
     Visitor,
     VisitorForm,
-    admit,
     check_navigation,
-    dismiss,
     find_visitor,
     local_path,
     visitor_of,

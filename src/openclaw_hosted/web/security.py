@@ -13,17 +13,15 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 from typing import Annotated, Final
-from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
-from fastapi.responses import Response
 from starlette.datastructures import FormData
 
 from openclaw_hosted.domain.account import Role, Session, User
 from openclaw_hosted.domain.errors import LimitReached, NotAllowed
-from openclaw_hosted.services.accounts import SESSION_SECONDS, SignedIn
+from openclaw_hosted.domain.origins import is_from_here
 from openclaw_hosted.services.operations import require_admin
-from openclaw_hosted.web.context import WebOptions, client_address, web_of
+from openclaw_hosted.web.context import client_address, web_of
 from openclaw_hosted.web.errors import NotConfirmed, NotSignedIn
 from openclaw_hosted.web.navigation import navigates
 
@@ -59,10 +57,15 @@ def derive(cookie: str, purpose: str) -> str:
 async def find_visitor(request: Request) -> Visitor | None:
     """Who is signed in with this browser, if anyone."""
     web = web_of(request)
-    cookie = request.cookies.get(web.options.cookie_name, "")
-    found = await web.services.accounts.session(cookie) if cookie else None
-    if found is None:
+    for name in web.options.cookie_names:
+        cookie = request.cookies.get(name, "")
+        found = await web.services.accounts.session(cookie) if cookie else None
+        if found is not None:
+            break
+    else:
         return None
+    if name != web.options.cookie_names[0]:
+        request.state.old_cookie = (name, cookie)
     session, user = found
     visitor = Visitor(user, session, derive(cookie, "csrf"), derive(cookie, "live"))
     request.state.visitor = visitor
@@ -169,7 +172,7 @@ def check_origin(request: Request) -> None:
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         raise NotAllowed("This request came from another site.")
     origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc not in (request.headers.get("host"), web_of(request).options.public_host):
+    if origin is not None and not is_from_here(origin, web_of(request).options.public_url, request.headers.get("host", "")):
         raise NotAllowed("This request came from another site.")
 
 
@@ -177,26 +180,6 @@ def check_navigation(request: Request) -> None:
     """Raise `NotAllowed` where a script or a frame, rather than a person, asks for a page with forms."""
     if request.method in ("GET", "HEAD") and not navigates(request.headers):
         raise NotAllowed("Open this page in a browser tab of its own.")
-
-
-def admit(response: Response, signed_in: SignedIn, options: WebOptions) -> Response:
-    """`response`, with the cookie of a fresh session."""
-    response.set_cookie(
-        options.cookie_name,
-        signed_in.cookie,
-        max_age=int(SESSION_SECONDS),
-        path="/",
-        secure=options.secure_cookies,
-        httponly=True,
-        samesite="lax",
-    )
-    return response
-
-
-def dismiss(response: Response, options: WebOptions) -> Response:
-    """`response`, with the cookie taken away."""
-    response.delete_cookie(options.cookie_name, path="/", secure=options.secure_cookies, httponly=True, samesite="lax")
-    return response
 
 
 def local_path(text: str) -> str:

@@ -147,7 +147,7 @@ def test_an_address_keeps_its_password_and_loses_its_driver() -> None:
 async def test_an_empty_database_gets_the_newest_schema_once(database_url: str) -> None:
     await asyncio.gather(*(migrate(database_url) for _ in range(3)))
     store = await open_store(database_url)
-    assert await store.platform.schema_version() == "0002"
+    assert await store.platform.schema_version() == "0003"
     assert await store.platform.pool_memory() == PoolMemory()
     await store.aclose()
 

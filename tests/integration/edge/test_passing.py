@@ -91,9 +91,37 @@ async def test_a_session_that_expired_or_was_dismissed_does_not_pass(edge: Edge,
     assert "platform" in (await edge.ask(f"/{instance_id}/", f"ochs={expired}")).body
 
 
-async def test_the_cookie_of_https_counts_as_well(edge: Edge, gateway: Gateway) -> None:
+async def test_over_http_no_cookie_of_https_counts(edge: Edge, gateway: Gateway) -> None:
     instance_id, cookie = await edge.bound(gateway)
-    assert is_of_gateway(await edge.ask(f"/{instance_id}/", f"__Host-{cookie}"))
+    assert "platform" in (await edge.ask(f"/{instance_id}/", f"__Host-{cookie}")).body
+
+
+@pytest.mark.parametrize("origin", ["http://localhost:{port}", "HTTP://LOCALHOST:{port}", "http://localhost.:{port}"])
+async def test_a_page_of_this_origin_gets_a_websocket(edge: Edge, gateway: Gateway, origin: str) -> None:
+    instance_id, cookie = await edge.bound(gateway)
+    address = f"ws://localhost:{edge.port}/{instance_id}/"
+    headers = {"Cookie": cookie, "Origin": origin.replace("{port}", str(edge.port))}
+    async with websockets.connect(address, additional_headers=headers) as connection:
+        await connection.send("hello")
+        assert await connection.recv() == "hello"
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", "http://localhost:1", "https://localhost:{port}", "http://evil.localhost:{port}"]
+)
+async def test_a_page_of_another_origin_gets_none(edge: Edge, gateway: Gateway, origin: str) -> None:
+    instance_id, cookie = await edge.bound(gateway)
+    headers = {"Cookie": cookie, "Origin": origin.replace("{port}", str(edge.port))}
+    with pytest.raises(websockets.InvalidStatus, match="403"):
+        await websockets.connect(f"ws://localhost:{edge.port}/{instance_id}/", additional_headers=headers)
+    assert gateway.seen == []
+
+
+async def test_a_page_of_another_origin_changes_nothing(edge: Edge, gateway: Gateway) -> None:
+    instance_id, cookie = await edge.bound(gateway)
+    headers = {"Origin": "http://localhost:1", "Content-Length": "0"}
+    assert (await edge.ask(f"/{instance_id}/upload", cookie, method="POST", headers=headers)).status == 403
+    assert gateway.seen == []
 
 
 @pytest.mark.parametrize("others", ["", "theme=dark; ", "x=" + 20_000 * "y" + "; "], ids=["alone", "among others", "among many"])

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from openclaw_hosted.adapters.local.tls import TRUST_PATHS, EdgeTls, connection_policies, tls_apps
+from openclaw_hosted.domain.cookies import session_cookies
 from openclaw_hosted.domain.naming import INSTANCE_ID_PATTERN
 
 INSTANCE_URI: Final = rf"^/{INSTANCE_ID_PATTERN}([/?]|$)"
@@ -23,9 +25,9 @@ GATEWAY_SAYS: Final = [
     "Content-Range", "Content-Security-Policy", "Content-Type", "Date", "Etag", "Expires", "Last-Modified", "Location",
     "Permissions-Policy", "Pragma", "Referrer-Policy", "Retry-After", "Vary", "X-Content-Type-Options", "X-Frame-Options",
 ]  # fmt: skip
-"""All that a gateway may say to a browser: of the answer itself, and to the answer's own good. Its tenant may have replaced it, and it shares
-the platform's origin, so nothing passes that holds for the origin or for other pages on it: no cookie, worker's scope, opener policy,
-report, log-out or login of any kind, nor what browsers may yet invent."""
+"""All that a gateway may say to a browser: of the answer itself. Its tenant may have replaced it, and it shares the platform's origin, so
+nothing passes that holds for the origin or for other pages on it: no cookie, worker's scope, opener policy, report, log-out or login of
+any kind, nor what browsers may yet invent."""
 BODY_BYTES: Final = 100_000_000
 TOO_LONG: Final = r"^0*[1-9]\d{8,}$"
 """A Content-Length of `BODY_BYTES` or more."""
@@ -37,6 +39,9 @@ ASKED: Final = {
     "X-Original-Uri": "{http.request.orig_uri}",
     "Cookie": "{http.request.header.Cookie}",
     "X-Worker": "{http.request.header.Service-Worker}",
+    "X-Upgrade": "{http.request.header.Upgrade}",
+    "X-Origin": "{http.request.header.Origin}",
+    "X-Host": "{http.request.hostport}",
 }
 """What the lookup service is told of a request."""
 
@@ -72,23 +77,45 @@ PROBLEM: Final = json.dumps(
 HTML: Final = "text/html; charset=utf-8"
 
 
-def caddy_config(host: str, port: int, run_dir: Path, address: str, tls: EdgeTls | None = None) -> dict[str, Any]:
-    """The whole configuration. `run_dir` holds the sockets of the web application, the lookup service and, for probes, the edge itself;
-    `address` is the one that users open. With `tls` the edge speaks HTTPS, by itself."""
-    scheme = urlsplit(address).scheme
+@dataclass(frozen=True, slots=True)
+class Face:
+    """How users know the platform: by the address that they open, and by the cookies under which their session is taken."""
+
+    address: str
+    cookies: tuple[str, ...]
+
+    @property
+    def scheme(self) -> str:
+        """Of the address."""
+        return urlsplit(self.address).scheme
+
+    @property
+    def told(self) -> dict[str, str]:
+        """What the lookup service is told of it, with each request."""
+        return {"X-Address": self.address, "X-Cookies": " ".join(self.cookies)}
+
+
+def face_of(address: str, mark: str) -> Face:
+    """That of the platform with this mark."""
+    return Face(address, session_cookies(mark, secure=address.startswith("https://")))
+
+
+def caddy_config(host: str, port: int, run_dir: Path, face: Face, tls: EdgeTls | None = None) -> dict[str, Any]:
+    """The whole configuration. `run_dir` holds the sockets of the web application, the lookup service and, for probes, the edge itself.
+    With `tls` the edge speaks HTTPS, by itself."""
     open_to_all, inside = _listen(host, port), f"unix/{run_dir}/edge.sock|0600"
     config: dict[str, Any] = {
         "admin": {"disabled": True, "config": {"persist": False}},
         "logging": {"logs": {"default": {"level": "WARN", "exclude": ["http.handlers.reverse_proxy"]}}},
     }
     if tls is None:
-        return config | {"apps": _http({"edge": _server([open_to_all, inside], run_dir, scheme)})}
+        return config | {"apps": _http({"edge": _server([open_to_all, inside], run_dir, face)})}
     servers = {
-        "edge": _server([open_to_all], run_dir, scheme) | {"tls_connection_policies": connection_policies(tls)},
-        "inside": _server([inside], run_dir, scheme),
+        "edge": _server([open_to_all], run_dir, face) | {"tls_connection_policies": connection_policies(tls)},
+        "inside": _server([inside], run_dir, face),
     }
     if tls.http_port:
-        servers["redirect"] = _redirecting(_listen(host, tls.http_port), run_dir, address, trust=tls.internal)
+        servers["redirect"] = _redirecting(_listen(host, tls.http_port), run_dir, face.address, trust=tls.internal)
     storage = {"module": "file_system", "root": str(tls.storage)}
     return config | {"storage": storage, "apps": _http(servers) | tls_apps(tls, port)}
 
@@ -114,13 +141,13 @@ def _plain_server(listen: list[str]) -> dict[str, Any]:
     }
 
 
-def _server(listen: list[str], run_dir: Path, scheme: str) -> dict[str, Any]:
+def _server(listen: list[str], run_dir: Path, face: Face) -> dict[str, Any]:
     return _plain_server(listen) | {
         "routes": [
             {"handle": [_nameless(), {"handler": "request_body", "max_size": BODY_BYTES}]},
             {"match": [{"header_regexp": {"Content-Length": {"pattern": TOO_LONG}}}], "handle": [{"handler": "error", "status_code": 413}]},
-            {"match": [{"vars_regexp": {"{http.request.uri}": {"pattern": INSTANCE_URI}}}], "handle": [_instance(run_dir, scheme)]},
-            {"handle": [_platform(run_dir, scheme)]},
+            {"match": [{"vars_regexp": {"{http.request.uri}": {"pattern": INSTANCE_URI}}}], "handle": [_instance(run_dir, face)]},
+            {"handle": [_platform(run_dir, face.scheme)]},
         ],
         "errors": {"routes": _error_routes()},
     }
@@ -130,7 +157,7 @@ def _listen(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _instance(run_dir: Path, scheme: str) -> dict[str, Any]:
+def _instance(run_dir: Path, face: Face) -> dict[str, Any]:
     """Ask the lookup service, waiting for it if it is just being started again; then go to the gateway or to the platform."""
     this_computer = {"vars_regexp": {"{http.request.remote.host}": {"pattern": THIS_COMPUTER}}}
     confined = {"vars_regexp": {"{http.reverse_proxy.header.X-Confine}": {"pattern": "."}}}
@@ -141,7 +168,7 @@ def _instance(run_dir: Path, scheme: str) -> dict[str, Any]:
     }
     return _proxy(
         f"unix/{run_dir}/lookup.sock",
-        {"set": {name: [value] for name, value in ASKED.items()}, "delete": ["*"]},
+        {"set": {name: [value] for name, value in (ASKED | face.told).items()}, "delete": ["*"]},
         rewrite={"method": "GET", "uri": "/lookup"},
         load_balancing={"try_duration": "5s", "try_interval": "50ms"},
         handle_response=[
@@ -151,10 +178,10 @@ def _instance(run_dir: Path, scheme: str) -> dict[str, Any]:
                     {"handle": [{"handler": "vars", **to_gateway}]},
                     {"match": [this_computer], "handle": [{"handler": "vars", "client": LOCAL_CLIENT}]},
                     {"match": [confined], "handle": [_sandboxed()]},
-                    {"handle": [_gateway(scheme)]},
+                    {"handle": [_gateway(face.scheme)]},
                 ],
             },
-            {"match": {"status_code": [204]}, "routes": [{"handle": [_platform(run_dir, scheme)]}]},
+            {"match": {"status_code": [204]}, "routes": [{"handle": [_platform(run_dir, face.scheme)]}]},
         ],
     )
 

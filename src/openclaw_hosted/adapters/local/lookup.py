@@ -18,8 +18,8 @@ from typing import Any, Final
 from urllib.parse import unquote
 
 from openclaw_hosted.domain.naming import INSTANCE_ID_PATTERN
+from openclaw_hosted.domain.origins import is_from_here
 
-COOKIE_NAMES: Final = ("__Host-ochs", "ochs")
 BOOTSTRAP_PATH: Final = "/.well-known/openclaw/browser-bootstrap"
 _ADDRESS = re.compile(rf"/({INSTANCE_ID_PATTERN})(/[^?]*)?(?:\?.*)?", re.DOTALL)
 _HOSTILE = re.compile(r"%(25|2e|2f|5c|[01][0-9a-f]|7f)|\\|//|(^|/)\.\.?(/|$)", re.IGNORECASE)
@@ -40,6 +40,7 @@ _PLAIN = ((b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"
 _JSON = ((b"content-type", b"application/json"),)
 BAD_REQUEST: Final[Answer] = (400, b"This address is not in a form that is served here.\n", _PLAIN)
 FORBIDDEN: Final[Answer] = (403, b"A worker's script stands under the instance's own address.\n", _PLAIN)
+FOREIGN: Final[Answer] = (403, b"This request came from another site.\n", _PLAIN)
 NOT_FOUND: Final[Answer] = (404, b"Not found.\n", _PLAIN)
 
 
@@ -110,6 +111,8 @@ class Lookup:
         route = self._state.routes.get(instance_id)
         if route is None or route["owner"] is None or not self._may_pass(instance_id, route["owner"], headers):
             return TO_PLATFORM
+        if _is_foreign(headers):
+            return FOREIGN
         confined = ((b"x-confine", b"sandbox"),) if is_page_file else ()
         return 200, b"", ((b"x-upstream", route["address"].encode()), *confined)
 
@@ -118,9 +121,10 @@ class Lookup:
 
         Other programs on this host may have set cookies in any form.
         """
+        names = headers.get(b"x-cookies", b"").decode("latin-1").split(" ")
         for cookie in headers.get(b"cookie", b"").decode("latin-1").split(";"):
             name, _, value = cookie.strip(" \t").partition("=")
-            if name in COOKIE_NAMES:
+            if name in names:
                 key = hashlib.sha256(value.encode()).hexdigest()
                 session = self._state.sessions.get(key)
                 if session is not None and session["user"] == owner and session["expires_at"] > time.time():
@@ -170,6 +174,15 @@ class Lookup:
                 return 409, b"A newer generation is bound.\n", _PLAIN
         self._state.put("route", key, body)
         return DONE
+
+
+def _is_foreign(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a page of another site asks. Browsers name the origin of each WebSocket and of what may change something; a page without an
+    origin, such as a sandboxed file, gets no WebSocket."""
+    origin, address, host = (headers.get(name, b"").decode("latin-1") for name in (b"x-origin", b"x-address", b"x-host"))
+    if not origin or (origin == "null" and not headers.get(b"x-upgrade")):
+        return False
+    return not is_from_here(origin, address, host)
 
 
 def _shown(entries: Mapping[str, Any], key: str) -> Answer:
