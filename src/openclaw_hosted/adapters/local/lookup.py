@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
 
+from openclaw_hosted.adapters.local.relay import Pass
 from openclaw_hosted.domain.naming import INSTANCE_ID_PATTERN
 from openclaw_hosted.domain.origins import is_from_here
 
@@ -109,15 +110,29 @@ class Lookup:
         if not is_page_file and _ROOT_API.match(unquote(rest)):
             return NOT_FOUND
         route = self._state.routes.get(instance_id)
-        if route is None or route["owner"] is None or not self._may_pass(instance_id, route["owner"], headers):
+        if route is None or route["owner"] is None:
+            return TO_PLATFORM
+        key = self._key_that_passes(instance_id, route["owner"], headers)
+        if key is None:
             return TO_PLATFORM
         if _is_foreign(headers):
             return FOREIGN
         confined = ((b"x-confine", b"sandbox"),) if is_page_file else ()
-        return 200, b"", ((b"x-upstream", route["address"].encode()), *confined)
+        named = ((b"x-upstream", route["address"].encode()), (b"x-instance", instance_id.encode()), (b"x-session", key.encode()))
+        return 200, b"", (*named, *confined)
 
-    def _may_pass(self, instance_id: str, owner: str, headers: Mapping[bytes, bytes]) -> bool:
-        """Whether a cookie of the request is a session of the owner, or a probe of this instance, which is used up by that.
+    def is_good(self, given: Pass) -> bool:
+        """Whether a new request would be let pass on these grounds now."""
+        route = self._state.routes.get(given.instance_id)
+        return route is not None and route["address"] == given.address and self._is_of(given.session, route["owner"])
+
+    def _is_of(self, key: str, owner: str | None) -> bool:
+        """Whether this is a session of the owner that has not run out."""
+        session = self._state.sessions.get(key)
+        return session is not None and session["user"] == owner and session["expires_at"] > time.time()
+
+    def _key_that_passes(self, instance_id: str, owner: str, headers: Mapping[bytes, bytes]) -> str | None:
+        """The hash of the cookie that is a session of the owner, or a probe of this instance, which is used up by that.
 
         Other programs on this host may have set cookies in any form.
         """
@@ -126,13 +141,12 @@ class Lookup:
             name, _, value = cookie.strip(" \t").partition("=")
             if name in names:
                 key = hashlib.sha256(value.encode()).hexdigest()
-                session = self._state.sessions.get(key)
-                if session is not None and session["user"] == owner and session["expires_at"] > time.time():
-                    return True
+                if self._is_of(key, owner):
+                    return key
                 probed, until = self._probes.pop(key, ("", 0.0))
                 if probed == instance_id and until > time.monotonic():
-                    return True
-        return False
+                    return key
+        return None
 
     def _manage(self, method: str, path: str, body: bytes) -> Answer:
         kind, _, key = path.strip("/").partition("/")
