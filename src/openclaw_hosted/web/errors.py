@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from openclaw_hosted.domain.errors import (
     Conflict,
@@ -106,6 +107,8 @@ def problem_of(error: Exception) -> Problem:
         return Problem(status, detail, headers=_headers(status))
     if isinstance(error, HTTPException):
         return Problem(error.status_code, str(error.detail), headers=error.headers)
+    if isinstance(error, ClientDisconnect):
+        return Problem(400, "The request ended before all of it was here.")
     return Problem(500, "Something went wrong here. It has been written to the log.")
 
 
@@ -143,7 +146,7 @@ def install(app: FastAPI, find_visitor: Callable[[Request], Awaitable[object]]) 
             await find_visitor(request)
         return await answer_error(request, error)
 
-    for kind in (OpenClawHostedError, RequestValidationError, Exception):
+    for kind in (OpenClawHostedError, RequestValidationError, ClientDisconnect, Exception):
         app.add_exception_handler(kind, answer_error)
     app.add_exception_handler(HTTPException, answer_unrouted)
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Awaitable, Callable
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Final
 
 from starlette.datastructures import Headers, MutableHeaders
@@ -13,11 +16,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from openclaw_hosted.domain.errors import NotAllowed
 from openclaw_hosted.domain.naming import INSTANCE_ID_PATTERN
+from openclaw_hosted.web.context import client_address
 from openclaw_hosted.web.errors import answer_error
 from openclaw_hosted.web.navigation import is_from_worker, reads_along
 
 INSTANCE_PATH: Final = re.compile(rf"/{INSTANCE_ID_PATTERN}(/|$)")
 BODY_LIMIT_BYTES: Final = 64 * 1024
+BODY_SECONDS: Final = 20.0
+BODIES_PER_ADDRESS: Final = 50
 BODY_METHODS: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 JSON_TYPES: Final = frozenset({"application/json", "application/merge-patch+json"})
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
@@ -25,22 +31,64 @@ FOREIGN_WORKER: Final = "A page of an instance was reading along in this browser
 
 
 class BodyGuard:
-    """Refuses bodies that are too large (413), or of a type that is not taken here (415)."""
+    """Refuses bodies that are too large (413), of a type that is not taken here (415), too slow (408), or too many at once from one
+    address (429)."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, seconds: float = BODY_SECONDS) -> None:
         self._app = app
+        self._seconds = seconds
+        self._under_way: Counter[str] = Counter()
+        """How many bodies are on their way from each address."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
+        client = client_address(Request(scope))
         refusal = _refusal(scope["method"], scope["path"], Headers(scope=scope))
+        if refusal is None and self._under_way[client] >= BODIES_PER_ADDRESS:
+            refusal = HTTPException(429, "Too many requests of this address are on their way.", {"Connection": "close", "Retry-After": "5"})
         if refusal is not None:
             response = await answer_error(Request(scope, receive), refusal)
             await response(scope, receive, send)
             return
-        await self._app(scope, _counted(receive), send)
+        async with self._body_of(client, receive) as bounded:
+            await self._app(scope, bounded, send)
+
+    @asynccontextmanager
+    async def _body_of(self, client: str, receive: Receive) -> AsyncIterator[Receive]:
+        """`receive` with the bounds of a body, which counts for `client` until it is here."""
+        is_here, received = False, 0
+        deadline = asyncio.get_running_loop().time() + self._seconds
+        self._under_way[client] += 1
+
+        def arrived() -> None:
+            nonlocal is_here
+            if not is_here:
+                is_here = True
+                self._under_way -= Counter((client,))
+
+        async def receive_bounded() -> Message:
+            nonlocal received
+            if is_here:
+                return await receive()
+            try:
+                async with asyncio.timeout_at(deadline):
+                    message = await receive()
+            except TimeoutError:
+                raise HTTPException(408, "The request did not come to its end in time.", {"Connection": "close"}) from None
+            received += len(message.get("body", b""))
+            if received > BODY_LIMIT_BYTES:
+                raise _too_large()
+            if not message.get("more_body"):
+                arrived()
+            return message
+
+        try:
+            yield receive_bounded
+        finally:
+            arrived()
 
 
 class HeadAsGet:
@@ -121,20 +169,6 @@ def _refusal(method: str, path: str, headers: Headers) -> HTTPException | None:
     if path.startswith("/api/"):
         return None if kind in JSON_TYPES else HTTPException(415, "Send the body as application/json.")
     return None if kind == FORM_TYPE else HTTPException(415, f"Send the form as {FORM_TYPE}.")
-
-
-def _counted(receive: Receive) -> Callable[[], Awaitable[Message]]:
-    received = 0
-
-    async def receive_counted() -> Message:
-        nonlocal received
-        message = await receive()
-        received += len(message.get("body", b""))
-        if received > BODY_LIMIT_BYTES:
-            raise _too_large()
-        return message
-
-    return receive_counted
 
 
 def _too_large() -> HTTPException:

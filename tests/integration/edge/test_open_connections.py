@@ -110,10 +110,15 @@ async def test_a_handshake_says_no_more_than_a_handshake(edge: Edge) -> None:
     gateway = Gateway(server.sockets[0].getsockname()[1])
     instance_id, cookie = await edge.bound(gateway)
     reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
-    asked = f"GET /{instance_id}/ HTTP/1.1\r\nHost: localhost:{edge.port}\r\nCookie: {cookie}\r\n"
-    writer.write(
-        f"{asked}Connection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\n\r\n".encode()
-    )
+    lines = [
+        f"GET /{instance_id}/ HTTP/1.1",
+        f"Host: localhost:{edge.port}",
+        f"Cookie: {cookie}",
+        "Connection: Upgrade",
+        "Upgrade: websocket",
+    ]
+    lines += ["Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==", "", ""]
+    writer.write("\r\n".join(lines).encode())
     head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)).decode().lower()
     assert await reader.readexactly(5) == b"first"
     writer.close()

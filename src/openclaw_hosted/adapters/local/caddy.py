@@ -33,6 +33,10 @@ STAYS_OPEN: Final = [{"header": {"Upgrade": ["*"]}}, {"header_regexp": {"Accept"
 BODY_BYTES: Final = 100_000_000
 TOO_LONG: Final = r"^0*[1-9]\d{8,}$"
 """A Content-Length of `BODY_BYTES` or more."""
+PLATFORM_BODY_BYTES: Final = 64 * 1024
+"""What the platform's own pages and API take: a little more is let through, for them to say so."""
+LONGEST_SECONDS: Final = 1200
+"""A request may take so long to come, and its answer to go. A WebSocket may take longer."""
 IDLE_SECONDS: Final = 3
 """Less than the 5 s after which Uvicorn and Node.js close an idle connection."""
 RETRY_SECONDS: Final = "2"
@@ -139,6 +143,8 @@ def _plain_server(listen: list[str]) -> dict[str, Any]:
         "protocols": ["h1"],
         "automatic_https": {"disable": True},
         "read_header_timeout": "10s",
+        "read_timeout": f"{LONGEST_SECONDS}s",
+        "write_timeout": f"{LONGEST_SECONDS}s",
         "max_header_bytes": 32 * 1024,
     }
 
@@ -212,7 +218,11 @@ def _gateway(dial: str, scheme: str) -> dict[str, Any]:
 
 
 def _platform(run_dir: Path, scheme: str) -> dict[str, Any]:
-    return _proxy(f"unix/{run_dir}/web.sock", {"set": {"X-Forwarded-Proto": [scheme]}, "delete": CLIENTS_CLAIMS})
+    """To the platform, once the whole body is here: however many slow ones there are, they wait at the edge."""
+    bounds = {"handler": "request_body", "max_size": PLATFORM_BODY_BYTES + 1}
+    request = {"set": {"X-Forwarded-Proto": [scheme]}, "delete": CLIENTS_CLAIMS}
+    proxy = _proxy(f"unix/{run_dir}/web.sock", request, request_buffers=PLATFORM_BODY_BYTES + 1)
+    return {"handler": "subroute", "routes": [{"handle": [bounds, proxy]}]}
 
 
 def _proxy(dial: str, request_headers: dict[str, Any], response_headers: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import Any
 from openclaw_hosted.adapters.local.lookup import EdgeState, Lookup
 from openclaw_hosted.adapters.local.lookup_server import LookupProtocol
 from openclaw_hosted.adapters.local.relay import SWEEP_SECONDS, Relay
+from openclaw_hosted.limits import raise_file_limit
 
 
 async def serve(data_dir: Path) -> None:
@@ -65,6 +66,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data-dir", type=Path, required=True)
     arguments = parser.parse_args()
+    raise_file_limit()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(serve(arguments.data_dir))
 
