@@ -82,6 +82,8 @@ class Settings(BaseSettings):
     acme_ca_root: Path | None = Field(None, alias="ACME_CA_ROOT")
     """The root certificate with which that directory is trusted, where it is a private one."""
     provider: Provider = Field(Provider.LOCAL, alias="PROVIDER")
+    routing: Literal["path", "host"] = Field("path", alias="ROUTING")
+    """How an address names an instance; `host` on AWS only."""
     fake_gateway: str | None = Field(None, alias="FAKE_GATEWAY", pattern=r"^[\w.-]+:\d{1,5}$")
     """`host:port` of the one server that stands for all gateways of the fake provider."""
     spares: int = Field(2, alias="POOL_SPARE_COUNT", ge=0, le=1000)
@@ -118,7 +120,7 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser().absolute()
 
-    @field_validator("log_level", "machines", "provider", "warmth", "tls", mode="before")
+    @field_validator("log_level", "machines", "provider", "warmth", "tls", "routing", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
@@ -186,6 +188,12 @@ class Settings(BaseSettings):
     def _backups_are_here(self) -> Settings:
         if self.provider is Provider.AWS and self.backup_every_hours:
             raise ValueError("BACKUP_EVERY_HOURS is for the local provider; on AWS the database and the volumes are backed up there")
+        return self
+
+    @model_validator(mode="after")
+    def _routes_as_it_can(self) -> Settings:
+        if self.routing == "host" and self.provider is not Provider.AWS:
+            raise ValueError("ROUTING=host is for PROVIDER=aws; on one computer instances share the platform's origin. Leave it out")
         return self
 
     @model_validator(mode="after")

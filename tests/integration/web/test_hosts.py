@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from openclaw_hosted.domain.account import User
-from openclaw_hosted.settings import load_settings
+from openclaw_hosted.settings import SettingsError, load_settings
 from openclaw_hosted.web import WebOptions, create_app
 from tests.integration.web.conftest import ORIGIN, PAGE, PASSWORD, World
 
@@ -49,6 +49,11 @@ async def test_a_form_is_taken_behind_a_proxy_that_puts_another_host(world: Worl
 )
 def test_the_address_is_kept_as_browsers_write_it(given: str, kept: str) -> None:
     assert load_settings({"PUBLIC_URL": given}).address == kept
+
+
+def test_an_origin_for_each_instance_is_not_promised_where_it_is_not_given() -> None:
+    with pytest.raises(SettingsError, match="ROUTING"):
+        load_settings({"ROUTING": "host"})
 
 
 async def test_two_platforms_on_one_host_do_not_sign_each_other_out(world: World, ada: User) -> None:
