@@ -29,6 +29,8 @@ INVITE_SECONDS: Final = 7 * DAY_SECONDS
 SETUP_SECONDS: Final = DAY_SECONDS
 RESET_SECONDS: Final = DAY_SECONDS
 TOKEN_PREFIX: Final = "ochs_"
+CONFIRMED_SECONDS: Final = 600.0
+"""For so long after a password was given, it is not asked for again."""
 SIGN_IN_FAILURES: Final = 8
 SIGN_IN_WINDOW_SECONDS: Final = 300.0
 
@@ -127,8 +129,21 @@ class AccountService:
         return await self.start_session(user)
 
     async def sign_in(self, email: str, password: str, client: str) -> SignedIn:
-        """A session for the right password. Raises `NotAllowed`, or `LimitReached` after too many failures from
-        `client` (a network address) or for this e-mail address."""
+        """A session for the right password. Raises as `_prove` does."""
+        return await self.start_session(await self._prove(email, password, client))
+
+    async def confirm(self, user: User, session: Session, password: str, client: str) -> None:
+        """Take note that whoever has this session knows the password. Raises as `_prove` does."""
+        await self._prove(user.email, password, client)
+        await self._accounts.confirm_session(session.hash, self._clock.now())
+
+    def is_confirmed(self, session: Session) -> bool:
+        """Whether the password was given a short while ago."""
+        return self._clock.now() - session.confirmed_at < CONFIRMED_SECONDS
+
+    async def _prove(self, email: str, password: str, client: str) -> User:
+        """Whose password it is. Raises `NotAllowed`, or `LimitReached` after too many failures from `client` (a network address) or
+        for this e-mail address."""
         address = email.strip().lower()
         keys = (f"client:{client}", f"email:{address}")
         self._limiter.check(*keys)
@@ -138,7 +153,7 @@ class AccountService:
             await self._platform.add_event(Event(EventName.USER_SIGN_IN_FAILED, self._clock.now(), detail={"client": client[:60]}))
             raise NotAllowed("E-mail address or password is wrong.")
         self._limiter.forgive(*keys)
-        return await self.start_session(user)
+        return user
 
     async def authenticate(self, address: str, password: str) -> User | None:
         """The account that this password belongs to; takes as long for an unknown address."""
@@ -155,7 +170,7 @@ class AccountService:
         """A new session for a user who proved who they are."""
         cookie = self._ids.token()
         now = self._clock.now()
-        session = Session(digest(cookie), user.id, now, now + SESSION_SECONDS)
+        session = Session(digest(cookie), user.id, now, now + SESSION_SECONDS, confirmed_at=now)
         await self._accounts.add_session(session, self._event(EventName.USER_SIGNED_IN, user.id))
         await self._gate.admit(session)
         return SignedIn(user, session, cookie)

@@ -22,6 +22,7 @@ from openclaw_hosted.adapters.fetching import fetch
 from openclaw_hosted.adapters.openclaw.rpc import OPENCLAW_MARKUP
 from openclaw_hosted.domain.errors import Conflict, NotFound, Unavailable
 from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId
+from openclaw_hosted.domain.origins import origin_of
 from openclaw_hosted.domain.shards import shard_of
 from openclaw_hosted.ports.clock import Clock
 from openclaw_hosted.ports.router import Route, Target
@@ -137,8 +138,8 @@ class AwsRouter:
 
     def signs_in(self, instance_id: InstanceId) -> bool:
         """Whether the instance is on the platform's own host, over HTTPS."""
-        here, there = urlsplit(self._address), urlsplit(self.public_url(instance_id))
-        return there.scheme == "https" and there.netloc == here.netloc
+        there = origin_of(self.public_url(instance_id))
+        return there is not None and there.scheme == "https" and there == origin_of(self._address)
 
     def public_url(self, instance_id: InstanceId) -> str:
         """The address on the instance's load balancer, or at its own host name."""

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from openclaw_hosted.adapters.local.lookup import COOKIE_NAMES
 from openclaw_hosted.adapters.openclaw.rpc import OPENCLAW_MARKUP
 from openclaw_hosted.adapters.system import SystemIds
 from openclaw_hosted.domain.account import Session
+from openclaw_hosted.domain.cookies import session_cookies
 from openclaw_hosted.domain.errors import Conflict, NotFound, Unavailable
 from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId
 from openclaw_hosted.ports.clock import Ids
@@ -70,9 +70,10 @@ class LookupClient:
 class LocalRouter:
     """`Router` on the edge of one computer. `address` is the platform's own, such as `http://localhost:8080`."""
 
-    def __init__(self, data_dir: Path, address: str, ids: Ids | None = None) -> None:
+    def __init__(self, data_dir: Path, address: str, ids: Ids | None = None, mark: str = "") -> None:
         self._lookup = LookupClient(data_dir)
         self._address = address.rstrip("/")
+        self._cookie = session_cookies(mark, secure=address.startswith("https://"))[0]
         self._edge = data_dir / "run" / "edge.sock"
         self._ids = ids or SystemIds()
 
@@ -93,7 +94,7 @@ class LocalRouter:
         except NotFound:
             raise Unavailable("The route does not lead to the machine yet.") from None
         try:
-            headers = {"Host": urlsplit(self._address).netloc, "Cookie": f"{COOKIE_NAMES[1]}={cookie}"}
+            headers = {"Host": urlsplit(self._address).netloc, "Cookie": f"{self._cookie}={cookie}"}
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 status, page = await _exchange(self._edge, "GET", f"/{instance_id}/", headers, limit=PAGE_BYTES)
         except (OSError, ValueError):
