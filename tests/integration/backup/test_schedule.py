@@ -217,3 +217,14 @@ def test_doctor_tells_of_backups(settings: Settings, monkeypatch: pytest.MonkeyP
 
 def test_none_are_made_unless_asked_for(settings: Settings) -> None:
     assert scheduled_backups(settings.model_copy(update={"backup_every_hours": 0.0})) is None
+
+
+async def test_a_volume_that_is_not_whole_in_the_last_backup_is_a_warning(settings: Settings) -> None:
+    backups = scheduled_backups(settings)
+    assert backups is not None
+    now = SystemClock().now()
+    await backups.record(BackupHistory(attempted_at=now, succeeded_at=now, incomplete=[f"vol-{number:02}" for number in range(12)]))
+    finding = check_backups(settings)
+    assert finding.verdict is Verdict.WARNING
+    assert "vol-00" in finding.message
+    assert "vol-09 and more" in finding.message
