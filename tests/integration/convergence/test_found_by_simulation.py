@@ -70,9 +70,7 @@ async def test_a_route_that_came_after_the_deletion_is_taken_away(world: World) 
         await eventually(is_gone, lambda: "the route of a deleted instance was kept")
 
 
-async def test_work_ends_when_its_lease_has_run_out_though_the_store_does_not_answer(
-    world: World, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_work_ends_when_its_lease_has_run_out_though_the_store_does_not_answer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     reached, ended = asyncio.Event(), asyncio.Event()
 
     async def hang(call: str, moment: str) -> None:
