@@ -134,7 +134,14 @@ def running(folder: Path, backend_port: int, spares: int) -> Iterator[tuple[Runn
         platform.process = platform.launch("serve")
         wait_until(platform.is_answering, START_SECONDS, lambda: platform.output)
         with platform.api() as api, contextlib.closing(signed_in(platform)) as browser:
-            yield platform, api, {"Authorization": api.headers["authorization"], "Cookie": f"ochs={browser.cookies['ochs']}"}
+            yield (
+                platform,
+                api,
+                {
+                    "Authorization": api.headers["authorization"],
+                    "Cookie": "; ".join(f"{name}={value}" for name, value in browser.cookies.items()),
+                },
+            )
     finally:
         platform.down()
 

@@ -126,8 +126,8 @@ MUTANTS: Final = (
     Mutant(
         "sessions-that-ended-still-pass",
         "controllers/liveness.py",
-        "                await self._ports.gate.dismiss(session_hash)",
-        "                pass",
+        "            await self._ports.gate.dismiss(session_hash)",
+        "            pass",
     ),
     Mutant(
         "hot-spares-are-not-looked-at",
@@ -138,8 +138,8 @@ MUTANTS: Final = (
     Mutant(
         "orphans-are-left",
         "controllers/orphans.py",
-        "            await remove()",
-        "            assert remove",
+        "        await remove()",
+        "        assert remove",
     ),
     Mutant(
         "an-old-image-is-kept",

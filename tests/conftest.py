@@ -27,15 +27,18 @@ def pytest_configure(config: pytest.Config) -> None:
     config.pluginmanager.register(Durations(config.getoption("--durations-file")))
 
 
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Here and not later: xdist reads the groups before any other hook sees the items together."""
+    group = next((name for marker, name in GROUPS.items() if item.get_closest_marker(marker)), None)
+    if group is not None:
+        item.add_marker(pytest.mark.xdist_group(group))
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     chosen, left = config.getoption("--part").choose(items)
     if left:
         config.hook.pytest_deselected(items=left)
         items[:] = chosen
-    for item in items:
-        group = next((name for marker, name in GROUPS.items() if item.get_closest_marker(marker)), None)
-        if group is not None:
-            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.hookimpl(wrapper=True)

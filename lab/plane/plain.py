@@ -150,7 +150,8 @@ class PlainMachines:
             self.volumes.attach(volume_id, order.instance_id, device)
         data = UserData.parse(order.user_data)
         if data is not None and self.metadata is not None:
-            threading.Thread(target=self._run_user_data, args=(machine, data, self.metadata), daemon=True).start()
+            name = f"user-data-{order.instance_id}"
+            threading.Thread(target=self._run_user_data, args=(machine, data, self.metadata), name=name, daemon=True).start()
         return machine.address
 
     def power(self, instance_id: str) -> Power:

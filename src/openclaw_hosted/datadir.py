@@ -6,6 +6,7 @@ import fcntl
 import json
 import os
 import shlex
+import stat
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from enum import StrEnum
@@ -22,6 +23,7 @@ DEFAULT_DATA_DIR: Final = Path("~/.local/share/openclaw-hosted")
 SOCKET_PATH_MAX_BYTES = 107
 LONGEST_SOCKET_NAME = "caddy-admin.sock"
 STARTED_FILE = "started.json"
+SHARED_FOLDERS = ("run", "vault", "machines", "volumes", "edge", "logs")
 REMEMBERED = (
     "host", "port", "public_url", "machines", "spares", "fleet_cap", "instances_per_user", "instances_total", "retention_days",
     "backup_every_hours", "backup_dir", "tls", "http_port",
@@ -60,17 +62,32 @@ def check_platform(settings: Settings) -> None:
         )
 
 
+def open_to_others(data_dir: Path) -> Sequence[Path]:
+    """The directory and what lies in it, as far as other users of this computer may use it. Links are not followed."""
+
+    def is_open(path: Path) -> bool:
+        mode = path.lstat().st_mode
+        return not stat.S_ISLNK(mode) and bool(mode & 0o077)
+
+    return [path for path in (data_dir.resolve(), *sorted(data_dir.iterdir())) if is_open(path)]
+
+
 def prepare(data_dir: Path) -> None:
-    """Make the directory and those inside it that all parts share. Raises `DataDirError` with the way out."""
+    """Make the directory and those inside it that all parts share, and close all of it to other users of this computer.
+
+    Raises `DataDirError` with the way out.
+    """
     longest = data_dir / "run" / LONGEST_SOCKET_NAME
     if len(os.fsencode(longest)) > SOCKET_PATH_MAX_BYTES:
         raise DataDirError(f"The path {data_dir} is too long for Unix sockets; choose a shorter --data-dir.")
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
-        for name, mode in (("run", 0o700), ("vault", 0o700), ("machines", 0o700), ("volumes", 0o700), ("edge", 0o700), ("logs", 0o700)):
-            folder = data_dir / name
-            folder.mkdir(mode=mode, exist_ok=True)
-            folder.chmod(mode)
+        data_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if data_dir.stat().st_mode & stat.S_ISVTX:
+            raise DataDirError(f"{data_dir} is shared by all users of this computer. Choose a folder of its own with --data-dir.")
+        for name in SHARED_FOLDERS:
+            (data_dir / name).mkdir(mode=0o700, exist_ok=True)
+        for path in open_to_others(data_dir):
+            path.chmod(path.stat().st_mode & 0o700)
         probe = data_dir / "run" / f".writable.{os.getpid()}"
         probe.write_bytes(b"")
         probe.unlink()

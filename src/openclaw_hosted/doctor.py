@@ -84,10 +84,15 @@ def check_data_dir(settings: Settings) -> Finding:
         writable = os.access(parent, os.W_OK | os.X_OK)
         fix = None if writable else "Choose another with --data-dir, or change who owns it."
         return Finding("data directory", Verdict.OK if writable else Verdict.PROBLEM, f"{folder} will be made by `up`", fix)
+    found_open = datadir.open_to_others(folder)
     try:
         datadir.prepare(folder)
     except datadir.DataDirError as error:
         return Finding("data directory", Verdict.PROBLEM, str(error), "Choose another with --data-dir, or change who owns it.")
+    if found_open:
+        named = ", ".join(path.name for path in found_open[:5])
+        text = f"Other users of this computer could read {named} in {folder}; that is closed now."
+        return Finding("data directory", Verdict.WARNING, text, "If they are not to be trusted, change passwords and keys.")
     return Finding("data directory", Verdict.OK, f"{folder} can be written")
 
 

@@ -13,8 +13,11 @@ import uvicorn
 
 from openclaw_hosted import local_socket
 from openclaw_hosted.domain.errors import Unavailable
+from openclaw_hosted.limits import raise_file_limit
 
 GRACE_SECONDS = 3
+CONNECTIONS = 5_000
+"""With more, further requests are refused (503). Each takes a file, so the limit on those is raised with it."""
 POLL_SECONDS = 0.02
 
 
@@ -54,7 +57,9 @@ async def serving(app: Any, place: WebPlace) -> AsyncIterator[None]:
         proxy_headers=True,
         forwarded_allow_ips="*" if place.socket and not place.private else list(place.trusted_proxies),
         timeout_graceful_shutdown=GRACE_SECONDS,
+        limit_concurrency=CONNECTIONS,
     )
+    raise_file_limit()
     server = _Server(config)
     task = asyncio.create_task(server.serve(own), name="web")
     try:

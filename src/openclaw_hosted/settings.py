@@ -19,6 +19,7 @@ from openclaw_hosted.datadir import DEFAULT_DATA_DIR
 from openclaw_hosted.domain.account import check_password, clean_email
 from openclaw_hosted.domain.errors import InvalidInput
 from openclaw_hosted.domain.machine import Warmth
+from openclaw_hosted.domain.origins import origin_of
 from openclaw_hosted.proxies import parse_networks
 
 HTTPS_PORT: Final = 443
@@ -52,6 +53,8 @@ class Settings(BaseSettings):
     acme_ca_root: Path | None = Field(None, alias="ACME_CA_ROOT")
     """The root certificate with which that directory is trusted, where it is a private one."""
     provider: Provider = Field(Provider.LOCAL, alias="PROVIDER")
+    routing: Literal["path", "host"] = Field("path", alias="ROUTING")
+    """How an address names an instance; `host` on AWS only."""
     fake_gateway: str | None = Field(None, alias="FAKE_GATEWAY", pattern=r"^[\w.-]+:\d{1,5}$")
     """`host:port` of the one server that stands for all gateways of the fake provider."""
     spares: int = Field(2, alias="POOL_SPARE_COUNT", ge=0, le=1000)
@@ -88,7 +91,7 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path | None) -> Path | None:
         return None if value is None else value.expanduser().absolute()
 
-    @field_validator("log_level", "machines", "provider", "warmth", "tls", mode="before")
+    @field_validator("log_level", "machines", "provider", "warmth", "tls", "routing", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value
@@ -106,7 +109,7 @@ class Settings(BaseSettings):
         parts = urlsplit(value)
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment:
             raise ValueError("give scheme and host only, such as https://claw.example.com")
-        return value.rstrip("/")
+        return as_browsers_write(value)
 
     @field_validator("database")
     @classmethod
@@ -172,6 +175,12 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _routes_as_it_can(self) -> Settings:
+        if self.routing == "host" and self.provider is not Provider.AWS:
+            raise ValueError("ROUTING=host is for PROVIDER=aws; on one computer instances share the platform's origin. Leave it out")
+        return self
+
+    @model_validator(mode="after")
     def _passphrase_is_one(self) -> Settings:
         if self.backup_passphrase is not None and self.backup_passphrase_file is not None:
             raise ValueError("BACKUP_PASSPHRASE and BACKUP_PASSPHRASE_FILE are both set; set one of them")
@@ -206,6 +215,14 @@ class Settings(BaseSettings):
     def run_dir(self) -> Path:
         """Sockets and locks."""
         return self.data_dir / "run"
+
+
+def as_browsers_write(address: str) -> str:
+    """An address of scheme and host, without a trailing slash. Raises `ValueError` for what is none."""
+    origin = origin_of(address)
+    if origin is None:
+        raise ValueError("give scheme and host only, such as https://claw.example.com")
+    return str(origin)
 
 
 def _is_public_name(host: str) -> bool:

@@ -12,7 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from openclaw_hosted.domain.cost import PRICED_TYPE, PRICES, Kind
 from openclaw_hosted.domain.shards import MOST_SHARDS
-from openclaw_hosted.settings import SettingsError, explain
+from openclaw_hosted.settings import SettingsError, as_browsers_write, explain
 
 DEPLOYMENT_LENGTH: Final = 18
 """A target group's name is the deployment's, a hyphen and a machine id (11 characters), and may have 32."""
@@ -114,7 +114,7 @@ class AwsSettings(MachineSettings):
             parts = urlsplit(url)
             if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/"):
                 raise ValueError("give scheme and host only, such as https://s1.claw.example.com,https://s2.claw.example.com")
-        return tuple(url.rstrip("/") for url in value)
+        return tuple(as_browsers_write(url) for url in value)
 
     @model_validator(mode="after")
     def _fits_together(self) -> AwsSettings:

@@ -37,7 +37,7 @@ def test_an_instance_is_reached_over_https_by_who_trusts_the_platform(tmp_path: 
             assert browser.get("/trust").status_code == 200
             signed_in = browser.post("/sign-in", data={"email": ADMIN_EMAIL, "password": ADMIN_PASSWORD}, headers={"Origin": url})
             assert signed_in.status_code == 303, signed_in.text[:300]
-            assert signed_in.headers["set-cookie"].startswith("__Host-ochs=")
+            assert signed_in.headers["set-cookie"].startswith("__Host-ochs-")
             assert "strict-transport-security" not in signed_in.headers
             instance_id = json.loads(platform.cli("instances", "create", "Mine", "--wait", "--json").stdout)["id"]
             page = browser.get(f"/{instance_id}/", headers={"Accept": "text/html"})

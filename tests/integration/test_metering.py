@@ -21,8 +21,8 @@ from openclaw_hosted.domain.machine import Warmth
 from openclaw_hosted.domain.metering import Metric, Reading
 from openclaw_hosted.domain.naming import MachineId
 from openclaw_hosted.ports.stores import NewMachine
-from openclaw_hosted.store import open_store
-from openclaw_hosted.store.open import Store
+from openclaw_hosted.store import Store
+from tests.support.store import new_store
 
 
 class MovedClock(SystemClock):
@@ -77,7 +77,7 @@ class World:
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
-    store = await open_store(f"sqlite:///{tmp_path}/platform.sqlite")
+    store = await new_store(tmp_path / "platform.sqlite")
     yield World(store)
     await store.aclose()
 

@@ -306,6 +306,8 @@ def test_the_meter_counts_what_a_deleted_instance_keeps_and_not_its_route(scene:
 
 
 def test_a_stopped_machine_mounts_nothing(scene: Scene) -> None:
-    scene.there().health = MachineHealth.STOPPED
     scene.cloud.volumes[volume_of(ONE)].attached_to = None
+    with pytest.raises(Violation, match=r"its volume .* is elsewhere"):
+        scene.look()
+    scene.there().health = MachineHealth.STOPPED
     scene.look()

@@ -21,11 +21,11 @@ from openclaw_hosted.domain.instance import InstanceEvent, Step, StepName
 from openclaw_hosted.domain.machine import MachineFailure, Warmth
 from openclaw_hosted.domain.naming import InstanceId, MachineId, volume_of
 from openclaw_hosted.ports.stores import Caps, IdempotencyKey, Lease, NewInstance, NewMachine
-from openclaw_hosted.store import migrate
 from openclaw_hosted.store.database import Database as SqlDatabase
 from simulation.mutants import AS_FOUND
 from tests.simulation.stores import OWNERS, SideBySide, empty, in_memory, in_sql
 from tests.support.postgres import postgres_server, postgres_url
+from tests.support.store import new_database
 
 __all__ = ["postgres_server", "postgres_url"]
 
@@ -251,7 +251,7 @@ def runner() -> Iterator[asyncio.Runner]:
         yield made
 
 
-def agree(runner: asyncio.Runner, urls: list[str], examples: int) -> None:
+def assert_they_agree(runner: asyncio.Runner, urls: list[str], examples: int) -> None:
     databases = [SqlDatabase(url) for url in urls]
     phases = [phase for phase in Phase if phase is not Phase.explain and not (phase is Phase.shrink and AS_FOUND in os.environ)]
     chosen = settings(
@@ -271,22 +271,20 @@ def agree(runner: asyncio.Runner, urls: list[str], examples: int) -> None:
 
 
 @pytest.fixture
-def sqlite_url(runner: asyncio.Runner, tmp_path: Path) -> str:
-    url = f"sqlite:///{tmp_path}/platform.sqlite"
-    runner.run(migrate(url))
-    return url
+def sqlite_url(tmp_path: Path) -> str:
+    return new_database(tmp_path / "platform.sqlite")
 
 
 def test_the_simulated_store_answers_as_sqlite_does(runner: asyncio.Runner, sqlite_url: str) -> None:
-    agree(runner, [sqlite_url], 25)
+    assert_they_agree(runner, [sqlite_url], 25)
 
 
 @pytest.mark.postgres
 def test_the_simulated_store_answers_as_postgres_does(runner: asyncio.Runner, postgres_url: str) -> None:
-    agree(runner, [postgres_url], 15)
+    assert_they_agree(runner, [postgres_url], 15)
 
 
 @pytest.mark.long
 @pytest.mark.postgres
 def test_the_three_stores_answer_the_same(runner: asyncio.Runner, sqlite_url: str, postgres_url: str) -> None:
-    agree(runner, [sqlite_url, postgres_url], 300)
+    assert_they_agree(runner, [sqlite_url, postgres_url], 300)

@@ -20,11 +20,15 @@ from openclaw_hosted.adapters.local.router import LocalGate, LocalRouter
 from openclaw_hosted.adapters.system import SystemIds
 from openclaw_hosted.datadir import prepare
 from openclaw_hosted.domain.account import Session
+from openclaw_hosted.domain.cookies import session_cookies
 from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId
 from openclaw_hosted.ports.router import Target
+from tests.support.waiting import until
 
 FAR_FUTURE = 4e9
 PAGE = b"<!doctype html><openclaw-app></openclaw-app>"
+SEEN = b"<!--seen-->"
+"""After it comes what reached the gateway, as JSON."""
 IDS = SystemIds()
 
 
@@ -61,9 +65,10 @@ class Gateway:
 
     async def _tell(self, method: str, body: bytes, send: Any) -> None:
         about = json.dumps({**self.seen[-1], "method": method, "body_bytes": len(body)}).encode()
-        headers = [(b"content-type", b"text/html"), (b"x-seen", about), (b"server", b"gateway")]
+        body = PAGE + SEEN + about
+        headers = [(b"content-type", b"text/html"), (b"content-length", b"%d" % len(body)), (b"x-seen", about), (b"server", b"gateway")]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": PAGE})
+        await send({"type": "http.response.body", "body": body})
 
     async def _stream(self, send: Any) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"text/event-stream")]})
@@ -114,7 +119,7 @@ class Edge:
         """A route to the gateway with an owner who is signed in: the instance's id and the owner's `Cookie` header."""
         instance_id, owner = IDS.instance_id(), IDS.user_id()
         await self.router.bind(instance_id, gateway.target, owner, 1)
-        return instance_id, f"ochs={await self.sign_in(owner)}"
+        return instance_id, f"{session_cookies('', secure=self.url.startswith('https:'))[0]}={await self.sign_in(owner)}"
 
     async def ask(self, target: str, cookie: str = "", *, method: str = "GET", headers: Mapping[str, str] | None = None) -> Answer:
         """Send `target` as it is, byte for byte."""
@@ -136,8 +141,13 @@ class Edge:
 
 def seen_by(answer: Answer) -> dict[str, Any]:
     """What the gateway says reached it."""
-    about: dict[str, Any] = json.loads(answer.headers["x-seen"])
+    about: dict[str, Any] = json.loads(answer.body.partition(SEEN.decode())[2])
     return about
+
+
+def is_of_gateway(answer: Answer) -> bool:
+    """Whether a gateway answered, rather than the platform."""
+    return SEEN.decode() in answer.body
 
 
 @contextlib.asynccontextmanager
@@ -150,9 +160,8 @@ async def running_gateway(port: int | None = None) -> AsyncIterator[Gateway]:
     )  # fmt: skip
     server = _QuietServer(config)
     task = asyncio.create_task(server.serve())
-    while not server.started:
-        assert not task.done()
-        await asyncio.sleep(0.01)
+    await until(lambda: server.started or task.done())
+    assert server.started
     try:
         yield gateway
     finally:

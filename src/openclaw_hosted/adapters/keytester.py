@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
-import json
 import logging
 import socket
 from collections.abc import Mapping
@@ -17,12 +16,13 @@ from typing import Any, Final
 
 import httpx
 
+from openclaw_hosted.adapters.fetching import fetch
 from openclaw_hosted.domain.errors import InvalidInput
+from openclaw_hosted.domain.foreign import foreign_object
 from openclaw_hosted.domain.gateway import Channel, Credential, Credentials, GatewaySettings, ModelProvider, check_credentials, needs_key
 from openclaw_hosted.ports.models import KeyReport
 
 TIMEOUT_SECONDS: Final = 8.0
-ANSWER_LIMIT_BYTES: Final = 4 * 1024 * 1024
 REFUSED: Final = (401, 403)
 
 
@@ -170,42 +170,22 @@ async def _exchange(call: _Call, server_name: str | None = None) -> tuple[dict[s
     """Like `_send`, and the status of the answer, 0 without one."""
     extensions = {"sni_hostname": server_name} if server_name else {}
     try:
-        async with (
-            httpx.AsyncClient(timeout=TIMEOUT_SECONDS, follow_redirects=False, trust_env=server_name is None) as client,
-            client.stream(call.method, call.url, headers=dict(call.headers), extensions=extensions) as response,
-        ):
-            body = await asyncio.wait_for(_read(response), TIMEOUT_SECONDS)
-            status = response.status_code
-    except (httpx.HTTPError, httpx.InvalidURL, TimeoutError, ValueError):
+        async with httpx.AsyncClient(follow_redirects=False, trust_env=server_name is None) as client:
+            answer = await fetch(client, call.method, call.url, headers=call.headers, seconds=TIMEOUT_SECONDS, extensions=extensions)
+    except (httpx.HTTPError, httpx.InvalidURL, ValueError):
         return _failed(f"{call.who} could not be reached from here, so the key is neither right nor wrong. Try later."), 0
+    status = answer.status
     if status in REFUSED or (status in (400, 404) and call.who in ("Google", "Telegram")):
         return _failed(f"{call.who} refuses this key. Copy it once more."), status
     if status == 429:
         return _failed(f"{call.who} asks to wait: too many requests, or the credit is used up."), status
     if status != 200:
         return _failed(f"{call.who} answered with status {status}, so the key could not be tried."), status
-    return _object(body), status
+    return foreign_object(answer.body) or {}, status
 
 
 def _failed(message: str) -> KeyReport:
     return KeyReport(ok=False, message=message)
-
-
-async def _read(response: httpx.Response) -> bytes:
-    body = b""
-    async for chunk in response.aiter_bytes():
-        body += chunk
-        if len(body) > ANSWER_LIMIT_BYTES:
-            raise ValueError("too long an answer")
-    return body
-
-
-def _object(body: bytes) -> dict[str, Any]:
-    try:
-        decoded = json.loads(body)
-    except ValueError:
-        return {}
-    return decoded if isinstance(decoded, dict) else {}
 
 
 def _with_model(report: KeyReport, model: str | None, answer: Mapping[str, Any]) -> KeyReport:

@@ -23,6 +23,7 @@ LATE_FACTOR: Final = 2.0
 """A backup older than so many times its interval is too old."""
 PASSPHRASE_CHARACTERS: Final = 12
 FILE_BYTES: Final = 4096
+VOLUMES_NAMED: Final = 10
 
 __all__ = ["Manifest", "back_up", "check_backups", "passphrase_of", "restore_backup", "scheduled_backups"]
 
@@ -84,6 +85,10 @@ def check_backups(settings: Settings) -> Finding:
         return Finding("backup", Verdict.PROBLEM, text, f"One is due every {every:g} hours: does the platform run?")
     if history.path is not None and not Path(history.path).is_file():
         return Finding("backup", Verdict.PROBLEM, f"{history.path} is gone", "Was it moved? Make another: openclaw-hosted backup")
+    if history.incomplete:
+        named = ", ".join(history.incomplete[:VOLUMES_NAMED]) + (" and more" if len(history.incomplete) > VOLUMES_NAMED else "")
+        way_out = "The log says what is missing and why; it is in the manifest of the backup as well."
+        return Finding("backup", Verdict.WARNING, f"{text}; not whole in it: {named}", way_out)
     return Finding("backup", Verdict.OK, text)
 
 

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Final
-from urllib.parse import urlsplit
 
 from openclaw_hosted.adapters.aws.account import find_image, find_network, find_place, find_shards, shared_key
 from openclaw_hosted.adapters.aws.client import AwsSdk
@@ -24,6 +23,7 @@ from openclaw_hosted.adapters.system import SystemClock, SystemIds
 from openclaw_hosted.bootstrap.costs import deployment_of
 from openclaw_hosted.bootstrap.provided import Progress, Provided
 from openclaw_hosted.controllers.ports import ControllerOptions
+from openclaw_hosted.domain.origins import origin_of
 from openclaw_hosted.domain.pool import PoolPolicy
 from openclaw_hosted.domain.shards import Shards
 from openclaw_hosted.settings import Settings
@@ -105,5 +105,4 @@ def _shard_addresses(settings: Settings, aws: AwsSettings) -> tuple[str, ...]:
 
 def _origins(*addresses: str) -> tuple[str, ...]:
     """The browser origins of these addresses."""
-    parts = [urlsplit(address) for address in addresses]
-    return tuple(dict.fromkeys(f"{each.scheme}://{each.netloc}" for each in parts))
+    return tuple(dict.fromkeys(str(origin_of(address)) for address in addresses))

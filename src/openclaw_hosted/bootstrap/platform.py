@@ -53,6 +53,7 @@ class Platform:
     """A platform, wired; each part is started by whoever runs it."""
 
     settings: Settings
+    mark: str
     store: Store
     services: Services
     provided: Provided
@@ -79,7 +80,7 @@ class Platform:
     @asynccontextmanager
     async def serving_web(self) -> AsyncIterator[None]:
         """Serve the pages and the API for the length of the block, to the network and, without a password, to this computer's commands."""
-        app = create_app(self.services, _web_options(self.settings, self.provided, self._readiness))
+        app = create_app(self.services, _web_options(self.settings, self.mark, self.provided, self._readiness))
         local = WebPlace(socket=local_socket.path_of(self.settings.data_dir), private=True)
         async with serving(app, self.web_place), serving(LocalDoor(app), local):
             yield
@@ -128,11 +129,12 @@ async def open_platform(settings: Settings, progress: Progress) -> AsyncIterator
     try:
         clock, ids = SystemClock(), SystemIds()
         async with AsyncExitStack() as stack:
-            provided = await provide(settings, clock, progress, stack)
+            mark = await store.mark()
+            provided = await provide(settings, mark, clock, progress, stack)
             services = _services(settings, store, provided, clock, ids)
             loops = ControlLoops(_control_ports(settings, store, provided, clock, ids), _control_options(settings, provided))
             notes = (*((provided.warning,) if provided.warning else ()), *provided.notes, *tls_notes(settings))
-            yield Platform(settings, store, services, provided, loops, notes)
+            yield Platform(settings, mark, store, services, provided, loops, notes)
     finally:
         await store.aclose()
 
@@ -149,9 +151,10 @@ async def local_api(settings: Settings, *, create: bool) -> AsyncIterator[LocalD
     try:
         clock = SystemClock()
         async with AsyncExitStack() as stack:
-            provided = await known(settings, clock, stack)
+            mark = await store.mark()
+            provided = await known(settings, mark, clock, stack)
             services = _services(settings, store, provided, clock, SystemIds())
-            yield LocalDoor(create_app(services, _web_options(settings, provided, partial(_readiness, settings, store, provided))))
+            yield LocalDoor(create_app(services, _web_options(settings, mark, provided, partial(_readiness, settings, store, provided))))
     finally:
         await store.aclose()
 
@@ -224,9 +227,10 @@ def _policy(settings: Settings, provided: Provided) -> PoolPolicy:
     return replace(provided.options.policy, spares=settings.spares, fleet_cap=settings.fleet_cap)
 
 
-def _web_options(settings: Settings, provided: Provided, readiness: Readiness) -> WebOptions:
+def _web_options(settings: Settings, mark: str, provided: Provided, readiness: Readiness) -> WebOptions:
     return WebOptions(
         public_url=provided.address,
+        mark=mark,
         secure_cookies=provided.address.startswith("https://"),
         authority=partial(root_certificate, settings.tls_dir) if settings.tls is Tls.INTERNAL else None,
         isolation_note=provided.warning,

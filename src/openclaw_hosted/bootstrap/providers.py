@@ -49,21 +49,22 @@ FAKE_WORKERS: Final = 4
 """The fake answers at once: more workers place no more machines, and have users' requests wait (docs/decisions/0023-hot-placement.md)."""
 
 
-async def provide(settings: Settings, clock: SystemClock, progress: Progress, stack: AsyncExitStack) -> Provided:
-    """The provider that the settings name, with all that its machines need, closed with `stack`. Raises `PortError` with the way out."""
+async def provide(settings: Settings, mark: str, clock: SystemClock, progress: Progress, stack: AsyncExitStack) -> Provided:
+    """The provider that the settings name, with all that its machines need, closed with `stack`. `mark` is the platform's own.
+    Raises `PortError` with the way out."""
     if settings.provider is Provider.AWS:
         return await provide_aws(settings, clock, progress, stack)
     if settings.provider is Provider.FAKE:
-        return _fake(settings, clock)
+        return _fake(settings, mark, clock)
     release = await ensure_openclaw(settings.data_dir, progress)
-    return await _local_with_machines(settings, release, clock, progress)
+    return await _local_with_machines(settings, mark, release, clock, progress)
 
 
-async def known(settings: Settings, clock: SystemClock, stack: AsyncExitStack) -> Provided:
+async def known(settings: Settings, mark: str, clock: SystemClock, stack: AsyncExitStack) -> Provided:
     """The provider as it was last used, for commands beside a platform or without one."""
     if settings.provider is Provider.AWS:
         return await provide_aws(settings, clock, lambda _: None, stack)
-    return _local(settings, known_runtimes(settings, clock), clock, EdgeMayBeDown(LocalGate(settings.data_dir)))
+    return _local(settings, mark, known_runtimes(settings, clock), clock, EdgeMayBeDown(LocalGate(settings.data_dir)))
 
 
 def known_runtimes(settings: Settings, clock: Clock) -> Runtimes:
@@ -77,12 +78,12 @@ def _docker_used(settings: Settings, clock: Clock) -> tuple[DockerRuntime, ...]:
     return (DockerRuntime(host, clock),) if host else ()
 
 
-async def _local_with_machines(settings: Settings, release: OpenClawRelease, clock: Clock, progress: Progress) -> Provided:
+async def _local_with_machines(settings: Settings, mark: str, release: OpenClawRelease, clock: Clock, progress: Progress) -> Provided:
     """Machines as containers, or else as processes; those that were made as the other kind go on as such."""
     data_dir, gate = settings.data_dir, LocalGate(settings.data_dir)
     processes, before = ProcessRuntime(data_dir, release), _docker_used(settings, clock)
     if settings.machines is MachineKind.PROCESS:
-        return _local(settings, Runtimes(processes, *before), clock, gate)
+        return _local(settings, mark, Runtimes(processes, *before), clock, gate)
     try:
         progress("Looking for a Docker engine")
         await docker("version", "--format", "{{.Server.Version}}")
@@ -91,11 +92,11 @@ async def _local_with_machines(settings: Settings, release: OpenClawRelease, clo
         if settings.machines is MachineKind.DOCKER:
             raise
         note = f"Machines would be containers, isolated from each other, but: {problem}"
-        return _local(settings, Runtimes(processes, *before), clock, gate, note)
-    return _local(settings, Runtimes(DockerRuntime(host, clock), processes), clock, gate)
+        return _local(settings, mark, Runtimes(processes, *before), clock, gate, note)
+    return _local(settings, mark, Runtimes(DockerRuntime(host, clock), processes), clock, gate)
 
 
-def _local(settings: Settings, runtimes: Runtimes, clock: Clock, gate: Gate, *notes: str) -> Provided:
+def _local(settings: Settings, mark: str, runtimes: Runtimes, clock: Clock, gate: Gate, *notes: str) -> Provided:
     data_dir = settings.data_dir
     vault, volumes = LocalVault(data_dir), LocalVolumes(data_dir)
     return Provided(
@@ -104,18 +105,18 @@ def _local(settings: Settings, runtimes: Runtimes, clock: Clock, gate: Gate, *no
         volumes=volumes,
         vault=vault,
         sealer=LocalSealer(data_dir),
-        router=LocalRouter(data_dir, settings.address),
+        router=LocalRouter(data_dir, settings.address, mark=mark),
         gate=gate,
         meter=KeptMeter(),
         options=ControllerOptions(policy=PoolPolicy(image=runtimes.chosen.image), allowed_origins=origins(settings)),
         address=settings.address,
-        edge=_edge(settings),
+        edge=_edge(settings, mark),
         warning=None if runtimes.chosen.kind == DOCKER else NOT_ISOLATED,
         notes=notes,
     )
 
 
-def _fake(settings: Settings, clock: Clock) -> Provided:
+def _fake(settings: Settings, mark: str, clock: Clock) -> Provided:
     """Machines in memory behind the real edge. Its routes are real as well where a gateway stands for those of all machines."""
     cloud = FakeCloud(clock, settings.fake_gateway)
     return Provided(
@@ -124,19 +125,21 @@ def _fake(settings: Settings, clock: Clock) -> Provided:
         volumes=FakeVolumes(cloud),
         vault=FakeVault(cloud),
         sealer=LocalSealer(settings.data_dir),
-        router=LocalRouter(settings.data_dir, settings.address) if settings.fake_gateway else FakeRouter(cloud, settings.address),
+        router=LocalRouter(settings.data_dir, settings.address, mark=mark)
+        if settings.fake_gateway
+        else FakeRouter(cloud, settings.address),
         gate=LocalGate(settings.data_dir),
         meter=KeptMeter(),
         options=ControllerOptions(policy=PoolPolicy(image=OPENCLAW_VERSION, max_launches_at_once=FAKE_LAUNCHES), workers=FAKE_WORKERS),
         address=settings.address,
-        edge=_edge(settings),
+        edge=_edge(settings, mark),
         warning=FAKE,
     )
 
 
-def _edge(settings: Settings) -> LocalEdge:
+def _edge(settings: Settings, mark: str) -> LocalEdge:
     tls, proxies = edge_tls(settings), settings.trusted_proxies
-    return LocalEdge(settings.data_dir, settings.host, settings.port, settings.address, tls, proxies)
+    return LocalEdge(settings.data_dir, settings.host, settings.port, settings.address, tls, mark, proxies)
 
 
 class EdgeMayBeDown:

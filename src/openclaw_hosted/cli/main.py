@@ -14,7 +14,7 @@ import typer
 from openclaw_hosted import OPENCLAW_VERSION, __version__
 from openclaw_hosted.cli import accounts, backup, cost, doctor, fleet, image, instances, senders, service, status, trust, up
 from openclaw_hosted.cli.client import AsJson
-from openclaw_hosted.cli.output import code_of_error, err, out, print_json
+from openclaw_hosted.cli.output import code_of_error, err, out, print_json, speak_in_any_locale
 from openclaw_hosted.domain.errors import OpenClawHostedError
 
 EPILOG = (
@@ -83,6 +83,7 @@ def options(
 
 def main() -> None:
     """Run it."""
+    speak_in_any_locale()
     try:
         app()
     except OpenClawHostedError as error:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import IntEnum
 from functools import cached_property
+from io import TextIOWrapper
 from typing import TYPE_CHECKING, Any, Final
 
 from openclaw_hosted.choices import SettingsError
@@ -54,6 +57,14 @@ class Terminal:
 
 out: Final = Terminal(stderr=False)
 err: Final = Terminal(stderr=True)
+
+
+def speak_in_any_locale() -> None:
+    """Take arguments as UTF-8, and print what the terminal's encoding lacks as an escape: names may be in any script."""
+    sys.argv = [os.fsencode(argument).decode(errors="surrogateescape") for argument in sys.argv]
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 class Exit(IntEnum):

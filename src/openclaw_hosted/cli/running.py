@@ -21,11 +21,14 @@ from openclaw_hosted.datadir import Role
 from openclaw_hosted.logging import logging_to
 from openclaw_hosted.settings import Settings
 
+PRIVATE = 0o077
+"""A umask: what is made is for nobody else on this computer."""
 STOP_SECONDS = 30.0
 
 
 def up(settings: Settings) -> None:
     """Run all of it in this process, and tell of it, until Ctrl-C."""
+    os.umask(PRIVATE)
     datadir.prepare(settings.data_dir)
     log = settings.data_dir / "logs" / "platform.log"
     roles = tuple(Role)
@@ -35,6 +38,7 @@ def up(settings: Settings) -> None:
 
 def serve(settings: Settings, roles: tuple[Role, ...], replica: int) -> None:
     """Run these parts of it in this process, until Ctrl-C."""
+    os.umask(PRIVATE)
     datadir.prepare(settings.data_dir)
     with datadir.held(settings.data_dir, roles, replica), logging_to(settings.log_level, None):
         uvloop.run(_serve(settings, roles))

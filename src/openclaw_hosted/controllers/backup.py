@@ -67,8 +67,12 @@ class BackupController:
             await self._say(EventName.BACKUP_FAILED, error=reason)
             log.warning("backup failed", error=reason)
             return
-        await self._backups.record(replace(history, attempted_at=now, succeeded_at=now, error=None, path=made.path))
-        await self._say(EventName.BACKUP_MADE, file=made.path, bytes=made.size_bytes, left_out=len(made.left_out))
+        await self._backups.record(
+            replace(history, attempted_at=now, succeeded_at=now, error=None, path=made.path, incomplete=made.incomplete)
+        )
+        await self._say(
+            EventName.BACKUP_MADE, file=made.path, bytes=made.size_bytes, left_out=len(made.left_out), incomplete=len(made.incomplete)
+        )
         log.info("backup made", file=made.path, bytes=made.size_bytes, left_out=list(made.left_out)[:20], removed=len(removed))
 
     async def _say(self, name: EventName, **detail: str | int) -> None:

@@ -2,7 +2,7 @@
 
 Looks at all machines in one listing, and at each gateway. A spare that is dead is condemned; an assigned machine that stopped is started,
 and one that is gone is given up, so that placement finds another. One bad look is never enough. It mends routes and sessions at
-the edge, and changes nothing that is as it should be.
+the edge, and changes nothing that is as it should be. What surprises it about one machine, or takes too long, is that machine's alone.
 """
 
 from __future__ import annotations
@@ -15,7 +15,9 @@ from contextlib import suppress
 import structlog
 
 from openclaw_hosted.controllers.gateways import EXIT_SETTINGS_REFUSED
+from openclaw_hosted.controllers.mishaps import Mishaps
 from openclaw_hosted.controllers.ports import ControllerOptions, Ports
+from openclaw_hosted.controllers.runtime import describe
 from openclaw_hosted.domain.errors import Conflict, NotFound, PortError, ProviderAway
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.instance import Instance, Phase
@@ -27,6 +29,10 @@ from openclaw_hosted.ports.router import Route, Target
 
 log = structlog.get_logger("liveness")
 ROUTED_PHASES = frozenset({Phase.RUNNING, Phase.UPDATING})
+LOOK_SHARE = 0.45
+"""Of a lease: how long one machine is looked at. A tick ends with its lease, whatever is left to do."""
+ACT_SHARE = 0.25
+"""Of a lease: how long acting on what was seen may take."""
 
 
 class LivenessController:
@@ -40,6 +46,7 @@ class LivenessController:
         self._answered: dict[str, float | None] = {}
         """When what last answered was started."""
         self._touched: dict[str, float] = {}
+        self._mishaps = Mishaps("liveness", ports, options)
 
     async def tick(self) -> None:
         """Look once."""
@@ -48,10 +55,21 @@ class LivenessController:
         machines = [m for m in await ports.machine_store.list_live() if m.state in (MachineState.AVAILABLE, MachineState.ASSIGNED)]
         routes = {route.instance_id: route for route in await ports.router.list()}
         instances = {instance.id: instance for instance in await ports.instance_store.list_placed()}
-        await asyncio.gather(*(self._look_at(machine, observed, routes, instances) for machine in machines))
+        await asyncio.gather(*(self._guarded(machine, observed, routes, instances) for machine in machines))
         await self._find_deserted(instances, {machine.id for machine in machines})
         await self._sync_sessions()
         self._forget_others({machine.id for machine in machines})
+
+    async def _guarded(
+        self,
+        machine: Machine,
+        observed: Mapping[str, ObservedMachine],
+        routes: Mapping[InstanceId, Route],
+        instances: Mapping[InstanceId, Instance],
+    ) -> None:
+        if not self._mishaps.rests(machine.id):
+            look = self._look_at(machine, observed, routes, instances)
+            await self._mishaps.guard(machine.id, look, instance_id=machine.instance_id, machine_id=machine.id)
 
     async def _look_at(
         self,
@@ -61,19 +79,21 @@ class LivenessController:
         instances: Mapping[InstanceId, Instance],
     ) -> None:
         try:
-            if await self._is_well(machine, observed.get(machine.provider_ref or "")):
-                self._bad_looks.pop(machine.id, None)
-                await self._mend_route(machine, observed[machine.provider_ref or ""], routes, instances)
-                await self._keep_warm(machine)
-                return
+            async with asyncio.timeout(self._options.lease_seconds * LOOK_SHARE):
+                if await self._is_well(machine, observed.get(machine.provider_ref or "")):
+                    self._bad_looks.pop(machine.id, None)
+                    await self._mend_route(machine, observed[machine.provider_ref or ""], routes, instances)
+                    await self._keep_warm(machine)
+                    return
         except ProviderAway as error:
             log.warning("provider does not answer", machine=machine.id, error=str(error))
             return
-        except PortError as error:
-            log.warning("look failed", machine=machine.id, error=str(error))
+        except (PortError, TimeoutError) as error:
+            log.warning("look failed", machine=machine.id, error=describe(error))
         self._bad_looks[machine.id] += 1
         if self._bad_looks[machine.id] >= self._options.dead_after_looks:
-            await self._condemn(machine, seen=observed.get(machine.provider_ref or ""))
+            async with asyncio.timeout(self._options.lease_seconds * ACT_SHARE):
+                await self._condemn(machine, seen=observed.get(machine.provider_ref or ""))
 
     async def _is_well(self, machine: Machine, seen: ObservedMachine | None) -> bool:
         if seen is None:
@@ -189,28 +209,35 @@ class LivenessController:
 
     async def _find_deserted(self, instances: Mapping[InstanceId, Instance], kept: set[MachineId]) -> None:
         """Instances whose machine was condemned, and which nobody told: whoever condemned it died over that."""
-        ports = self._ports
         for instance in instances.values():
-            if instance.phase is not Phase.RUNNING or instance.machine_id is None or instance.machine_id in kept:
-                continue
-            machine = await ports.machine_store.get(instance.machine_id)
-            if machine.state in (MachineState.TERMINATING, MachineState.TERMINATED):
-                now = ports.clock.now()
-                lost = Event(EventName.INSTANCE_MACHINE_LOST, now, instance.id, machine.id)
-                await ports.instance_store.machine_lost(instance.id, machine.id, now, lost)
-                await ports.hints.hint("placement")
+            if instance.phase is Phase.RUNNING and instance.machine_id is not None and instance.machine_id not in kept:
+                await self._mishaps.guard(instance.id, self._tell(instance.id, instance.machine_id), instance_id=instance.id)
+
+    async def _tell(self, instance_id: InstanceId, machine_id: MachineId) -> None:
+        ports = self._ports
+        machine = await ports.machine_store.get(machine_id)
+        if machine.state in (MachineState.TERMINATING, MachineState.TERMINATED):
+            now = ports.clock.now()
+            lost = Event(EventName.INSTANCE_MACHINE_LOST, now, instance_id, machine.id)
+            await ports.instance_store.machine_lost(instance_id, machine.id, now, lost)
+            await ports.hints.hint("placement")
 
     async def _sync_sessions(self) -> None:
         valid = {session.hash: session for session in await self._ports.account_store.sessions(self._ports.clock.now())}
         passing = await self._ports.gate.sessions()
         missing = valid.keys() - passing.keys()
         for session_hash in missing:
-            await self._ports.gate.admit(valid[session_hash])
+            await self._mishaps.guard("a session", self._ports.gate.admit(valid[session_hash]))
         for session_hash in sorted((passing.keys() - valid.keys()) | missing):
-            if await self._ports.account_store.session(session_hash, self._ports.clock.now()) is None:
-                await self._ports.gate.dismiss(session_hash)
+            await self._mishaps.guard("a session", self._dismiss(session_hash))
+
+    async def _dismiss(self, session_hash: str) -> None:
+        """Unless it is good: one may begin meanwhile, and one that was just admitted may have ended."""
+        if await self._ports.account_store.session(session_hash, self._ports.clock.now()) is None:
+            await self._ports.gate.dismiss(session_hash)
 
     def _forget_others(self, known: set[str]) -> None:
         for memory in (self._bad_looks, self._restarts, self._touched, self._answered):
             for machine_id in memory.keys() - known:
                 del memory[machine_id]
+        self._mishaps.forget_others(known)

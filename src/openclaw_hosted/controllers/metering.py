@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Final
 
+from openclaw_hosted.controllers.mishaps import Mishaps
 from openclaw_hosted.controllers.ports import ControllerOptions, Ports
 from openclaw_hosted.domain.cost import count_holdings, estimate
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.machine import Machine
 from openclaw_hosted.domain.metering import LOOP_SECONDS, MeterView, first_run, take_readings
+from openclaw_hosted.domain.naming import InstanceId
 
 PAGE: Final = 200
 MOST_EVENTS: Final = 5000
@@ -29,6 +31,7 @@ class MeteringController:
         self._options = options
         self._read_until: int | None = None
         """The id of the newest event that was published."""
+        self._mishaps = Mishaps("metering", ports, options)
 
     async def tick(self) -> None:
         """Publish once."""
@@ -71,9 +74,14 @@ class MeteringController:
 
     async def _assignments(self, fresh: Sequence[Event]) -> Sequence[float]:
         """How long each instance took that ran for the first time, in seconds."""
-        found = []
+        found: list[float] = []
         for running in fresh:
-            if running.name is EventName.INSTANCE_RUNNING and running.instance_id is not None:
-                history = await self._ports.platform_store.events(instance_id=running.instance_id, limit=PAGE)
-                found.append(first_run(history, running))
-        return [seconds for seconds in found if seconds is not None]
+            if running.name is EventName.INSTANCE_RUNNING and (instance_id := running.instance_id) is not None:
+                await self._mishaps.guard(instance_id, self._add_assignment(found, running, instance_id), instance_id=instance_id)
+        return found
+
+    async def _add_assignment(self, found: list[float], running: Event, instance_id: InstanceId) -> None:
+        history = await self._ports.platform_store.events(instance_id=instance_id, limit=PAGE)
+        seconds = first_run(history, running)
+        if seconds is not None:
+            found.append(seconds)

@@ -12,9 +12,9 @@ from typing import Any
 
 import structlog
 
+from openclaw_hosted.controllers.mishaps import Mishaps
 from openclaw_hosted.controllers.ports import ControllerOptions, Ports
 from openclaw_hosted.controllers.reserving import new_machine, reserve_ids
-from openclaw_hosted.domain.errors import PortError
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.naming import InstanceId, volume_of
 from openclaw_hosted.ports.machines import ObservedMachine
@@ -30,6 +30,7 @@ class OrphansController:
         self._ports = ports
         self._options = options
         self._first_seen: dict[str, float] = {}
+        self._mishaps = Mishaps("orphans", ports, options)
 
     async def tick(self) -> None:
         """Look once."""
@@ -43,26 +44,31 @@ class OrphansController:
         for name in self._first_seen.keys() - orphans.keys():
             del self._first_seen[name]
         for name, remove in orphans.items():
-            if now - self._first_seen.setdefault(name, now) < self._options.orphan_grace_seconds:
-                continue
-            try:
-                await remove()
-            except PortError as problem:
-                log.warning("orphan not removed", what=name, error=str(problem))
-                continue
-            await ports.platform_store.add_event(Event(EventName.ORPHAN_REMOVED, ports.clock.now(), detail={"what": name}))
-            log.warning("orphan removed", what=name)
+            due = now - self._first_seen.setdefault(name, now) >= self._options.orphan_grace_seconds
+            if due and not self._mishaps.rests(name):
+                await self._mishaps.guard(name, self._remove(name, remove))
+        self._mishaps.forget_others({*orphans, *(f"adopting {machine.provider_ref}" for machine in machines)})
         await ports.account_store.sweep(ports.clock.now())
+
+    async def _remove(self, name: str, remove: Removal) -> None:
+        await remove()
+        await self._ports.platform_store.add_event(Event(EventName.ORPHAN_REMOVED, self._ports.clock.now(), detail={"what": name}))
+        log.warning("orphan removed", what=name)
 
     async def _adopt(self, machines: Sequence[ObservedMachine]) -> None:
         """Take machines into the pool that were started by hand as ours are."""
-        ports, options = self._ports, self._options
         for observed in machines:
-            for reserved in await reserve_ids(ports, options, 1) if observed.adoptable else ():
-                new, now = new_machine(ports, options, reserved, observed.zone), ports.clock.now()
-                event = Event(EventName.MACHINE_ADOPTED, now, machine_id=new.id, detail={"ref": observed.provider_ref})
-                if await ports.machine_store.adopt(new, observed.provider_ref, options.policy.fleet_cap, now, event) is not None:
-                    await ports.hints.hint("machines")
+            name = f"adopting {observed.provider_ref}"
+            if observed.adoptable and not self._mishaps.rests(name):
+                await self._mishaps.guard(name, self._adopt_one(observed))
+
+    async def _adopt_one(self, observed: ObservedMachine) -> None:
+        ports, options = self._ports, self._options
+        for reserved in await reserve_ids(ports, options, 1):
+            new, now = new_machine(ports, options, reserved, observed.zone), ports.clock.now()
+            event = Event(EventName.MACHINE_ADOPTED, now, machine_id=new.id, detail={"ref": observed.provider_ref})
+            if await ports.machine_store.adopt(new, observed.provider_ref, options.policy.fleet_cap, now, event) is not None:
+                await ports.hints.hint("machines")
 
     async def _existing(self, machines: Sequence[ObservedMachine]) -> Mapping[str, tuple[str, Removal]]:
         """Everything at the provider: a name, the id of the row that it should belong to, and how to remove it."""

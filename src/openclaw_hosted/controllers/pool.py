@@ -12,6 +12,7 @@ from dataclasses import replace
 
 import structlog
 
+from openclaw_hosted.controllers.mishaps import Mishaps
 from openclaw_hosted.controllers.ports import ControllerOptions, Ports
 from openclaw_hosted.controllers.reserving import new_machine, reserve_ids
 from openclaw_hosted.domain.events import Event, EventName
@@ -30,6 +31,7 @@ class PoolController:
         self._ports = ports
         self._options = options
         self._missing_since: float | None = None
+        self._mishaps = Mishaps("pool", ports, options)
 
     async def tick(self) -> float:
         """Do what the pool needs now; returns after how many seconds to look again."""
@@ -44,8 +46,9 @@ class PoolController:
             match action:
                 case Launch(count, zone):
                     note = await self._launch(count, zone, policy) or note
-                case Condemn(machine_id, failure):
-                    await self._condemn(machine_id, failure)
+                case Condemn(machine_id, failure) if not self._mishaps.rests(machine_id):
+                    await self._mishaps.guard(machine_id, self._condemn(machine_id, failure), machine_id=machine_id)
+        self._mishaps.forget_others({machine.id for machine in machines})
         if plan.actions:
             await ports.hints.hint("machines")
         await self._say(memory, plan, note)

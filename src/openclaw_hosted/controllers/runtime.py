@@ -14,6 +14,7 @@ import structlog
 
 from openclaw_hosted.controllers.ports import ControllerOptions
 from openclaw_hosted.domain.errors import LeaseLost, OpenClawHostedError, ProviderAway
+from openclaw_hosted.domain.foreign import plain_text
 from openclaw_hosted.ports.clock import Clock, Ids
 from openclaw_hosted.ports.stores import Hints, Lease, PlatformStore
 
@@ -97,8 +98,8 @@ class RowWorkers(Generic[Row]):
             return True
         try:
             due = await self._store.lease_due(room, self._options.lease_seconds)
-        except OpenClawHostedError as error:
-            log.warning("store does not answer", loop=self._name, error=str(error))
+        except Exception as error:  # noqa: BLE001 - the other loops go on, and this one looks again
+            log.warning("store does not answer", loop=self._name, error=describe(error))
             return False
         for row, lease in due:
             task = asyncio.create_task(self._work(row, lease), name=f"{self._name}:{lease.key}")
@@ -167,7 +168,9 @@ class RowWorkers(Generic[Row]):
         try:
             await call
         except OpenClawHostedError as error:
-            log.debug("result dropped", loop=self._name, error=str(error))
+            log.debug("result dropped", loop=self._name, error=describe(error))
+        except Exception as error:  # noqa: BLE001 - the row comes again when its lease ends
+            log.warning("result dropped", loop=self._name, error=describe(error))
 
 
 class PeriodicLoop:
@@ -228,7 +231,7 @@ def describe(error: BaseException) -> str:
         return "; ".join(sorted({describe(leaf) for leaf in leaves(error)}))
     if isinstance(error, TimeoutError):
         return "It took too long."
-    return str(error) if isinstance(error, OpenClawHostedError) else f"Unexpected {type(error).__name__}."
+    return plain_text(str(error)) if isinstance(error, OpenClawHostedError) else f"Unexpected {type(error).__name__}."
 
 
 def leaves(error: BaseException) -> list[BaseException]:

@@ -44,6 +44,8 @@ class Session:
     user_id: UserId
     created_at: float
     expires_at: float
+    confirmed_at: float = 0.0
+    """When the password was last given."""
 
 
 class LinkPurpose(StrEnum):

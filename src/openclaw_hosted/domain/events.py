@@ -35,6 +35,7 @@ class EventName(StrEnum):
     MACHINE_LAUNCH_FAILED = "machine.launch_failed"
     GATEWAY_RESTARTED = "gateway.restarted"
     GATEWAY_HUNG = "gateway.hung"
+    LOOP_ROW_FAILED = "loop.row_failed"
     ORPHAN_REMOVED = "orphan.removed"
     BACKUP_MADE = "backup.made"
     BACKUP_FAILED = "backup.failed"

@@ -35,6 +35,8 @@ class Backup:
     instances: int
     left_out: Sequence[str] = ()
     """What could not be kept, each with the reason."""
+    incomplete: Sequence[str] = ()
+    """The ids of the volumes of which that is so."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +49,8 @@ class BackupHistory:
     """Of the last attempt; None where it succeeded."""
     path: str | None = None
     """Where the last good one is."""
+    incomplete: Sequence[str] | None = None
+    """The ids of the volumes that are not whole in it."""
 
 
 class Backups(Protocol):

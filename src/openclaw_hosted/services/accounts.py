@@ -11,6 +11,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
 
+from argon2 import PasswordHasher
+
 from openclaw_hosted.domain.account import (
     AccountChange,
     LinkPurpose,
@@ -38,6 +40,8 @@ INVITE_SECONDS: Final = 7 * DAY_SECONDS
 SETUP_SECONDS: Final = DAY_SECONDS
 RESET_SECONDS: Final = DAY_SECONDS
 TOKEN_PREFIX: Final = "ochs_"
+CONFIRMED_SECONDS: Final = 600.0
+"""For so long after a password was given, it is not asked for again."""
 USED_LINK: Final = "This link was used already, or is too old. Ask for a new one."
 
 
@@ -59,15 +63,23 @@ class SignedIn:
 
 
 class AccountService:
-    """Accounts and what they prove themselves with."""
+    """Accounts and what they prove themselves with. Passwords are hashed as argon2-cffi recommends, unless a `hasher` is given."""
 
-    def __init__(self, accounts: AccountStore, platform: PlatformStore, gate: Gate, clock: Clock, ids: Ids) -> None:
+    def __init__(
+        self,
+        accounts: AccountStore,
+        platform: PlatformStore,
+        gate: Gate,
+        clock: Clock,
+        ids: Ids,
+        hasher: PasswordHasher | None = None,
+    ) -> None:
         self._accounts = accounts
         self._platform = platform
         self._gate = gate
         self._clock = clock
         self._ids = ids
-        self._passwords = Passwords()
+        self._passwords = Passwords(hasher)
         self._guesses = GuessLimiter(clock)
         self._dummy: str | None = None
 
@@ -129,9 +141,15 @@ class AccountService:
         user, hashed = await self._prove(email, password, client)
         return await self.start_session(user, hashed)
 
-    async def prove(self, user: User, password: str, client: str) -> None:
-        """See that whoever acts as `user` knows the password. Counts as an attempt to sign in, and raises what `sign_in` raises."""
+    async def confirm(self, user: User, session: Session, password: str, client: str) -> None:
+        """Take note that whoever has this session knows the password. Counts as an attempt to sign in, and raises what `sign_in`
+        raises."""
         await self._prove(user.email, password, client)
+        await self._accounts.confirm_session(session.hash, self._clock.now())
+
+    def is_confirmed(self, session: Session) -> bool:
+        """Whether the password was given a short while ago."""
+        return self._clock.now() - session.confirmed_at < CONFIRMED_SECONDS
 
     async def change_password(self, user: User, present: str, password: str, client: str, *, keep_tokens: bool = False) -> SignedIn:
         """Set another password by the present one; returns a session in place of all earlier ones. Raises what `sign_in` raises, and
@@ -156,7 +174,7 @@ class AccountService:
         `NotAllowed` for a disabled user, and where the password was changed meanwhile."""
         cookie = self._ids.token()
         now = self._clock.now()
-        session = Session(digest(cookie), user.id, now, now + SESSION_SECONDS)
+        session = Session(digest(cookie), user.id, now, now + SESSION_SECONDS, confirmed_at=now)
         await self._accounts.add_session(session, self._event(EventName.USER_SIGNED_IN, user.id), proven)
         await admit(self._gate, self._accounts, self._clock, session)
         return SignedIn(user, session, cookie)

@@ -127,6 +127,7 @@ class SqlAccounts:
             "user_id": session.user_id,
             "created_at": session.created_at,
             "expires_at": session.expires_at,
+            "confirmed_at": session.confirmed_at,
         }
         async with self._database.write() as connection:
             await _admissible(connection, session.user_id, proven)
@@ -138,7 +139,7 @@ class SqlAccounts:
             row = (await connection.execute(_BY_SESSION, {"hash": session_hash, "now": now})).mappings().one_or_none()
         if row is None:
             return None
-        session = Session(row["sessions_hash"], row["sessions_user_id"], row["sessions_created_at"], row["sessions_expires_at"])
+        session = Session(*(row[f"sessions_{name}"] for name in ("hash", "user_id", "created_at", "expires_at", "confirmed_at")))
         user = User(row["users_id"], row["users_email"], Role(row["users_role"]), row["users_created_at"], bool(row["users_disabled"]))
         return session, user
 
@@ -151,6 +152,10 @@ class SqlAccounts:
         own = select(tables.sessions).where(_S.user_id == user_id, _S.expires_at > now).order_by(_S.created_at.desc())
         async with self._database.read() as connection:
             return [to_session(row) for row in await connection.execute(own)]
+
+    async def confirm_session(self, session_hash: str, at: float) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(update(tables.sessions).where(_S.hash == session_hash).values(confirmed_at=at))
 
     async def end_session(self, session_hash: str) -> None:
         async with self._database.write() as connection:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sqlalchemy import text
+from sqlalchemy import select, text
 
+from openclaw_hosted.store import tables
 from openclaw_hosted.store.accounts import SqlAccounts
 from openclaw_hosted.store.database import Database
 from openclaw_hosted.store.hints import LocalHints, PostgresHints
@@ -30,6 +31,11 @@ class Store:
         """Raise `Unavailable` where the database does not answer."""
         async with self.database.read() as connection:
             await connection.execute(text("SELECT 1"))
+
+    async def mark(self) -> str:
+        """What tells this platform from others on the same host: a few letters, made with the database."""
+        async with self.database.read() as connection:
+            return str((await connection.execute(select(tables.identity.c.mark))).scalar_one())
 
     async def aclose(self) -> None:
         """Close all connections."""

@@ -106,7 +106,7 @@ def to_user(row: Row[Any]) -> User:
 
 def to_session(row: Row[Any]) -> Session:
     """A row of `sessions`."""
-    return Session(row.hash, UserId(row.user_id), row.created_at, row.expires_at)
+    return Session(row.hash, UserId(row.user_id), row.created_at, row.expires_at, row.confirmed_at)
 
 
 def to_event(row: Row[Any]) -> Event:

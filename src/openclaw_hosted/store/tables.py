@@ -138,6 +138,7 @@ sessions = Table(
     Column("user_id", Text, ForeignKey("users.id"), nullable=False, index=True),
     Column("created_at", Float, nullable=False),
     Column("expires_at", Float, nullable=False),
+    Column("confirmed_at", Float, nullable=False, server_default="0"),
 )
 
 tokens = Table(
@@ -187,6 +188,9 @@ leases = Table(
     Column("token", Text, nullable=False),
     Column("expires_at", Float, nullable=False),
 )
+
+identity = Table("identity", metadata, Column("mark", Text, primary_key=True))
+"""One row: what tells this platform from others on the same host."""
 
 pool = Table(
     "pool",

@@ -11,7 +11,7 @@ from openclaw_hosted.web.api_instances import problems
 from openclaw_hosted.web.context import Web, web_of
 from openclaw_hosted.web.models import InviteIn, Link, TokenCreate, TokenList, TokenMade, TokenOut, UserList, UserOut, user_out
 from openclaw_hosted.web.rendering import instant
-from openclaw_hosted.web.security import AdminCaller, Caller
+from openclaw_hosted.web.security import AdminCaller, Caller, ConfirmedAdmin, ConfirmedCaller
 
 router = APIRouter(prefix="/api/v1", tags=["accounts"], responses=problems(400, 401, 403, 404, 409, 413, 415, 422))
 
@@ -30,7 +30,7 @@ async def list_tokens(request: Request, caller: Caller) -> TokenList:
 
 
 @router.post("/tokens", status_code=201)
-async def create_token(request: Request, caller: Caller, body: TokenCreate) -> TokenMade:
+async def create_token(request: Request, caller: ConfirmedCaller, body: TokenCreate) -> TokenMade:
     """A new token; its secret is answered this once."""
     label = clean_display_name(body.label, "label")
     secret = await web_of(request).services.accounts.create_token(caller, label)
@@ -51,7 +51,7 @@ async def list_users(request: Request, caller: AdminCaller) -> UserList:
 
 
 @router.post("/users/invite", status_code=201)
-async def invite_user(request: Request, caller: AdminCaller, body: InviteIn) -> Link:
+async def invite_user(request: Request, caller: ConfirmedAdmin, body: InviteIn) -> Link:
     """A one-time link with which the invited person joins, answered this once."""
     del caller
     web = web_of(request)
@@ -73,7 +73,7 @@ async def enable_user(request: Request, caller: AdminCaller, user_id: str) -> Us
 
 
 @router.post("/users/{user_id}/reset-link", status_code=201)
-async def reset_user(request: Request, caller: AdminCaller, user_id: str) -> Link:
+async def reset_user(request: Request, caller: ConfirmedAdmin, user_id: str) -> Link:
     """A one-time link with which a user sets another password, answered this once."""
     del caller
     web = web_of(request)

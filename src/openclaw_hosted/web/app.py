@@ -26,7 +26,8 @@ from openclaw_hosted.web import (
     pages_trust,
 )
 from openclaw_hosted.web.context import Web, WebOptions, web_of
-from openclaw_hosted.web.middleware import BodyGuard, SecurityHeaders
+from openclaw_hosted.web.cookies import CookieRenaming
+from openclaw_hosted.web.middleware import BodyGuard, HeadAsGet, NoWorkers, SecurityHeaders
 from openclaw_hosted.web.rendering import HERE, make_templates
 from openclaw_hosted.web.security import find_visitor
 
@@ -78,7 +79,10 @@ def create_app(services: Services, options: WebOptions) -> FastAPI:
         app.include_router(module.router)
     app.include_router(health)
     app.add_middleware(BodyGuard)
+    app.add_middleware(NoWorkers)
+    app.add_middleware(CookieRenaming, options)
     app.add_middleware(SecurityHeaders, _form_targets(services), secure=options.hsts)
+    app.add_middleware(HeadAsGet)
     return app
 
 

@@ -6,11 +6,11 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from typing import cast
-from urllib.parse import urlsplit
 
 from fastapi import Request
 from fastapi.templating import Jinja2Templates
 
+from openclaw_hosted.domain.cookies import session_cookies
 from openclaw_hosted.domain.gateway import Channel
 from openclaw_hosted.domain.naming import UserId
 from openclaw_hosted.services import Services
@@ -35,6 +35,8 @@ class WebOptions:
     """The root certificate that devices have to trust; None where they trust the platform's certificate anyway."""
     channels: tuple[Channel, ...] = tuple(Channel)
     """The channels that the installed OpenClaw has."""
+    mark: str = ""
+    """What tells this platform from others on the same host."""
 
     @property
     def hsts(self) -> bool:
@@ -42,14 +44,9 @@ class WebOptions:
         return self.secure_cookies and self.authority is None
 
     @property
-    def cookie_name(self) -> str:
-        """Name of the session cookie."""
-        return "__Host-ochs" if self.secure_cookies else "ochs"
-
-    @property
-    def public_host(self) -> str:
-        """Host and port of the public address."""
-        return urlsplit(self.public_url).netloc
+    def cookie_names(self) -> tuple[str, ...]:
+        """The names under which a session cookie is taken, the one that is set first."""
+        return session_cookies(self.mark, secure=self.secure_cookies)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from openclaw_hosted.domain.errors import (
     Conflict,
@@ -42,6 +43,15 @@ _log = structlog.get_logger(__name__)
 
 class NotSignedIn(OpenClawHostedError):
     """Sign in first."""
+
+
+class NotConfirmed(NotAllowed):
+    """Give your password again. `fields` is the form that was sent, `reason` what is wrong with the password that came with it."""
+
+    def __init__(self, fields: Sequence[tuple[str, str]] = (), reason: NotAllowed | LimitReached | None = None) -> None:
+        super().__init__("Sign in again, or use an API token: this needs a password given within the last ten minutes.")
+        self.fields = fields
+        self.reason = reason
 
 
 STATUS: Final[Mapping[type[OpenClawHostedError], int]] = {
@@ -97,6 +107,8 @@ def problem_of(error: Exception) -> Problem:
         return Problem(status, detail, headers=_headers(status))
     if isinstance(error, HTTPException):
         return Problem(error.status_code, str(error.detail), headers=error.headers)
+    if isinstance(error, ClientDisconnect):
+        return Problem(400, "The request ended before all of it was here.")
     return Problem(500, "Something went wrong here. It has been written to the log.")
 
 
@@ -119,6 +131,8 @@ async def answer_error(request: Request, error: Exception) -> Response:
         return problem_response(problem)
     if isinstance(error, NotSignedIn) and request.method in ("GET", "HEAD"):
         return RedirectResponse(f"/sign-in?next={request.url.path}", 303)
+    if isinstance(error, NotConfirmed):
+        return _ask_for_password(request, error)
     return render(
         request, "error.html", status=problem.status, headers=problem.headers, problem=problem, fragment="hx-request" in request.headers
     )
@@ -132,9 +146,16 @@ def install(app: FastAPI, find_visitor: Callable[[Request], Awaitable[object]]) 
             await find_visitor(request)
         return await answer_error(request, error)
 
-    for kind in (OpenClawHostedError, RequestValidationError, Exception):
+    for kind in (OpenClawHostedError, RequestValidationError, ClientDisconnect, Exception):
         app.add_exception_handler(kind, answer_error)
     app.add_exception_handler(HTTPException, answer_unrouted)
+
+
+def _ask_for_password(request: Request, asked: NotConfirmed) -> Response:
+    status = 403 if asked.reason is None else problem_of(asked.reason).status
+    return render(
+        request, "confirm.html", status=status, headers=_headers(status), action=request.url.path, fields=asked.fields, problem=asked.reason
+    )
 
 
 def _headers(status: int) -> Mapping[str, str] | None:

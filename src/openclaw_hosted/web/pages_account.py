@@ -14,17 +14,17 @@ from openclaw_hosted.domain.account import LinkPurpose
 from openclaw_hosted.domain.errors import InvalidInput, LimitReached, NotAllowed, NotFound
 from openclaw_hosted.services.accounts import SignedIn, check_same
 from openclaw_hosted.web.context import client_address, web_of
+from openclaw_hosted.web.cookies import admit, dismiss
 from openclaw_hosted.web.errors import STATUS
 from openclaw_hosted.web.forms import by_field, text_of
 from openclaw_hosted.web.rendering import render
 from openclaw_hosted.web.security import (
+    ConfirmedForm,
     CurrentVisitor,
     OpenForm,
     Visitor,
     VisitorForm,
-    admit,
     check_navigation,
-    dismiss,
     find_visitor,
     local_path,
     visitor_of,
@@ -131,7 +131,7 @@ async def end_session(request: Request, form: VisitorForm, session_id: str) -> R
 
 
 @router.post("/account/tokens")
-async def create_token(request: Request, form: VisitorForm) -> Response:
+async def create_token(request: Request, form: ConfirmedForm) -> Response:
     """Make an API token and show it, this once."""
     visitor = visitor_of(request)
     try:

@@ -15,7 +15,7 @@ from openclaw_hosted.web.context import web_of
 from openclaw_hosted.web.errors import STATUS
 from openclaw_hosted.web.forms import by_field, text_of
 from openclaw_hosted.web.rendering import render
-from openclaw_hosted.web.security import AdminVisitor, VisitorForm, visitor_of
+from openclaw_hosted.web.security import AdminVisitor, ConfirmedForm, VisitorForm, visitor_of
 
 router = APIRouter(prefix="/admin", include_in_schema=False)
 EVENTS_PER_PAGE = 100
@@ -78,7 +78,7 @@ async def users_page(request: Request, visitor: AdminVisitor) -> Response:
 
 
 @router.post("/users/invite")
-async def invite_user(request: Request, form: VisitorForm) -> Response:
+async def invite_user(request: Request, form: ConfirmedForm) -> Response:
     """Make an invitation and show its link, this once."""
     require_admin(visitor_of(request).user)
     web, email = web_of(request), text_of(form, "email")
@@ -92,16 +92,22 @@ async def invite_user(request: Request, form: VisitorForm) -> Response:
     return await _users(request, link=f"{web.options.public_url}/invite/{secret}", link_for=email)
 
 
-@router.post("/users/{user_id}/{action}")
-async def change_user(request: Request, form: VisitorForm, user_id: str, action: str) -> Response:
-    """Disable or enable an account, or make a link with which its password is set anew."""
+@router.post("/users/{user_id}/reset-link")
+async def reset_user(request: Request, form: ConfirmedForm, user_id: str) -> Response:
+    """Make a link with which an account's password is set anew, and show it, this once."""
     del form
     require_admin(visitor_of(request).user)
     web = web_of(request)
-    accounts = web.services.accounts
-    if action == "reset-link":
-        secret = await accounts.reset_link(UserId(user_id))
-        return await _users(request, link=f"{web.options.public_url}/reset/{secret}", link_for="this account")
+    secret = await web.services.accounts.reset_link(UserId(user_id))
+    return await _users(request, link=f"{web.options.public_url}/reset/{secret}", link_for="this account")
+
+
+@router.post("/users/{user_id}/{action}")
+async def change_user(request: Request, form: VisitorForm, user_id: str, action: str) -> Response:
+    """Disable or enable an account."""
+    del form
+    require_admin(visitor_of(request).user)
+    accounts = web_of(request).services.accounts
     if action not in ("disable", "enable"):
         raise InvalidInput(FieldProblem("action", "There is no such action."))
     await accounts.set_disabled(UserId(user_id), disabled=action == "disable")

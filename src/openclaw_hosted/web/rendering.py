@@ -16,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from openclaw_hosted.domain.gateway import Channel, ModelProvider
 from openclaw_hosted.domain.instance import Instance, Phase, Step, StepName
 from openclaw_hosted.web.context import web_of
+from openclaw_hosted.web.navigation import navigates
 
 HERE: Final = Path(__file__).parent
 
@@ -145,9 +146,9 @@ def make_templates() -> Jinja2Templates:
 
 
 def render(request: Request, name: str, *, status: int = 200, headers: Mapping[str, str] | None = None, **context: Any) -> Response:
-    """A page. It knows its visitor, and so holds their CSRF token, only where a browser navigates to it; a script or frame of
-    another page on this origin gets the same page as a stranger."""
+    """A page. It knows its visitor, and so holds their CSRF token, only where a browser navigates to it; a script, frame or
+    worker of another page on this origin gets the same page as a stranger."""
     web = web_of(request)
-    navigates = request.headers.get("sec-fetch-dest", "document") == "document"
-    base = {"options": web.options, "visitor": getattr(request.state, "visitor", None) if navigates else None}
+    visitor = getattr(request.state, "visitor", None) if navigates(request.headers) else None
+    base = {"options": web.options, "visitor": visitor}
     return web.templates.TemplateResponse(request, name, {**base, **context}, status, dict(headers or {}))

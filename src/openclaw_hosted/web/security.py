@@ -2,7 +2,9 @@
 
 In path routing an instance's own pages share the platform's origin, so neither `SameSite` nor `Origin` tells them apart. What does:
 a form needs the session's CSRF token, and a page that holds one is given to a top-level navigation only (`Sec-Fetch-Dest`, which
-scripts can't set), can't be framed, and severs its opener. The API takes a cookie only together with that token, for reading too.
+scripts can't set), and to none that a service worker reads along; it can't be framed, and severs its opener. The API takes a cookie only
+together with that token, for reading too. Should all that fail: tokens, passwords and roles are made only within minutes after the password
+was given.
 """
 
 from __future__ import annotations
@@ -11,21 +13,21 @@ import hashlib
 import hmac
 from dataclasses import dataclass
 from typing import Annotated, Final
-from urllib.parse import urlsplit
 
 from fastapi import Depends, Request
-from fastapi.responses import Response
 from starlette.datastructures import FormData
 
 from openclaw_hosted.domain.account import Role, Session, User
-from openclaw_hosted.domain.errors import NotAllowed
-from openclaw_hosted.services.accounts import SESSION_SECONDS, SignedIn
+from openclaw_hosted.domain.errors import LimitReached, NotAllowed
+from openclaw_hosted.domain.origins import is_from_here
 from openclaw_hosted.services.operations import require_admin
-from openclaw_hosted.web.context import WebOptions, web_of
-from openclaw_hosted.web.errors import NotSignedIn
+from openclaw_hosted.web.context import client_address, web_of
+from openclaw_hosted.web.errors import NotConfirmed, NotSignedIn
 from openclaw_hosted.web.local import is_local, local_caller
+from openclaw_hosted.web.navigation import navigates
 
 CSRF_FIELD: Final = "csrf_token"
+CONFIRM_FIELD: Final = "confirm_password"
 CSRF_HEADER: Final = "x-csrf-token"
 STALE_FORM: Final = "This form is out of date. Go back, reload the page, and send it again."
 
@@ -56,10 +58,15 @@ def derive(cookie: str, purpose: str) -> str:
 async def find_visitor(request: Request) -> Visitor | None:
     """Who is signed in with this browser, if anyone."""
     web = web_of(request)
-    cookie = request.cookies.get(web.options.cookie_name, "")
-    found = await web.services.accounts.session(cookie) if cookie else None
-    if found is None:
+    for name in web.options.cookie_names:
+        cookie = request.cookies.get(name, "")
+        found = await web.services.accounts.session(cookie) if cookie else None
+        if found is not None:
+            break
+    else:
         return None
+    if name != web.options.cookie_names[0]:
+        request.state.old_cookie = (name, cookie)
     session, user = found
     visitor = Visitor(user, session, derive(cookie, "csrf"), derive(cookie, "live"))
     request.state.visitor = visitor
@@ -103,6 +110,22 @@ async def read_visitor_form(request: Request) -> FormData:
     return form
 
 
+async def read_confirmed_form(request: Request) -> FormData:
+    """A form of somebody who gave their password just now, with this very form if need be. Raises `NotConfirmed` to ask for it."""
+    form = await read_visitor_form(request)
+    visitor, accounts = visitor_of(request), web_of(request).services.accounts
+    if accounts.is_confirmed(visitor.session):
+        return form
+    fields = [(name, str(value)) for name, value in form.multi_items() if name not in (CSRF_FIELD, CONFIRM_FIELD)]
+    if CONFIRM_FIELD not in form:
+        raise NotConfirmed(fields)
+    try:
+        await accounts.confirm(visitor.user, visitor.session, str(form[CONFIRM_FIELD]), client_address(request))
+    except (NotAllowed, LimitReached) as error:
+        raise NotConfirmed(fields, error) from None
+    return form
+
+
 async def require_caller(request: Request) -> User:
     """Whose bearer token, or session cookie with its CSRF token, an API request carries; as whom a local one acts. Raises `NotSignedIn`."""
     if is_local(request):
@@ -121,8 +144,22 @@ async def require_caller(request: Request) -> User:
     return visitor.user
 
 
+async def require_confirmed_caller(request: Request, caller: Annotated[User, Depends(require_caller)]) -> User:
+    """Who calls with a bearer token, or with the session of somebody who gave their password just now. Raises `NotConfirmed`."""
+    visitor: Visitor | None = getattr(request.state, "visitor", None)
+    if visitor is not None and not web_of(request).services.accounts.is_confirmed(visitor.session):
+        raise NotConfirmed
+    return caller
+
+
 async def require_admin_caller(caller: Annotated[User, Depends(require_caller)]) -> User:
     """An admin who calls the API. Raises `NotAllowed`."""
+    require_admin(caller)
+    return caller
+
+
+async def require_confirmed_admin(caller: Annotated[User, Depends(require_confirmed_caller)]) -> User:
+    """An admin who may also make roles and links. Raises `NotAllowed`, `NotConfirmed`."""
     require_admin(caller)
     return caller
 
@@ -138,34 +175,14 @@ def check_origin(request: Request) -> None:
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         raise NotAllowed("This request came from another site.")
     origin = request.headers.get("origin")
-    if origin is not None and urlsplit(origin).netloc not in (request.headers.get("host"), web_of(request).options.public_host):
+    if origin is not None and not is_from_here(origin, web_of(request).options.public_url, request.headers.get("host", "")):
         raise NotAllowed("This request came from another site.")
 
 
 def check_navigation(request: Request) -> None:
     """Raise `NotAllowed` where a script or a frame, rather than a person, asks for a page with forms."""
-    if request.method in ("GET", "HEAD") and request.headers.get("sec-fetch-dest", "document") != "document":
+    if request.method in ("GET", "HEAD") and not navigates(request.headers):
         raise NotAllowed("Open this page in a browser tab of its own.")
-
-
-def admit(response: Response, signed_in: SignedIn, options: WebOptions) -> Response:
-    """`response`, with the cookie of a fresh session."""
-    response.set_cookie(
-        options.cookie_name,
-        signed_in.cookie,
-        max_age=int(SESSION_SECONDS),
-        path="/",
-        secure=options.secure_cookies,
-        httponly=True,
-        samesite="lax",
-    )
-    return response
-
-
-def dismiss(response: Response, options: WebOptions) -> Response:
-    """`response`, with the cookie taken away."""
-    response.delete_cookie(options.cookie_name, path="/", secure=options.secure_cookies, httponly=True, samesite="lax")
-    return response
 
 
 def local_path(text: str) -> str:
@@ -178,5 +195,8 @@ CurrentVisitor = Annotated[Visitor, Depends(require_visitor)]
 AdminVisitor = Annotated[Visitor, Depends(require_admin_visitor)]
 OpenForm = Annotated[FormData, Depends(read_form)]
 VisitorForm = Annotated[FormData, Depends(read_visitor_form)]
+ConfirmedForm = Annotated[FormData, Depends(read_confirmed_form)]
 Caller = Annotated[User, Depends(require_caller)]
+ConfirmedCaller = Annotated[User, Depends(require_confirmed_caller)]
 AdminCaller = Annotated[User, Depends(require_admin_caller)]
+ConfirmedAdmin = Annotated[User, Depends(require_confirmed_admin)]

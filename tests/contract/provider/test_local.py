@@ -16,6 +16,7 @@ from tests.contract.provider.machines import MachinesContract
 from tests.contract.provider.vault import VaultContract
 from tests.contract.provider.volumes import VolumesContract
 from tests.support.local_computer import Computer
+from tests.support.waiting import until
 
 
 class LocalHarness(Computer):
@@ -25,10 +26,9 @@ class LocalHarness(Computer):
         await asyncio.sleep(0.05)
 
     async def break_machine(self, provider_ref: str) -> None:
-        pid = None
-        while pid is None:
-            pid = self.process(provider_ref).status().supervisor_pid
-            await asyncio.sleep(0.01)
+        await until(lambda: self.process(provider_ref).status().supervisor_pid)
+        pid = self.process(provider_ref).status().supervisor_pid
+        assert pid is not None
         os.kill(pid, signal.SIGKILL)
 
 

@@ -15,7 +15,7 @@ from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId
 from openclaw_hosted.ports.router import Target
 from openclaw_hosted.server import WebPlace, serving
 from tests.contract.provider.router_suite import GateContract, RouterContract
-from tests.support.edge import Edge, free_port, platform_app, running_gateway, seen_by
+from tests.support.edge import Edge, free_port, is_of_gateway, platform_app, running_gateway, seen_by
 
 pytestmark = pytest.mark.xdist_group("router")
 
@@ -47,7 +47,7 @@ class LocalHarness:
     async def reached(self, instance_id: InstanceId, session: Session | None = None) -> MachineId | None:
         cookie = f"ochs={self._cookies[session.hash]}" if session else ""
         answer = await self._edge.ask(f"/{instance_id}/", cookie)
-        return MachineId(seen_by(answer)["machine"]) if "x-seen" in answer.headers else None
+        return MachineId(seen_by(answer)["machine"]) if is_of_gateway(answer) else None
 
     async def clear(self) -> None:
         for route in await self.router.list():

@@ -10,6 +10,7 @@ import pytest
 
 from openclaw_hosted.store import Store, open_store
 from tests.support.postgres import postgres_server, postgres_url
+from tests.support.store import new_database
 
 from .make import OTHER, OWNER, a_user
 
@@ -25,10 +26,12 @@ def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 
 @pytest.fixture
-async def store(database_url: str) -> AsyncIterator[Store]:
+async def store(database_url: str, tmp_path: Path) -> AsyncIterator[Store]:
     """A store with two users."""
+    if database_url.startswith("sqlite"):
+        assert new_database(tmp_path / "platform.sqlite") == database_url
     async with AsyncExitStack() as stack:
-        opened = await open_store(database_url)
+        opened = await open_store(database_url, upgrade=False)
         stack.push_async_callback(opened.aclose)
         await opened.accounts.add_user(a_user(OWNER), None, None)
         await opened.accounts.add_user(a_user(OTHER), None, None)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from openclaw_hosted.domain.account import Role, User
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.gateway import DEFAULT_SETTINGS, Credential, GatewaySettings
@@ -10,6 +12,7 @@ from openclaw_hosted.domain.machine import Machine, MachineFailure, MachineState
 from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId, VolumeId
 from openclaw_hosted.ports.stores import Caps, IdempotencyKey, Lease, NewInstance, NewMachine
 from openclaw_hosted.store import Store
+from tests.support.waiting import until
 
 NOW = 1_000_000.0
 FOR_EVER = 1e12
@@ -74,6 +77,16 @@ async def lease(store: Store, instance: Instance) -> Lease:
         if due.id == instance.id:
             return held
     raise AssertionError(f"{instance.id} is not due")
+
+
+async def heard(store: Store, topic: str, *waiting: asyncio.Task[bool]) -> None:
+    """Give the hint until all of them have woken: nothing tells that another replica listens yet."""
+
+    async def woken() -> bool:
+        await store.hints.hint(topic)
+        return all(task.done() for task in waiting)
+
+    await until(woken)
 
 
 async def running(store: Store, name: str = "a") -> Instance:

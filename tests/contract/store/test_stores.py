@@ -16,6 +16,10 @@ from openclaw_hosted.domain.machine import MachineFailure, MachineState, Warmth
 from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId, volume_of
 from openclaw_hosted.ports.stores import Caps, IdempotencyKey, Lease, NewInstance, NewMachine
 from openclaw_hosted.store import Store, migrate, open_store
+from tests.support.store import leases_run_out
+from tests.support.waiting import PATIENCE_SECONDS
+
+from .make import heard
 
 OWNER = UserId("u-owner")
 CAPS = Caps(platform=1000, per_user=1000)
@@ -92,8 +96,8 @@ async def test_a_lease_that_ran_out_is_taken_over_and_its_holder_changes_nothing
     await add_owner(store)
     instance = await create(store)
     await add_spares(store, 1)
-    ((_, first),) = await store.instances.lease_due(1, 0.05)
-    await asyncio.sleep(0.1)
+    ((_, first),) = await store.instances.lease_due(1, 60)
+    await leases_run_out(store)
     ((_, second),) = await store.instances.lease_due(1, 60)
     with pytest.raises(LeaseLost):
         await store.instances.put_off(first, 1, "late")
@@ -255,12 +259,10 @@ async def test_resuming_the_pool_forgets_its_failures(store: Store) -> None:
 
 
 async def test_a_hint_wakes_who_waits_in_another_replica_too(store: Store, database_url: str) -> None:
-    other = store if database_url.startswith("sqlite") else await open_store(database_url)
-    waiting = asyncio.create_task(other.hints.wait("pool", 10))
-    await asyncio.sleep(0.5)
-    await store.hints.hint("pool")
+    other = store if database_url.startswith("sqlite") else await open_store(database_url, upgrade=False)
+    waiting = asyncio.create_task(other.hints.wait("pool", PATIENCE_SECONDS))
+    await heard(store, "pool", waiting)
     assert await waiting
-    assert not await other.hints.wait("pool", 0.05)
     if other is not store:
         await other.aclose()
 

@@ -167,8 +167,8 @@ def test_a_file_twice_or_one_that_the_manifest_does_not_name_is_refused(tmp_path
 
 
 def test_a_later_format_is_refused_with_the_way_out(tmp_path: Path) -> None:
-    with pytest.raises(BackupUnreadable, match=r"format 2, made by OpenClaw Hosted 9\.9"):
-        unpacked(hostile(tmp_path / "b", lambda _: None, {"format": 2, "platform_version": "9.9"}), tmp_path / "out")
+    with pytest.raises(BackupUnreadable, match=r"format 3, made by OpenClaw Hosted 9\.9"):
+        unpacked(hostile(tmp_path / "b", lambda _: None, {"format": 3, "platform_version": "9.9"}), tmp_path / "out")
 
 
 def test_links_inside_are_made_and_others_refused(tmp_path: Path) -> None:

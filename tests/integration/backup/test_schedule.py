@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 
@@ -26,8 +26,11 @@ from openclaw_hosted.doctor import Verdict
 from openclaw_hosted.domain.events import EventName
 from openclaw_hosted.domain.pool import PoolPolicy
 from openclaw_hosted.ports.backups import Backup, BackupHistory, Backups
+from openclaw_hosted.ports.clock import Clock
 from openclaw_hosted.settings import Settings, load_settings
-from openclaw_hosted.store import Store, open_store
+from openclaw_hosted.store import Store
+from tests.support.clock import LoopClock
+from tests.support.store import new_store
 from tests.support.waiting import until
 
 OPTIONS = ControllerOptions(policy=PoolPolicy(spares=0), scan_seconds=0.05, poll_seconds=0.02, lease_seconds=0.6, backup_seconds=0.2)
@@ -42,24 +45,27 @@ def settings(tmp_path: Path) -> Settings:
 
 @pytest.fixture
 async def store(settings: Settings) -> AsyncIterator[Store]:
-    opened = await open_store(settings.database_url)
+    opened = await new_store(settings.data_dir / "platform.sqlite")
+    assert opened.database.url == settings.database_url
     yield opened
     await opened.aclose()
 
 
-def ports_of(store: Store, backups: Backups | None) -> Ports:
-    cloud = FakeCloud(SystemClock())
+def ports_of(store: Store, backups: Backups | None, clock: Clock) -> Ports:
+    cloud = FakeCloud(clock)
     return Ports(
         FakeMachines(cloud), FakeGateways(cloud), FakeVault(cloud), FakeSealer(), FakeRouter(cloud), FakeGate(cloud),
-        FakeVolumes(cloud), KeptMeter(), SystemClock(), SystemIds(),
+        FakeVolumes(cloud), KeptMeter(), clock, SystemIds(),
         store.machines, store.instances, store.accounts, store.platform, store.hints,
         backups,
     )  # fmt: skip
 
 
 @asynccontextmanager
-async def looping(store: Store, backups: Backups | None, options: ControllerOptions = OPTIONS) -> AsyncIterator[None]:
-    task = asyncio.create_task(ControlLoops(ports_of(store, backups), options).run())
+async def looping(
+    store: Store, backups: Backups | None, options: ControllerOptions = OPTIONS, clock: Clock | None = None
+) -> AsyncIterator[None]:
+    task = asyncio.create_task(ControlLoops(ports_of(store, backups, clock or SystemClock()), options).run())
     try:
         yield
     finally:
@@ -91,7 +97,7 @@ async def test_backups_are_made_when_due_and_the_newest_kept(settings: Settings,
 async def test_what_was_made_lately_is_not_made_again(settings: Settings, store: Store) -> None:
     backups = scheduled_backups(settings)
     assert backups is not None
-    controller = BackupController(ports_of(store, backups), backups, replace(OPTIONS, backup_seconds=3600.0))
+    controller = BackupController(ports_of(store, backups, SystemClock()), backups, replace(OPTIONS, backup_seconds=3600.0))
     assert await controller.tick() == OPTIONS.poll_seconds
     pauses: list[float] = []
 
@@ -101,14 +107,14 @@ async def test_what_was_made_lately_is_not_made_again(settings: Settings, store:
 
     await until(ended)
     assert 3500 < pauses[-1] <= 3600
-    again = BackupController(ports_of(store, backups), backups, replace(OPTIONS, backup_seconds=3600.0))
+    again = BackupController(ports_of(store, backups, SystemClock()), backups, replace(OPTIONS, backup_seconds=3600.0))
     assert 3500 < await again.tick() <= 3600
     assert len(list((settings.data_dir / "backups").iterdir())) == 1
 
 
 async def test_a_failure_is_an_event_and_a_finding_and_tried_again(settings: Settings, store: Store) -> None:
     (settings.data_dir / "backups").write_text("in the way")
-    options = replace(OPTIONS, backup_seconds=3600.0, backup_retry_seconds=0.3)
+    options = replace(OPTIONS, backup_seconds=3600.0, backup_retry_seconds=0.05)
     async with looping(store, scheduled_backups(settings), options):
 
         async def failed() -> bool:
@@ -126,7 +132,10 @@ async def test_a_failure_is_an_event_and_a_finding_and_tried_again(settings: Set
     assert check_backups(settings).verdict is Verdict.OK
 
 
-async def test_one_that_takes_longer_than_a_lease_is_waited_for_and_made_once(settings: Settings, store: Store) -> None:
+@pytest.mark.looptime
+async def test_one_that_takes_longer_than_a_lease_is_waited_for_and_made_once(settings: Settings) -> None:
+    clock = LoopClock()
+
     class Slow:
         made = 0
 
@@ -136,19 +145,23 @@ async def test_one_that_takes_longer_than_a_lease_is_waited_for_and_made_once(se
 
         async def make(self) -> Backup:
             type(self).made += 1
-            await asyncio.sleep(1.5)
+            await clock.sleep(3 * OPTIONS.lease_seconds)
             return await self._inner.make()
 
     inner = scheduled_backups(settings)
     assert inner is not None
     options = replace(OPTIONS, backup_seconds=3600.0)
-    async with looping(store, Slow(inner), options), looping(store, Slow(inner), options):
+    async with (
+        aclosing(await new_store(settings.data_dir / "platform.sqlite", clock)) as store,
+        looping(store, Slow(inner), options, clock),
+        looping(store, Slow(inner), options, clock),
+    ):
 
         async def made() -> bool:
             return EventName.BACKUP_MADE in await names_of(store)
 
         await until(made)
-        await asyncio.sleep(0.5)
+        await clock.sleep(2 * OPTIONS.lease_seconds)
     assert Slow.made == 1
 
 
@@ -160,7 +173,7 @@ async def test_stopping_the_loops_stops_a_backup(store: Store) -> None:
         async def make(self) -> Backup:
             self.began.set()
             try:
-                await asyncio.sleep(3600)
+                await asyncio.Event().wait()
             finally:
                 self.ended.set()
             raise AssertionError
@@ -204,3 +217,14 @@ def test_doctor_tells_of_backups(settings: Settings, monkeypatch: pytest.MonkeyP
 
 def test_none_are_made_unless_asked_for(settings: Settings) -> None:
     assert scheduled_backups(settings.model_copy(update={"backup_every_hours": 0.0})) is None
+
+
+async def test_a_volume_that_is_not_whole_in_the_last_backup_is_a_warning(settings: Settings) -> None:
+    backups = scheduled_backups(settings)
+    assert backups is not None
+    now = SystemClock().now()
+    await backups.record(BackupHistory(attempted_at=now, succeeded_at=now, incomplete=[f"vol-{number:02}" for number in range(12)]))
+    finding = check_backups(settings)
+    assert finding.verdict is Verdict.WARNING
+    assert "vol-00" in finding.message
+    assert "vol-09 and more" in finding.message

@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from openclaw_hosted.cli.main import main
+from openclaw_hosted.services import passwords
+from tests.support.passwords import QUICK_HASHER
 
 ADMIN = "admin@example.com"
 PASSWORD = "correct horse battery"
@@ -72,6 +74,7 @@ def cli(
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(passwords, "PasswordHasher", lambda: QUICK_HASHER)
     return Cli(tmp_path / "data", monkeypatch, capsys)
 
 

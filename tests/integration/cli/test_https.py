@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import Encoding
 from openclaw_hosted.adapters.local.tls import ROOT_CERTIFICATE
 from openclaw_hosted.bootstrap import edge_tls
 from openclaw_hosted.datadir import as_started, prepare, remember
-from openclaw_hosted.settings import SettingsError, Tls, load_settings
+from openclaw_hosted.settings import Tls, load_settings
 from openclaw_hosted.web.trust import fingerprint
 from tests.integration.cli.conftest import Cli
 
@@ -24,26 +24,6 @@ def a_certificate(begins_days_ago: float = 0, days: float = 1) -> bytes:
     begins = dt.datetime.now(dt.UTC) - dt.timedelta(days=begins_days_ago)
     builder = x509.CertificateBuilder(name, name, key.public_key(), 1, begins, begins + dt.timedelta(days=days))
     return builder.sign(key, SHA256()).public_bytes(Encoding.PEM)
-
-
-@pytest.mark.parametrize(
-    ("variables", "reason"),
-    [
-        ({"TLS": "yes"}, "TLS"),
-        ({"TLS": "acme"}, "TLS=acme needs PUBLIC_URL=https://NAME"),
-        ({"TLS": "internal", "PUBLIC_URL": "http://claw.lan"}, "needs PUBLIC_URL=https"),
-        ({"TLS": "acme", "PUBLIC_URL": "https://192.0.2.7"}, "the world can resolve"),
-        ({"TLS": "acme", "PUBLIC_URL": "https://claw.local"}, "the world can resolve"),
-        ({"TLS": "acme", "PUBLIC_URL": "https://claw.example.com", "ACME_CA": "http://ca"}, "ACME_CA"),
-        ({"TLS": "acme", "PUBLIC_URL": "https://claw.example.com", "PORT": "80"}, "HTTP_PORT and PORT are the same"),
-    ],
-)
-def test_a_wrong_setting_of_https_is_named(monkeypatch: pytest.MonkeyPatch, variables: dict[str, str], reason: str) -> None:
-    for name, value in variables.items():
-        monkeypatch.setenv(name, value)
-    with pytest.raises(SettingsError) as raised:
-        load_settings()
-    assert reason in str(raised.value)
 
 
 def test_https_listens_where_browsers_ask_unless_told_otherwise(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,13 +6,15 @@ from pathlib import Path
 import pytest
 
 from openclaw_hosted.domain.account import Role, User
-from openclaw_hosted.store import open_store
 from tests.integration.convergence.world import OWNER, World
+from tests.support.clock import LoopClock
+from tests.support.store import new_store
 
 
 @pytest.fixture
 async def world(tmp_path: Path) -> AsyncIterator[World]:
-    store = await open_store(f"sqlite:///{tmp_path}/platform.sqlite")
+    clock = LoopClock()
+    store = await new_store(tmp_path / "platform.sqlite", clock)
     await store.accounts.add_user(User(OWNER, "owner@example.com", Role.ADMIN, 1.0), None, None)
-    yield World(store)
+    yield World(store, clock)
     await store.aclose()

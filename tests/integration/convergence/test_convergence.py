@@ -5,15 +5,18 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
+import pytest
+
 from openclaw_hosted.adapters.fake.cloud import FakeMachine
 from openclaw_hosted.adapters.fake.compute import REFUSAL
-from openclaw_hosted.adapters.system import SystemClock
 from openclaw_hosted.domain.errors import NoCapacity, ProviderAway, Unavailable
 from openclaw_hosted.domain.gateway import GatewaySettings, ModelProvider
 from openclaw_hosted.domain.instance import Phase
 from openclaw_hosted.domain.machine import MachineFailure, MachineState
 from openclaw_hosted.domain.naming import MachineId, volume_of
 from tests.integration.convergence.world import ASKED, CAPS, World, eventually
+
+pytestmark = pytest.mark.looptime
 
 
 async def test_an_instance_takes_the_id_of_the_spare_that_was_ready(world: World) -> None:
@@ -47,7 +50,7 @@ async def test_a_deleted_instance_keeps_its_volume_and_comes_back_with_it(world:
         await world.until_phase(instance.id, Phase.DELETED)
         await world.until_full()
         await world.nothing_leaked()
-        await world.store.instances.ask_restore(instance.id, CAPS, SystemClock().now(), ASKED)
+        await world.store.instances.ask_restore(instance.id, CAPS, world.clock.now(), ASKED)
         back = await world.until_phase(instance.id, Phase.RUNNING)
         assert (back.generation, back.volume_id) == (2, instance.volume_id)
 
@@ -76,7 +79,7 @@ async def test_a_gateway_that_refuses_its_settings_fails_until_they_are_mended(w
         failed = await world.until_phase(instance.id, Phase.FAILED)
         assert failed.last_error == REFUSAL
         mended = GatewaySettings(ModelProvider.ECHO, "echo")
-        await world.store.instances.change(instance.id, SystemClock().now(), ASKED, settings=mended)
+        await world.store.instances.change(instance.id, world.clock.now(), ASKED, settings=mended)
         await world.store.hints.hint("placement")
         back = await world.until_phase(instance.id, Phase.RUNNING)
         assert (back.machine_id, back.generation, back.last_error) == (instance.machine_id, 1, None)
@@ -105,7 +108,7 @@ async def test_a_gateway_that_hangs_is_ended_by_force(world: World) -> None:
         instance = await world.until_phase((await world.create()).id, Phase.RUNNING)
         assert instance.machine_id is not None
         machine = world.cloud.machines[instance.machine_id]
-        await asyncio.sleep(0.3)
+        await world.clock.sleep(0.3)
         machine.hangs = True
         await world.until_phase(instance.id, Phase.UPDATING)
         assert machine.restarts == 0
@@ -148,9 +151,9 @@ async def test_while_the_provider_is_away_no_machine_is_given_up_and_no_attempt_
 
         away.set()
         world.cloud.hook = answer
-        await world.store.instances.ask_restart(instance.id, SystemClock().now(), ASKED)
+        await world.store.instances.ask_restart(instance.id, world.clock.now(), ASKED)
         later = await world.create(1)
-        await asyncio.sleep(2)
+        await world.clock.sleep(2)
         for waiting in (instance.id, later.id):
             assert (await world.store.instances.get(waiting)).attempts == 0
         assert (await world.store.platform.pool_memory()).failures_in_row == 0
@@ -179,7 +182,7 @@ async def test_spares_are_kept_warm_and_instances_left_alone(world: World) -> No
     async with world.running():
         await world.until_phase((await world.create()).id, Phase.RUNNING)
         touched.clear()
-        await asyncio.sleep(0.5)
+        await world.clock.sleep(0.5)
     assert touched == []
 
 
@@ -189,7 +192,7 @@ async def test_a_deletion_during_placement_wins(world: World) -> None:
         world.cloud.fail_next("router.bind", Unavailable())
         instance = await world.create()
         await world.delete(instance.id)
-        await world.until_phase(instance.id, Phase.DELETED)
+        assert (await world.until_phase(instance.id, Phase.DELETED)).machine_id is None
         await world.until_full()
         await world.nothing_leaked()
 
@@ -234,7 +237,7 @@ async def test_a_volume_is_followed_into_its_zone_though_the_spare_is_in_another
 async def test_a_machine_started_by_hand_becomes_a_spare(world: World) -> None:
     world.options = replace(world.options, policy=replace(world.options.policy, spares=2))
     await world.store.platform.set_pool(paused=True)
-    world.cloud.machines["by-hand"] = FakeMachine(MachineId(""), SystemClock().now(), address="by-hand:8080")
+    world.cloud.machines["by-hand"] = FakeMachine(MachineId(""), world.clock.now(), address="by-hand:8080")
     async with world.running():
 
         async def is_spare() -> bool:
@@ -261,4 +264,5 @@ async def test_a_machine_that_does_not_stop_its_gateway_is_ended_all_the_same(wo
         for _ in range(5):
             world.cloud.fail_next("gateways.stop", Unavailable("no answer"))
         await world.delete(instance.id)
-        await world.until_phase(instance.id, Phase.DELETED)
+        assert (await world.until_phase(instance.id, Phase.DELETED)).machine_id is None
+        assert instance.machine_id not in world.cloud.machines

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from openclaw_hosted.adapters.system import SystemClock, SystemIds
+from openclaw_hosted.adapters.system import SystemIds
 from openclaw_hosted.domain.errors import Unavailable
 from openclaw_hosted.domain.gateway import Credential, CredentialsChange, GatewaySettings, ModelProvider, encode_change
 from openclaw_hosted.domain.instance import Instance, Phase
@@ -16,6 +16,8 @@ from openclaw_hosted.domain.machine import Warmth
 from openclaw_hosted.domain.naming import InstanceId
 from openclaw_hosted.ports.stores import NewInstance
 from tests.integration.convergence.world import ASKED, CAPS, OWNER, World, eventually
+
+pytestmark = pytest.mark.looptime
 
 Ask = Callable[[World], Awaitable[InstanceId | None]]
 """Asks for a flow; answers with the instance that it is about, if any."""
@@ -34,7 +36,7 @@ async def placement(world: World) -> InstanceId | None:
 async def placement_with_a_key(world: World) -> InstanceId | None:
     names, key = frozenset({Credential.MODEL_API_KEY}), encode_change(CredentialsChange({Credential.MODEL_API_KEY: "sk-a-key-0001"}))
     new = NewInstance(OWNER, "n", GatewaySettings(ModelProvider.OPENAI), names, SystemIds().instance_id())
-    now = SystemClock().now()
+    now = world.clock.now()
     instance, _ = await world.store.instances.create(new, lambda instance_id: world.sealer.seal(key, instance_id), CAPS, None, now)
     await world.store.hints.hint("placement")
     return instance.id
@@ -45,10 +47,10 @@ async def update(world: World) -> InstanceId | None:
     instance = await the_instance(world)
     key = encode_change(CredentialsChange({Credential.MODEL_API_KEY: "sk-a-key-0001"}))
     await world.store.instances.change(
-        instance.id, SystemClock().now(), ASKED, settings=GatewaySettings(ModelProvider.OPENAI),
+        instance.id, world.clock.now(), ASKED, settings=GatewaySettings(ModelProvider.OPENAI),
         credential_names=frozenset({Credential.MODEL_API_KEY}), sealed=world.sealer.seal(key, instance.id),
     )  # fmt: skip
-    await world.store.instances.ask_restart(instance.id, SystemClock().now(), ASKED)
+    await world.store.instances.ask_restart(instance.id, world.clock.now(), ASKED)
     await world.store.hints.hint("placement")
     return instance.id
 
@@ -61,7 +63,7 @@ async def deletion(world: World) -> InstanceId | None:
 
 async def restoration(world: World) -> InstanceId | None:
     instance = await the_instance(world)
-    await world.store.instances.ask_restore(instance.id, CAPS, SystemClock().now(), ASKED)
+    await world.store.instances.ask_restore(instance.id, CAPS, world.clock.now(), ASKED)
     await world.store.hints.hint("placement")
     return instance.id
 

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
 from openclaw_hosted.adapters.fake.access import FakeRouter
-from openclaw_hosted.adapters.system import SystemClock
 from openclaw_hosted.domain.errors import Unavailable
 from openclaw_hosted.domain.instance import Phase
-from openclaw_hosted.domain.machine import MachineFailure, MachineState
+from openclaw_hosted.domain.machine import MachineFailure
 from openclaw_hosted.ports.router import Target
 from openclaw_hosted.ports.stores import Lease
 from openclaw_hosted.store.instances import SqlInstances
 from tests.integration.convergence.world import ASKED, OWNER, World, eventually
+
+pytestmark = pytest.mark.looptime
 
 
 async def test_an_instance_whose_machine_was_condemned_by_one_that_died_over_it_gets_another(world: World) -> None:
@@ -20,7 +23,7 @@ async def test_an_instance_whose_machine_was_condemned_by_one_that_died_over_it_
         await world.until_full()
         instance = await world.until_phase((await world.create()).id, Phase.RUNNING)
     assert instance.machine_id is not None
-    await world.store.machines.condemn(instance.machine_id, MachineFailure.DIED, SystemClock().now(), ASKED)
+    await world.store.machines.condemn(instance.machine_id, MachineFailure.DIED, world.clock.now(), ASKED)
 
     async def has_another() -> bool:
         now = await world.store.instances.get(instance.id)
@@ -39,7 +42,7 @@ async def test_a_machine_whose_launch_was_never_recorded_is_ended_by_the_provide
         if (call, moment) == ("machines.launch", "after") and not reached.is_set():
             (machine,) = await world.store.machines.list_live()
             await world.store.platform.set_pool(paused=True)
-            await world.store.machines.condemn(machine.id, MachineFailure.SURPLUS, SystemClock().now(), ASKED)
+            await world.store.machines.condemn(machine.id, MachineFailure.SURPLUS, world.clock.now(), ASKED)
             reached.set()
 
     world.cloud.hook = condemn_it
@@ -67,46 +70,25 @@ async def test_a_route_that_came_after_the_deletion_is_taken_away(world: World) 
         await eventually(is_gone, lambda: "the route of a deleted instance was kept")
 
 
-async def test_work_ends_when_its_lease_has_run_out_though_the_store_does_not_answer(world: World) -> None:
-    await world.create()
-    calls_after: list[str] = []
-    reached = asyncio.Event()
+async def test_work_ends_when_its_lease_has_run_out_though_the_store_does_not_answer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    reached, ended = asyncio.Event(), asyncio.Event()
 
     async def hang(call: str, moment: str) -> None:
-        if (call, moment) == ("vault.get", "before") and not reached.is_set():
+        if (call, moment) == ("router.bind", "before") and not reached.is_set():
             reached.set()
             try:
-                await asyncio.sleep(60)
+                await asyncio.Event().wait()
             finally:
-                calls_after.append("ended")
+                ended.set()
 
     async def no_answer(_: SqlInstances, __: Lease, ___: float) -> Lease:
         raise Unavailable("The database does not answer.")
 
+    monkeypatch.setattr(SqlInstances, "renew", no_answer)
     world.cloud.hook = hang
-    await world.store.platform.set_pool(paused=True)
-    await give_a_machine(world)
-    renew, SqlInstances.renew = SqlInstances.renew, no_answer  # type: ignore[method-assign, assignment]
-    try:
-        async with world.running():
-            await asyncio.wait_for(reached.wait(), 10)
-
-            async def ended() -> bool:
-                return bool(calls_after)
-
-            await eventually(ended, lambda: "the work went on without a lease", seconds=30)
-    finally:
-        SqlInstances.renew = renew  # type: ignore[method-assign]
-
-
-async def give_a_machine(world: World) -> None:
-    """One spare, without a gateway."""
-    await world.store.platform.set_pool(paused=False)
-
-    async def has_one() -> bool:
-        return any(machine.state in (MachineState.AVAILABLE, MachineState.ASSIGNED) for machine in await world.store.machines.list_live())
-
-    hook, world.cloud.hook = world.cloud.hook, None
+    await world.create()
     async with world.running():
-        await eventually(has_one, lambda: "there is no machine")
-    world.cloud.hook = hook
+        await asyncio.wait_for(reached.wait(), 10)
+        began = world.clock.monotonic()
+        await asyncio.wait_for(ended.wait(), 10 * world.options.lease_seconds)
+        assert world.clock.monotonic() - began <= world.options.lease_seconds

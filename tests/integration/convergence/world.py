@@ -1,4 +1,4 @@
-"""A store, a fake cloud, and control loops that can be killed and started again."""
+"""A store, a fake cloud, and control loops that can be killed and started again, all in the time of the loop, which moves."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from openclaw_hosted.adapters.fake.access import FakeGate, FakeRouter, FakeSeale
 from openclaw_hosted.adapters.fake.cloud import FakeCloud
 from openclaw_hosted.adapters.fake.compute import FakeGateways, FakeMachines, FakeVolumes
 from openclaw_hosted.adapters.meter import KeptMeter
-from openclaw_hosted.adapters.system import SystemClock, SystemIds
+from openclaw_hosted.adapters.system import SystemIds
 from openclaw_hosted.controllers import ControllerOptions, ControlLoops, Ports
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.gateway import DEFAULT_SETTINGS
@@ -19,6 +19,7 @@ from openclaw_hosted.domain.instance import Instance, Phase
 from openclaw_hosted.domain.machine import MachineState, Warmth
 from openclaw_hosted.domain.naming import InstanceId, UserId, volume_of
 from openclaw_hosted.domain.pool import PoolPolicy
+from openclaw_hosted.ports.clock import Clock
 from openclaw_hosted.ports.stores import Caps, NewInstance
 from openclaw_hosted.store import Store
 
@@ -30,9 +31,10 @@ ASKED = Event(EventName.INSTANCE_CHANGED, 1.0)
 class World:
     """A store, a fake cloud, and control loops that can be killed and started again."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, clock: Clock) -> None:
         self.store = store
-        self.cloud = FakeCloud(SystemClock())
+        self.clock = clock
+        self.cloud = FakeCloud(clock)
         self.sealer = FakeSealer()
         self.options = ControllerOptions(
             policy=PoolPolicy(spares=1, fleet_cap=10, image="v1", backoff_seconds=0.05, backoff_cap_seconds=0.1),
@@ -45,29 +47,29 @@ class World:
     async def running(self, *, alone: bool = False) -> AsyncIterator[asyncio.Task[None]]:
         """Control loops for the length of the block, then killed; `alone`: liveness and orphans look once and no more."""
         options = replace(self.options, liveness_seconds=1000.0, orphans_seconds=1000.0) if alone else self.options
-        task = asyncio.create_task(ControlLoops(self._ports(), options).run())
+        task = asyncio.create_task(ControlLoops(self.ports(), options).run())
         try:
             yield task
         finally:
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
 
-    def _ports(self) -> Ports:
+    def ports(self) -> Ports:
         cloud, store = self.cloud, self.store
         return Ports(
             FakeMachines(cloud), FakeGateways(cloud), FakeVault(cloud), self.sealer, FakeRouter(cloud), FakeGate(cloud),
-            FakeVolumes(cloud), KeptMeter(), SystemClock(), SystemIds(),
+            FakeVolumes(cloud), KeptMeter(), self.clock, SystemIds(),
             store.machines, store.instances, store.accounts, store.platform, store.hints,
         )  # fmt: skip
 
     async def create(self, number: int = 0) -> Instance:
         new = NewInstance(OWNER, f"n{number}", DEFAULT_SETTINGS, frozenset(), SystemIds().instance_id())
-        instance, _ = await self.store.instances.create(new, lambda _: None, CAPS, None, SystemClock().now())
+        instance, _ = await self.store.instances.create(new, lambda _: None, CAPS, None, self.clock.now())
         await self.store.hints.hint("placement")
         return instance
 
     async def delete(self, instance_id: InstanceId) -> None:
-        await self.store.instances.ask_delete(instance_id, SystemClock().now(), ASKED)
+        await self.store.instances.ask_delete(instance_id, self.clock.now(), ASKED)
         await self.store.hints.hint("placement")
 
     async def until_phase(self, instance_id: InstanceId, phase: Phase) -> Instance:
@@ -96,7 +98,7 @@ class World:
         self.cloud.hook, seen = count, -1
         while calls == 0 or seen != calls:
             seen = calls
-            await asyncio.sleep(0.1)
+            await self.clock.sleep(0.1)
         self.cloud.hook = None
 
     async def is_clean(self) -> bool:

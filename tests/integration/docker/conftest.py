@@ -18,11 +18,14 @@ __all__ = ["image", "release", "stand_in_image"]
 
 
 @pytest.fixture(params=["stand-in", pytest.param("openclaw", marks=pytest.mark.long)])
-async def computer(
-    request: pytest.FixtureRequest, tmp_path: Path, release: OpenClawRelease, image: str, stand_in_image: str
-) -> AsyncIterator[Computer]:
+def any_image(request: pytest.FixtureRequest, image: str, stand_in_image: str) -> str:
     """For tests about machines. What runs on them matters little: a stand-in, and in `make test-all` the real OpenClaw as well."""
-    async with docker_machines(tmp_path, stand_in_image if request.param == "stand-in" else image) as host:
+    return stand_in_image if request.param == "stand-in" else image
+
+
+@pytest.fixture
+async def computer(tmp_path: Path, release: OpenClawRelease, any_image: str) -> AsyncIterator[Computer]:
+    async with docker_machines(tmp_path, any_image) as host:
         made = Computer(tmp_path, release, host)
         yield made
         await made.clear()

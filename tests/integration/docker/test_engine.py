@@ -63,7 +63,7 @@ class Engine:
 
 
 @pytest.fixture
-def engine(stand_in_image: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
+def engine(any_image: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Engine]:
     """Has the image of machines."""
     if os.geteuid() != 0:
         pytest.skip("only root can start a Docker engine")
@@ -72,7 +72,7 @@ def engine(stand_in_image: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[Eng
     subprocess.run(["docker", "network", "create", "--opt", f"com.docker.network.bridge.name={BRIDGE}", BRIDGE], check=True)
     made = Engine(folder)
     try:
-        saved = subprocess.Popen(["docker", "save", stand_in_image], stdout=subprocess.PIPE)
+        saved = subprocess.Popen(["docker", "save", any_image], stdout=subprocess.PIPE)
         subprocess.run(["docker", "--host", made.address, "load"], stdin=saved.stdout, check=True, capture_output=True)
         assert saved.stdout
         saved.stdout.close()
@@ -95,9 +95,9 @@ def unmount_all(folder: Path) -> None:
 
 
 async def test_machines_come_back_after_the_engine_was_killed(
-    engine: Engine, tmp_path: Path, release: OpenClawRelease, stand_in_image: str
+    engine: Engine, tmp_path: Path, release: OpenClawRelease, any_image: str
 ) -> None:
-    computer = Computer(tmp_path, release, await prepare_network(tmp_path, stand_in_image))
+    computer = Computer(tmp_path, release, await prepare_network(tmp_path, any_image))
     try:
         ref, spec = await started(computer)
         assert "okapi" in await chat(computer, ref, "okapi")

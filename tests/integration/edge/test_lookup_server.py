@@ -10,6 +10,7 @@ import pytest
 
 from openclaw_hosted.adapters.local.lookup import Answer
 from openclaw_hosted.adapters.local.lookup_server import BODY_LIMIT_BYTES, LookupProtocol
+from tests.support.waiting import until
 
 
 def tell(method: str, path: str, headers: Mapping[bytes, bytes], body: bytes) -> Answer:
@@ -21,11 +22,21 @@ def tell(method: str, path: str, headers: Mapping[bytes, bytes], body: bytes) ->
     return 200, b"%s %s %s %d" % (method.encode(), path.encode(), headers.get(b"cookie", b"-"), len(body)), ()
 
 
+class Counting(LookupProtocol):
+    """Counts the bytes that have arrived."""
+
+    received = 0
+
+    def data_received(self, data: bytes) -> None:
+        Counting.received += len(data)
+        super().data_received(data)
+
+
 @pytest.fixture
 async def socket(tmp_path: Path) -> AsyncIterator[Path]:
     connections: set[LookupProtocol] = set()
     path = tmp_path / "lookup.sock"
-    server = await asyncio.get_running_loop().create_unix_server(lambda: LookupProtocol(tell, connections), path)
+    server = await asyncio.get_running_loop().create_unix_server(lambda: Counting(tell, connections), path)
     yield path
     server.close()
     for connection in list(connections):
@@ -36,9 +47,9 @@ async def ask(socket: Path, *pieces: bytes) -> bytes:
     """Send the pieces one by one on one connection, and read until it ends."""
     reader, writer = await asyncio.open_unix_connection(socket)
     for piece in pieces:
+        arrived = Counting.received + len(piece)
         writer.write(piece)
-        await writer.drain()
-        await asyncio.sleep(0.01)
+        await until(lambda arrived=arrived: Counting.received >= arrived or reader.at_eof(), every=0.001)  # type: ignore[misc]
     answer = await asyncio.wait_for(reader.read(), 5)
     writer.close()
     return answer

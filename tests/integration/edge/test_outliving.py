@@ -134,7 +134,7 @@ async def test_behind_https_gateways_and_platform_learn_so(own_edge: Edge) -> No
     await local.ensure()
     async with running_gateway() as gateway:
         instance_id, cookie = await own_edge.bound(gateway)
-        await own_edge.ask(f"/{instance_id}/", cookie)
+        await own_edge.ask(f"/{instance_id}/", f"__Host-{cookie}")
         assert dict(gateway.seen[0]["headers"])["x-forwarded-proto"] == "https"
 
 

@@ -34,7 +34,7 @@ def put_probe(lookup: Lookup, instance_id: str, *, address: str = ADDRESS, secon
 
 
 def passes(lookup: Lookup, instance_id: str) -> int:
-    headers = {b"x-original-uri": f"/{instance_id}/".encode(), b"cookie": f"ochs={COOKIE}".encode()}
+    headers = {b"x-original-uri": f"/{instance_id}/".encode(), b"cookie": f"ochs={COOKIE}".encode(), b"x-cookies": b"ochs"}
     return lookup.answer("GET", "/lookup", headers, b"")[0]
 
 

@@ -96,6 +96,7 @@ async def test_probes_pass_inside_where_users_speak_https(secure: SecureEdge) ->
         instance_id = IDS.instance_id()
         await secure.router.bind(instance_id, gateway.target, IDS.user_id(), 1)
         await secure.router.probe(instance_id, gateway.target)
+        assert gateway.seen
 
 
 async def test_plain_http_leads_to_https_but_for_what_a_device_needs_first(secure: SecureEdge) -> None:

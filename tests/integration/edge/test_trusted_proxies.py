@@ -19,7 +19,7 @@ CLIENT, FORGED = "203.0.113.9", "198.51.100.7"
 def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Edge]:
     """The tests' own computer is the proxy."""
     made = Edge(tmp_path_factory.mktemp("edge"), free_port())
-    made.local = LocalEdge(made.data_dir, "127.0.0.1", made.port, made.url, None, ("127.0.0.1/32", "10.1.0.0/16"))
+    made.local = LocalEdge(made.data_dir, "127.0.0.1", made.port, made.url, trusted_proxies=("127.0.0.1/32", "10.1.0.0/16"))
     try:
         asyncio.run(made.local.ensure())
         yield made

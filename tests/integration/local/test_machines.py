@@ -19,6 +19,7 @@ from openclaw_hosted.domain.errors import NoCapacity
 from openclaw_hosted.domain.naming import InstanceId
 from openclaw_hosted.ports.machines import LaunchSpec
 from tests.support.local_computer import Computer
+from tests.support.waiting import until
 
 NO_RELEASE = OpenClawRelease(OPENCLAW_VERSION, Path("/nowhere"), Path("/bin/false"), Path("/nowhere"), PLUGIN_DIR)
 
@@ -73,9 +74,11 @@ async def test_a_termination_asked_for_before_a_crash_is_seen_through_by_the_nex
     ref = await bare.machines.launch(spec(bare))
     (bare.data_dir / "machines" / ref / "terminate").touch()
     later = bare.new_machines()
-    async with asyncio.timeout(10):
-        while await later.observe():  # noqa: ASYNC110 - the world outside gives no event
-            await asyncio.sleep(0.05)
+
+    async def is_gone() -> bool:
+        return not await later.observe()
+
+    await until(is_gone)
 
 
 async def test_a_volume_remembers_its_holder_in_another_control_plane(bare: Computer) -> None:

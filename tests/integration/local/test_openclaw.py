@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import os
 import signal
 import time
 from dataclasses import replace
+from pathlib import Path
 
 import httpx
 import psutil
@@ -22,6 +22,7 @@ from tests.support.echo_model import EchoServer
 from tests.support.local_computer import Computer
 from tests.support.platform import share_install
 from tests.support.stand_in import install_stand_in
+from tests.support.supervised import hurry_restarts, supervisor_has_looked
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.openclaw
@@ -126,7 +127,10 @@ async def the_platforms_new_address_comes_into_force(computer: Computer, ref: st
     assert computer.process(ref).status().child_pid == before
 
 
-async def test_settings_that_openclaw_refuses_are_reported_and_not_tried_again(computer: Computer) -> None:
+async def test_settings_that_openclaw_refuses_are_reported_and_not_tried_again(
+    computer: Computer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hurry_restarts(monkeypatch, tmp_path, 0)
     ref, spec = await computer.launch()
     config_path(computer.volumes.state_dir(spec.volume_id)).write_text('{"gateway": {"nonsense": 1}}')
     await computer.gateways.start(ref, spec)
@@ -134,7 +138,7 @@ async def test_settings_that_openclaw_refuses_are_reported_and_not_tried_again(c
     status = await computer.gateways.status(ref)
     assert (status.running, status.ready, status.exit_code) == (False, False, 78)
     assert "nonsense" in (status.problem or "")
-    await asyncio.sleep(2)
+    await supervisor_has_looked(computer.process(ref))
     assert len((computer.data_dir / "machines" / ref / "exits.jsonl").read_text().splitlines()) == 1
     await computer.gateways.start(ref, spec)
     await until(lambda: computer.is_ready(ref))

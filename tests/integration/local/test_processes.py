@@ -8,21 +8,30 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator
+from itertools import pairwise
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
 
-from openclaw_hosted.adapters.local import supervisor
+from openclaw_hosted.adapters.local import processes, supervisor
 from openclaw_hosted.adapters.local.processes import Program, SupervisedProcess
+from tests.support.supervised import hurry_restarts, supervisor_has_looked
 from tests.support.waiting import until
+
+FIRST_BACKOFF_SECONDS = 0.05
 
 SLEEPER = "import time, sys; print('hello', flush=True); time.sleep(600)"
 STUBBORN = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('deaf', flush=True); time.sleep(600)"
-SLOW_TO_END = """
-import signal, sys, time
+ENDS_ONCE_IT_MAY = """
+import os, signal, sys, time
 def end(*_):
-    time.sleep({seconds}); print('ended well', flush=True); sys.exit()
+    print('asked to end', flush=True)
+    while not os.path.exists('may-end'):
+        time.sleep(0.01)
+    print('ended well', flush=True)
+    sys.exit()
 signal.signal(signal.SIGTERM, end)
 print('up', flush=True)
 time.sleep(600)
@@ -40,6 +49,10 @@ def marked(process: SupervisedProcess) -> set[int]:
     return supervisor.marked_processes(str(process.directory))
 
 
+def exits(process: SupervisedProcess) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in (process.directory / "exits.jsonl").read_text().splitlines()]
+
+
 def program(directory: Path, code: str, **changes: object) -> Program:
     argv = (sys.executable, "-c", code)
     fields: dict[str, object] = {"argv": argv, "env": {}, "cwd": str(directory), "log": str(directory / "out.log"), **changes}
@@ -47,10 +60,12 @@ def program(directory: Path, code: str, **changes: object) -> Program:
 
 
 @pytest.fixture
-async def process(tmp_path: Path) -> AsyncIterator[SupervisedProcess]:
+async def process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[SupervisedProcess]:
+    hurry_restarts(monkeypatch, tmp_path, FIRST_BACKOFF_SECONDS)
     made = SupervisedProcess(tmp_path / "thing")
     made.directory.mkdir()
     yield made
+    (made.directory / "may-end").touch()
     await made.stop()
     assert not marked(made)
 
@@ -68,7 +83,7 @@ async def test_asking_twice_changes_nothing(process: SupervisedProcess) -> None:
     await until(lambda: process.status().child_pid)
     before = process.status()
     await process.ensure(wanted)
-    await asyncio.sleep(0.2)
+    await supervisor_has_looked(process)
     assert process.status() == before
 
 
@@ -92,36 +107,48 @@ async def test_a_crashed_program_is_started_again(process: SupervisedProcess) ->
     await until(lambda: process.status().child_pid not in (None, first))
     assert process.status().restarts == 1
     assert process.status().exit_code == -signal.SIGKILL
-    assert json.loads((process.directory / "exits.jsonl").read_text())["exit_code"] == -signal.SIGKILL
+    assert [entry["exit_code"] for entry in exits(process)] == [-signal.SIGKILL]
 
 
 async def test_a_program_that_keeps_crashing_is_started_ever_more_slowly(process: SupervisedProcess) -> None:
     await process.ensure(program(process.directory, "raise SystemExit(1)"))
-    await asyncio.sleep(2.5)
-    assert 2 <= process.status().restarts <= 3
+    await until(lambda: process.status().restarts >= 4)
+    ends = [entry["at"] for entry in exits(process)][:4]
+    pauses = [later - earlier for earlier, later in pairwise(ends)]
+    assert all(pause >= FIRST_BACKOFF_SECONDS * 2**number for number, pause in enumerate(pauses))
 
 
-async def test_an_exit_that_says_so_is_not_followed_by_a_start(process: SupervisedProcess) -> None:
+async def test_an_exit_that_says_so_is_not_followed_by_a_start(
+    process: SupervisedProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hurry_restarts(monkeypatch, tmp_path, 0)
     wanted = program(process.directory, "raise SystemExit(78)", never_restart_exit_codes=(78,))
     await process.ensure(wanted)
     await until(lambda: process.status().state == "refused")
-    await asyncio.sleep(1.2)
+    await supervisor_has_looked(process)
     assert process.status().exit_code == 78
-    assert len((process.directory / "exits.jsonl").read_text().splitlines()) == 1
+    assert len(exits(process)) == 1
     await process.restart()
-    await until(lambda: len((process.directory / "exits.jsonl").read_text().splitlines()) == 2)
+    await until(lambda: len(exits(process)) == 2)
 
 
-async def test_a_restart_at_once_does_not_wait_and_a_later_stop_waits_again(process: SupervisedProcess) -> None:
-    slow_to_end = SLOW_TO_END.format(seconds=8)
-    await process.ensure(program(process.directory, slow_to_end, stop_timeout_seconds=30))
+async def test_a_restart_at_once_does_not_wait_and_a_later_stop_waits_again(
+    process: SupervisedProcess, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(processes, "HURRY_SECONDS", 0.05)
+    await process.ensure(program(process.directory, ENDS_ONCE_IT_MAY, stop_timeout_seconds=600))
     log = process.directory / "out.log"
     await until(lambda: log.exists() and "up" in log.read_text())
     first = process.status().child_pid
     await process.restart(at_once=True)
-    await until(lambda: process.status().child_pid not in (None, first) and log.read_text().count("up") == 2, 12)
+    await until(lambda: process.status().child_pid not in (None, first) and log.read_text().count("up") == 2)
+    second = process.status().child_pid
     assert "ended well" not in log.read_text()
-    await process.halt()
+    asked_before = log.read_text().count("asked to end")
+    halt = asyncio.create_task(process.halt())
+    await until(lambda: log.read_text().count("asked to end") > asked_before or process.status().child_pid != second)
+    (process.directory / "may-end").touch()
+    await halt
     assert "ended well" in log.read_text()
 
 
@@ -134,12 +161,12 @@ async def test_a_restart_is_a_new_process_and_a_later_ensure_leaves_it_alone(pro
     await until(lambda: process.status().child_pid not in (None, first))
     second = process.status().child_pid
     await process.ensure(wanted)
-    await asyncio.sleep(0.3)
+    await supervisor_has_looked(process)
     assert process.status().child_pid == second
 
 
 async def test_a_program_that_ignores_the_request_to_stop_is_killed(process: SupervisedProcess) -> None:
-    await process.ensure(program(process.directory, STUBBORN, stop_timeout_seconds=0.3))
+    await process.ensure(program(process.directory, STUBBORN, stop_timeout_seconds=0.05))
     await until(lambda: (process.directory / "out.log").exists() and "deaf" in (process.directory / "out.log").read_text())
     await process.halt()
     assert process.is_alive()

@@ -14,47 +14,14 @@ import psutil
 import pytest
 
 from openclaw_hosted.adapters.local.processes import SupervisedProcess
+from openclaw_hosted.datadir import open_to_others
 from openclaw_hosted.service import Service, environment_text, hidden_from_others
 from tests.integration.cli.conftest import Cli, cli, loops_of_its_own
 from tests.support.platform import RunningPlatform, free_port, wait_until
 from tests.support.stand_in import install_stand_in
+from tests.support.systemd import SYSTEM, lines_of
 
 __all__ = ["cli", "loops_of_its_own"]
-SYSTEM = Service(
-    Path("/usr/bin/python3"), Path("/var/lib/openclaw-hosted"), Path("/etc/openclaw-hosted/environment"), user="openclaw-hosted"
-)
-
-
-def lines_of(unit: str) -> dict[str, str]:
-    pairs = (line.partition("=") for line in unit.splitlines() if line and line[0] not in "#[")
-    return {name: value for name, _, value in pairs}
-
-
-def test_the_unit_keeps_gateways_alive_and_comes_back() -> None:
-    said = lines_of(SYSTEM.unit)
-    assert (said["KillMode"], said["Restart"], said["OOMPolicy"]) == ("process", "always", "continue")
-    assert said["After"] == "network-online.target docker.service"
-    assert said["ExecStart"] == "/usr/bin/python3 -m openclaw_hosted serve --data-dir /var/lib/openclaw-hosted"
-    assert said["User"] == "openclaw-hosted"
-    assert (said["ProtectSystem"], said["ReadWritePaths"], said["NoNewPrivileges"]) == ("strict", "/var/lib/openclaw-hosted", "yes")
-    assert said["CapabilityBoundingSet"] == ""
-    assert "PrivateTmp" not in said
-    assert "outlive" in SYSTEM.unit
-
-
-def test_a_low_port_and_docker_are_given_only_where_asked_for() -> None:
-    assert "SupplementaryGroups" not in lines_of(SYSTEM.unit)
-    asked = Service(SYSTEM.python, SYSTEM.data_dir, SYSTEM.environment, "openclaw-hosted", docker=True, low_port=True)
-    said = lines_of(asked.unit)
-    assert said["SupplementaryGroups"] == "docker"
-    assert said["AmbientCapabilities"] == said["CapabilityBoundingSet"] == "CAP_NET_BIND_SERVICE"
-
-
-def test_a_users_own_unit_asks_for_nothing_that_needs_root() -> None:
-    said = lines_of(Service(SYSTEM.python, Path("/home/u/my data"), Path("/home/u/env")).unit)
-    assert said["WantedBy"] == "default.target"
-    assert not {"User", "ProtectSystem", "CapabilityBoundingSet", "AmbientCapabilities"} & said.keys()
-    assert said["ExecStart"].endswith('--data-dir "/home/u/my data"')
 
 
 @pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="systemd-analyze is not installed")
@@ -145,6 +112,7 @@ def test_what_the_unit_starts_is_stopped_alone_and_adopted_again(tmp_path: Path)
         assert process.wait(60) == 0
         assert outliving() == before
         assert all(psutil.pid_exists(pid) for pid in before)
+        assert open_to_others(platform.data_dir) == []
         process = started()
         assert outliving() == before
     finally:

@@ -2,16 +2,17 @@ from __future__ import annotations
 
 import asyncio
 import re
-import shutil
 import socket
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, cast
 
 import httpx
 import pytest
+import structlog
 import uvicorn
 from fastapi import FastAPI
 
@@ -35,15 +36,19 @@ from openclaw_hosted.services import (
     SenderService,
     Services,
 )
-from openclaw_hosted.store import tables
-from openclaw_hosted.store.open import Store, open_store
+from openclaw_hosted.store import Store, tables
 from openclaw_hosted.web import WebOptions, create_app
 from tests.integration.web.memory import MemoryClock, MemoryEdge
+from tests.support.passwords import QUICK_HASHER
+from tests.support.store import new_store
+from tests.support.waiting import until
 
 PASSWORD = "correct horse battery"
 SECRET_KEY = "sk-very-secret-0123456789"
 BOT_TOKEN = "4242:AAExampleTokenOfATestBot-0123456789abcd"
 ORIGIN = "http://localhost:8080"
+APPS: dict[tuple[object, ...], FastAPI] = {}
+"""Applications by what tells them apart: FastAPI takes a while to make one. Each belongs to the world that was made last."""
 PAGE = {"Accept": "text/html,*/*"}
 
 
@@ -71,7 +76,7 @@ class World:
             InstanceService(store.instances, store.machines, edge, edge, edge, store.hints, clock, ids, caps, Shards()),
             OpeningService(store.instances, store.machines, store.accounts, store.platform, edge, edge, edge, clock),
             SenderService(store.instances, store.machines, store.platform, edge, clock),
-            AccountService(store.accounts, store.platform, edge, clock, ids),
+            AccountService(store.accounts, store.platform, edge, clock, ids, QUICK_HASHER),
             OperationsService(store.machines, store.instances, store.platform, store.hints, clock, policy),
             CostService(store.machines, store.instances, store.platform, policy, Deployment(), billed=self.billed),
             KeyService(edge, clock),
@@ -79,7 +84,12 @@ class World:
 
     def __post_init__(self) -> None:
         self.kit = self.services()
-        self.app: FastAPI = create_app(self.kit, WebOptions(ORIGIN, self.secure, self.isolation_note, "1.2.3", 7, self._readiness))
+        options = WebOptions(ORIGIN, self.secure, self.isolation_note, "1.2.3", 7, self._readiness)
+        kind = (self.secure, self.billed, self.isolation_note)
+        if kind not in APPS:
+            APPS[kind] = create_app(self.kit, options)
+        self.app = APPS[kind]
+        self.app.state.web = replace(self.app.state.web, services=self.kit, options=options, streams=Counter())
 
     async def _readiness(self) -> dict[str, bool]:
         return self.ready
@@ -169,8 +179,7 @@ async def served(world: World) -> AsyncIterator[str]:
     listener.bind(("127.0.0.1", 0))
     server = uvicorn.Server(uvicorn.Config(world.app, log_level="critical", access_log=False, lifespan="off", timeout_graceful_shutdown=1))
     task = asyncio.create_task(server.serve([listener]))
-    while not server.started:  # noqa: ASYNC110 - uvicorn tells by a flag only
-        await asyncio.sleep(0.02)
+    await until(lambda: server.started)
     try:
         yield f"http://localhost:{listener.getsockname()[1]}"
     finally:
@@ -186,24 +195,20 @@ async def csrf_of(client: httpx.AsyncClient) -> str:
     return found[1]
 
 
-@pytest.fixture(scope="session")
-def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A database of this version without a row, to be copied."""
-    path = tmp_path_factory.mktemp("empty") / "platform.sqlite"
-
-    async def make() -> None:
-        store = await open_store(f"sqlite:///{path}")
-        await store.aclose()
-
-    asyncio.run(make())
-    return path
+@pytest.fixture(scope="session", autouse=True)
+def plain_tracebacks() -> Iterator[None]:
+    """An error that nobody foresaw is logged with its traceback. structlog's own shows all locals, which takes seconds."""
+    before = structlog.get_config()
+    structlog.configure(
+        processors=[*before["processors"][:-1], structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+    )
+    yield
+    structlog.configure(**before)
 
 
 @pytest.fixture
-async def world(empty_database: Path, tmp_path: Path) -> AsyncIterator[World]:
-    path = tmp_path / "platform.sqlite"
-    shutil.copy(empty_database, path)
-    store = await open_store(f"sqlite:///{path}", upgrade=False)
+async def world(tmp_path: Path) -> AsyncIterator[World]:
+    store = await new_store(tmp_path / "platform.sqlite")
     yield World(store)
     await store.aclose()
 

@@ -16,7 +16,8 @@ from openclaw_hosted.domain.instance import Phase
 from openclaw_hosted.domain.machine import MachineState
 from openclaw_hosted.domain.naming import InstanceId
 from openclaw_hosted.services.keys import TESTS_PER_WINDOW
-from tests.integration.web.conftest import SECRET_KEY, World
+from tests.integration.web.conftest import SECRET_KEY, World, served
+from tests.support.waiting import PATIENCE_SECONDS
 
 OPENAI = {"name": "A", "settings": {"provider": "openai"}, "credentials": {"modelApiKey": SECRET_KEY}}
 
@@ -183,23 +184,44 @@ async def test_desired_state_deletes_and_brings_back(world: World, ada: User) ->
 async def test_events_follow_an_instance_and_end_with_the_token(world: World, ada: User) -> None:
     async with world.api(ada) as api:
         instance_id = (await api.post("/instances", json={"name": "A"})).json()["id"]
+    bearer = {"Authorization": f"Bearer {await world.kit.accounts.create_token(ada, 'events')}"}
+    async with (
+        served(world) as url,
+        httpx.AsyncClient(trust_env=False, headers=bearer, timeout=PATIENCE_SECONDS) as client,
+        client.stream("GET", f"{url}/api/v1/instances/{instance_id}/events") as answer,
+    ):
+        assert answer.headers["content-type"].startswith("text/event-stream")
+        blocks = blocks_of(answer)
+        assert state_in(await anext(blocks))["phase"] == "pending"
+        await world.store.hints.hint("changes")
+        assert await anext(blocks) == ": still here"
+        await world.run(instance_id)
+        await world.store.hints.hint("changes")
+        moved = state_in(await anext(block async for block in blocks if block != ": still here"))
+        assert moved["phase"] == "running"
+        assert moved["steps"][0]["note"] == "a hot spare was free"
+        for token_id, _, _ in await world.kit.accounts.tokens_of(ada):
+            await world.kit.accounts.revoke_token(ada, token_id)
+        await world.store.hints.hint("changes")
+        assert {block async for block in blocks} <= {": still here"}
 
-        async def move() -> None:
-            await asyncio.sleep(0.8)
-            await world.run(instance_id)
-            await world.store.hints.hint("changes")
-            await asyncio.sleep(0.2)
-            for token_id, _, _ in await world.kit.accounts.tokens_of(ada):
-                await world.kit.accounts.revoke_token(ada, token_id)
 
-        moving = asyncio.create_task(move())
-        answer = await asyncio.wait_for(api.get(f"/instances/{instance_id}/events"), 10)
-        await moving
-    assert answer.headers["content-type"].startswith("text/event-stream")
-    events = [json.loads(block.split("data: ", 1)[1]) for block in answer.text.split("\n\n") if block.startswith("event: state")]
-    assert [event["phase"] for event in events] == ["pending", "running"]
-    assert events[1]["steps"][0]["note"] == "a hot spare was free"
-    assert ": still here" in answer.text
+async def blocks_of(answer: httpx.Response) -> AsyncIterator[str]:
+    """What a stream of events sends, one block after the other."""
+    block: list[str] = []
+    async for line in answer.aiter_lines():
+        if line:
+            block.append(line)
+        elif block:
+            yield "\n".join(block)
+            block = []
+
+
+def state_in(block: str) -> dict[str, Any]:
+    """The state that an event tells."""
+    name, _, data = block.partition("\n")
+    assert name == "event: state"
+    return dict(json.loads(data.removeprefix("data: ")))
 
 
 async def test_a_key_is_tried(world: World, ada: User) -> None:

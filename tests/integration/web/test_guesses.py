@@ -14,7 +14,7 @@ import pytest
 from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
-from openclaw_hosted.domain.account import User
+from openclaw_hosted.domain.account import Session, User
 from openclaw_hosted.domain.errors import LimitReached, NotAllowed, Unavailable
 from openclaw_hosted.services import passwords
 from openclaw_hosted.services.guesses import (
@@ -62,12 +62,13 @@ async def test_eight_people_behind_one_address_who_mistype_do_not_stop_the_ninth
 
 async def test_a_password_that_is_asked_for_again_counts_as_a_guess_and_makes_no_session(world: World, ada: User) -> None:
     accounts = world.kit.accounts
-    await accounts.prove(ada, PASSWORD, "192.0.2.7")
+    session = Session("not kept", ada.id, 0.0, 1e12)
+    await accounts.confirm(ada, session, PASSWORD, "192.0.2.7")
     for _ in range(FAILURES_TOGETHER):
         with pytest.raises(NotAllowed):
-            await accounts.prove(ada, "wrong", "192.0.2.7")
+            await accounts.confirm(ada, session, "wrong", "192.0.2.7")
     with pytest.raises(LimitReached):
-        await accounts.prove(ada, PASSWORD, "192.0.2.7")
+        await accounts.confirm(ada, session, PASSWORD, "192.0.2.7")
     assert await accounts.sessions_of(ada) == []
 
 

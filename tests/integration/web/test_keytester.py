@@ -14,6 +14,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from openclaw_hosted.adapters.keytester import Endpoints, HttpKeyTester
 from openclaw_hosted.domain.gateway import Channel, Credential, GatewaySettings, ModelProvider
+from tests.support.waiting import until
 
 KEY = "sk-right-0123456789"
 
@@ -47,8 +48,7 @@ async def owner() -> AsyncIterator[Owner]:
     app.add_route("/{path:path}", made.answer, methods=["GET", "POST"])
     server = uvicorn.Server(uvicorn.Config(app, port=0, log_level="critical", access_log=False, lifespan="off"))
     task = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 - uvicorn tells by a flag only
-        await asyncio.sleep(0.02)
+    await until(lambda: server.started)
     made.port = server.servers[0].sockets[0].getsockname()[1]
     yield made
     server.should_exit = True

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from botocore.exceptions import ClientError, ConnectionClosedError
 
+from lab.cloud import faults
 from lab.cloud.calls import Call
 from lab.cloud.faults import Bucket, Loss, aws_buckets
 from lab.cloud.latency import Latencies
 from lab.cloud.refused import Refused
 from tests.lab.cloud.support import Site
+from tests.support.clock import MovedTime
+from tests.support.waiting import PATIENCE_SECONDS
 
 
 @pytest.mark.parametrize(
@@ -58,17 +60,18 @@ def test_a_lost_answer_leaves_the_effect(site: Site) -> None:
     assert site.cloud.calls.of("ec2:TerminateInstances")[0].error == "lost:error"
 
 
-def test_one_call_can_be_slow_while_others_are_not(site: Site) -> None:
+def test_one_call_can_be_slow_while_others_are_not(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    time = MovedTime()
+    monkeypatch.setattr(faults, "time", time)
     site.cloud.faults.delay("ec2:DescribeVpcs", 0.5)
     slow = threading.Thread(target=site.client("ec2").describe_vpcs)
-    started = time.monotonic()
     slow.start()
-    while site.cloud.faults._delays["ec2:DescribeVpcs"]:
-        time.sleep(0.01)
+    assert time.sleeps.wait(PATIENCE_SECONDS)
     site.client("ec2").describe_subnets()
     assert slow.is_alive()
+    assert time.slept == [0.5]
+    time.goes_on.set()
     slow.join()
-    assert time.monotonic() - started >= 0.5
 
 
 def test_a_hook_sees_each_call_before_and_after_its_effect(site: Site) -> None:
@@ -92,16 +95,17 @@ def test_a_hook_can_refuse_a_call(site: Site) -> None:
         site.launch()
 
 
-def test_a_bucket_refills_with_time(site: Site) -> None:
+def test_a_bucket_refills_with_time(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    time = MovedTime()
+    monkeypatch.setattr(faults, "time", time)
     site.cloud.faults.buckets = aws_buckets()
-    site.cloud.faults.buckets["ec2:DescribeInstances"] = bucket = Bucket(2, 0.001)
+    site.cloud.faults.buckets["ec2:DescribeInstances"] = Bucket(2, 0.001)
     ec2 = site.client("ec2")
     ec2.describe_instances()
     ec2.describe_instances()
     with pytest.raises(ClientError, match="RequestLimitExceeded"):
         ec2.describe_instances()
-    bucket.refill = 100
-    time.sleep(0.05)
+    time.ahead = 1000.0
     ec2.describe_instances()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -45,11 +46,14 @@ class World:
 
     secrets: dict[str, tuple[str, dict[str, str]]] = field(default_factory=dict)
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
+    looks: Counter[str] = field(default_factory=Counter)
+    """How often each machine has asked about itself: its user data does, before each attempt."""
 
     def __post_init__(self) -> None:
         self.machines = PlainMachines(self._read, self._metadata, Timing(user_data_pause=0.05))
 
     def _metadata(self, instance_id: str) -> Metadata:
+        self.looks[instance_id] += 1
         return Metadata(instance_id, "us-west-2a", "us-west-2", "role", {}, self.tags.get(instance_id, {}))
 
     def _read(self, instance_id: str, name: str) -> str:
@@ -87,6 +91,11 @@ class World:
         told = self.do(machine, "inspect")
         assert told.exit_code == 0, told
         return dict(line.split("=", 1) for line in told.stdout.splitlines())
+
+    async def tries_again(self, machine: str) -> None:
+        """Wait until its user data has made a whole attempt, and begun another."""
+        before = self.looks[machine]
+        await until(lambda: self.looks[machine] >= before + 3)
 
     async def answers(self, machine: str) -> None:
         async def live() -> bool:

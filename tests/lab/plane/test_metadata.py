@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 
 import httpx
 import pytest
 
+from lab.plane import metadata
 from lab.plane.base import Metadata
 from lab.plane.loop import LoopThread
 from lab.plane.metadata import Asking, MetadataService
+from tests.support.clock import MovedTime
 
 KEYS = {"AccessKeyId": "ASIA1", "SecretAccessKey": "s", "Token": "t", "Expiration": "2099-01-01T00:00:00Z"}
 FACTS = Metadata("i-1", "us-west-2a", "us-west-2", "role", KEYS, {"Name": "n"}, rebalance={"noticeTime": "2026-01-01T00:00:00Z"})
@@ -56,13 +57,15 @@ def test_without_a_token_nothing_is_told(imds: httpx.Client) -> None:
     assert imds.get("meta-data/instance-id", headers=token(imds)).text == "i-1"
 
 
-def test_a_token_is_good_for_its_seconds_and_its_machine(imds: httpx.Client, world: World) -> None:
-    short, long = token(imds, 1), token(imds)
+def test_a_token_is_good_for_its_seconds_and_its_machine(imds: httpx.Client, world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    time = MovedTime()
+    monkeypatch.setattr(metadata, "time", time)
+    short, long = token(imds, 600), token(imds, 6000)
     world.asking = Asking("i-2", tags=True)
     assert imds.get("meta-data/instance-id", headers=long).status_code == 401
     world.asking = Asking("i-1", tags=True)
     assert imds.get("meta-data/instance-id", headers=short).status_code == 200
-    time.sleep(1.1)
+    time.ahead = 601.0
     assert imds.get("meta-data/instance-id", headers=short).status_code == 401
     assert imds.get("meta-data/instance-id", headers=long).status_code == 200
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
+import threading
 
 import httpx
 
@@ -23,10 +23,10 @@ async def test_a_machine_starts_the_gateway_that_it_is_reserved_for_by_itself(wo
 
 async def test_it_waits_for_tag_and_secret_as_long_as_it_has_to(world: World) -> None:
     world.boot("i-x", "oc-1", user_data=user_data())
-    await asyncio.sleep(0.3)
+    await world.tries_again("i-x")
     assert world.facts("i-x")["instance"] == ""
     world.tags["i-x"] = {"ReservedInstanceId": "oc-88"}
-    await asyncio.sleep(0.3)
+    await world.tries_again("i-x")
     assert world.facts("i-x")["instance"] == ""
     world.give("i-x", "oc/oc-88")
     await world.answers("i-x")
@@ -38,14 +38,18 @@ async def test_it_gives_up_on_a_disk_of_another_instance_and_leaves_what_a_later
     world.machines.volumes.get("vol-x").mark = "oc-other"
     world.tags["i-x"] = {"ReservedInstanceId": "oc-99"}
     world.boot("i-x", "oc-99", user_data=user_data())
-    await asyncio.sleep(0.3)
+    await until(lambda: has_given_up("i-x"))
     assert world.facts("i-x")["instance"] == ""
     world.boot("i-y", "oc-1", user_data=user_data())
     assert world.start("i-y", "oc-1", generation=2).exit_code == 0
     world.tags["i-y"] = {"ReservedInstanceId": "oc-1"}
-    await asyncio.sleep(0.3)
-    await until(lambda: world.facts("i-y")["running"] == "1")
-    assert world.facts("i-y")["generation"] == "2"
+    await until(lambda: has_given_up("i-y"))
+    assert (world.facts("i-y")["running"], world.facts("i-y")["generation"]) == ("1", "2")
+
+
+def has_given_up(machine: str) -> bool:
+    """Whether its user data has ended."""
+    return all(thread.name != f"user-data-{machine}" for thread in threading.enumerate())
 
 
 def test_other_user_data_does_nothing() -> None:

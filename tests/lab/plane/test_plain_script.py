@@ -9,12 +9,15 @@ import time
 import httpx
 import pytest
 
+from lab.plane import plain
 from lab.plane.plain_gateway import Fault
 from tests.lab.plane.plain_world import IMAGE, TOKEN, World, config, order
-from tests.support.waiting import until
+from tests.support.clock import MovedTime
+from tests.support.waiting import PATIENCE_SECONDS, until
 
 
 async def test_start_runs_a_gateway_that_answers_as_its_instance_does(world: World, http: httpx.AsyncClient) -> None:
+    before = int(time.time())
     world.boot("i-x")
     assert world.start("i-x").exit_code == 0
     await world.answers("i-x")
@@ -23,7 +26,7 @@ async def test_start_runs_a_gateway_that_answers_as_its_instance_does(world: Wor
     assert await client.is_ready()
     facts = world.facts("i-x")
     assert (facts["running"], facts["instance"], facts["generation"], facts["image"]) == ("1", "oc-1", "1", IMAGE)
-    assert abs(int(facts["started"]) - time.time()) < 10
+    assert before <= int(facts["started"]) <= time.time()
     assert (facts["exit"], facts["problem"], facts["volume"]) == ("", "", "vol-x")
 
 
@@ -183,9 +186,16 @@ async def test_logs_tell_what_happened_without_the_secrets(world: World) -> None
     assert len(told.splitlines()) == 2
 
 
-def test_a_command_that_is_under_way_when_its_machine_goes_starts_nothing(world: World) -> None:
+@pytest.fixture
+def moved(monkeypatch: pytest.MonkeyPatch) -> MovedTime:
+    """The time of the machines."""
+    time = MovedTime()
+    monkeypatch.setattr(plain, "time", time)
+    return time
+
+
+def test_a_command_that_is_under_way_when_its_machine_goes_starts_nothing(world: World, moved: MovedTime) -> None:
     world.boot("i-x")
-    world.machines.timing.pull = 0.5
     outcome: list[object] = []
 
     def start() -> None:
@@ -196,35 +206,35 @@ def test_a_command_that_is_under_way_when_its_machine_goes_starts_nothing(world:
 
     thread = threading.Thread(target=start)
     thread.start()
-    time.sleep(0.2)
+    assert moved.sleeps.wait(PATIENCE_SECONDS)
     world.machines.terminate("i-x")
+    moved.goes_on.set()
     thread.join()
     assert isinstance(outcome[0], LookupError)
     assert world.machines.volumes.get("vol-x").attached_to is None
 
 
-def test_a_command_waits_for_the_one_before_it_no_longer_than_its_timeout(world: World) -> None:
+def test_a_command_waits_for_the_one_before_it_no_longer_than_its_timeout(world: World, moved: MovedTime) -> None:
     world.boot("i-x")
-    world.machines.timing.pull = 0.6
     thread = threading.Thread(target=lambda: world.start("i-x"))
     thread.start()
-    time.sleep(0.2)
-    assert world.machines.run("i-x", "openclaw_machine inspect", 0.1).timed_out
+    assert moved.sleeps.wait(PATIENCE_SECONDS)
+    assert world.machines.run("i-x", "openclaw_machine inspect", 0.01).timed_out
+    moved.goes_on.set()
     thread.join()
     assert world.do("i-x", "inspect").exit_code == 0
 
 
-def test_a_machine_takes_commands_once_it_has_booted_and_its_agent_is_there(world: World) -> None:
-    world.machines.timing.agent = 0.3
-    world.machines.launch(order("i-x", boot_seconds=0.2))
-    began = time.monotonic()
-    while True:
-        try:
-            assert world.do("i-x", "inspect").exit_code == 0
-            break
-        except LookupError:
-            time.sleep(0.02)
-    assert time.monotonic() - began > 0.45
+def test_a_machine_takes_commands_once_it_has_booted_and_its_agent_is_there(world: World, moved: MovedTime) -> None:
+    world.machines.timing.agent = 300.0
+    world.machines.launch(order("i-x", boot_seconds=200.0))
+    assert world.machines.power("i-x") == "booting"
+    for moved.ahead in (0.0, 201.0, 400.0):
+        with pytest.raises(LookupError):
+            world.do("i-x", "inspect")
+    assert world.machines.power("i-x") == "running"
+    moved.ahead = 501.0
+    assert world.do("i-x", "inspect").exit_code == 0
     with pytest.raises(LookupError):
         world.do("i-unknown", "inspect")
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
@@ -270,7 +271,7 @@ def _fingerprint(document: Credentials) -> str:
 
 def _status(said: dict[str, str], answered: GatewayStatus | None) -> GatewayStatus:
     """What `inspect` printed. A container that ran before the gateway last answered is the one that answered."""
-    exit_code = REFUSED_EXIT_CODE if said.get("refused") == "1" else int(said["exit"]) if said.get("exit") else None
+    exit_code = REFUSED_EXIT_CODE if said.get("refused") == "1" else _count(said.get("exit"))
     started_at = _number(said.get("started"))
     if (
         answered is not None
@@ -281,12 +282,19 @@ def _status(said: dict[str, str], answered: GatewayStatus | None) -> GatewayStat
         started_at = answered.started_at
     return GatewayStatus(
         running=said.get("running") == "1" and said.get("refused") != "1", ready=False, started_at=started_at,
-        restarts=int(said.get("restarts") or 0), exit_code=exit_code, problem=_problem(said, exit_code),
+        restarts=_count(said.get("restarts")) or 0, exit_code=exit_code, problem=_problem(said, exit_code),
     )  # fmt: skip
 
 
+def _decoded(text: str) -> str:
+    try:
+        return base64.b64decode(text).decode(errors="replace")
+    except ValueError:
+        return ""
+
+
 def _problem(said: dict[str, str], exit_code: int | None) -> str | None:
-    reason = blot(base64.b64decode(said.get("problem", "")).decode(errors="replace"), ())[:600]
+    reason = blot(_decoded(said.get("problem", "")), ())[:600]
     if exit_code == REFUSED_EXIT_CODE:
         return f"OpenClaw refused to start with these settings. {reason or 'Its log says more.'} {WAY_OUT}"
     if said.get("oom") == "1":
@@ -299,5 +307,10 @@ def _problem(said: dict[str, str], exit_code: int | None) -> str | None:
 def _number(value: object) -> float | None:
     try:
         return float(value) if isinstance(value, int | float | str) and value != "" else None
-    except ValueError:
+    except (ValueError, OverflowError):
         return None
+
+
+def _count(value: object) -> int | None:
+    number = _number(value)
+    return int(number) if number is not None and math.isfinite(number) else None

@@ -18,9 +18,11 @@ from openclaw_hosted.adapters.aws.names import group_of, machine_of_group, name_
 from openclaw_hosted.adapters.aws.rules import ALL_TO, Rule, bound_actions, conditions, prepared_actions
 from openclaw_hosted.adapters.aws.sdk import Call, Sdk
 from openclaw_hosted.adapters.aws.shard import Actions, Shard, ShardRules
+from openclaw_hosted.adapters.fetching import fetch
 from openclaw_hosted.adapters.openclaw.rpc import OPENCLAW_MARKUP
 from openclaw_hosted.domain.errors import Conflict, NotFound, Unavailable
 from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId
+from openclaw_hosted.domain.origins import origin_of
 from openclaw_hosted.domain.shards import shard_of
 from openclaw_hosted.ports.clock import Clock
 from openclaw_hosted.ports.router import Route, Target
@@ -47,7 +49,7 @@ class AwsRouter:
         self._instance_domain = instance_domain
         self._known: dict[InstanceId, Rule] = {}
         """Rules as they were last seen or written here."""
-        self._http = httpx.AsyncClient(trust_env=False, timeout=PROBE_SECONDS)
+        self._http = httpx.AsyncClient(trust_env=False)
 
     async def aclose(self) -> None:
         """Close the connections."""
@@ -136,8 +138,8 @@ class AwsRouter:
 
     def signs_in(self, instance_id: InstanceId) -> bool:
         """Whether the instance is on the platform's own host, over HTTPS."""
-        here, there = urlsplit(self._address), urlsplit(self.public_url(instance_id))
-        return there.scheme == "https" and there.netloc == here.netloc
+        there = origin_of(self.public_url(instance_id))
+        return there is not None and there.scheme == "https" and there == origin_of(self._address)
 
     def public_url(self, instance_id: InstanceId) -> str:
         """The address on the instance's load balancer, or at its own host name."""
@@ -148,11 +150,11 @@ class AwsRouter:
     async def _problem(self, instance_id: InstanceId) -> str | None:
         """What is wrong with the answer at the instance's address; None for OpenClaw's page."""
         try:
-            answer = await self._http.get(self.public_url(instance_id))
+            answer = await fetch(self._http, "GET", self.public_url(instance_id), seconds=PROBE_SECONDS)
         except httpx.HTTPError as problem:
             return f"The load balancer does not answer ({type(problem).__name__})."
-        if answer.status_code != HTTPStatus.OK or OPENCLAW_MARKUP not in answer.content:
-            return f"The load balancer answered {answer.status_code} in place of OpenClaw's page."
+        if answer.status != HTTPStatus.OK or OPENCLAW_MARKUP not in answer.body:
+            return f"The load balancer answered {answer.status} in place of OpenClaw's page."
         return None
 
     def _host(self, instance_id: InstanceId) -> str | None:

@@ -17,6 +17,7 @@ from openclaw_hosted.adapters.aws.errors import code_of
 from openclaw_hosted.adapters.aws.names import Tag, as_tags, from_tags, instance_of_secret, secret_of
 from openclaw_hosted.adapters.aws.sdk import Call, Sdk
 from openclaw_hosted.domain.errors import Conflict, Denied, NotFound
+from openclaw_hosted.domain.foreign import foreign_object
 from openclaw_hosted.domain.gateway import Credential, Credentials
 from openclaw_hosted.domain.naming import InstanceId
 from openclaw_hosted.ports.clock import Clock
@@ -201,11 +202,11 @@ def _encode(document: Credentials, revision: int) -> str:
 
 
 def _decode(instance_id: InstanceId, text: str) -> tuple[dict[Credential, str], int]:
+    body = foreign_object(text) or {REVISION: None}
     try:
-        body = json.loads(text)
         revision = int(body.pop(REVISION, 0))
         return {Credential(name): str(value) for name, value in body.items()}, revision
-    except (ValueError, TypeError, AttributeError):
+    except (ValueError, TypeError):
         raise Denied(f"The secret of {instance_id} was altered by someone else: it is not a document of this platform.") from None
 
 

@@ -3,28 +3,53 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 from string import Template
 from typing import Any, Final
 from urllib.parse import urlsplit
 
 from openclaw_hosted.adapters.local.tls import TRUST_PATHS, EdgeTls, connection_policies, tls_apps
+from openclaw_hosted.domain.cookies import session_cookies
 from openclaw_hosted.domain.naming import INSTANCE_ID_PATTERN
 
 INSTANCE_URI: Final = rf"^/{INSTANCE_ID_PATTERN}([/?]|$)"
-PLATFORM_COOKIES: Final = r"(^|;\s*)(__Host-)?ochs[^=;]*=[^;]*"
 THIS_COMPUTER: Final = r"^(127\.|::1$|@|$)"
 LOCAL_CLIENT: Final = "192.0.2.1"
 """What a gateway is told when the client is this computer: OpenClaw 2026.9 refuses a forwarded address that is also its trusted
 proxy's, and treats other loopback addresses as its owner. This one is reserved for documentation (RFC 5737)."""
 CLIENTS_CLAIMS: Final = ["Forwarded", "X-Real-Ip", "True-Client-Ip", "Cf-Connecting-Ip"]
 """Where a client may say that it comes from; Caddy itself replaces X-Forwarded-For, -Proto and -Host."""
+GATEWAY_SAYS: Final = [
+    "Accept-Ranges", "Age", "Allow", "Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Content-Length",
+    "Content-Range", "Content-Security-Policy", "Content-Type", "Date", "Etag", "Expires", "Last-Modified", "Location",
+    "Permissions-Policy", "Pragma", "Referrer-Policy", "Retry-After", "Vary", "X-Content-Type-Options", "X-Frame-Options",
+]  # fmt: skip
+"""All that a gateway may say to a browser: of the answer itself. Its tenant may have replaced it, and it shares the platform's origin, so
+nothing passes that holds for the origin or for other pages on it: no cookie, worker's scope, opener policy, report, log-out or login of
+any kind, nor what browsers may yet invent."""
+STAYS_OPEN: Final = [{"header": {"Upgrade": ["*"]}}, {"header_regexp": {"Accept": {"pattern": "text/event-stream"}}}]
+"""Requests whose connection may outlast the right to it; they pass through the relay, which ends it."""
 BODY_BYTES: Final = 100_000_000
 TOO_LONG: Final = r"^0*[1-9]\d{8,}$"
 """A Content-Length of `BODY_BYTES` or more."""
+PLATFORM_BODY_BYTES: Final = 64 * 1024
+"""What the platform's own pages and API take: a little more is let through, for them to say so."""
+LONGEST_SECONDS: Final = 1200
+"""A request may take so long to come, and its answer to go. A WebSocket may take longer."""
 IDLE_SECONDS: Final = 3
 """Less than the 5 s after which Uvicorn and Node.js close an idle connection."""
 RETRY_SECONDS: Final = "2"
+
+ASKED: Final = {
+    "X-Original-Uri": "{http.request.orig_uri}",
+    "Cookie": "{http.request.header.Cookie}",
+    "X-Worker": "{http.request.header.Service-Worker}",
+    "X-Upgrade": "{http.request.header.Upgrade}",
+    "X-Origin": "{http.request.header.Origin}",
+    "X-Host": "{http.request.hostport}",
+}
+"""What the lookup service is told of a request."""
 
 PAGE: Final = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
@@ -58,23 +83,45 @@ PROBLEM: Final = json.dumps(
 HTML: Final = "text/html; charset=utf-8"
 
 
-def caddy_config(host: str, port: int, run_dir: Path, address: str, tls: EdgeTls | None = None) -> dict[str, Any]:
-    """The whole configuration. `run_dir` holds the sockets of the web application, the lookup service and, for probes, the edge itself;
-    `address` is the one that users open. With `tls` the edge speaks HTTPS, by itself."""
-    scheme = urlsplit(address).scheme
+@dataclass(frozen=True, slots=True)
+class Face:
+    """How users know the platform: by the address that they open, and by the cookies under which their session is taken."""
+
+    address: str
+    cookies: tuple[str, ...]
+
+    @property
+    def scheme(self) -> str:
+        """Of the address."""
+        return urlsplit(self.address).scheme
+
+    @property
+    def told(self) -> dict[str, str]:
+        """What the lookup service is told of it, with each request."""
+        return {"X-Address": self.address, "X-Cookies": " ".join(self.cookies)}
+
+
+def face_of(address: str, mark: str) -> Face:
+    """That of the platform with this mark."""
+    return Face(address, session_cookies(mark, secure=address.startswith("https://")))
+
+
+def caddy_config(host: str, port: int, run_dir: Path, face: Face, tls: EdgeTls | None = None) -> dict[str, Any]:
+    """The whole configuration. `run_dir` holds the sockets of the web application, the lookup service and, for probes, the edge itself.
+    With `tls` the edge speaks HTTPS, by itself."""
     open_to_all, inside = _listen(host, port), f"unix/{run_dir}/edge.sock|0600"
     config: dict[str, Any] = {
         "admin": {"disabled": True, "config": {"persist": False}},
         "logging": {"logs": {"default": {"level": "WARN", "exclude": ["http.handlers.reverse_proxy"]}}},
     }
     if tls is None:
-        return config | {"apps": _http({"edge": _server([open_to_all, inside], run_dir, scheme)})}
+        return config | {"apps": _http({"edge": _server([open_to_all, inside], run_dir, face)})}
     servers = {
-        "edge": _server([open_to_all], run_dir, scheme) | {"tls_connection_policies": connection_policies(tls)},
-        "inside": _server([inside], run_dir, scheme),
+        "edge": _server([open_to_all], run_dir, face) | {"tls_connection_policies": connection_policies(tls)},
+        "inside": _server([inside], run_dir, face),
     }
     if tls.http_port:
-        servers["redirect"] = _redirecting(_listen(host, tls.http_port), run_dir, address, trust=tls.internal)
+        servers["redirect"] = _redirecting(_listen(host, tls.http_port), run_dir, face.address, trust=tls.internal)
     storage = {"module": "file_system", "root": str(tls.storage)}
     return config | {"storage": storage, "apps": _http(servers) | tls_apps(tls, port)}
 
@@ -96,17 +143,19 @@ def _plain_server(listen: list[str]) -> dict[str, Any]:
         "protocols": ["h1"],
         "automatic_https": {"disable": True},
         "read_header_timeout": "10s",
+        "read_timeout": f"{LONGEST_SECONDS}s",
+        "write_timeout": f"{LONGEST_SECONDS}s",
         "max_header_bytes": 32 * 1024,
     }
 
 
-def _server(listen: list[str], run_dir: Path, scheme: str) -> dict[str, Any]:
+def _server(listen: list[str], run_dir: Path, face: Face) -> dict[str, Any]:
     return _plain_server(listen) | {
         "routes": [
             {"handle": [_nameless(), {"handler": "request_body", "max_size": BODY_BYTES}]},
             {"match": [{"header_regexp": {"Content-Length": {"pattern": TOO_LONG}}}], "handle": [{"handler": "error", "status_code": 413}]},
-            {"match": [{"vars_regexp": {"{http.request.uri}": {"pattern": INSTANCE_URI}}}], "handle": [_instance(run_dir, scheme)]},
-            {"handle": [_platform(run_dir, scheme)]},
+            {"match": [{"vars_regexp": {"{http.request.uri}": {"pattern": INSTANCE_URI}}}], "handle": [_instance(run_dir, face)]},
+            {"handle": [_platform(run_dir, face.scheme)]},
         ],
         "errors": {"routes": _error_routes()},
     }
@@ -116,18 +165,20 @@ def _listen(host: str, port: int) -> str:
     return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
 
 
-def _instance(run_dir: Path, scheme: str) -> dict[str, Any]:
+def _instance(run_dir: Path, face: Face) -> dict[str, Any]:
     """Ask the lookup service, waiting for it if it is just being started again; then go to the gateway or to the platform."""
     this_computer = {"vars_regexp": {"{http.request.remote.host}": {"pattern": THIS_COMPUTER}}}
     confined = {"vars_regexp": {"{http.reverse_proxy.header.X-Confine}": {"pattern": "."}}}
     to_gateway = {
         "upstream": "{http.reverse_proxy.header.X-Upstream}",
+        "instance": "{http.reverse_proxy.header.X-Instance}",
+        "session": "{http.reverse_proxy.header.X-Session}",
         "client": "{http.request.remote.host}",
         "leg": "gateway",
     }
     return _proxy(
         f"unix/{run_dir}/lookup.sock",
-        {"set": {"X-Original-Uri": ["{http.request.orig_uri}"], "Cookie": ["{http.request.header.Cookie}"]}, "delete": ["*"]},
+        {"set": {name: [value] for name, value in (ASKED | face.told).items()}, "delete": ["*"]},
         rewrite={"method": "GET", "uri": "/lookup"},
         load_balancing={"try_duration": "5s", "try_interval": "50ms"},
         handle_response=[
@@ -137,34 +188,49 @@ def _instance(run_dir: Path, scheme: str) -> dict[str, Any]:
                     {"handle": [{"handler": "vars", **to_gateway}]},
                     {"match": [this_computer], "handle": [{"handler": "vars", "client": LOCAL_CLIENT}]},
                     {"match": [confined], "handle": [_sandboxed()]},
-                    {"handle": [_gateway(scheme)]},
+                    {"match": STAYS_OPEN, "handle": [_relayed(run_dir, face.scheme)]},
+                    {"handle": [_gateway("{http.vars.upstream}", face.scheme)]},
                 ],
             },
-            {"match": {"status_code": [204]}, "routes": [{"handle": [_platform(run_dir, scheme)]}]},
+            {"match": {"status_code": [204]}, "routes": [{"handle": [_platform(run_dir, face.scheme)]}]},
         ],
     )
 
 
-def _gateway(scheme: str) -> dict[str, Any]:
-    """To the gateway, path unchanged, without the platform's cookies."""
+def _relayed(run_dir: Path, scheme: str) -> dict[str, Any]:
+    """To the gateway through the relay, a connection for each request."""
+    handler = _gateway(f"unix/{run_dir}/relay.sock", scheme)
+    told = {"X-Relay-To": "upstream", "X-Relay-Instance": "instance", "X-Relay-Session": "session"}
+    handler["headers"]["request"]["set"] |= {name: [f"{{http.vars.{variable}}}"] for name, variable in told.items()}
+    handler["transport"]["keep_alive"] = {"enabled": False}
+    return handler
+
+
+def _gateway(dial: str, scheme: str) -> dict[str, Any]:
+    """To the gateway, path unchanged, without cookies: OpenClaw's page has none. Back from it comes what `GATEWAY_SAYS` lists."""
     request = {
         "set": {"X-Forwarded-For": ["{http.vars.client}"], "X-Forwarded-Proto": [scheme]},
-        "delete": CLIENTS_CLAIMS,
-        "replace": {"Cookie": [{"search_regexp": PLATFORM_COOKIES, "replace": ""}]},
+        "delete": [*CLIENTS_CLAIMS, "Cookie"],
     }
-    return _proxy("{http.vars.upstream}", request)
+    listed = [{"handler": "copy_response_headers", "include": GATEWAY_SAYS}, _for_this_origin(), {"handler": "copy_response"}]
+    answers = {"match": {"status_code": [2, 3, 4, 5]}, "routes": [{"handle": listed}]}
+    return _proxy(dial, request, {"delete": ["*"]}, handle_response=[answers])
 
 
 def _platform(run_dir: Path, scheme: str) -> dict[str, Any]:
-    return _proxy(f"unix/{run_dir}/web.sock", {"set": {"X-Forwarded-Proto": [scheme]}, "delete": CLIENTS_CLAIMS})
+    """To the platform, once the whole body is here: however many slow ones there are, they wait at the edge."""
+    bounds = {"handler": "request_body", "max_size": PLATFORM_BODY_BYTES + 1}
+    request = {"set": {"X-Forwarded-Proto": [scheme]}, "delete": CLIENTS_CLAIMS}
+    proxy = _proxy(f"unix/{run_dir}/web.sock", request, request_buffers=PLATFORM_BODY_BYTES + 1)
+    return {"handler": "subroute", "routes": [{"handle": [bounds, proxy]}]}
 
 
-def _proxy(dial: str, request_headers: dict[str, Any], **more: Any) -> dict[str, Any]:
+def _proxy(dial: str, request_headers: dict[str, Any], response_headers: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:
     return {
         "handler": "reverse_proxy",
         "upstreams": [{"dial": dial}],
         "transport": {"protocol": "http", "keep_alive": {"idle_timeout": f"{IDLE_SECONDS}s"}},
-        "headers": {"request": request_headers},
+        "headers": {"request": request_headers, "response": response_headers or {}},
         **more,
     }
 
@@ -202,6 +268,11 @@ def _sandboxed() -> dict[str, Any]:
     """A file that opens in a tab of its own gets an origin of its own: it shares none with the platform's pages."""
     headers = {"Content-Security-Policy": ["sandbox"], "X-Content-Type-Options": ["nosniff"]}
     return {"handler": "headers", "response": {"deferred": True, "add": headers}}
+
+
+def _for_this_origin() -> dict[str, Any]:
+    """Keeps other sites from embedding what only its owner may see."""
+    return {"handler": "headers", "response": {"set": {"Cross-Origin-Resource-Policy": ["same-origin"]}}}
 
 
 def _nameless() -> dict[str, Any]:

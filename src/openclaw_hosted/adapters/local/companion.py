@@ -1,4 +1,4 @@
-"""The edge's companion: one small process with the lookup service, which outlives the control plane.
+"""The edge's companion: one small process with the lookup service and the relay of open connections, which outlives the control plane.
 
 python -m openclaw_hosted.adapters.local.companion --data-dir DIR
 """
@@ -9,11 +9,14 @@ import argparse
 import asyncio
 import signal
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from openclaw_hosted.adapters.local.lookup import EdgeState, Lookup
 from openclaw_hosted.adapters.local.lookup_server import LookupProtocol
+from openclaw_hosted.adapters.local.relay import SWEEP_SECONDS, Relay
+from openclaw_hosted.limits import raise_file_limit
 
 
 async def serve(data_dir: Path) -> None:
@@ -21,18 +24,33 @@ async def serve(data_dir: Path) -> None:
     state, stopped = EdgeState(data_dir / "edge" / "routes.sqlite"), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    await _serve_lookup(state, data_dir / "run" / "lookup.sock", stopped)
+    lookup = Lookup(state)
+    relaying = asyncio.create_task(_relay(lookup, data_dir / "run" / "relay.sock", stopped))
+    await _serve_lookup(lookup, data_dir / "run" / "lookup.sock", stopped)
+    await relaying
     state.close()
 
 
-async def _serve_lookup(state: EdgeState, path: Path, stopped: asyncio.Event) -> None:
+async def _serve_lookup(lookup: Lookup, path: Path, stopped: asyncio.Event) -> None:
     connections: set[LookupProtocol] = set()
-    answer = Lookup(state).answer
-    server = await asyncio.get_running_loop().create_unix_server(lambda: LookupProtocol(answer, connections), sock=_unix_socket(path))
+    server = await asyncio.get_running_loop().create_unix_server(
+        lambda: LookupProtocol(lookup.answer, connections), sock=_unix_socket(path)
+    )
     await stopped.wait()
     server.close()
     for connection in list(connections):
         connection.close()
+
+
+async def _relay(lookup: Lookup, path: Path, stopped: asyncio.Event) -> None:
+    relay = Relay(lookup.is_good)
+    server = await asyncio.get_running_loop().create_unix_server(relay.connection, sock=_unix_socket(path))
+    while not stopped.is_set():
+        with suppress(TimeoutError):
+            await asyncio.wait_for(stopped.wait(), SWEEP_SECONDS)
+        relay.sweep()
+    server.close()
+    relay.end_all()
 
 
 def _unix_socket(path: Path) -> socket.socket:
@@ -48,6 +66,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data-dir", type=Path, required=True)
     arguments = parser.parse_args()
+    raise_file_limit()
     with asyncio.Runner(loop_factory=_loop_factory()) as runner:
         runner.run(serve(arguments.data_dir))
 

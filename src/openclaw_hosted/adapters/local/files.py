@@ -10,9 +10,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
-FOREIGN_BYTES: Final = 4_000_000
+from openclaw_hosted.domain.foreign import FOREIGN_BYTES, foreign_object
 
 
 def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
@@ -39,7 +39,7 @@ def read_json(path: Path) -> dict[str, Any] | None:
     """The object in the file; None where there is no file or it holds something else."""
     try:
         body = json.loads(path.read_bytes())
-    except (FileNotFoundError, NotADirectoryError, ValueError):
+    except (FileNotFoundError, NotADirectoryError, ValueError, RecursionError):
         return None
     return body if isinstance(body, dict) else None
 
@@ -54,11 +54,7 @@ def read_foreign_json(path: Path) -> dict[str, Any] | None:
         facts = os.fstat(descriptor)
         if not stat.S_ISREG(facts.st_mode) or facts.st_size > FOREIGN_BYTES:
             return None
-        try:
-            body = json.loads(file.read(FOREIGN_BYTES))
-        except ValueError:
-            return None
-    return body if isinstance(body, dict) else None
+        return foreign_object(file.read(FOREIGN_BYTES))
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from typing import Any
 from openclaw_hosted.adapters.local.files import read_foreign_json, read_json, write_json
 from openclaw_hosted.adapters.local.machines import TERMINATE_MARK, machine_facts
 from openclaw_hosted.adapters.local.processes import SupervisedProcess
-from openclaw_hosted.domain.errors import NotFound, Unavailable
+from openclaw_hosted.domain.errors import Conflict, NotFound, Unavailable
 from openclaw_hosted.domain.gateway import Credential, Credentials, GatewaySpec
 from openclaw_hosted.ports.clock import Clock
 
@@ -101,6 +101,14 @@ class GatewayHome:
 def read_config(state_dir: Path) -> dict[str, Any]:
     """The configuration on a volume; empty where there is none, or none that is plain JSON."""
     return read_foreign_json(config_path(state_dir)) or {}
+
+
+def write_config(state_dir: Path, config: dict[str, Any]) -> None:
+    """Replace the configuration on a volume. Raises `Conflict` where a tenant put something in the way."""
+    try:
+        write_json(config_path(state_dir), config)
+    except (IsADirectoryError, FileExistsError):
+        raise Conflict("On this instance's volume, openclaw.json is a folder. Move it away, so that the settings can be written.") from None
 
 
 def config_path(state_dir: Path) -> Path:

@@ -13,8 +13,9 @@ from typing import Final
 import httpx
 
 from openclaw_hosted import OPENCLAW_VERSION
+from openclaw_hosted.adapters.local.beneath import unlink_beneath
 from openclaw_hosted.adapters.local.files import read_json, write_json
-from openclaw_hosted.adapters.local.gateway_home import GatewayHome, GatewayRecord, config_path, read_config
+from openclaw_hosted.adapters.local.gateway_home import GatewayHome, GatewayRecord, config_path, read_config, write_config
 from openclaw_hosted.adapters.local.processes import ProcessStatus
 from openclaw_hosted.adapters.local.runtimes import Berth, Runtimes
 from openclaw_hosted.adapters.local.vault import LocalVault
@@ -36,6 +37,7 @@ from openclaw_hosted.ports.gateways import BootstrapTicket, GatewayStatus, Sende
 
 IDENTITY_TIMEOUT_SECONDS: Final = 5.0
 CONTAINER_NOT_STARTED: Final = 125
+ARCHIVED_AT_MOST: Final = 100
 KILLED: Final = (137, -9)
 WAY_OUT: Final = "Change the settings, or restart it to go back to what it last ran with."
 
@@ -187,7 +189,7 @@ class LocalGateways:
         based = read_json(self._volumes.proven_config(spec.volume_id)) or {} if mend else existing
         config = render_config(spec, self._places(home), based)
         if config != existing:
-            write_json(config_path(state_dir), config)
+            write_config(state_dir, config)
         for path in (config_path(state_dir), state_dir):
             self._runtimes.of(home.facts.kind).hand_over(path)
         home.note(spec, in_force=not mend, written_for=self._written_for(home))
@@ -205,7 +207,7 @@ class LocalGateways:
 
     async def _bring_into_force(self, home: GatewayHome, record: GatewayRecord, spec: GatewaySpec) -> None:
         document = await self._vault.get_as(MachineId(home.directory.name), spec.instance_id)
-        existing = read_config(self._volumes.state_dir(spec.volume_id))
+        existing = await asyncio.to_thread(read_config, self._volumes.state_dir(spec.volume_id))
         patch = settings_patch(spec, self._places(home), existing)
         if home.process.status().child_pid is None:
             await asyncio.to_thread(self._write_files, home, spec, document)
@@ -247,18 +249,19 @@ class LocalGateways:
         return True
 
     def _keep_config(self, home: GatewayHome) -> None:
-        """Keep the configuration that OpenClaw became ready with."""
+        """Keep the configuration that OpenClaw became ready with. One that can't be read any more proves nothing."""
         record = home.record()
         if record is not None:
             volume_id = VolumeId(record.volume_id)
-            write_json(self._volumes.proven_config(volume_id), read_config(self._volumes.state_dir(volume_id)))
+            if config := read_config(self._volumes.state_dir(volume_id)):
+                write_json(self._volumes.proven_config(volume_id), config)
 
     def _unlink_archived(self, record: GatewayRecord, archived: Sequence[str]) -> None:
+        """Its paths are what the gateway says."""
         state_dir = self._volumes.state_dir(VolumeId(record.volume_id)).resolve()
-        for name in archived:
-            path = Path(name).resolve()
-            if path.is_relative_to(state_dir):
-                path.unlink(missing_ok=True)
+        for name in archived[:ARCHIVED_AT_MOST]:
+            if Path(name).is_relative_to(state_dir):
+                unlink_beneath(state_dir, str(Path(name).relative_to(state_dir)))
 
     def _home(self, provider_ref: str) -> GatewayHome:
         if not provider_ref or "/" in provider_ref or provider_ref.startswith("."):

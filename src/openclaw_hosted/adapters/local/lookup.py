@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
 
+from openclaw_hosted.adapters.local.relay import Pass
 from openclaw_hosted.domain.naming import INSTANCE_ID_PATTERN
+from openclaw_hosted.domain.origins import is_from_here
 
-COOKIE_NAMES: Final = ("__Host-ochs", "ochs")
 BOOTSTRAP_PATH: Final = "/.well-known/openclaw/browser-bootstrap"
 _ADDRESS = re.compile(rf"/({INSTANCE_ID_PATTERN})(/[^?]*)?(?:\?.*)?", re.DOTALL)
 _HOSTILE = re.compile(r"%(25|2e|2f|5c|[01][0-9a-f]|7f)|\\|//|(^|/)\.\.?(/|$)", re.IGNORECASE)
@@ -39,6 +40,8 @@ DONE: Final[Answer] = (204, b"", ())
 _PLAIN = ((b"content-type", b"text/plain; charset=utf-8"), (b"cache-control", b"no-store"))
 _JSON = ((b"content-type", b"application/json"),)
 BAD_REQUEST: Final[Answer] = (400, b"This address is not in a form that is served here.\n", _PLAIN)
+FORBIDDEN: Final[Answer] = (403, b"A worker's script stands under the instance's own address.\n", _PLAIN)
+FOREIGN: Final[Answer] = (403, b"This request came from another site.\n", _PLAIN)
 NOT_FOUND: Final[Answer] = (404, b"Not found.\n", _PLAIN)
 
 
@@ -93,39 +96,57 @@ class Lookup:
         return self.decide(headers) if path == "/lookup" else self._manage(method, path, body)
 
     def decide(self, headers: Mapping[bytes, bytes]) -> Answer:
-        """Who may pass, and where to. 200 names the gateway, 204 hands the request to the platform, 400 and 404 end it."""
+        """Who may pass, and where to. 200 names the gateway, 204 hands the request to the platform, others end it."""
         uri = headers.get(b"x-original-uri", b"").decode("latin-1")
         found = _ADDRESS.fullmatch(uri)
         if found is None or _HOSTILE.search(found[2] or ""):
             return BAD_REQUEST
         instance_id, rest = found[1], found[2] or ""
+        if headers.get(b"x-worker") and not rest:
+            return FORBIDDEN  # the scope of such a script would be the whole origin
         if rest == BOOTSTRAP_PATH:
             return TO_PLATFORM
         is_page_file = _PAGE_FILE.match(rest) is not None
         if not is_page_file and _ROOT_API.match(unquote(rest)):
             return NOT_FOUND
         route = self._state.routes.get(instance_id)
-        if route is None or route["owner"] is None or not self._may_pass(instance_id, route["owner"], headers):
+        if route is None or route["owner"] is None:
             return TO_PLATFORM
+        key = self._key_that_passes(instance_id, route["owner"], headers)
+        if key is None:
+            return TO_PLATFORM
+        if _is_foreign(headers):
+            return FOREIGN
         confined = ((b"x-confine", b"sandbox"),) if is_page_file else ()
-        return 200, b"", ((b"x-upstream", route["address"].encode()), *confined)
+        named = ((b"x-upstream", route["address"].encode()), (b"x-instance", instance_id.encode()), (b"x-session", key.encode()))
+        return 200, b"", (*named, *confined)
 
-    def _may_pass(self, instance_id: str, owner: str, headers: Mapping[bytes, bytes]) -> bool:
-        """Whether a cookie of the request is a session of the owner, or a probe of this instance, which is used up by that.
+    def is_good(self, given: Pass) -> bool:
+        """Whether a new request would be let pass on these grounds now."""
+        route = self._state.routes.get(given.instance_id)
+        return route is not None and route["address"] == given.address and self._is_of(given.session, route["owner"])
+
+    def _is_of(self, key: str, owner: str | None) -> bool:
+        """Whether this is a session of the owner that has not run out."""
+        session = self._state.sessions.get(key)
+        return session is not None and session["user"] == owner and session["expires_at"] > time.time()
+
+    def _key_that_passes(self, instance_id: str, owner: str, headers: Mapping[bytes, bytes]) -> str | None:
+        """The hash of the cookie that is a session of the owner, or a probe of this instance, which is used up by that.
 
         Other programs on this host may have set cookies in any form.
         """
+        names = headers.get(b"x-cookies", b"").decode("latin-1").split(" ")
         for cookie in headers.get(b"cookie", b"").decode("latin-1").split(";"):
             name, _, value = cookie.strip(" \t").partition("=")
-            if name in COOKIE_NAMES:
+            if name in names:
                 key = hashlib.sha256(value.encode()).hexdigest()
-                session = self._state.sessions.get(key)
-                if session is not None and session["user"] == owner and session["expires_at"] > time.time():
-                    return True
+                if self._is_of(key, owner):
+                    return key
                 probed, until = self._probes.pop(key, ("", 0.0))
                 if probed == instance_id and until > time.monotonic():
-                    return True
-        return False
+                    return key
+        return None
 
     def _manage(self, method: str, path: str, body: bytes) -> Answer:
         kind, _, key = path.strip("/").partition("/")
@@ -167,6 +188,15 @@ class Lookup:
                 return 409, b"A newer generation is bound.\n", _PLAIN
         self._state.put("route", key, body)
         return DONE
+
+
+def _is_foreign(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether a page of another site asks. Browsers name the origin of each WebSocket and of what may change something; a page without an
+    origin, such as a sandboxed file, gets no WebSocket."""
+    origin, address, host = (headers.get(name, b"").decode("latin-1") for name in (b"x-origin", b"x-address", b"x-host"))
+    if not origin or (origin == "null" and not headers.get(b"x-upgrade")):
+        return False
+    return not is_from_here(origin, address, host)
 
 
 def _shown(entries: Mapping[str, Any], key: str) -> Answer:

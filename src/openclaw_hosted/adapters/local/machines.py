@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import socket
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
@@ -14,7 +13,9 @@ from pathlib import Path
 from typing import Final
 
 import psutil
+import structlog
 
+from openclaw_hosted.adapters.local.beneath import remove_tree
 from openclaw_hosted.adapters.local.files import locked, read_json, write_json
 from openclaw_hosted.adapters.local.processes import SupervisedProcess
 from openclaw_hosted.adapters.local.runtimes import PROCESS, Runtimes
@@ -31,6 +32,8 @@ SETTLING_SECONDS: Final = 90.0
 """A gateway younger than this has not taken all its memory yet."""
 ZONE: Final = "local"
 TERMINATE_MARK: Final = "terminate"
+
+log = structlog.get_logger("machines")
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,36 +130,44 @@ class LocalMachines:
         raise NoCapacity("All ports for machines are taken.")
 
     def _observe(self) -> Sequence[ObservedMachine]:
-        observed = []
-        for path in self._machine_dirs():
-            process = SupervisedProcess(path, self._clock)
-            alive = process.is_alive()
-            doomed = (path / TERMINATE_MARK).exists()
-            if doomed and alive:
-                process.leave()
-            elif doomed and self._cleared(path):
-                continue
-            facts = machine_facts(path)
-            observed.append(
-                ObservedMachine(
-                    provider_ref=path.name,
-                    machine_id=MachineId(facts.machine_id) if facts.machine_id else None,
-                    health=MachineHealth.SHUTTING_DOWN if doomed else MachineHealth.UP if alive else MachineHealth.STOPPED,
-                    address=facts.address,
-                    zone=ZONE,
-                    launched_at=facts.launched_at,
-                )
-            )
-        return observed
+        return [seen for path in self._machine_dirs() if (seen := self._seen(path)) is not None]
+
+    def _seen(self, path: Path) -> ObservedMachine | None:
+        """The machine in this directory; None where nothing is left of it. One that can't be looked at is not taken to be gone."""
+        doomed = (path / TERMINATE_MARK).exists()
+        try:
+            return self._look(path, doomed=doomed)
+        except (OSError, ValueError, TypeError, RecursionError) as problem:
+            log.warning("machine can't be looked at", machine=path.name, error=type(problem).__name__)
+            health = MachineHealth.SHUTTING_DOWN if doomed else MachineHealth.BOOTING
+            return ObservedMachine(path.name, MachineId(path.name), health, None, ZONE, 0.0)
+
+    def _look(self, path: Path, *, doomed: bool) -> ObservedMachine | None:
+        process = SupervisedProcess(path, self._clock)
+        alive = process.is_alive()
+        if doomed and alive:
+            process.leave()
+        elif doomed and self._cleared(path):
+            return None
+        facts = machine_facts(path)
+        return ObservedMachine(
+            provider_ref=path.name,
+            machine_id=MachineId(facts.machine_id) if facts.machine_id else None,
+            health=MachineHealth.SHUTTING_DOWN if doomed else MachineHealth.UP if alive else MachineHealth.STOPPED,
+            address=facts.address,
+            zone=ZONE,
+            launched_at=facts.launched_at,
+        )
 
     def _cleared(self, path: Path) -> bool:
         """Whether nothing of a terminated machine is left."""
         if not SupervisedProcess(path).end_leftovers() or not self._runtimes.of(machine_facts(path).kind).clear(path):
             return False
         remains = self._directory / f".{path.name}.gone"
+        remove_tree(remains)
         with suppress(FileNotFoundError):
             path.rename(remains)
-        shutil.rmtree(remains, ignore_errors=True)
+        remove_tree(remains)
         return True
 
     def _is_doomed(self, provider_ref: str) -> bool:

@@ -22,6 +22,8 @@ from openclaw_hosted.ports.clock import Clock
 POLL_SECONDS = 0.02
 LEAVE_MARGIN_SECONDS = 15.0
 HURRY_SECONDS = 5.0
+HANDED_ON = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH")
+"""What a supervisor takes over of the environment. It lives for months, and the platform's own may hold secrets."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +178,9 @@ class SupervisedProcess:
             self._hint()
             return
         command = [sys.executable, "-S", "-I", supervisor.__file__, str(self.directory)]
+        nowhere, environment = subprocess.DEVNULL, {name: os.environ[name] for name in HANDED_ON if name in os.environ}
         done = subprocess.run(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, cwd="/", check=False, text=True
+            command, stdin=nowhere, stdout=nowhere, stderr=subprocess.PIPE, cwd="/", check=False, text=True, env=environment
         )
         if done.returncode not in (0, supervisor.ALREADY_SUPERVISED):
             raise Unavailable(f"A supervisor can't be started: {done.stderr.strip()[-300:]}")

@@ -11,16 +11,19 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlsplit
 
-from openclaw_hosted.adapters.local.lookup import COOKIE_NAMES
 from openclaw_hosted.adapters.openclaw.rpc import OPENCLAW_MARKUP
 from openclaw_hosted.adapters.system import SystemIds
 from openclaw_hosted.domain.account import Session
+from openclaw_hosted.domain.cookies import session_cookies
 from openclaw_hosted.domain.errors import Conflict, NotFound, Unavailable
 from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId
 from openclaw_hosted.ports.clock import Ids
 from openclaw_hosted.ports.router import Route, Target
 
 TIMEOUT_SECONDS = 10.0
+ANSWER_BYTES = 64 << 20
+"""The lookup service's longest: all routes or all sessions."""
+PAGE_BYTES = 4 << 20
 PROBE_SESSION_SECONDS = 20.0
 
 
@@ -67,9 +70,10 @@ class LookupClient:
 class LocalRouter:
     """`Router` on the edge of one computer. `address` is the platform's own, such as `http://localhost:8080`."""
 
-    def __init__(self, data_dir: Path, address: str, ids: Ids | None = None) -> None:
+    def __init__(self, data_dir: Path, address: str, ids: Ids | None = None, mark: str = "") -> None:
         self._lookup = LookupClient(data_dir)
         self._address = address.rstrip("/")
+        self._cookie = session_cookies(mark, secure=address.startswith("https://"))[0]
         self._edge = data_dir / "run" / "edge.sock"
         self._ids = ids or SystemIds()
 
@@ -90,9 +94,9 @@ class LocalRouter:
         except NotFound:
             raise Unavailable("The route does not lead to the machine yet.") from None
         try:
-            headers = {"Host": urlsplit(self._address).netloc, "Cookie": f"{COOKIE_NAMES[1]}={cookie}"}
+            headers = {"Host": urlsplit(self._address).netloc, "Cookie": f"{self._cookie}={cookie}"}
             async with asyncio.timeout(TIMEOUT_SECONDS):
-                status, page = await _exchange(self._edge, "GET", f"/{instance_id}/", headers)
+                status, page = await _exchange(self._edge, "GET", f"/{instance_id}/", headers, limit=PAGE_BYTES)
         except (OSError, ValueError):
             raise Unavailable("The edge does not answer.") from None
         if status != HTTPStatus.OK or OPENCLAW_MARKUP not in page:
@@ -136,13 +140,28 @@ class LocalGate:
         return {key: UserId(entry["user"]) for key, entry in listing.items()}
 
 
-async def _exchange(unix_socket: Path, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> tuple[int, bytes]:
-    """Status and body of one request, which ends its connection. HTTP/1.0: a body comes in one piece. Raises `OSError` and `ValueError`."""
+async def _exchange(
+    unix_socket: Path, method: str, path: str, headers: Mapping[str, str], body: bytes = b"", *, limit: int = ANSWER_BYTES
+) -> tuple[int, bytes]:
+    """Status and body of one request, which ends its connection. HTTP/1.0: a body comes in one piece.
+
+    Raises `OSError`, and `ValueError` where no answer, or more than `limit` bytes came.
+    """
     reader, writer = await asyncio.open_unix_connection(unix_socket)
     try:
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
         writer.write(f"{method} {path} HTTP/1.0\r\n{head}\r\n".encode() + body)
-        answer, _, rest = (await reader.read()).partition(b"\r\n\r\n")
+        answer, _, rest = (await _read_all(reader, limit)).partition(b"\r\n\r\n")
     finally:
         writer.close()
     return int(answer[9:12]), rest
+
+
+async def _read_all(reader: asyncio.StreamReader, limit: int) -> bytes:
+    """Until the end; raises `ValueError` where that does not come within `limit` bytes."""
+    found = bytearray()
+    while block := await reader.read(1 << 20):
+        found += block
+        if len(found) > limit:
+            raise ValueError("too long an answer")
+    return bytes(found)

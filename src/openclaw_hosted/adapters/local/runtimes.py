@@ -19,8 +19,11 @@ from openclaw_hosted.domain.errors import PortError
 REFUSED_SETTINGS_EXIT_CODE: Final = 78
 STOP_TIMEOUT_SECONDS: Final = 330.0
 """OpenClaw 2026.9.6 ends at once when idle, and lets a turn under way go on for up to 315 s."""
-PASSED_ON: Final = ("LANG", "TZ", "NODE_EXTRA_CA_CERTS", "HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy")
-LOOPBACK: Final = "127.0.0.1,localhost,::1"
+PASSED_ON: Final = (
+    "LANG", "TZ", "NODE_EXTRA_CA_CERTS", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy",
+)  # fmt: skip
+LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
+"""Never reached by a proxy, whatever the environment says."""
 PROCESS: Final = "process"
 DOCKER: Final = "docker"
 
@@ -170,4 +173,6 @@ class ProcessRuntime:
 def passed_on() -> dict[str, str]:
     """What a gateway takes over from the platform's environment."""
     known = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    return {**known, "NO_PROXY": LOOPBACK, "no_proxy": LOOPBACK}
+    told = ",".join(os.environ[name] for name in ("NO_PROXY", "no_proxy") if name in os.environ)
+    direct = ",".join(dict.fromkeys([*LOOPBACK, *(host.strip() for host in told.split(",") if host.strip())]))
+    return {**known, "NO_PROXY": direct, "no_proxy": direct}

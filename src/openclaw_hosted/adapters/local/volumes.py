@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from openclaw_hosted.adapters.local.files import locked, write_atomically
+import structlog
+
+from openclaw_hosted.adapters.local.beneath import remove_tree
+from openclaw_hosted.adapters.local.files import locked, subfolders, write_atomically
 from openclaw_hosted.domain.errors import Conflict, NotFound
 from openclaw_hosted.domain.naming import InstanceId, MachineId, VolumeId
 from openclaw_hosted.ports.volumes import ObservedVolume
+
+log = structlog.get_logger("volumes")
 
 
 class LocalVolumes:
@@ -91,8 +95,9 @@ class LocalVolumes:
                 (path / "attached-to").unlink()
 
     def _purge(self, volume_id: VolumeId, instance_id: InstanceId) -> None:
+        path, doomed = self._path(volume_id), self._directory / f".{volume_id}.purged"
+        remove_tree(doomed)
         with locked(self._lock):
-            path = self._path(volume_id)
             if not path.is_dir():
                 return
             if holder := self._holder(path):
@@ -100,16 +105,17 @@ class LocalVolumes:
             marked = _read(path / "instance-id")
             if marked not in (None, instance_id):
                 raise Conflict(f"Volume {volume_id} holds the data of instance {marked}, not of {instance_id}.")
-            doomed = self._directory / f".{volume_id}.purged"
             path.rename(doomed)
-        shutil.rmtree(doomed)
+        remove_tree(doomed)
 
     def _list(self) -> Sequence[ObservedVolume]:
-        return [
-            ObservedVolume(VolumeId(path.name), _instance(_read(path / "instance-id")), self._holder(path))
-            for path in sorted(self._directory.iterdir())
-            if path.is_dir() and not path.name.startswith(".")
-        ]
+        found = []
+        for path in subfolders(self._directory):
+            try:
+                found.append(ObservedVolume(VolumeId(path.name), _instance(_read(path / "instance-id")), self._holder(path)))
+            except (OSError, ValueError) as problem:
+                log.warning("volume can't be read, and is left alone", volume=path.name, error=type(problem).__name__)
+        return found
 
     def _holder(self, path: Path) -> MachineId | None:
         holder = _read(path / "attached-to")

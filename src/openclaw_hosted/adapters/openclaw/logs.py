@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
+
+from openclaw_hosted.domain.foreign import foreign_object
 
 BLOT: Final = "●●●"
 TAIL_BYTES: Final = 512_000
@@ -62,13 +63,8 @@ def failure_since(lines: Sequence[str], since: float) -> str | None:
 
 
 def _entry(line: str) -> dict[str, Any] | None:
-    if not line.startswith("{"):
-        return None
-    try:
-        body = json.loads(line)
-    except ValueError:
-        return None
-    return body if isinstance(body, dict) and "message" in body else None
+    body = foreign_object(line) if line.startswith("{") else None
+    return body if body is not None and "message" in body else None
 
 
 def _about(entry: dict[str, Any]) -> dict[str, Any]:
@@ -79,16 +75,13 @@ def _about(entry: dict[str, Any]) -> dict[str, Any]:
 
 def _subsystem(about: dict[str, Any]) -> str | None:
     """The file has it as JSON within JSON."""
-    try:
-        named = json.loads(str(about.get("name")))
-    except ValueError:
-        return None
-    found = named.get("subsystem") or named.get("module") if isinstance(named, dict) else None
+    named = foreign_object(str(about.get("name"))) or {}
+    found = named.get("subsystem") or named.get("module")
     return str(found) if found else None
 
 
 def _seconds(entry: dict[str, Any]) -> float:
     try:
         return datetime.fromisoformat(str(entry.get("time"))).timestamp()
-    except ValueError:
+    except (ValueError, OverflowError):
         return 0.0

@@ -6,13 +6,16 @@ from typing import Any, Final
 
 import httpx
 
+from openclaw_hosted.adapters.fetching import fetch
 from openclaw_hosted.domain.errors import Denied, PortError, Unavailable
+from openclaw_hosted.domain.foreign import foreign_object, plain_text
 
 OPENCLAW_MARKUP: Final = b"<openclaw-app"
 """What OpenClaw's page has, and no other."""
 ADMIN_PATH: Final = "/api/v1/admin/rpc"
 BRIDGE_PATH: Final = "/api/v1/oc-hosted/rpc"
 CALL_TIMEOUT_SECONDS: Final = 30.0
+READY_TIMEOUT_SECONDS: Final = 5.0
 TURN_TIMEOUT_SECONDS: Final = 90.0
 PLATFORM_CLIENT: Final = "192.0.2.2"
 """The platform is a client as any other (RFC 5737 address): OpenClaw refuses a trusted proxy that names none, and counts wrong tokens
@@ -46,15 +49,15 @@ class GatewayClient:
     async def is_ready(self) -> bool:
         """Whether OpenClaw says that all of it has started."""
         try:
-            answer = await self._http.get(f"{self._origin}/readyz", headers=self._headers, timeout=5.0)
+            answer = await fetch(self._http, "GET", f"{self._origin}/readyz", headers=self._headers, seconds=READY_TIMEOUT_SECONDS)
         except httpx.HTTPError:
             return False
-        return answer.status_code == 200
+        return answer.status == 200
 
     async def page(self, path: str) -> None:
         """Ask for a page as a browser does."""
         try:
-            await self._http.get(f"{self._origin}{path}", headers={"Accept": "text/html"}, timeout=CALL_TIMEOUT_SECONDS)
+            await fetch(self._http, "GET", f"{self._origin}{path}", headers={"Accept": "text/html"}, seconds=CALL_TIMEOUT_SECONDS)
         except httpx.HTTPError as problem:
             raise Unavailable(f"The gateway does not answer ({type(problem).__name__}).") from None
 
@@ -77,23 +80,25 @@ class GatewayClient:
         if answer.get("ok") is not True:
             error = answer.get("error")
             details = error if isinstance(error, dict) else {}
-            raise RpcRefused(str(details.get("code", "UNKNOWN")), str(details.get("message", "no reason given")))
+            raise RpcRefused(str(details.get("code", "UNKNOWN")), plain_text(str(details.get("message", "no reason given"))))
         payload = answer.get("payload")
         return payload if isinstance(payload, dict) else {}
 
     async def _post(self, path: str, body: dict[str, Any], timeout_seconds: float, headers: dict[str, str] | None = None) -> dict[str, Any]:
         try:
-            answer = await self._http.post(
-                f"{self._origin}{path}", json=body, headers={**self._headers, **(headers or {})}, timeout=timeout_seconds
+            answer = await fetch(
+                self._http,
+                "POST",
+                f"{self._origin}{path}",
+                json=body,
+                headers={**self._headers, **(headers or {})},
+                seconds=timeout_seconds,
             )
         except httpx.HTTPError as problem:
             raise Unavailable(f"The gateway does not answer ({type(problem).__name__}).") from None
-        if answer.status_code in (401, 403):
+        if answer.status in (401, 403):
             raise Denied("The gateway does not take its own token: something else answers at its address.")
-        try:
-            content = answer.json()
-        except ValueError:
-            content = None
-        if not isinstance(content, dict):
-            raise Unavailable(f"The gateway answered with status {answer.status_code} and no JSON.")
+        content = foreign_object(answer.body)
+        if content is None:
+            raise Unavailable(f"The gateway answered with status {answer.status} and no JSON.")
         return content

@@ -49,7 +49,7 @@ async def mint_bootstrap(client: GatewayClient) -> BootstrapTicket:
     payload = await client.bridge("browser.bootstrap")
     try:
         return BootstrapTicket(str(payload["bootstrapToken"]), float(payload["expiresAtMs"]) / 1000)
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise Unavailable("The gateway gave no bootstrap ticket.") from None
 
 

@@ -23,7 +23,7 @@ async def settle_sender(client: GatewayClient, request_id: str, *, approve: bool
     found = next((each for each in await _pending(client) if each.get("requestId") == request_id), None)
     if found is None:
         raise NotFound("This request is gone: it was settled, or an hour has passed. The sender can write again.")
-    params = {"channel": found["channel"], "accountId": found["accountId"], "requestId": request_id}
+    params = {"channel": found.get("channel"), "accountId": found.get("accountId"), "requestId": request_id}
     if approve:
         await client.bridge("channels.pairing.approve", {**params, "notify": True})
     else:
@@ -35,7 +35,8 @@ async def _pending(client: GatewayClient) -> list[dict[str, Any]]:
         payload = await client.bridge("channels.pairing.list")
     except RpcRefused as problem:
         raise Unavailable(f"OpenClaw does not say who waits: {problem}") from problem
-    return list(payload.get("requests", []))
+    listed = payload.get("requests")
+    return [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
 
 
 def _request(found: Mapping[str, Any]) -> SenderRequest:
@@ -44,15 +45,17 @@ def _request(found: Mapping[str, Any]) -> SenderRequest:
             id=str(found["requestId"]),
             channel=str(found["channelLabel"]),
             sender_id=str(found["senderId"]),
-            sender_name=_name(found.get("metadata") or {}),
+            sender_name=_name(found.get("metadata")),
             asked_at=datetime.fromisoformat(found["createdAt"]).timestamp(),
             expires_at=datetime.fromisoformat(found["expiresAt"]).timestamp(),
         )
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, TypeError, ValueError, OverflowError):
         raise Unavailable("OpenClaw said who waits in a way that is not understood.") from None
 
 
-def _name(metadata: Mapping[str, Any]) -> str:
+def _name(metadata: object) -> str:
+    if not isinstance(metadata, dict):
+        return ""
     names = [str(metadata[key]) for key in ("firstName", "lastName", "name") if metadata.get(key)]
     username = f"@{metadata['username']}" if metadata.get("username") else ""
     return " ".join(filter(None, (*names, username)))[:LONGEST_NAME]

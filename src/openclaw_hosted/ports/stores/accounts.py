@@ -71,6 +71,10 @@ class AccountStore(Protocol):
         """The valid sessions of one user, newest first."""
         ...
 
+    async def confirm_session(self, session_hash: str, at: float) -> None:
+        """Its user gave the password again. Does nothing where it is unknown."""
+        ...
+
     async def end_session(self, session_hash: str) -> None:
         """Revoke it. Does nothing where it is unknown."""
         ...

@@ -20,6 +20,12 @@
     }
   };
 
+  // A service worker belongs to an instance's own pages. One with a wider scope reads along here: out with it.
+  const OWN_SCOPE = /^\/oc-[a-z0-9]+\//;
+  navigator.serviceWorker?.getRegistrations().then((all) => {
+    for (const each of all) if (!OWN_SCOPE.test(new URL(each.scope).pathname)) each.unregister();
+  });
+
   document.addEventListener("DOMContentLoaded", () => {
     refresh(document);
     setInterval(count, 200);

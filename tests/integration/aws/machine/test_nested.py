@@ -90,6 +90,11 @@ def answers(fleet: Fleet, ref: str) -> str | None:
     return str(json.loads(said)["payload"]["instanceId"]) if said.startswith("{") and "payload" in said else None
 
 
+def is_held(fleet: Fleet, ref: str) -> None:
+    """Wait until the container's first process has nothing left to do but to keep the container from being started again."""
+    until(lambda: "sleep 3600" in fleet.sh(ref, "docker top openclaw-gateway"))
+
+
 def container(fleet: Fleet, ref: str, what: str) -> str:
     return fleet.sh(ref, f"docker inspect --format '{what}' openclaw-gateway")
 
@@ -145,7 +150,7 @@ def test_a_refused_configuration_is_told_and_not_tried_again_until_the_next_star
     done(fleet.do(ref, "restart now=0"))
     until(lambda: fleet.inspect(ref)["refused"] == "1")
     first = fleet.inspect(ref)
-    time.sleep(5)
+    is_held(fleet, ref)
     seen = fleet.inspect(ref)
     assert (seen["running"], seen["exit"], seen["restarts"], seen["started"]) == ("0", "78", first["restarts"], first["started"])
     assert "unknown key nonsense" in base64.b64decode(seen["problem"]).decode()

@@ -1,33 +1,41 @@
 """The archive: a compressed tar of plain files and directories, and as its last member a manifest with a SHA-256 for each file.
 
 Symbolic links are no members. Those that stay inside the directory that is kept stand in the manifest, and are made after
-everything else, so that nothing is ever written through one.
+everything else, so that nothing is ever written through one. Of a file with holes the member has the data alone, and the manifest says
+where it belongs.
 """
 
 from __future__ import annotations
 
+import errno
 import gzip
 import hashlib
 import io
 import json
 import os
 import tarfile
-import tempfile
 import zlib
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, Any, Final, cast
 
 from openclaw_hosted.adapters.local.backup.encryption import MAGIC, DecryptingReader, EncryptingWriter
-from openclaw_hosted.adapters.local.backup.errors import BackupUnreadable
+from openclaw_hosted.adapters.local.backup.errors import BackupUnreadable, TargetFailed
+from openclaw_hosted.adapters.local.backup.holes import LONGEST_BYTES, Extent, data_bytes
+from openclaw_hosted.adapters.local.backup.links import stays_inside
+from openclaw_hosted.adapters.local.beneath import making_folder_of
+from openclaw_hosted.domain.foreign import one_line
 
 FORMAT: Final = 1
+FORMAT_WITH_HOLES: Final = 2
 MANIFEST: Final = "manifest.json"
 MANIFEST_BYTES: Final = 256 << 20
 GZIP_MAGIC: Final = b"\x1f\x8b"
-IN_MEMORY_BYTES: Final = 8 << 20
+DEEPEST: Final = 200
+LATEST: Final = float(1 << 33)
+"""No file is newer (the year 2242): a tenant sets what time it likes, and not every file system takes it."""
 BLOCK_BYTES: Final = 1 << 20
 COMPRESSION: Final = 5
 
@@ -38,6 +46,14 @@ class Member:
 
     size_bytes: int
     sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sparse:
+    """Where the data of a file with holes belongs."""
+
+    size_bytes: int
+    extents: Sequence[Extent]
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,39 +71,60 @@ class Manifest:
     members: Mapping[str, Member] = field(default_factory=dict)
     links: Mapping[str, str] = field(default_factory=dict)
     left_out: tuple[str, ...] = ()
+    sparse: Mapping[str, Sparse] = field(default_factory=dict)
     format: int = FORMAT
 
     def as_bytes(self) -> bytes:
-        """As it stands in the archive."""
-        return json.dumps(asdict(self), indent=1, sort_keys=True).encode()
+        """As it stands in the archive. Only an archive with holes needs a version that knows of them."""
+        body = asdict(self)
+        if not body.pop("sparse"):
+            return json.dumps(body, sort_keys=True).encode()
+        return json.dumps(
+            {**body, "sparse": {name: asdict(each) for name, each in self.sparse.items()}, "format": FORMAT_WITH_HOLES}
+        ).encode()
 
 
 class ArchiveWriter:
     """Takes files and directories; `finish` writes the manifest."""
 
-    def __init__(self, stream: IO[bytes]) -> None:
+    def __init__(self, stream: IO[bytes], check: Callable[[], None] = lambda: None) -> None:
+        """`check` is called again and again, and raises where nobody wants the archive any more."""
+        self._check = check
         self._tar = tarfile.open(fileobj=stream, mode="w|", format=tarfile.PAX_FORMAT)  # noqa: SIM115 - closed by `finish`
         self.members: dict[str, Member] = {}
+        self.sparse: dict[str, Sparse] = {}
 
     def add_directory(self, name: str, mode: int) -> None:
         """An empty directory, or one whose files follow."""
         info = tarfile.TarInfo(name)
         info.type, info.mode = tarfile.DIRTYPE, mode & 0o777
-        self._tar.addfile(info)
+        with _writing_target():
+            self._tar.addfile(info)
 
-    def add(self, name: str, source: IO[bytes], mode: int = 0o600, modified_at: float = 0.0) -> None:
-        """A file with what `source` gives until its end; it may be growing or shrinking meanwhile."""
-        digest, size = hashlib.sha256(), 0
-        with tempfile.SpooledTemporaryFile(IN_MEMORY_BYTES) as copy:
-            while block := source.read(BLOCK_BYTES):
-                digest.update(block)
-                size += len(block)
-                copy.write(block)
-            copy.seek(0)
-            info = tarfile.TarInfo(name)
-            info.size, info.mode, info.mtime = size, mode & 0o777, modified_at
-            self._tar.addfile(info, cast("IO[bytes]", copy))
-        self.members[name] = Member(size, digest.hexdigest())
+    def add(self, name: str, source: IO[bytes], mode: int = 0o600, modified_at: float = 0.0) -> bool:
+        """A file with what `source` holds now; whether it could be read to its end, which else is filled up with zeros.
+
+        It may be growing or shrinking meanwhile. Raises `TargetFailed` where the archive can't be written.
+        """
+        size = source.seek(0, os.SEEK_END)
+        source.seek(0)
+        return self._add(name, _Exact(source.read, size, self._check), size, mode, modified_at)
+
+    def add_data(self, name: str, descriptor: int, extents: Sequence[Extent], mode: int, modified_at: float) -> bool:
+        """As `add`, for a file of which only these parts hold data, at any offset."""
+        size, end = data_bytes(extents), os.fstat(descriptor).st_size
+        complete = self._add(name, _Exact(_Extents(descriptor, extents).read, size, self._check), size, mode, modified_at)
+        if (list(extents) != [(0, end)] and extents) or (not extents and end):
+            self.sparse[name] = Sparse(end, tuple(extents))
+        return complete
+
+    def _add(self, name: str, source: _Exact, size: int, mode: int, modified_at: float) -> bool:
+        info = tarfile.TarInfo(name)
+        info.size, info.mode, info.mtime = size, mode & 0o777, min(max(modified_at, 0.0), LATEST)
+        with _writing_target():
+            self._tar.addfile(info, cast("IO[bytes]", source))
+        self.members[name] = Member(size, source.digest.hexdigest())
+        return source.complete
 
     def finish(self, manifest: Manifest) -> None:
         """Write the manifest and the end of the archive."""
@@ -102,8 +139,64 @@ class ArchiveWriter:
         self._tar.close()
 
 
+class _Exact:
+    """Gives as many bytes as were promised, whatever becomes of its source, and takes their SHA-256."""
+
+    def __init__(self, read: Callable[[int], bytes], size: int, check: Callable[[], None]) -> None:
+        self._read = read
+        self._check = check
+        self._left = size
+        self.digest = hashlib.sha256()
+        self.complete = True
+
+    def read(self, wanted: int) -> bytes:
+        """The next bytes."""
+        self._check()
+        wanted = min(wanted, self._left)
+        given = bytearray()
+        while self.complete and len(given) < wanted:
+            try:
+                block = self._read(wanted - len(given))
+            except OSError:
+                block = b""
+            given += block
+            self.complete = bool(block)
+        given += bytes(wanted - len(given))
+        self._left -= wanted
+        self.digest.update(given)
+        return bytes(given)
+
+
+class _Extents:
+    """The data of a file, one part after the other."""
+
+    def __init__(self, descriptor: int, extents: Sequence[Extent]) -> None:
+        self._descriptor = descriptor
+        self._left = list(reversed(extents))
+
+    def read(self, wanted: int) -> bytes:
+        """Some of what comes next."""
+        while self._left and not self._left[-1][1]:
+            self._left.pop()
+        if not self._left:
+            return b""
+        start, length = self._left.pop()
+        block = os.pread(self._descriptor, min(wanted, length, BLOCK_BYTES), start)
+        self._left.append((start + len(block), length - len(block)))
+        return block
+
+
 @contextmanager
-def writing(path: Path, passphrase: str | None) -> Iterator[ArchiveWriter]:
+def _writing_target() -> Iterator[None]:
+    """What fails inside is the archive, never what is read."""
+    try:
+        yield
+    except OSError as error:
+        raise TargetFailed(error.errno, error.strerror) from None
+
+
+@contextmanager
+def writing(path: Path, passphrase: str | None, check: Callable[[], None] = lambda: None) -> Iterator[ArchiveWriter]:
     """An archive at `path`, mode 0600: there in whole when the block ends well, and not at all when it does not."""
     draft = path.with_name(f".{path.name}.{os.getpid()}.part")
     descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
@@ -116,7 +209,7 @@ def writing(path: Path, passphrase: str | None) -> Iterator[ArchiveWriter]:
             if passphrase is not None:
                 target = cast("IO[bytes]", stack.enter_context(EncryptingWriter(file, passphrase)))
             compressed = stack.enter_context(gzip.GzipFile("", "wb", COMPRESSION, target, mtime=0))
-            archive = ArchiveWriter(cast("IO[bytes]", compressed))
+            archive = ArchiveWriter(cast("IO[bytes]", compressed), check)
             stack.callback(archive.close)
             yield archive
         draft.replace(path)
@@ -144,16 +237,32 @@ def unpack(path: Path, passphrase: str | None, into: Path, progress: Callable[[s
             raise BackupUnreadable("The backup was altered or cut short.") from error
 
 
-def make_links(manifest: Manifest, root: Path) -> None:
-    """The links that the manifest names: relative ones that stay below `root`."""
-    base = root.resolve()
+def make_links(manifest: Manifest, root: Path) -> tuple[str, ...]:
+    """Make the links that the manifest names, below `root`; returns those that were not made, with the reason.
+
+    Raises `BackupUnreadable` for one that no backup of ours holds: out of its volume, or made through another.
+    """
+    left_out = []
     for name, target in sorted(manifest.links.items()):
-        link = base / _checked(name)
-        inside = Path(os.path.normpath(link.parent / target)).is_relative_to(base)
-        if PurePosixPath(target).is_absolute() or not inside or not link.parent.resolve().is_relative_to(base):
+        path = _checked(name)
+        if target.startswith("/") or os.path.normpath(path.parent / target).startswith(".."):
             raise BackupUnreadable(f"The backup holds a link that leads out of it: {name[:80]!r}.")
-        link.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        link.symlink_to(target)
+        if not stays_inside(path.parts[_own_root(path) :], target):
+            left_out.append(f"{one_line(name)}: a link that may lead out of the volume")
+            continue
+        try:
+            with making_folder_of(root, path.parts) as (folder, last):
+                os.symlink(target, last, dir_fd=folder)
+        except (OSError, ValueError) as error:
+            if isinstance(error, OSError) and error.errno not in (errno.ENOTDIR, errno.ELOOP, errno.EEXIST):
+                raise
+            raise BackupUnreadable(f"The backup holds a link that leads out of it: {name[:80]!r}.") from None
+    return tuple(left_out)
+
+
+def _own_root(path: PurePosixPath) -> int:
+    """How many parts of a name lead to what a link has to stay in: its volume, or the folder of certificates."""
+    return 2 if path.parts[0] == "volumes" and len(path.parts) > 2 else 1 if len(path.parts) > 1 else 0
 
 
 def _unpack(tar: tarfile.TarFile, into: Path, progress: Callable[[str], None]) -> Manifest:
@@ -176,6 +285,8 @@ def _unpack(tar: tarfile.TarFile, into: Path, progress: Callable[[str], None]) -
             progress(f"Unpacking: {len(found)} files")
     if manifest is None or dict(manifest.members) != found:
         raise BackupUnreadable("The backup's files are not those that its manifest names: it was altered or cut short.")
+    for name, sparse in manifest.sparse.items():
+        _spread(into / _checked(name), found.get(name), sparse)
     for directory, mode in reversed(modes):
         directory.chmod(mode | 0o700)
     return manifest
@@ -193,8 +304,30 @@ def _write(tar: tarfile.TarFile, info: tarfile.TarInfo, path: Path) -> Member:
             target.write(block)
         os.fchmod(descriptor, info.mode & 0o777)
     if info.mtime:
-        os.utime(path, (info.mtime, info.mtime))
+        with suppress(OSError, OverflowError, ValueError):
+            os.utime(path, (info.mtime, info.mtime))
     return Member(info.size, digest.hexdigest())
+
+
+def _spread(path: Path, member: Member | None, sparse: Sparse) -> None:
+    """Put the data of a file with holes where it belongs."""
+    at = 0
+    for start, length in sparse.extents:
+        if not at <= start or length <= 0:
+            raise BackupUnreadable("The backup's manifest can't be read.")
+        at = start + length
+    if member is None or data_bytes(sparse.extents) != member.size_bytes or not at <= sparse.size_bytes <= LONGEST_BYTES:
+        raise BackupUnreadable("The backup's manifest can't be read.")
+    status, draft = path.stat(), path.with_name(f".{path.name[:200]}.spread")
+    with path.open("rb") as source, draft.open("xb") as target:
+        for start, length in sparse.extents:
+            target.seek(start)
+            for done in range(0, length, BLOCK_BYTES):
+                target.write(source.read(min(BLOCK_BYTES, length - done)))
+        target.truncate(sparse.size_bytes)
+        os.fchmod(target.fileno(), status.st_mode & 0o777)
+    os.utime(draft, ns=(status.st_mtime_ns, status.st_mtime_ns))
+    draft.replace(path)
 
 
 def _read_manifest(tar: tarfile.TarFile, info: tarfile.TarInfo) -> Manifest:
@@ -203,21 +336,34 @@ def _read_manifest(tar: tarfile.TarFile, info: tarfile.TarInfo) -> Manifest:
         raise BackupUnreadable("The backup's manifest is too large to be one.")
     try:
         body: dict[str, Any] = json.loads(source.read())
-        if body.get("format") != FORMAT:
+        if body.get("format") not in (FORMAT, FORMAT_WITH_HOLES):
             raise BackupUnreadable(
                 f"The backup has format {body.get('format')}, made by OpenClaw Hosted {body.get('platform_version')}; "
-                f"this version reads format {FORMAT}. Restore it with that version."
+                f"this version reads format {FORMAT_WITH_HOLES}. Restore it with that version."
             )
         members = {str(name): Member(**entry) for name, entry in body.pop("members").items()}
-        return Manifest(**{**body, "members": members, "left_out": tuple(body["left_out"])})
-    except (ValueError, TypeError, KeyError, AttributeError):
+        sparse = {
+            str(name): Sparse(int(entry["size_bytes"]), tuple((int(start), int(length)) for start, length in entry["extents"]))
+            for name, entry in body.pop("sparse", {}).items()
+        }
+        links = {str(name): str(target) for name, target in body.pop("links").items()}
+        return Manifest(**{**body, "members": members, "links": links, "sparse": sparse, "left_out": tuple(map(str, body["left_out"]))})
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError):
         raise BackupUnreadable("The backup's manifest can't be read.") from None
 
 
 def _checked(name: str) -> PurePosixPath:
     """A name that stays below wherever it is put."""
     path = PurePosixPath(name)
-    if path.is_absolute() or not path.parts or ".." in path.parts or "\\" in path.parts[0] or "\0" in name or str(path) != name.rstrip("/"):
+    if (
+        path.is_absolute()
+        or not path.parts
+        or ".." in path.parts
+        or "\\" in path.parts[0]
+        or "\0" in name
+        or str(path) != name.rstrip("/")
+        or len(path.parts) > DEEPEST
+    ):
         raise BackupUnreadable(f"The backup holds a name that leads out of it: {name[:80]!r}.")
     return path
 

@@ -20,6 +20,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+from openclaw_hosted.adapters.local.backup.allowance import Shares
 from openclaw_hosted.adapters.local.backup.archive import ArchiveWriter, Manifest, copy_into, writing
 from openclaw_hosted.adapters.local.backup.errors import BackupFailed
 from openclaw_hosted.adapters.local.backup.volume import Kept, add_volume
@@ -139,20 +140,33 @@ def _copy_vault(data_dir: Path, scratch: Path, instances: frozenset[InstanceId])
 
 
 def _write(plan: Plan, path: Path, facts: DatabaseSnapshot, scratch: Path, progress: Progress, kept: Kept) -> Backup:
-    with writing(path, plan.passphrase) as archive:
+    with writing(path, plan.passphrase, kept.check) as archive:
         for source in _copied(scratch):
             copy_into(archive, source.relative_to(scratch).as_posix(), source)
         if plan.passphrase is not None:
-            _add_certificates(archive, plan.data_dir / TLS, scratch, kept)
-        volumes = [volume for volume in map(volume_of, sorted(facts.instances)) if (plan.data_dir / "volumes" / volume).is_dir()]
-        for number, volume in enumerate(volumes, 1):
-            progress(f"Copying volumes: {number} of {len(volumes)}")
-            archive.add_directory(f"volumes/{volume}", 0o700)
-            add_volume(archive, plan.data_dir / "volumes" / volume, f"volumes/{volume}", scratch, kept)
+            _add_certificates(archive, plan.data_dir / TLS, path.parent, scratch, kept)
+        incomplete = _add_volumes(archive, plan.data_dir / "volumes", path.parent, facts, scratch, progress, kept)
         archive.finish(_manifest(plan, facts, archive, kept))
     return Backup(
-        str(path), path.stat().st_size, plan.passphrase is not None, len(archive.members), len(facts.instances), tuple(kept.left_out)
-    )
+        str(path), path.stat().st_size, plan.passphrase is not None, len(archive.members), len(facts.instances), tuple(kept.left_out),
+        tuple(incomplete),
+    )  # fmt: skip
+
+
+def _add_volumes(
+    archive: ArchiveWriter, folder: Path, target: Path, facts: DatabaseSnapshot, scratch: Path, progress: Progress, kept: Kept
+) -> list[str]:
+    """Returns the ids of the volumes of which something could not be kept."""
+    volumes = [volume for volume in map(volume_of, sorted(facts.instances)) if (folder / volume).is_dir()]
+    shares, incomplete = Shares(target, len(volumes)), []
+    for number, volume in enumerate(volumes, 1):
+        progress(f"Copying volumes: {number} of {len(volumes)}")
+        archive.add_directory(f"volumes/{volume}", 0o700)
+        allowance = shares.next()
+        if not add_volume(archive, folder / volume, f"volumes/{volume}", scratch, kept, allowance):
+            incomplete.append(str(volume))
+        shares.give_back(allowance)
+    return incomplete
 
 
 def _copied(scratch: Path) -> Iterator[Path]:
@@ -162,11 +176,11 @@ def _copied(scratch: Path) -> Iterator[Path]:
     yield from sorted((scratch / "vault").iterdir())
 
 
-def _add_certificates(archive: ArchiveWriter, folder: Path, scratch: Path, kept: Kept) -> None:
+def _add_certificates(archive: ArchiveWriter, folder: Path, target: Path, scratch: Path, kept: Kept) -> None:
     """Their private keys stand in the clear in the data directory, and go nowhere else in the clear."""
     if folder.is_dir():
         archive.add_directory(TLS, 0o700)
-        add_volume(archive, folder, TLS, scratch, kept)
+        add_volume(archive, folder, TLS, scratch, kept, Shares(target, 1).next())
 
 
 def _manifest(plan: Plan, facts: DatabaseSnapshot, archive: ArchiveWriter, kept: Kept) -> Manifest:
@@ -179,6 +193,7 @@ def _manifest(plan: Plan, facts: DatabaseSnapshot, archive: ArchiveWriter, kept:
         members=archive.members,
         links=kept.links,
         left_out=tuple(kept.left_out),
+        sparse=archive.sparse,
     )
 
 

@@ -11,3 +11,7 @@ class BackupUnreadable(PortError):
 
 class BackupFailed(PortError):
     """The backup could not be made."""
+
+
+class TargetFailed(OSError):
+    """The archive can't be written: no fault of what is read."""

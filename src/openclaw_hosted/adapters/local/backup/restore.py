@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import tempfile
 from collections.abc import Awaitable, Callable, Iterator
-from contextlib import AbstractAsyncContextManager, contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractAsyncContextManager, contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from openclaw_hosted.adapters.local.backup.archive import Manifest, is_encrypted, make_links, unpack
 from openclaw_hosted.adapters.local.backup.backups import DATABASE, KEY, TLS
 from openclaw_hosted.adapters.local.backup.errors import BackupFailed, BackupUnreadable
+from openclaw_hosted.adapters.local.beneath import remove_tree
 from openclaw_hosted.domain.errors import Conflict
 from openclaw_hosted.ports.backups import Progress
 
@@ -71,7 +71,7 @@ def _unpack(path: Path, passphrase: str | None, draft: Path, progress: Progress)
             raise BackupUnreadable("The archive is not a backup of OpenClaw Hosted.")
         if not all(Path(name).parts[0] in ("volumes", TLS) for name in manifest.links):
             raise BackupUnreadable("The backup holds a link where none belongs.")
-        make_links(manifest, draft)
+        manifest = replace(manifest, left_out=(*manifest.left_out, *make_links(manifest, draft)))
     except OSError as error:
         raise BackupFailed(f"The backup can't be unpacked to {draft.parent}: {error.strerror}.") from None
     return manifest
@@ -112,4 +112,5 @@ def _beside(data_dir: Path) -> Iterator[Path]:
     try:
         yield draft
     finally:
-        shutil.rmtree(draft, ignore_errors=True)
+        with suppress(OSError):
+            remove_tree(draft)

@@ -1,32 +1,38 @@
-"""What of a volume is kept, and how: databases as a snapshot, everything else as it is.
+"""What of a volume is kept, and how: databases as one file each, everything else as it is.
 
 OpenClaw writes to its databases all the time, and most of what it knows stands in their write-ahead logs: a copy of the files alone
 would be empty or torn. What is left out is what OpenClaw 2026.9 itself leaves out of its backups because it makes it anew.
 
-A volume belongs to its tenant, who may exchange a file for a link while it is read here, perhaps as root: every file is opened from its
-folder's descriptor, and no link is followed on the way.
+A volume belongs to its tenant, who may put anything into it, and exchange a file for a link while it is read here, perhaps as root. Every
+file is opened from its folder's descriptor, through no link; no file is waited for; and all of it has bounds. Whatever is wrong with one
+file or one volume is said, and the backup goes on.
 """
 
 from __future__ import annotations
 
-import errno
 import os
 import re
-import sqlite3
 import stat
 import threading
-from collections.abc import Iterator
-from contextlib import ExitStack, closing, contextmanager
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Final
 
+from openclaw_hosted.adapters.local.backup import databases
+from openclaw_hosted.adapters.local.backup.allowance import EXTENT_BYTES, Allowance, notes_of
 from openclaw_hosted.adapters.local.backup.archive import ArchiveWriter
-from openclaw_hosted.adapters.local.backup.errors import BackupFailed
+from openclaw_hosted.adapters.local.backup.databases import SIDE_FILES, Busy, Unsettled
+from openclaw_hosted.adapters.local.backup.errors import BackupFailed, TargetFailed
+from openclaw_hosted.adapters.local.backup.holes import LONGEST_BYTES, data_bytes, extents_of
+from openclaw_hosted.adapters.local.backup.links import stays_inside
+from openclaw_hosted.adapters.local.beneath import Entry, Walk, open_plain
+from openclaw_hosted.domain.foreign import one_line
 
-SQLITE_MAGIC: Final = b"SQLite format 3\x00"
-SIDE_FILES: Final = ("-wal", "-shm", "-journal")
 BUSY_SECONDS: Final = 20.0
+NAME_LENGTH: Final = 300
+STAT_BLOCK_BYTES: Final = 512
+SHARE_USED_UP: Final = "this volume's share of the room is used up"
 MADE_ANEW: Final = frozenset({"state/cache", "state/tmp", "attached-to"})
 """OpenClaw's caches; and which machine has the volume, which is nobody's elsewhere."""
 TRANSIENT: Final = re.compile(
@@ -51,136 +57,139 @@ class Kept:
     stopped: threading.Event = field(default_factory=threading.Event)
     """Set by whoever no longer wants the backup."""
 
-
-def add_volume(writer: ArchiveWriter, volume: Path, prefix: str, scratch: Path, kept: Kept) -> None:
-    """Add the volume's directory under `prefix`; snapshots are made in the directory `scratch`."""
-    for path in _walk(volume):
-        if kept.stopped.is_set():
+    def check(self) -> None:
+        """Raise `BackupFailed` where nobody wants it any more."""
+        if self.stopped.is_set():
             raise BackupFailed("The backup was stopped.")
-        relative = path.relative_to(volume).as_posix()
-        try:
-            _add(writer, volume, relative, f"{prefix}/{relative}", scratch, kept)
-        except FileNotFoundError:
-            continue  # it was taken away meanwhile
-        except OSError as error:
-            kept.left_out.append(f"{prefix}/{relative}: {error.strerror}")
 
 
-def snapshot_sqlite(source: Path, target: Path) -> None:
-    """A copy of a database at one moment, what stands in its write-ahead log included, as one file.
+def add_volume(writer: ArchiveWriter, volume: Path, prefix: str, scratch: Path, kept: Kept, allowance: Allowance) -> bool:
+    """Add the volume's directory under `prefix`; databases are copied into the directory `scratch`. Whether nothing was amiss.
 
-    It is read once before: Python's `backup` would wait for a locked database for ever, but never for one that is being read here.
+    Raises `TargetFailed` where the archive can't be written, `BackupFailed` where it was stopped, and nothing else.
     """
-    with (
-        closing(sqlite3.connect(f"{source.absolute().as_uri()}?mode=ro", uri=True, timeout=BUSY_SECONDS)) as live,
-        closing(sqlite3.connect(target)) as copy,
-    ):
-        live.execute("BEGIN")
-        live.execute("SELECT count(*) FROM sqlite_master")
-        live.backup(copy)
-        copy.execute("PRAGMA journal_mode=DELETE")
-
-
-def _add(writer: ArchiveWriter, volume: Path, relative: str, name: str, scratch: Path, kept: Kept) -> None:
-    path = volume / relative
-    mode = path.lstat().st_mode
-    if stat.S_ISLNK(mode):
-        _keep_link(path, volume, name, kept)
-    elif stat.S_ISDIR(mode):
-        writer.add_directory(name, mode)
-    elif stat.S_ISREG(mode):
-        with opened_below(volume, relative) as (folder, source):
-            if source.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC and _add_snapshot(writer, folder / path.name, name, scratch, kept):
-                return
-            source.seek(0)
-            status = os.fstat(source.fileno())
-            writer.add(name, source, status.st_mode, status.st_mtime)
-
-
-@contextmanager
-def opened_below(root: Path, relative: str) -> Iterator[tuple[Path, BinaryIO]]:
-    """A plain file below `root`, and its folder by a path that stays that folder's. Raises `OSError` where a link is on the way."""
-    *folders, name = relative.split("/")
-    with ExitStack() as stack:
-        descriptor = os.open(root, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
-        stack.callback(os.close, descriptor)
-        for folder in folders:
-            descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=descriptor)
-            stack.callback(os.close, descriptor)
-        found = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=descriptor)
-        source = stack.enter_context(os.fdopen(found, "rb"))
-        if not stat.S_ISREG(os.fstat(found).st_mode):
-            raise OSError(errno.EINVAL, "not a plain file")
-        yield Path(f"/proc/self/fd/{descriptor}"), source
-
-
-def _add_snapshot(writer: ArchiveWriter, path: Path, name: str, scratch: Path, kept: Kept) -> bool:
-    """Whether the file is a database that could be read; one that can't is kept as it is, and that is said."""
-    copy = scratch / "snapshot.sqlite"
+    adding = _Adding(writer, prefix, scratch, kept, allowance)
     try:
-        snapshot_sqlite(path, copy)
-        if name.endswith(f"/{GLOBAL_STATE}"):
-            _forget_coordination(copy)
-        with copy.open("rb") as source:
-            status = path.stat()
-            writer.add(name, source, status.st_mode, status.st_mtime)
-    except sqlite3.Error as error:
-        kept.left_out.append(f"{name}: copied as it was, since it can't be read as a database ({type(error).__name__})")
-        return False
+        adding.add_all(volume)
+    except (TargetFailed, BackupFailed):
+        raise
+    except Exception as error:  # noqa: BLE001 - one volume's surprise is that volume's alone
+        allowance.note(f"{prefix}: what is missing of it could not be copied ({type(error).__name__})")
     finally:
-        for each in (copy, *_side_files(copy)):
-            each.unlink(missing_ok=True)
-    return True
+        databases.forget_copy(adding.copy)
+    kept.left_out += notes_of(allowance, prefix)
+    return not allowance.amiss
 
 
-def _forget_coordination(copy: Path) -> None:
-    with closing(sqlite3.connect(copy)) as database, database:
-        present = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
-        for table in present & set(COORDINATION):
-            database.execute(f"DELETE FROM {table}")  # noqa: S608 - one of three names
+class _Adding:
+    """One volume on its way into the archive."""
+
+    def __init__(self, writer: ArchiveWriter, prefix: str, scratch: Path, kept: Kept, allowance: Allowance) -> None:
+        self._writer = writer
+        self._prefix = prefix
+        self._kept = kept
+        self._allowance = allowance
+        self.copy = scratch / "snapshot.sqlite"
+
+    def add_all(self, volume: Path) -> None:
+        walk = Walk(volume, self._allowance.entries, _is_made_anew)
+        for entry in walk:
+            self._kept.check()
+            try:
+                self._add(entry)
+            except FileNotFoundError:
+                continue  # it was taken away meanwhile
+            except TargetFailed:
+                raise
+            except OSError as error:
+                self._leave_out(entry.relative, error.strerror or type(error).__name__)
+        for relative, reason in walk.left_out:
+            self._leave_out(relative, reason)
+
+    def _add(self, entry: Entry) -> None:
+        mode = entry.status.st_mode
+        if stat.S_ISLNK(mode):
+            self._add_link(entry)
+        elif stat.S_ISDIR(mode):
+            self._writer.add_directory(self._name(entry), mode)
+        elif stat.S_ISREG(mode) and not _belongs_to_database(entry):
+            if databases.is_database(entry.folder, entry.name):
+                self._add_database(entry)
+            else:
+                self._add_file(self._name(entry), open_plain(entry.folder, entry.name))
+
+    def _add_link(self, entry: Entry) -> None:
+        target, name = os.readlink(entry.name, dir_fd=entry.folder), self._name(entry)
+        if not stays_inside(entry.relative.split("/"), target):
+            self._allowance.note(f"{one_line(name, NAME_LENGTH)}: a link that may lead out of the volume", amiss=False)
+        elif not self._allowance.take_name(name, 2 * len(target)):
+            self._leave_out(entry.relative, "there are too many files and links")
+        else:
+            self._kept.links[name] = target
+
+    def _add_file(self, name: str, descriptor: int) -> None:
+        """A plain file as it is now; closes the descriptor."""
+        try:
+            status, extents = os.fstat(descriptor), extents_of(descriptor)
+            amount = data_bytes(extents)
+            if status.st_size > LONGEST_BYTES:
+                self._note(name, f"it is {status.st_size:,} bytes long")
+            elif not self._allowance.take_name(name, EXTENT_BYTES * len(extents)):
+                self._note(name, "there are too many files and links")
+            elif not self._allowance.take_data(amount):
+                self._note(name, f"{SHARE_USED_UP} (it holds {amount:,} bytes)")
+            elif not self._writer.add_data(name, descriptor, extents, status.st_mode, status.st_mtime):
+                self._note(name, "it became shorter meanwhile; what is missing are zeros")
+        finally:
+            os.close(descriptor)
+
+    def _add_database(self, entry: Entry) -> None:
+        """As one file if that can be; else all files of it as they are, and that is said."""
+        status, name = entry.status, self._name(entry)
+        if status.st_blocks * STAT_BLOCK_BYTES > self._allowance.data_bytes:
+            self._note(name, SHARE_USED_UP)
+            return
+        databases.forget_copy(self.copy)
+        until = time.monotonic() + min(BUSY_SECONDS, self._allowance.locked_seconds)
+        try:
+            self._settle(entry, until)
+        except (Busy, Unsettled) as reason:
+            said = one_line(str(reason)) or "it stayed locked"
+            self._note(name, f"copied as it was, since it can't be read as a database: {said}")
+            databases.copy_unlocked(entry.folder, entry.name, self.copy, self._kept.check)
+        for suffix, path in databases.copied_files(self.copy):
+            with path.open("rb") as copied:
+                os.fchmod(copied.fileno(), status.st_mode & 0o777)
+                os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+                self._add_file(f"{name}{suffix}", os.dup(copied.fileno()))
+        databases.forget_copy(self.copy)
+
+    def _settle(self, entry: Entry, until: float) -> None:
+        began = time.monotonic()
+        try:
+            hot = databases.copy_database(entry.folder, entry.name, self.copy, until, self._kept.check)
+        finally:
+            self._allowance.locked_seconds -= time.monotonic() - began
+        if hot:
+            raise Unsettled("its last change was never finished, and is for OpenClaw to take back")
+        databases.settle_copy(self.copy, COORDINATION if entry.relative == GLOBAL_STATE else (), self._kept.check)
+
+    def _name(self, entry: Entry) -> str:
+        return f"{self._prefix}/{entry.relative}"
+
+    def _leave_out(self, relative: str, reason: str) -> None:
+        self._note(f"{self._prefix}/{relative}", reason)
+
+    def _note(self, name: str, reason: str) -> None:
+        self._allowance.note(f"{one_line(name, NAME_LENGTH)}: {reason}")
 
 
-def _keep_link(path: Path, volume: Path, name: str, kept: Kept) -> None:
-    target = path.readlink()
-    inside = Path(os.path.normpath(path.parent / target)).is_relative_to(volume)
-    if target.is_absolute() or not inside:
-        kept.left_out.append(f"{name}: a link out of the volume")
-    else:
-        kept.links[name] = str(target)
+def _is_made_anew(relative: str) -> bool:
+    return relative in MADE_ANEW or TRANSIENT.search(relative.rpartition("/")[2]) is not None
 
 
-def _walk(volume: Path) -> Iterator[Path]:
-    """Everything below, directories before what is in them."""
-    for folder, directories, files in os.walk(volume):
-        base = Path(folder)
-        directories[:] = sorted(name for name in directories if not _is_made_anew(volume, base / name))
-        linked = [name for name in directories if (base / name).is_symlink()]
-        yield from (base / name for name in directories)
-        databases = {name for name in files if _is_sqlite(base / name)}
-        for name in sorted(files):
-            if not _is_made_anew(volume, base / name) and not _belongs_to(name, databases):
-                yield base / name
-        directories[:] = [name for name in directories if name not in linked]
-
-
-def _is_made_anew(volume: Path, path: Path) -> bool:
-    return path.relative_to(volume).as_posix() in MADE_ANEW or TRANSIENT.search(path.name) is not None
-
-
-def _belongs_to(name: str, databases: set[str]) -> bool:
-    """Whether it is a side file of a database, whose content is in the snapshot."""
-    return any(name.endswith(suffix) and name.removesuffix(suffix) in databases for suffix in SIDE_FILES)
-
-
-def _side_files(database: Path) -> list[Path]:
-    return [database.with_name(database.name + suffix) for suffix in SIDE_FILES]
-
-
-def _is_sqlite(path: Path) -> bool:
-    try:
-        if path.is_symlink() or not path.is_file():
-            return False
-        with path.open("rb") as file:
-            return file.read(len(SQLITE_MAGIC)) == SQLITE_MAGIC
-    except OSError:
-        return False
+def _belongs_to_database(entry: Entry) -> bool:
+    """Whether it is a side file of a database, whose content goes with that."""
+    return any(
+        entry.name.endswith(suffix) and databases.is_database(entry.folder, entry.name.removesuffix(suffix)) for suffix in SIDE_FILES
+    )

@@ -7,7 +7,9 @@ import asyncio
 import pytest
 
 from openclaw_hosted.adapters.aws.listing import SharedListing
-from openclaw_hosted.adapters.system import SystemClock
+from tests.support.clock import LoopClock
+
+pytestmark = pytest.mark.looptime
 
 
 class World:
@@ -17,12 +19,13 @@ class World:
         self.looks = 0
         self.value = 0
         self.broken = False
-        self.listing = SharedListing(self._look, SystemClock())
+        self.clock = LoopClock()
+        self.listing = SharedListing(self._look, self.clock)
 
     async def _look(self) -> list[int]:
         self.looks += 1
         seen = self.value
-        await asyncio.sleep(0.02)
+        await self.clock.sleep(0.02)
         if self.broken:
             raise ConnectionError
         return [seen]
@@ -31,7 +34,7 @@ class World:
 async def test_whoever_asks_during_a_look_shares_the_next_one() -> None:
     world = World()
     first = asyncio.create_task(world.listing.get(0))
-    await asyncio.sleep(0.005)
+    await world.clock.sleep(0.005)
     world.value = 1
     later = await asyncio.gather(*(world.listing.get(0) for _ in range(50)))
     assert list(await first) == [0]
@@ -54,10 +57,10 @@ async def test_what_was_seen_serves_until_it_is_old_or_forgotten() -> None:
 async def test_what_others_change_meanwhile_makes_nobody_look_again_who_asked_before() -> None:
     world = World()
     first = asyncio.create_task(world.listing.get(0))
-    await asyncio.sleep(0.005)
+    await world.clock.sleep(0.005)
     waiting = [asyncio.create_task(world.listing.get(0)) for _ in range(10)]
     await first
-    await asyncio.sleep(0.005)
+    await world.clock.sleep(0.005)
     world.listing.forget()
     await asyncio.gather(*waiting)
     assert world.looks == 2
@@ -70,7 +73,7 @@ async def test_a_look_that_fails_or_is_cancelled_is_nobodys_answer() -> None:
         await world.listing.get(60)
     world.broken = False
     looking = asyncio.create_task(world.listing.get(60))
-    await asyncio.sleep(0.005)
+    await world.clock.sleep(0.005)
     looking.cancel()
     await asyncio.gather(looking, return_exceptions=True)
     assert list(await world.listing.get(60)) == [0]

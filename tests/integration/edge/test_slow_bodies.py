@@ -1,0 +1,54 @@
+"""Bodies that never come to an end wait at the edge; the platform is not asked, and goes on for everybody else."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from openclaw_hosted.server import WebPlace, serving
+from tests.support.edge import Edge, platform_app
+
+HEAD = "POST /sign-in HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
+MANY = 300
+
+
+@asynccontextmanager
+async def unfinished(edge: Edge, head: str, body: bytes, number: int) -> AsyncIterator[list[asyncio.StreamWriter]]:
+    """So many requests that have begun, and do not end."""
+    writers = []
+    for _ in range(number):
+        _, writer = await asyncio.open_connection("127.0.0.1", edge.port)
+        writer.write(head.encode() + b"\r\n" + body)
+        writers.append(writer)
+    try:
+        yield writers
+    finally:
+        for writer in writers:
+            writer.close()
+
+
+@pytest.mark.parametrize("head", ["Content-Length: 1000\r\n", "Transfer-Encoding: chunked\r\n"])
+async def test_unfinished_bodies_do_not_reach_the_platform(edge: Edge, head: str) -> None:
+    asked = []
+
+    async def app(scope: object, receive: object, send: object) -> None:
+        asked.append(scope)
+        await platform_app(scope, receive, send)
+
+    async with serving(app, WebPlace(edge.web_socket)):
+        body = b"a=" if "Length" in head else b"2\r\na=\r\n"
+        async with unfinished(edge, HEAD + head, body, MANY):
+            assert (await edge.ask("/healthz")).status == 200
+            assert len(asked) == 1
+
+
+async def test_a_large_body_is_refused_before_the_platform_takes_it(edge: Edge) -> None:
+    async with serving(platform_app, WebPlace(edge.web_socket)):
+        reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
+        writer.write((HEAD + "Connection: close\r\nContent-Length: 66000\r\n\r\n").encode() + b"x" * 66_000)
+        answer = await asyncio.wait_for(reader.read(), 15)
+        writer.close()
+        assert answer.startswith(b"HTTP/1.1 413")
