@@ -6,8 +6,8 @@ import asyncio
 import os
 import signal
 import time
-from collections.abc import AsyncIterator
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from pathlib import Path
 
 import uvloop
@@ -21,27 +21,33 @@ from openclaw_hosted.datadir import Role
 from openclaw_hosted.logging import logging_to
 from openclaw_hosted.settings import Settings
 
-PRIVATE = 0o077
-"""A umask: what is made is for nobody else on this computer."""
 STOP_SECONDS = 30.0
 
 
 def up(settings: Settings) -> None:
     """Run all of it in this process, and tell of it, until Ctrl-C."""
-    os.umask(PRIVATE)
     datadir.prepare(settings.data_dir)
     log = settings.data_dir / "logs" / "platform.log"
     roles = tuple(Role)
-    with datadir.held(settings.data_dir, roles), logging_to(settings.log_level, log):
+    with private_files(), datadir.held(settings.data_dir, roles), logging_to(settings.log_level, log):
         uvloop.run(_up(settings, roles))
 
 
 def serve(settings: Settings, roles: tuple[Role, ...], replica: int) -> None:
     """Run these parts of it in this process, until Ctrl-C."""
-    os.umask(PRIVATE)
     datadir.prepare(settings.data_dir)
-    with datadir.held(settings.data_dir, roles, replica), logging_to(settings.log_level, None):
+    with private_files(), datadir.held(settings.data_dir, roles, replica), logging_to(settings.log_level, None):
         uvloop.run(_serve(settings, roles))
+
+
+@contextmanager
+def private_files() -> Iterator[None]:
+    """What this process makes during the block is for nobody else on this computer."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 @logging_to("warning", None)
