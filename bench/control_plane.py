@@ -18,7 +18,8 @@ import httpx
 from bench.claim import signed_in
 from bench.harness import cost_of, parser, publish, say
 from openclaw_hosted.adapters.local.edge import LocalEdge
-from tests.support.platform import RunningPlatform, free_port, share_install, wait_until
+from tests.support.platform import RunningPlatform, share_install, wait_until
+from tests.support.ports import free_port
 
 PAGES = ("/", "/instances/new", "/account", "/admin", "/admin/instances", "/admin/users", "/admin/events")
 TARGET_MB = 150

@@ -30,7 +30,8 @@ from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.instance import Phase
 from openclaw_hosted.services.accounts import TOKEN_PREFIX, digest
 from openclaw_hosted.store import Store, open_store, tables
-from tests.support.platform import RunningPlatform, free_port, wait_until
+from tests.support.platform import RunningPlatform, wait_until
+from tests.support.ports import free_port
 from tests.support.postgres import running_postgres
 
 PATH = "/api/v1/instances"

@@ -34,7 +34,8 @@ from bench.peers import Load, Proxy, configurable_http_proxy, ended, pause, wrk
 from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId
 from openclaw_hosted.ports.router import Target
 from tests.support.edge import IDS, Edge, running_gateway
-from tests.support.platform import REPOSITORY, free_port
+from tests.support.platform import REPOSITORY
+from tests.support.ports import free_port
 
 CONNECTIONS = 20
 SOCKETS = 50

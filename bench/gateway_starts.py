@@ -30,7 +30,8 @@ from openclaw_hosted.adapters.local.runtimes import Berth, ProcessRuntime
 from openclaw_hosted.adapters.openclaw.config import merge_patch, render_config
 from openclaw_hosted.domain.gateway import Credential, GatewaySpec
 from openclaw_hosted.domain.naming import InstanceId, volume_of
-from tests.support.platform import free_port, running_platform, share_install
+from tests.support.platform import running_platform, share_install
+from tests.support.ports import free_port
 
 ELSEWHERE: Final = {"X-Forwarded-For": "192.0.2.1"}
 """OpenClaw refuses a request that its proxy says is this computer's, as JupyterHub's proxy says of ours."""

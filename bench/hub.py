@@ -13,7 +13,8 @@ from typing import Final
 import httpx
 
 from bench.peers import answers, chp_command, ended, jupyterhub_python
-from tests.support.platform import free_port, wait_until
+from tests.support.platform import wait_until
+from tests.support.ports import free_port
 
 START_SECONDS: Final = 120.0
 COMMON: Final = """

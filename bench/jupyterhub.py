@@ -36,7 +36,8 @@ from bench.edge import backend
 from bench.harness import parser, percentile, publish, say
 from bench.http import Connection
 from bench.hub import START_SECONDS, jupyterhub
-from tests.support.platform import RunningPlatform, free_port, wait_until
+from tests.support.platform import RunningPlatform, wait_until
+from tests.support.ports import free_port
 from tests.support.waiting import until
 
 TARGET_RATIO = 3

@@ -19,7 +19,8 @@ import httpx
 
 from bench.harness import CACHE, say
 from openclaw_hosted.adapters.local.install import NODE_DIR
-from tests.support.platform import free_port, wait_until
+from tests.support.platform import wait_until
+from tests.support.ports import free_port
 
 CHP_VERSION: Final = "5.3.0"
 JUPYTERHUB_VERSION: Final = "6.1.1"

@@ -17,7 +17,8 @@ from playwright.sync_api import Browser, Page, expect
 from lab.nested import NestedLab, nested_lab
 from lab.site import LOG_GROUP, Plan
 from tests.e2e.test_journey import open_instance, say, sign_in, spare_is_ready
-from tests.support.platform import ADMIN_EMAIL, ADMIN_PASSWORD, RunningPlatform, free_port, wait_until
+from tests.support.platform import ADMIN_EMAIL, ADMIN_PASSWORD, RunningPlatform, wait_until
+from tests.support.ports import free_port
 
 pytestmark = [pytest.mark.openclaw, pytest.mark.browser, pytest.mark.docker, pytest.mark.lab, pytest.mark.long]
 

@@ -9,7 +9,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from tests.support.platform import ADMIN_EMAIL, ADMIN_PASSWORD, RunningPlatform, free_port, share_install, wait_until
+from tests.support.platform import ADMIN_EMAIL, ADMIN_PASSWORD, RunningPlatform, share_install, wait_until
+from tests.support.ports import free_port
 
 
 def context_of(platform: RunningPlatform) -> ssl.SSLContext | None:

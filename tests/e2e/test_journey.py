@@ -73,6 +73,11 @@ def kept_sessions(platform: RunningPlatform) -> str:
     return "\n".join(lines)
 
 
+def set_spares(api: httpx.Client, spares: int) -> None:
+    """Each spare beyond those that a journey takes is another OpenClaw to start."""
+    api.patch("/pool", json={"spares": spares}).raise_for_status()
+
+
 def spare_is_ready(api: httpx.Client) -> bool:
     return bool(api.get("/pool").json()["available"] >= 1)
 
@@ -99,6 +104,7 @@ def opened(owner: Page, platform: RunningPlatform, api: httpx.Client) -> str:
     owner.get_by_role("button", name="Create instance").click()
     expect(owner).to_have_url(re.compile(r"/instances/oc-[a-z0-9]{8}$"))
     instance_id = owner.url.rsplit("/", 1)[1]
+    set_spares(api, 0)
     open_instance(owner, owner.url)
     return instance_id
 

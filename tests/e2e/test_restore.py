@@ -12,7 +12,8 @@ import pytest
 from openclaw_hosted.bootstrap import open_vault
 from openclaw_hosted.domain.gateway import Credential
 from openclaw_hosted.domain.naming import InstanceId
-from tests.support.platform import RunningPlatform, free_port, running_platform, share_install, wait_until
+from tests.support.platform import RunningPlatform, running_platform, share_install, wait_until
+from tests.support.ports import free_port
 
 SESSION = "agent:main:main"
 PASSPHRASE = "correct horse battery"

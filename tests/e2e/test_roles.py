@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.platform import RunningPlatform, free_port, share_install, wait_until
+from tests.support.platform import RunningPlatform, share_install, wait_until
+from tests.support.ports import free_port
 from tests.support.stand_in import install_stand_in
 from tests.support.waiting import PATIENCE_SECONDS
 

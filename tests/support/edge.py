@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import hashlib
 import json
-import socket
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,6 +22,7 @@ from openclaw_hosted.domain.account import Session
 from openclaw_hosted.domain.cookies import session_cookies
 from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId
 from openclaw_hosted.ports.router import Target
+from tests.support.ports import free_port
 from tests.support.waiting import until
 
 FAR_FUTURE = 4e9
@@ -30,13 +30,6 @@ PAGE = b"<!doctype html><openclaw-app></openclaw-app>"
 SEEN = b"<!--seen-->"
 """After it comes what reached the gateway, as JSON."""
 IDS = SystemIds()
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-    return port
 
 
 @dataclass

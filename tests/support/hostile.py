@@ -12,7 +12,8 @@ import uvicorn
 
 from openclaw_hosted.domain.naming import MachineId
 from openclaw_hosted.ports.router import Target
-from tests.support.edge import IDS, free_port
+from tests.support.edge import IDS
+from tests.support.ports import free_port
 
 
 @dataclass(frozen=True)

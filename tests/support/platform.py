@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,17 +17,12 @@ from typing import Any
 
 import httpx
 
+from tests.support.ports import free_port
+
 REPOSITORY = Path(__file__).resolve().parents[2]
 INSTALL_CACHE = Path(os.environ.get("OPENCLAW_HOSTED_TEST_CACHE", REPOSITORY / ".cache" / "openclaw"))
 ADMIN_EMAIL = "admin@example.com"
 ADMIN_PASSWORD = "correct horse battery"
-
-
-def free_port() -> int:
-    """A loopback port that nothing listens on."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def share_install(data_dir: Path) -> None:

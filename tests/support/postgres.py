@@ -7,7 +7,6 @@ import os
 import pwd
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -21,6 +20,7 @@ import asyncpg
 import pytest
 
 from openclaw_hosted.store import migrate
+from tests.support.ports import free_port
 from tests.support.waiting import run_apart
 
 TEMPLATE = "openclaw_hosted_template"
@@ -166,9 +166,7 @@ def _start(binaries: Path, folder: Path, user: dict[str, Any], configured: Seque
     made = subprocess.run(initdb, cwd=folder, capture_output=True, text=True, timeout=START_SECONDS, check=False, **user)
     if made.returncode:
         raise NoPostgres(f"initdb failed: {made.stderr.strip()[-300:]}")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     settings = [part for setting in (*configured, "listen_addresses=127.0.0.1", f"port={port}") for part in ("-c", setting)]
     command = [str(binaries / "postgres"), "-D", str(data), *settings]
 

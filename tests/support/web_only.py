@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from openclaw_hosted import local_socket
-from tests.support.platform import ADMIN_EMAIL, ADMIN_PASSWORD, RunningPlatform, free_port, wait_until
+from tests.support.platform import ADMIN_EMAIL, ADMIN_PASSWORD, RunningPlatform, wait_until
+from tests.support.ports import free_port
 
 
 @contextmanager

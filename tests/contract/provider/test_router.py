@@ -15,7 +15,8 @@ from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId
 from openclaw_hosted.ports.router import Target
 from openclaw_hosted.server import WebPlace, serving
 from tests.contract.provider.router_suite import GateContract, RouterContract
-from tests.support.edge import Edge, free_port, is_of_gateway, platform_app, running_gateway, seen_by
+from tests.support.edge import Edge, is_of_gateway, platform_app, running_gateway, seen_by
+from tests.support.ports import free_port
 
 pytestmark = pytest.mark.xdist_group("router")
 

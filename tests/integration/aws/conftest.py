@@ -9,13 +9,13 @@ from lab.cloud.latency import Delays
 from lab.plain import PlainLab, plain_lab
 from lab.site import Plan
 from openclaw_hosted.domain.account import Role, User
-from openclaw_hosted.store import open_store
 from tests.integration.aws.world import OWNER, AwsWorld
+from tests.support.store import new_store
 
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[PlainLab]:
-    """A fast lab with three load balancers and two zones, for all tests of a module."""
+    """A fast lab with three load balancers and two zones, for all tests of a module: moto has one state a process, which each lab begins anew."""
     with plain_lab(Plan(shards=3), delays=Delays(remembered_seconds=0.0)) as made:
         yield made
         assert made.cloud.crashes == []
@@ -23,7 +23,7 @@ def lab() -> Iterator[PlainLab]:
 
 @pytest.fixture
 async def world(lab: PlainLab, tmp_path: Path) -> AsyncIterator[AwsWorld]:
-    store = await open_store(f"sqlite:///{tmp_path}/platform.sqlite")
+    store = await new_store(tmp_path / "platform.sqlite")
     await store.accounts.add_user(User(OWNER, "owner@example.com", Role.ADMIN, 1.0), None, None)
     made = AwsWorld(lab, store)
     try:

@@ -15,7 +15,7 @@ from openclaw_hosted.adapters.aws.sdk import Call
 from openclaw_hosted.adapters.system import SystemClock, SystemIds
 from openclaw_hosted.domain.errors import Conflict, Denied, NotFound, ProviderAway, Throttled, Unavailable
 from tests.support.aws import aws_environment, sdk_on
-from tests.support.edge import free_port
+from tests.support.ports import free_port
 
 
 @pytest.fixture

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.platform import RunningPlatform, free_port
+from tests.support.platform import RunningPlatform
+from tests.support.ports import free_port
 from tests.support.postgres import postgres_server, postgres_url
 from tests.support.stand_in import install_stand_in
 

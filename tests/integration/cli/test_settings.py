@@ -11,7 +11,7 @@ import pytest
 
 from openclaw_hosted import datadir
 from tests.integration.cli.conftest import Cli
-from tests.support.platform import free_port
+from tests.support.ports import free_port
 
 
 def test_a_wrong_setting_is_wrong_usage(cli: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Iterator
 import pytest
 
 from openclaw_hosted.server import WebPlace, serving
-from tests.support.edge import Edge, Gateway, free_port, platform_app, running_gateway
+from tests.support.edge import Edge, Gateway, platform_app, running_gateway
+from tests.support.ports import free_port
 
 
 @pytest.fixture(scope="module")

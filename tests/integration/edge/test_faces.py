@@ -10,7 +10,8 @@ import pytest
 from openclaw_hosted.adapters.local.edge import LocalEdge
 from openclaw_hosted.adapters.local.router import LocalRouter
 from openclaw_hosted.server import WebPlace, serving
-from tests.support.edge import Edge, Gateway, free_port, is_of_gateway, platform_app
+from tests.support.edge import Edge, Gateway, is_of_gateway, platform_app
+from tests.support.ports import free_port
 
 
 @pytest.fixture

@@ -18,7 +18,8 @@ from openclaw_hosted.adapters.local.edge import LocalEdge
 from openclaw_hosted.adapters.local.processes import SupervisedProcess
 from openclaw_hosted.adapters.local.router import LocalGate, LocalRouter
 from openclaw_hosted.domain.errors import Conflict, Unavailable
-from tests.support.edge import IDS, Edge, Gateway, free_port, running_gateway
+from tests.support.edge import IDS, Edge, Gateway, running_gateway
+from tests.support.ports import free_port
 from tests.support.waiting import until
 
 

@@ -22,7 +22,8 @@ from openclaw_hosted.adapters.local.router import LocalRouter
 from openclaw_hosted.adapters.local.tls import EdgeTls, check_bindable, root_certificate
 from openclaw_hosted.domain.errors import Conflict
 from openclaw_hosted.server import WebPlace, serving
-from tests.support.edge import IDS, Edge, free_port, platform_app, running_gateway
+from tests.support.edge import IDS, Edge, platform_app, running_gateway
+from tests.support.ports import free_port
 from tests.support.waiting import until
 
 

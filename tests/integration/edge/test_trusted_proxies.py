@@ -10,7 +10,8 @@ import pytest
 
 from openclaw_hosted.adapters.local.edge import LocalEdge
 from openclaw_hosted.server import WebPlace, serving
-from tests.support.edge import Edge, Gateway, free_port, platform_app, seen_by
+from tests.support.edge import Edge, Gateway, platform_app, seen_by
+from tests.support.ports import free_port
 
 CLIENT, FORGED = "203.0.113.9", "198.51.100.7"
 

@@ -12,7 +12,7 @@ from openclaw_hosted.adapters.local import install
 from openclaw_hosted.adapters.local.install import ensure_openclaw
 from openclaw_hosted.domain.errors import PortError, Unavailable
 from tests.support.disk import small_disk
-from tests.support.platform import free_port
+from tests.support.ports import free_port
 
 
 @pytest.fixture

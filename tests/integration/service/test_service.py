@@ -17,7 +17,8 @@ from openclaw_hosted.adapters.local.processes import SupervisedProcess
 from openclaw_hosted.datadir import open_to_others
 from openclaw_hosted.service import Service, environment_text, hidden_from_others
 from tests.integration.cli.conftest import Cli, cli, loops_of_its_own
-from tests.support.platform import RunningPlatform, free_port, wait_until
+from tests.support.platform import RunningPlatform, wait_until
+from tests.support.ports import free_port
 from tests.support.stand_in import install_stand_in
 from tests.support.systemd import SYSTEM, lines_of
 

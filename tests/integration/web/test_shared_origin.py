@@ -15,8 +15,9 @@ from openclaw_hosted.domain.naming import InstanceId
 from openclaw_hosted.server import WebPlace, serving
 from tests.integration.web.conftest import World
 from tests.integration.web.test_browser import chromium, sign_in
-from tests.support.edge import FAR_FUTURE, IDS, Edge, free_port
+from tests.support.edge import FAR_FUTURE, IDS, Edge
 from tests.support.hostile import File, Hostile, hostile_gateway
+from tests.support.ports import free_port
 from tests.support.waiting import until
 
 pytestmark = pytest.mark.browser

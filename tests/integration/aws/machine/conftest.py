@@ -12,11 +12,11 @@ import pytest
 
 from openclaw_hosted.adapters.aws.commands import machine_script
 from tests.integration.aws.machine.amazon import Amazon
-from tests.support.docker import image
+from tests.support.docker import image, stand_in_image
 from tests.support.openclaw import release
 from tests.support.serving import serving
 
-__all__ = ["image", "release"]
+__all__ = ["image", "release", "stand_in_image"]
 
 Shell = Callable[..., subprocess.CompletedProcess[str]]
 
