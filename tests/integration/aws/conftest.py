@@ -15,7 +15,7 @@ from tests.support.store import new_store
 
 @pytest.fixture(scope="module")
 def lab() -> Iterator[PlainLab]:
-    """A fast lab with three load balancers and two zones, for all tests of a module: moto has one state a process, which each lab begins anew."""
+    """A fast lab with three load balancers and two zones, for all tests of a module. Moto has one state a process: a lab begins it anew."""
     with plain_lab(Plan(shards=3), delays=Delays(remembered_seconds=0.0)) as made:
         yield made
         assert made.cloud.crashes == []
