@@ -6,10 +6,11 @@ import unicodedata
 
 import pytest
 
+from openclaw_hosted.adapters.openclaw.logs import blot
 from openclaw_hosted.domain.account import check_password, clean_email, fold_password
 from openclaw_hosted.domain.errors import InvalidInput
 from openclaw_hosted.domain.naming import clean_display_name
-from openclaw_hosted.domain.text import count_characters
+from openclaw_hosted.domain.text import count_characters, printable
 
 FAMILY = "👨\u200d👩\u200d👧\u200d👦"
 
@@ -81,3 +82,25 @@ def test_a_password_counts_in_the_form_in_which_it_is_hashed() -> None:
     for bad in (unicodedata.normalize("NFD", "ééééé"), "ﷺ" * 20, "half of it \ud800"):
         with pytest.raises(InvalidInput):
             check_password(bad)
+
+
+@pytest.mark.parametrize(
+    ("written", "shown"),
+    [
+        ("\x1b]52;c;cm0gLXJmIH4=\x07done", "done"),
+        ("\x1b]0;title\x1b\\done", "done"),
+        ("\x9d52;c;x\x9cdone", "done"),
+        ("\x1b[2J\x1b[31mred\x1b[0m", "red"),
+        ("\x9b31mred", "red"),
+        ("ring\x07 back\x08 \x1bcreset", "ring back reset"),
+        ("\u202egnp.exe", "gnp.exe"),
+        ("a\tb Zoë 👩‍👩‍👧 日本", "a\tb Zoë 👩‍👩‍👧 日本"),
+    ],
+)
+def test_what_others_wrote_is_shown_without_what_steers_a_terminal(written: str, shown: str) -> None:
+    assert printable(written) == shown
+
+
+def test_a_credential_is_blotted_out_though_a_sequence_cuts_it_in_two() -> None:
+    assert "abcdefgh12345678" not in blot("key sk-abcd\x1b[0mefgh12345678", ())
+    assert "a-secret-of-a-user" not in blot("a-secret\x1b[1m-of-a-user", ["a-secret-of-a-user"])

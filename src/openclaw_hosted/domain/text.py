@@ -6,6 +6,7 @@ paragraph separators, bidirectional overrides and isolates, and halves of surrog
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Final
 
@@ -18,6 +19,8 @@ _DIRECTION: Final = frozenset(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0
 """Bidirectional embeddings, overrides and isolates, their deprecated kin, and marks of annotations, which hide what they enclose."""
 _MEANINGLESS: Final = dict.fromkeys((0x00AD, 0x180E, 0x200B, 0x2060, 0xFEFF))
 """Invisible, and left behind by a copy: soft hyphen, zero-width space, word joiner, byte order mark."""
+_TERMINAL_SEQUENCES: Final = re.compile(r"(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b[ -/]*[0-~]")
+"""Operating system commands (titles, the clipboard), control sequences (colours, the cursor), and shorter escapes (ECMA-48)."""
 _JOINER: Final = "\u200d"
 _SKIN_TONES: Final = frozenset(map(chr, range(0x1F3FB, 0x1F400)))
 _FLAG_LETTERS: Final = frozenset(map(chr, range(0x1F1E6, 0x1F200)))
@@ -38,6 +41,12 @@ def one_line(text: str, field: str, most: int) -> str:
     if len(line) > most * CODE_POINTS_PER_CHARACTER:
         raise InvalidInput(FieldProblem(field, "Use fewer accents and joined emoji; this is too long to keep."))
     return line
+
+
+def printable(text: str) -> str:
+    """`text` without what steers a terminal or reorders a line: others wrote it, and it is about to be shown. Tabs stay."""
+    plain = _TERMINAL_SEQUENCES.sub("", text)
+    return "".join(char for char in plain if char == "\t" or not (unicodedata.category(char) in _CONTROLS or char in _DIRECTION))
 
 
 def folded(text: str) -> str:

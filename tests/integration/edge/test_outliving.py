@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
 
+import psutil
 import pytest
 import websockets
 
@@ -31,6 +32,15 @@ async def own_edge(tmp_path: Path) -> AsyncIterator[Edge]:
         yield made
     finally:
         await made.local.stop()
+
+
+async def test_another_host_on_the_same_port_takes_over_the_edge_that_runs(own_edge: Edge) -> None:
+    await own_edge.local.ensure()
+    for host in ("0.0.0.0", "127.0.0.1"):  # noqa: S104 - what an operator may ask for
+        moved = LocalEdge(own_edge.data_dir, host, own_edge.port, own_edge.url)
+        await moved.ensure()
+        listens = {each.laddr.ip for each in psutil.net_connections("tcp") if each.status == "LISTEN" and each.laddr.port == own_edge.port}
+        assert listens == {host}
 
 
 async def test_routes_come_and_go_without_touching_open_websockets(edge: Edge, gateway: Gateway) -> None:

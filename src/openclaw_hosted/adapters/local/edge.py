@@ -27,6 +27,7 @@ from openclaw_hosted.domain.errors import Unavailable
 START_SECONDS: Final = 30.0
 COMPANION_SOURCES: Final = tuple(Path(module.__file__ or "") for module in (companion, lookup, lookup_server, relay, origins, naming))
 POLL_SECONDS: Final = 0.05
+EVERYWHERE: Final = frozenset({"", "0.0.0.0", "[::]"})  # noqa: S104 - compared, not listened on
 GARBAGE_COLLECTION: Final = {"GOGC": "1000", "GOMEMLIMIT": "192MiB"}
 """For Caddy: a request leaves 24 KB of garbage, and one that meets a collection waits some milliseconds. The limit is a soft one."""
 
@@ -95,9 +96,10 @@ class LocalEdge:
         if present is not None and self.caddy.status().child_pid is not None:
             with suppress(KeyError, TypeError):
                 ours = _listening(present)
-        for address in sorted(_listening(self._config()) - ours):
-            host, _, port = address.rpartition(":")
-            check_bindable(host.strip("[]"), int(port))
+        for address in sorted(_listening(self._config())):
+            if not any(_overlap(address, other) for other in ours):
+                host, _, port = address.rpartition(":")
+                check_bindable(host.strip("[]"), int(port))
 
     def _companion_program(self) -> Program:
         argv = [sys.executable, "-m", "openclaw_hosted.adapters.local.companion", "--data-dir", str(self._data_dir)]
@@ -136,6 +138,12 @@ class LocalEdge:
             except httpx.HTTPError:
                 await self._clock.sleep(POLL_SECONDS)
         raise Unavailable(f"The {what} did not start within {START_SECONDS:.0f} s. Its log: {self._log_of(process)}")
+
+
+def _overlap(one: str, other: str) -> bool:
+    """Whether a program that listens at one `host:port` keeps others from the other one."""
+    (host, _, port), (other_host, _, other_port) = one.rpartition(":"), other.rpartition(":")
+    return port == other_port and (host == other_host or bool(EVERYWHERE & {host, other_host}))
 
 
 def _listening(config: Mapping[str, Any]) -> set[str]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from openclaw_hosted.domain.foreign import foreign_object
+from openclaw_hosted.domain.text import printable
 
 BLOT: Final = "●●●"
 TAIL_BYTES: Final = 512_000
@@ -22,7 +23,8 @@ FAILURE: Final = re.compile(r"Gateway failed to start|Gateway start blocked|Refu
 
 
 def blot(text: str, secrets: Iterable[str]) -> str:
-    """`text` without these secrets, nor anything that looks like a credential."""
+    """`text` without these secrets, nor anything that looks like a credential or steers a terminal."""
+    text = printable(text)
     for secret in sorted((value for value in secrets if len(value) >= SHORTEST_SECRET), key=len, reverse=True):
         text = text.replace(secret, BLOT)
     return CREDENTIAL_LOOKS.sub(BLOT, text)
