@@ -19,7 +19,11 @@ _DIRECTION: Final = frozenset(map(chr, (*range(0x202A, 0x202F), *range(0x2066, 0
 """Bidirectional embeddings, overrides and isolates, their deprecated kin, and marks of annotations, which hide what they enclose."""
 _MEANINGLESS: Final = dict.fromkeys((0x00AD, 0x180E, 0x200B, 0x2060, 0xFEFF))
 """Invisible, and left behind by a copy: soft hyphen, zero-width space, word joiner, byte order mark."""
-_TERMINAL_SEQUENCES: Final = re.compile(r"(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b[ -/]*[0-~]")
+_TERMINAL_SEQUENCES: Final = re.compile(
+    r"(?:\x1b\]|\x9d)[^\x07\x1b\x9c]*(?:\x07|\x1b\\|\x9c)?"
+    r"|(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]"
+    r"|\x1b[ -/]*[0-~]"
+)
 """Operating system commands (titles, the clipboard), control sequences (colours, the cursor), and shorter escapes (ECMA-48)."""
 _JOINER: Final = "\u200d"
 _SKIN_TONES: Final = frozenset(map(chr, range(0x1F3FB, 0x1F400)))
