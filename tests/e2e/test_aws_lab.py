@@ -17,6 +17,7 @@ from playwright.sync_api import Browser, Page, expect
 from lab.nested import NestedLab, nested_lab
 from lab.site import LOG_GROUP, Plan
 from tests.e2e.test_journey import open_instance, say, sign_in, spare_is_ready
+from tests.support.browser import new_context
 from tests.support.platform import ADMIN_EMAIL, ADMIN_PASSWORD, RunningPlatform, wait_until
 from tests.support.ports import free_port
 
@@ -82,7 +83,7 @@ def api(platform: LabPlatform) -> Iterator[httpx.Client]:
 def opened(browser: Browser, platform: LabPlatform, api: httpx.Client) -> Iterator[tuple[Page, str]]:
     """The page of an instance that its owner created and opened, and its id."""
     wait_until(lambda: spare_is_ready(api), SPARE_SECONDS, lambda: f"no spare:\n{platform.output}", every=1)
-    context = browser.new_context()
+    context = new_context(browser)
     page = sign_in(context, platform, ADMIN_EMAIL, ADMIN_PASSWORD)
     page.get_by_role("link", name=re.compile("new instance|create", re.IGNORECASE)).first.click()
     page.get_by_label("Name", exact=True).fill("On AWS")
@@ -196,7 +197,7 @@ def test_a_machine_killed_under_a_conversation_is_replaced_and_the_history_is_th
         return bool(found["phase"] == "running" and found["generation"] == 2)
 
     wait_until(is_replaced, SPARE_SECONDS, lambda: f"{api.get(f'/instances/{instance_id}').json()}\n{platform.output[-3000:]}", every=1)
-    context = browser.new_context()
+    context = new_context(browser)
     page = sign_in(context, platform, ADMIN_EMAIL, ADMIN_PASSWORD)
     open_instance(page, f"{platform.url}/instances/{instance_id}")
     expect(page.get_by_text("You said: zebra quagga").first).to_be_visible()

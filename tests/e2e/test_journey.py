@@ -11,6 +11,7 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
+from tests.support.browser import new_context
 from tests.support.platform import ADMIN_EMAIL, ADMIN_PASSWORD, RunningPlatform, wait_until
 from tests.support.waiting import PATIENCE_MS, PATIENCE_SECONDS
 
@@ -90,7 +91,7 @@ def api(platform: RunningPlatform) -> Iterator[httpx.Client]:
 
 @pytest.fixture(scope="module")
 def owner(browser: Browser, platform: RunningPlatform) -> Iterator[Page]:
-    context = browser.new_context()
+    context = new_context(browser)
     yield sign_in(context, platform, ADMIN_EMAIL, ADMIN_PASSWORD)
     context.close()
 
@@ -117,7 +118,7 @@ def test_a_newcomer_gets_from_sign_in_to_a_chat(owner: Page, opened: str) -> Non
 
 def test_another_user_who_opens_the_same_address_is_refused(browser: Browser, platform: RunningPlatform, opened: str) -> None:
     platform.cli("users", "create", OTHER_EMAIL, "--password-stdin", stdin=OTHER_PASSWORD)
-    context = browser.new_context()
+    context = new_context(browser)
     page = sign_in(context, platform, OTHER_EMAIL, OTHER_PASSWORD)
     answer = page.goto(f"{platform.url}/{opened}/")
     assert answer is not None
@@ -131,7 +132,7 @@ def test_another_user_who_opens_the_same_address_is_refused(browser: Browser, pl
 
 
 def test_a_stranger_is_sent_to_the_sign_in_page(browser: Browser, platform: RunningPlatform, opened: str) -> None:
-    context = browser.new_context()
+    context = new_context(browser)
     page = context.new_page()
     page.goto(f"{platform.url}/{opened}/")
     expect(page).to_have_url(re.compile("/sign-in"))
@@ -171,7 +172,7 @@ def test_gateways_outlive_the_control_plane_and_are_adopted(platform: RunningPla
 def test_a_deletion_can_be_undone_with_the_conversation_kept(
     platform: RunningPlatform, browser: Browser, opened: str, api: httpx.Client
 ) -> None:
-    context = browser.new_context()
+    context = new_context(browser)
     page = sign_in(context, platform, ADMIN_EMAIL, ADMIN_PASSWORD)
     page.goto(f"{platform.url}/instances/{opened}")
     page.get_by_label(re.compile("type.*name", re.IGNORECASE)).fill("First look")
