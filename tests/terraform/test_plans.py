@@ -15,6 +15,7 @@ from openclaw_hosted.settings_aws import AwsSettings
 from scripts.gateway_config import TARGET, gateway_config
 from tests.terraform.support import ROOT, SOURCE, Found, Terraform, planned
 
+pytestmark = pytest.mark.slow
 DIGEST = f"sha256:{'a' * 64}"
 CERTIFICATE = "arn:aws:acm:us-west-2:123456789012:certificate/01234567-89ab-cdef-0123-456789abcdef"
 PACKED = re.compile(r"(?<=gzip -d >/var/lib/openclaw/openclaw-machine.sh \|\| exit 9\n)[\s\S]*?(?=\nEND\n)")

@@ -52,6 +52,7 @@ FLOWS: dict[str, tuple[Ask, Phase | None, tuple[str, ...]]] = {
     "deployment": (a_user, Phase.RUNNING, DEPLOYMENT),
     "deletion": (leaving, Phase.DELETED, DELETION),
 }
+pytestmark = pytest.mark.slow
 ALWAYS_TRIED = (
     "ec2:CreateFleet", "elasticloadbalancing:CreateRule", "ssm:SendCommand", "elasticloadbalancing:ModifyRule",
     "secretsmanager:DeleteSecret",

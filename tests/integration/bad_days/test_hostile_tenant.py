@@ -27,6 +27,8 @@ SCHEMA = (
     ENDLESS,
 )
 
+pytestmark = pytest.mark.slow
+
 
 def do_its_worst(state: Path) -> None:
     (state / "state").mkdir(exist_ok=True)

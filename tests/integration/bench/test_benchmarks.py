@@ -13,6 +13,7 @@ from bench.peers import wrk
 from tests.support.postgres import NoPostgres, find_binaries, unprivileged_user
 from tests.support.stand_in import install_stand_in
 
+pytestmark = pytest.mark.slow
 needs_wrk = pytest.mark.skipif(shutil.which("wrk") is None, reason="wrk is not installed (apt-get install wrk)")
 
 
