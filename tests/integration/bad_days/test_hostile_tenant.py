@@ -10,6 +10,8 @@ import tarfile
 from contextlib import closing
 from pathlib import Path
 
+import pytest
+
 from openclaw_hosted.adapters.local.processes import SupervisedProcess
 from openclaw_hosted.domain.naming import InstanceId, volume_of
 from tests.integration.bad_days.test_bad_days import created, machine_of, state_of
