@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from itertools import count
 
 import pytest
 
@@ -16,6 +17,8 @@ from openclaw_hosted.store.instances import SqlInstances
 from tests.integration.convergence.world import ASKED, OWNER, World, eventually
 
 pytestmark = pytest.mark.looptime
+MOST_RENEWALS = 1000
+"""Of one lease, with much to spare."""
 
 
 async def test_an_instance_whose_machine_was_condemned_by_one_that_died_over_it_gets_another(world: World) -> None:
@@ -72,6 +75,7 @@ async def test_a_route_that_came_after_the_deletion_is_taken_away(world: World) 
 
 async def test_work_ends_when_its_lease_has_run_out_though_the_store_does_not_answer(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     reached, ended = asyncio.Event(), asyncio.Event()
+    asked = count()
 
     async def hang(call: str, moment: str) -> None:
         if (call, moment) == ("router.bind", "before") and not reached.is_set():
@@ -82,6 +86,7 @@ async def test_work_ends_when_its_lease_has_run_out_though_the_store_does_not_an
                 ended.set()
 
     async def no_answer(_: SqlInstances, __: Lease, ___: float) -> Lease:
+        assert next(asked) < MOST_RENEWALS, "whoever asks without end keeps virtual time from moving"
         raise Unavailable("The database does not answer.")
 
     monkeypatch.setattr(SqlInstances, "renew", no_answer)
