@@ -95,7 +95,7 @@ class Acts:
                 await plane.ask(_as_coroutine(request(plane.asking.operations)))
 
     async def _retire(self, act: Act) -> None:
-        spares = [row.value.id for row in self._world.database.machines.values() if row.value.state is MachineState.AVAILABLE]
+        spares = [row.id for row in self._world.rows.machines.values() if row.state is MachineState.AVAILABLE]
         spare = self._one(spares, act.pick)
         if spare is not None:
             await self._operate(lambda at: at.retire_spare(spare))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from openclaw_hosted.domain.instance import Instance
-from simulation.store.database import Change
+from simulation.rows import Change
 
 STATES = {"machines": "state", "instances": "phase"}
 
@@ -68,8 +68,7 @@ def _line(at: float, entry: Any) -> str:
     return f"{at:9.3f} {text}"
 
 
-def _state(row: Any) -> tuple[Any, ...]:
-    value = row.value
+def _state(value: Any) -> tuple[Any, ...]:
     return (value.phase, value.machine_id) if isinstance(value, Instance) else (value.state, value.instance_id)
 
 
@@ -77,19 +76,16 @@ def _row(change: Change) -> str:
     after = change.after
     match change.table:
         case "machines":
-            machine, failure = after.value, f", {after.value.failure}" if after.value.failure else ""
-            serves = machine.instance_id or machine.reserved_instance_id
-            return f"machine {machine.id} ({machine.provider_ref}) is {machine.state}, for {serves}{failure}"
+            serves, failure = after.instance_id or after.reserved_instance_id, f", {after.failure}" if after.failure else ""
+            return f"machine {after.id} ({after.provider_ref}) is {after.state}, for {serves}{failure}"
         case "instances":
-            instance = after.value
-            place = f" on {instance.machine_id}" if instance.machine_id else ""
-            return f"instance {instance.id} is {instance.phase}{place}, generation {instance.generation}, revision {instance.revision}"
+            place = f" on {after.machine_id}" if after.machine_id else ""
+            return f"instance {after.id} is {after.phase}{place}, generation {after.generation}, revision {after.revision}"
         case "events":
             about = " ".join(filter(None, (after.instance_id, after.machine_id, after.user_id)))
             return f"event {after.name} {about} {json.dumps(dict(after.detail))}"
         case "steps":
-            last = after[-1]
-            return (
-                f"step {last.name} of {change.key}, generation {last.generation}, attempt {last.attempt}: {last.error or last.note or ''}"
-            )
+            instance_id, step = after
+            said = step.error or step.note or ""
+            return f"step {step.name} of {instance_id}, generation {step.generation}, attempt {step.attempt}: {said}"
     return f"{change.table} {change.key}: {after}"

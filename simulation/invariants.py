@@ -24,7 +24,7 @@ from openclaw_hosted.domain.machine import LIVE_STATES, Machine, MachineState
 from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId, volume_of
 from openclaw_hosted.ports.machines import MachineHealth
 from simulation.ids import CLEAR
-from simulation.store.database import Change, Database
+from simulation.rows import Change, Rows
 
 BY_HAND = "i-by-hand"
 """How the references of machines begin that the platform did not launch."""
@@ -45,8 +45,8 @@ class Violation(Exception):
 class Invariants:
     """Looks at the database and the cloud, and remembers what has to stay as it was."""
 
-    def __init__(self, database: Database, cloud: FakeCloud, fleet_cap: int) -> None:
-        self._db = database
+    def __init__(self, rows: Rows, cloud: FakeCloud, fleet_cap: int) -> None:
+        self._rows = rows
         self._cloud = cloud
         self.fleet_cap = fleet_cap
         """The highest that is in force anywhere."""
@@ -63,12 +63,12 @@ class Invariants:
         for change in changes:
             match change.table:
                 case "machines":
-                    self._machine(change.before.value if change.before else None, change.after.value)
+                    self._machine(change.before, change.after)
                 case "instances":
-                    self._instance(change.before.value if change.before else None, change.after.value)
+                    self._instance(change.before, change.after)
                 case "steps":
-                    for step in change.after:
-                        self._text(f"a step of {change.key}", step.error, step.note)
+                    instance_id, step = change.after
+                    self._text(f"a step of {instance_id}", step.error, step.note)
                 case "events":
                     self._text(f"event {change.after.name}", *map(str, change.after.detail.values()))
                 case "pool":
@@ -87,7 +87,7 @@ class Invariants:
             raise Violation(1, f"machine {now.id} was {before.instance_id}'s and is now {now.instance_id}'s")
 
     def _live(self) -> int:
-        return sum(row.value.state in LIVE_STATES for row in self._db.machines.values())
+        return sum(row.state in LIVE_STATES for row in self._rows.machines.values())
 
     def _machine_moved(self, before: Machine, now: Machine) -> None:
         if (before.state, now.state) not in ALLOWED_MACHINE:
@@ -109,7 +109,7 @@ class Invariants:
             bound = self._machine_of.setdefault((now.id, now.generation), now.machine_id)
             if bound != now.machine_id:
                 raise Violation(1, f"generation {now.generation} of {now.id} has two machines, {bound} and {now.machine_id}")
-            if self._db.machines[now.machine_id].value.instance_id != now.id:
+            if self._rows.machines[now.machine_id].instance_id != now.id:
                 raise Violation(1, f"{now.id} is bound to {now.machine_id}, which is not bound to it")
         if before is None or before.phase is now.phase:
             return
@@ -172,7 +172,7 @@ class Invariants:
     def fleet(self) -> None:
         """No machine twice, or without a row, no more than the cap, nothing secret in labels."""
         ours = [machine.machine_id for ref, machine in self._cloud.machines.items() if not ref.startswith(BY_HAND)]
-        unknown = [machine_id for machine_id in ours if machine_id not in self._db.machines]
+        unknown = [machine_id for machine_id in ours if machine_id not in self._rows.machines]
         if unknown:
             raise Violation(4, f"a machine was launched as {unknown[0]}, which no row is")
         if len(set(ours)) != len(ours):
@@ -216,8 +216,8 @@ class Invariants:
                 raise Violation(7, f"the route of {instance_id} leads {passing} to {machine.spec.instance_id}, which is {owner}'s")
 
     def _owner(self, instance_id: InstanceId) -> UserId | None:
-        row = self._db.instances.get(instance_id)
-        return None if row is None else row.value.owner_id
+        row = self._rows.instances.get(instance_id)
+        return None if row is None else row.owner_id
 
     def forgive_orphans(self) -> None:
         """Whoever counted their age is gone, and the next one starts afresh."""
@@ -234,15 +234,15 @@ class Invariants:
 
     def orphans(self) -> Iterator[str]:
         """Whatever exists and is not reachable from a row."""
-        live = [row.value for row in self._db.machines.values() if row.value.state in LIVE_STATES]
+        live = [row for row in self._rows.machines.values() if row.state in LIVE_STATES]
         ids, refs = {machine.id for machine in live}, {machine.provider_ref for machine in live}
         reserved = {machine.reserved_instance_id for machine in live}
-        kept = {row.value.id for row in self._db.instances.values() if row.value.phase is not Phase.PURGED} | reserved
-        routed = {row.value.id for row in self._db.instances.values() if row.value.phase not in (Phase.DELETED, Phase.PURGED)} | reserved
+        kept = {row.id for row in self._rows.instances.values() if row.phase is not Phase.PURGED} | reserved
+        routed = {row.id for row in self._rows.instances.values() if row.phase not in (Phase.DELETED, Phase.PURGED)} | reserved
         volumes = {volume_of(instance_id) for instance_id in kept}
         yield from (f"machine {ref}" for ref, m in self._cloud.machines.items() if m.machine_id not in ids and ref not in refs)
         yield from (f"route {instance_id}" for instance_id in self._cloud.routes if instance_id not in routed)
-        deleted = [row.value.id for row in self._db.instances.values() if row.value.phase is Phase.DELETED]
+        deleted = [row.id for row in self._rows.instances.values() if row.phase is Phase.DELETED]
         yield from (f"readable secret {instance_id}" for instance_id in deleted if self._is_readable(instance_id))
         yield from (f"secret {instance_id}" for instance_id in self._cloud.secrets if instance_id not in kept)
         yield from (f"volume {volume_id}" for volume_id in self._cloud.volumes if volume_id not in volumes)

@@ -23,11 +23,11 @@ from openclaw_hosted.domain.gateway import Credential, CredentialsChange, Gatewa
 from openclaw_hosted.domain.instance import DesiredState, Instance
 from openclaw_hosted.domain.naming import InstanceId, UserId, volume_of
 from openclaw_hosted.services.instances import ChangeRequest, CreateRequest
+from openclaw_hosted.store.accounts import SqlAccounts
 from simulation.ids import CLEAR, EPOCH
 from simulation.invariants import Violation
 from simulation.plan import Act
 from simulation.plane import Asking
-from simulation.store.platform import MemoryAccounts
 from simulation.world import World
 
 TRIES = 4
@@ -63,7 +63,7 @@ class People:
 
     async def arrive(self) -> None:
         """They have accounts, and are signed in."""
-        accounts = MemoryAccounts(self._world.database)
+        accounts = SqlAccounts(self._world.database)
         for user in self.users:
             await accounts.add_user(user, None, None)
             await accounts.add_session(self._session(user), None)
@@ -85,7 +85,7 @@ class People:
             answer = await self._ask(lambda at: at.instances.create(user, request, key))
             if answer is not None:
                 answers.append(answer[0])
-        made = {row.value.id for row in self._world.database.instances.values() if row.value.name == request.name}
+        made = {row.id for row in self._world.rows.instances.values() if row.name == request.name}
         if len(made) > 1 or len({answer.id for answer in answers}) > 1:
             raise Violation(8, f"{key} has made {sorted(made)}")
         for instance_id in made:
@@ -164,7 +164,7 @@ class People:
     async def sign_out(self, act: Act) -> None:
         """Sign out, and in again a little later."""
         user = self._user(act)
-        accounts = MemoryAccounts(self._world.database)
+        accounts = SqlAccounts(self._world.database)
         await accounts.end_session(self._session(user).hash)
         await asyncio.sleep(12)
         self._sign_ins[user.id] += 1

@@ -12,12 +12,8 @@ from openclaw_hosted.domain.machine import LIVE_STATES, Machine, MachineState
 from openclaw_hosted.domain.naming import InstanceId, volume_of
 from openclaw_hosted.ports.machines import MachineHealth
 from simulation.invariants import Violation
-from simulation.link import run_now
 from simulation.people import People
-from simulation.store.database import Database
-from simulation.store.instances import MemoryInstances
-from simulation.store.machines import MemoryMachines
-from simulation.store.platform import POOL_ROW
+from simulation.rows import POOL_ROW, Rows
 from simulation.world import World
 
 
@@ -27,16 +23,16 @@ def not_yet(world: World) -> str | None:
 
 
 def _differences(world: World) -> Iterator[str]:
-    for row in world.database.instances.values():
-        yield from _instance(world, row.value)
-        if row.sealed is not None and row.value.phase is not Phase.PURGED:
-            yield f"the credentials of {row.value.id} have not reached the vault"
+    for instance in world.rows.instances.values():
+        yield from _instance(world, instance)
+        if instance.sealed_revision is not None and instance.phase is not Phase.PURGED:
+            yield f"the credentials of {instance.id} have not reached the vault"
     yield from _pool(world)
     yield from world.invariants.orphans()
     yield from _missing(world)
-    yield from miscounted(world.database, world.cloud)
-    valid = set(world.database.sessions)
-    if len(valid) < len(world.database.users):
+    yield from miscounted(world.rows, world.cloud)
+    valid = set(world.rows.sessions)
+    if len(valid) < len(world.rows.users):
         yield "a user has signed out for a moment"
     if set(world.cloud.passing_sessions()) != valid:
         yield "the edge lets other sessions pass than are signed in"
@@ -50,7 +46,7 @@ def _instance(world: World, instance: Instance) -> Iterator[str]:
     if instance.phase is not Phase.RUNNING:
         yield f"{instance.id} is {instance.phase}, and should be running: {instance.last_error}"
         return
-    machine = world.database.machines[instance.machine_id].value if instance.machine_id else None
+    machine = world.rows.machines[instance.machine_id] if instance.machine_id else None
     there = world.cloud.machines.get(machine.provider_ref or "") if machine else None
     if machine is None or there is None or there.health is not MachineHealth.UP or there.spec is None or not world.cloud.ready(there):
         yield f"{instance.id} is running, and its gateway on {instance.machine_id} does not answer"
@@ -65,15 +61,15 @@ def _instance(world: World, instance: Instance) -> Iterator[str]:
 
 
 def _pool(world: World) -> Iterator[str]:
-    live = [row.value for row in world.database.machines.values() if row.value.state in LIVE_STATES]
+    live = [row for row in world.rows.machines.values() if row.state in LIVE_STATES]
     for machine in live:
         if machine.state in (MachineState.INITIALIZING, MachineState.TERMINATING):
             yield f"machine {machine.id} is {machine.state}"
         elif machine.state is MachineState.ASSIGNED:
-            row = world.database.instances.get(machine.instance_id) if machine.instance_id else None
-            if row is None or row.value.machine_id != machine.id:
+            row = world.rows.instances.get(machine.instance_id) if machine.instance_id else None
+            if row is None or row.machine_id != machine.id:
                 yield f"machine {machine.id} is assigned to {machine.instance_id}, which does not have it"
-    memory = world.database.pool[POOL_ROW]
+    memory = world.rows.pool[POOL_ROW]
     wanted = world.options.policy.spares if memory.spares is None else memory.spares
     spares = [machine for machine in live if machine.state is MachineState.AVAILABLE]
     if len(spares) != wanted:
@@ -91,8 +87,8 @@ def _serves_itself(world: World, spare: Machine) -> bool:
 
 def _missing(world: World) -> Iterator[str]:
     """What should exist and does not: of each spare its secret, volume and route, of each instance its secret and volume."""
-    machines = [row.value for row in world.database.machines.values() if row.value.state is MachineState.AVAILABLE]
-    instances = [row.value for row in world.database.instances.values() if row.value.phase is not Phase.PURGED]
+    machines = [row for row in world.rows.machines.values() if row.state is MachineState.AVAILABLE]
+    instances = [row for row in world.rows.instances.values() if row.phase is not Phase.PURGED]
     ids: list[InstanceId] = [machine.reserved_instance_id for machine in machines]
     yield from (f"spare {instance_id} has no route" for instance_id in ids if instance_id not in world.cloud.routes)
     ids += [instance.id for instance in instances if instance.generation > 0]
@@ -101,10 +97,11 @@ def _missing(world: World) -> Iterator[str]:
     yield from (f"{instance_id} has no volume" for instance_id in running if volume_of(instance_id) not in world.cloud.volumes)
 
 
-def miscounted(database: Database, cloud: FakeCloud) -> Iterator[str]:
+def miscounted(rows: Rows, cloud: FakeCloud) -> Iterator[str]:
     """What the cost meter says exists, beside what does."""
-    machines, kept = run_now(MemoryMachines(database).list_live()), run_now(MemoryInstances(database).kept_phases())
-    counted = count_holdings(machines, kept)
+    live = [machine for machine in rows.machines.values() if machine.state in LIVE_STATES]
+    kept = {each.id: each.phase for each in rows.instances.values() if each.phase is not Phase.PURGED and each.generation > 0}
+    counted = count_holdings(live, kept)
     there = cloud.inventory()
     for kind in ("machines", "volumes", "secrets", "routes"):
         if getattr(counted, kind) != len(there[kind]):
@@ -114,7 +111,7 @@ def miscounted(database: Database, cloud: FakeCloud) -> Iterator[str]:
 def check_users(world: World, people: People) -> None:
     """What users were answered holds: their instances are as they asked, their credentials in the vault, their data on the volumes."""
     for owned in people.owned.values():
-        instance = world.database.instances[owned.id].value
+        instance = world.rows.instances[owned.id]
         if instance.desired not in owned.desired:
             raise Violation(9, f"{owned.id} should be {sorted(owned.desired)}, and is to be {instance.desired}")
         if instance.phase is Phase.PURGED:

@@ -12,6 +12,7 @@ from typing import Any, Final
 import structlog
 
 from openclaw_hosted.domain.instance import Phase
+from openclaw_hosted.store.platform import SqlPlatform
 from simulation import rest
 from simulation.acts import Acts
 from simulation.faults import Coverage
@@ -20,7 +21,7 @@ from simulation.invariants import Violation
 from simulation.loop import run
 from simulation.people import People
 from simulation.plan import STORM_SECONDS, Plan
-from simulation.store.platform import MemoryPlatform
+from simulation.rows import POOL_ROW
 from simulation.world import World
 
 CALM_SECONDS: Final = 420.0
@@ -48,8 +49,8 @@ def simulate(plan: Plan) -> Outcome:
     world = World(plan)
     with _logging_to(world):
         run(_Run(world).whole(), world.loop)
-    rows = world.database.instances.values()
-    gone = sum(row.value.phase in (Phase.DELETED, Phase.PURGED) for row in rows)
+    rows = world.rows.instances.values()
+    gone = sum(row.phase in (Phase.DELETED, Phase.PURGED) for row in rows)
     violation = None if world.violation is None else str(world.violation)
     spent = time.process_time() - began
     return Outcome(plan, violation, world.history, world.faults.coverage, gone, world.loop.time(), spent)
@@ -111,16 +112,16 @@ class _Run:
 
     async def _mend(self) -> None:
         """What people do when they see that something waits for them: resume the pool, give settings that are not refused."""
-        memory = self._world.database.pool[1]
+        memory = self._world.rows.pool[POOL_ROW]
         if memory.paused or memory.status == "stopped" or memory.spares is None:
-            await MemoryPlatform(self._world.database).set_pool(paused=False, spares=2)
+            await SqlPlatform(self._world.database).set_pool(paused=False, spares=2)
         for instance in self._world.failed_instances():
             if instance.id in self._people.owned:
                 await self._people.change_one(self._people.owned[instance.id])
 
     def _kept(self) -> str | None:
-        rows = self._world.database.instances.values()
-        return next((f"{row.value.id} is {row.value.phase}, not purged" for row in rows if row.value.phase is not Phase.PURGED), None)
+        rows = self._world.rows.instances.values()
+        return next((f"{row.id} is {row.phase}, not purged" for row in rows if row.phase is not Phase.PURGED), None)
 
     def _broke(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
         error = context.get("exception")

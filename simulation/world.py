@@ -15,6 +15,11 @@ from openclaw_hosted.controllers import ControllerOptions
 from openclaw_hosted.domain.instance import Phase
 from openclaw_hosted.domain.pool import PoolPolicy
 from openclaw_hosted.ports.stores import Caps
+from openclaw_hosted.store.accounts import SqlAccounts
+from openclaw_hosted.store.instances import SqlInstances
+from openclaw_hosted.store.machines import SqlMachines
+from openclaw_hosted.store.platform import SqlPlatform
+from simulation.database import of_this_process
 from simulation.faults import CALM, Faults
 from simulation.history import History
 from simulation.ids import EPOCH, SeededIds, SkewedClock
@@ -22,10 +27,7 @@ from simulation.invariants import Invariants, Violation
 from simulation.loop import VirtualLoop
 from simulation.plan import Plan
 from simulation.plane import Plane
-from simulation.store.database import Change, Database
-from simulation.store.instances import MemoryInstances
-from simulation.store.machines import MemoryMachines
-from simulation.store.platform import MemoryAccounts, MemoryPlatform
+from simulation.rows import Change
 
 ZONES: Final = ("zone-a", "zone-b")
 FLEET_CAP: Final = 18
@@ -56,10 +58,12 @@ class World:
         self.random = random.Random(f"{plan.seed} world")  # noqa: S311 - it has to be repeated
         self.ids = SeededIds(plan.seed)
         self.clock = SkewedClock(self.loop)
-        self.database = Database(lambda: EPOCH + self.loop.time(), self._changed)
+        self.database = of_this_process()
+        self.rows = self.database.begin_anew(lambda: EPOCH + self.loop.time())
+        self.rows.watch = self._changed
         self.cloud = FakeCloud(self.clock)
         self.options = OPTIONS
-        self.invariants = Invariants(self.database, self.cloud, FLEET_CAP)
+        self.invariants = Invariants(self.rows, self.cloud, FLEET_CAP)
         self.planes: dict[int, Plane] = {}
         self.violation: Violation | None = None
         self.ended = self.loop.create_future()
@@ -85,8 +89,8 @@ class World:
         self.targets: dict[str, object] = {
             "machines": FakeMachines(cloud), "gateways": FakeGateways(cloud), "vault": FakeVault(cloud), "sealer": FakeSealer(),
             "router": FakeRouter(cloud), "gate": FakeGate(cloud), "volumes": FakeVolumes(cloud),
-            "machine_store": MemoryMachines(database), "instance_store": MemoryInstances(database),
-            "account_store": MemoryAccounts(database), "platform_store": MemoryPlatform(database),
+            "machine_store": SqlMachines(database), "instance_store": SqlInstances(database),
+            "account_store": SqlAccounts(database), "platform_store": SqlPlatform(database),
         }  # fmt: skip
 
     def start(self) -> None:
@@ -238,4 +242,4 @@ class World:
 
     def failed_instances(self) -> list[Any]:
         """Those that were given up, and wait for their user."""
-        return [row.value for row in self.database.instances.values() if row.value.phase is Phase.FAILED]
+        return [row for row in self.rows.instances.values() if row.phase is Phase.FAILED]

@@ -21,7 +21,7 @@ from simulation import rest
 from simulation.ids import CLEAR, EPOCH, SkewedClock
 from simulation.invariants import Invariants, Violation
 from simulation.loop import VirtualLoop
-from simulation.store.database import Database, InstanceRow, MachineRow
+from simulation.rows import Rows
 
 ADA, EVE = UserId("us-ada"), UserId("us-eve")
 ONE, TWO = InstanceId("oc-one"), InstanceId("oc-two")
@@ -33,9 +33,9 @@ class Scene:
     def __init__(self) -> None:
         self.loop = VirtualLoop()
         self.cloud = FakeCloud(SkewedClock(self.loop))
-        self.database = Database(lambda: EPOCH)
-        self.invariants = Invariants(self.database, self.cloud, fleet_cap=3)
-        self.database.watch = self.invariants.after_transaction
+        self.rows = Rows()
+        self.invariants = Invariants(self.rows, self.cloud, fleet_cap=3)
+        self.rows.watch = self.invariants.after_transaction
         for instance_id, owner in ((ONE, ADA), (TWO, EVE)):
             self.add(instance_id, owner)
 
@@ -43,12 +43,12 @@ class Scene:
         machine_id, ref = MachineId(f"mc-{instance_id}"), f"i-{instance_id}"
         volume_id = volume_of(instance_id)
         machine = Machine(machine_id, MachineState.AVAILABLE, instance_id, volume_id, "v1", Warmth.HOT, EPOCH, EPOCH, provider_ref=ref)
-        self.put("machines", machine_id, MachineRow(machine))
-        self.put("machines", machine_id, MachineRow(replace(machine, state=MachineState.ASSIGNED, instance_id=instance_id, generation=1)))
+        self.put("machines", machine_id, machine)
+        self.put("machines", machine_id, replace(machine, state=MachineState.ASSIGNED, instance_id=instance_id, generation=1))
         instance = Instance(
             instance_id, owner, "a name", DesiredState.RUNNING, Phase.RUNNING, EPOCH, EPOCH, machine_id=machine_id, generation=1
         )
-        self.put("instances", instance_id, InstanceRow(instance))
+        self.put("instances", instance_id, instance)
         spec = GatewaySpec(instance_id, 1, volume_id, "v1")
         self.cloud.machines[ref] = FakeMachine(machine_id, EPOCH, spec=spec)
         self.cloud.volumes[volume_id] = FakeVolume(instance_id=instance_id, attached_to=machine_id)
@@ -57,16 +57,14 @@ class Scene:
         self.cloud.groups.add(machine_id)
 
     def put(self, table: str, key: Any, row: Any) -> None:
-        with self.database.write():
-            self.database.put(table, key, row)
+        self.rows.committed([(table, key, row)])
 
     def machine(self, of: InstanceId = ONE, **changes: Any) -> None:
-        row = self.database.machines[MachineId(f"mc-{of}")]
-        self.put("machines", row.value.id, replace(row, value=replace(row.value, **changes)))
+        machine = self.rows.machines[MachineId(f"mc-{of}")]
+        self.put("machines", machine.id, replace(machine, **changes))
 
     def instance(self, of: InstanceId = ONE, **changes: Any) -> None:
-        row = self.database.instances[of]
-        self.put("instances", of, replace(row, value=replace(row.value, **changes)))
+        self.put("instances", of, replace(self.rows.instances[of], **changes))
 
     def there(self, of: InstanceId = ONE) -> FakeMachine:
         return self.cloud.machines[f"i-{of}"]
@@ -83,7 +81,7 @@ class Scene:
 
     def add_machine(self, name: str) -> None:
         new = Machine(MachineId(name), MachineState.INITIALIZING, InstanceId(name), VolumeId(name), "v1", Warmth.HOT, EPOCH, EPOCH)
-        self.put("machines", new.id, MachineRow(new))
+        self.put("machines", new.id, new)
 
 
 @pytest.fixture
@@ -100,11 +98,9 @@ def test_nothing_is_wrong_with_what_is_right(scene: Scene) -> None:
 
 def two_machines_for_one_instance(scene: Scene) -> None:
     scene.add_machine("mc-other")
-    scene.put(
-        "machines", "mc-other", MachineRow(replace(scene.database.machines[MachineId("mc-other")].value, state=MachineState.AVAILABLE))
-    )
-    other = scene.database.machines[MachineId("mc-other")].value
-    scene.put("machines", "mc-other", MachineRow(replace(other, state=MachineState.ASSIGNED, instance_id=ONE)))
+    other = scene.rows.machines[MachineId("mc-other")]
+    scene.put("machines", other.id, replace(other, state=MachineState.AVAILABLE))
+    scene.put("machines", other.id, replace(other, state=MachineState.ASSIGNED, instance_id=ONE))
 
 
 def another_machine_in_the_same_generation(scene: Scene) -> None:
@@ -136,15 +132,13 @@ def a_machine_that_no_row_knows(scene: Scene) -> None:
 
 
 def a_route_of_a_deleted_instance(scene: Scene) -> None:
-    row = scene.database.instances[ONE]
-    scene.database.instances[ONE] = replace(row, value=replace(row.value, phase=Phase.DELETED, machine_id=None))
+    scene.rows.instances[ONE] = replace(scene.rows.instances[ONE], phase=Phase.DELETED, machine_id=None)
     scene.machine(reserved_instance_id=InstanceId("oc-other"))
     scene.invariants.look_for_orphans(61.0, 60.0)
 
 
 def a_readable_secret_of_a_deleted_instance(scene: Scene) -> None:
-    row = scene.database.instances[ONE]
-    scene.database.instances[ONE] = replace(row, value=replace(row.value, phase=Phase.DELETED, machine_id=None))
+    scene.rows.instances[ONE] = replace(scene.rows.instances[ONE], phase=Phase.DELETED, machine_id=None)
     del scene.cloud.routes[ONE]
     scene.invariants.look_for_orphans(61.0, 60.0)
 
@@ -178,7 +172,7 @@ def an_instance_is_said_to_be_deleted_and_its_gateway_runs(scene: Scene) -> None
 
 
 def an_instance_is_said_to_be_purged_and_has_its_volume(scene: Scene) -> None:
-    scene.database.instances[ONE] = InstanceRow(replace(scene.database.instances[ONE].value, phase=Phase.DELETED))
+    scene.rows.instances[ONE] = replace(scene.rows.instances[ONE], phase=Phase.DELETED)
     del scene.cloud.secrets[ONE]
     scene.instance(phase=Phase.PURGED)
 
@@ -190,8 +184,8 @@ def more_rows_than_the_cap(scene: Scene) -> None:
 
 def more_machines_than_the_cap(scene: Scene) -> None:
     for name in ("mc-three", "mc-four"):
-        row = replace(scene.database.machines[MachineId("mc-oc-one")].value, id=MachineId(name), state=MachineState.TERMINATED)
-        scene.database.machines[MachineId(name)] = MachineRow(row)
+        ended = replace(scene.rows.machines[MachineId("mc-oc-one")], id=MachineId(name), state=MachineState.TERMINATED)
+        scene.rows.machines[ended.id] = ended
         scene.cloud.machines[name] = FakeMachine(MachineId(name), EPOCH)
 
 
@@ -200,8 +194,7 @@ def a_machine_is_launched_twice(scene: Scene) -> None:
 
 
 def a_credential_in_an_event(scene: Scene) -> None:
-    with scene.database.write():
-        scene.database.record(Event(EventName.INSTANCE_CHANGED, EPOCH, detail={"key": f"{CLEAR}1"}))
+    scene.put("events", 1, Event(EventName.INSTANCE_CHANGED, EPOCH, detail={"key": f"{CLEAR}1"}))
 
 
 def a_credential_in_an_error(scene: Scene) -> None:
@@ -277,7 +270,7 @@ def test_a_broken_invariant_is_seen(scene: Scene, number: int, break_it: Callabl
 
 
 def test_the_meter_counts_what_there_is(scene: Scene) -> None:
-    assert list(rest.miscounted(scene.database, scene.cloud)) == []
+    assert list(rest.miscounted(scene.rows, scene.cloud)) == []
 
 
 MISCOUNTED: dict[str, Callable[[FakeCloud], object]] = {
@@ -291,18 +284,17 @@ MISCOUNTED: dict[str, Callable[[FakeCloud], object]] = {
 @pytest.mark.parametrize("said", MISCOUNTED)
 def test_a_meter_that_counts_wrong_is_seen(scene: Scene, said: str) -> None:
     MISCOUNTED[said](scene.cloud)
-    assert list(rest.miscounted(scene.database, scene.cloud)) == [said]
+    assert list(rest.miscounted(scene.rows, scene.cloud)) == [said]
 
 
 def test_the_meter_counts_what_a_deleted_instance_keeps_and_not_its_route(scene: Scene) -> None:
-    row = scene.database.instances[ONE]
-    scene.database.instances[ONE] = replace(row, value=replace(row.value, phase=Phase.DELETED, machine_id=None))
-    machine = scene.database.machines[MachineId("mc-oc-one")]
-    scene.database.machines[machine.value.id] = replace(machine, value=replace(machine.value, state=MachineState.TERMINATED))
+    scene.rows.instances[ONE] = replace(scene.rows.instances[ONE], phase=Phase.DELETED, machine_id=None)
+    machine = scene.rows.machines[MachineId("mc-oc-one")]
+    scene.rows.machines[machine.id] = replace(machine, state=MachineState.TERMINATED)
     scene.cloud.kill("i-oc-one")
-    assert list(rest.miscounted(scene.database, scene.cloud)) == ["the meter counts 1 routes, and 2 exist"]
+    assert list(rest.miscounted(scene.rows, scene.cloud)) == ["the meter counts 1 routes, and 2 exist"]
     del scene.cloud.routes[ONE]
-    assert list(rest.miscounted(scene.database, scene.cloud)) == []
+    assert list(rest.miscounted(scene.rows, scene.cloud)) == []
 
 
 def test_a_stopped_machine_mounts_nothing(scene: Scene) -> None:

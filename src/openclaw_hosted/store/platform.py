@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from alembic.runtime.migration import MigrationContext
-from sqlalchemy import delete, insert, or_, select, update
+from sqlalchemy import Float, Text, bindparam, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from openclaw_hosted.domain.events import Event
@@ -20,6 +20,9 @@ from openclaw_hosted.store.work import is_past
 _E = tables.events.c
 _L = tables.leases.c
 _P = tables.pool.c
+_LEASE, _HOLDER = bindparam("lease", type_=Text), bindparam("holder", type_=Text)
+_NAMED = select(_L.name).where(_L.name == _LEASE)
+_RELEASE = delete(tables.leases).where(_L.name == _LEASE, _L.token == _HOLDER)
 POOL_ROW = 1
 
 
@@ -28,6 +31,14 @@ class SqlPlatform:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        now, seconds = database.now, bindparam("seconds", type_=Float)
+        self._hold = (
+            update(tables.leases)
+            .where(_L.name == _LEASE, or_(_L.token == _HOLDER, is_past(_L.expires_at, now, seconds)))
+            .values(token=_HOLDER, expires_at=now + seconds)
+            .returning(_L.expires_at)
+        )
+        self._add = insert(tables.leases).values(name=_LEASE, token=_HOLDER, expires_at=now + seconds).returning(_L.expires_at)
 
     async def add_event(self, event: Event) -> None:
         async with self._database.write() as connection:
@@ -52,31 +63,24 @@ class SqlPlatform:
             return [to_event(row) for row in await connection.execute(statement)]
 
     async def acquire(self, name: str, token: str, seconds: float) -> Lease | None:
-        now = self._database.now
-        mine = (
-            update(tables.leases)
-            .where(_L.name == name, or_(_L.token == token, is_past(_L.expires_at, now, seconds)))
-            .values(token=token, expires_at=now + seconds)
-            .returning(_L.expires_at)
-        )
+        values = {"lease": name, "holder": token, "seconds": seconds}
         try:
             async with self._database.write() as connection:
-                row = (await connection.execute(mine)).one_or_none()
-                if row is None and not await self._exists(connection, name):
-                    fresh = insert(tables.leases).values(name=name, token=token, expires_at=now + seconds)
-                    row = (await connection.execute(fresh.returning(_L.expires_at))).one()
+                row = (await connection.execute(self._hold, values)).one_or_none()
+                if row is None and (await connection.execute(_NAMED, {"lease": name})).one_or_none() is None:
+                    row = (await connection.execute(self._add, values)).one()
         except IntegrityError:
             return None
         return None if row is None else Lease(name, token, row.expires_at)
 
     async def release(self, lease: Lease) -> None:
         async with self._database.write() as connection:
-            await connection.execute(delete(tables.leases).where(_L.name == lease.key, _L.token == lease.token))
+            await connection.execute(_RELEASE, {"lease": lease.key, "holder": lease.token})
 
     async def pool_memory(self) -> PoolMemory:
         async with self._database.read() as connection:
             row = (await connection.execute(select(tables.pool).where(_P.id == POOL_ROW))).one()
-        return PoolMemory(row.spares, bool(row.paused), row.failures_in_row, row.last_failure_at, row.last_error, row.status, row.note)
+        return to_pool_memory(row)
 
     async def launch_failed(self, now: float, error: str) -> int:
         counted = (
@@ -111,6 +115,7 @@ class SqlPlatform:
         async with self._database.write() as connection:
             await connection.execute(update(tables.pool).where(_P.id == POOL_ROW).values(**values))
 
-    @staticmethod
-    async def _exists(connection: Any, name: str) -> bool:
-        return (await connection.execute(select(_L.name).where(_L.name == name))).one_or_none() is not None
+
+def to_pool_memory(row: Any) -> PoolMemory:
+    """The row of `pool`."""
+    return PoolMemory(row.spares, bool(row.paused), row.failures_in_row, row.last_failure_at, row.last_error, row.status, row.note)
