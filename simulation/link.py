@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextvars
-from collections.abc import Callable, Coroutine
+from collections.abc import Callable, Coroutine, Sequence
 from functools import partial
 from typing import Any, Protocol
 
@@ -16,6 +16,7 @@ from simulation.loop import VirtualLoop
 from simulation.plan import Fault
 
 ERRORS = (Fault.FAILED, Fault.THROTTLED, Fault.AWAY)
+BY_RULE = frozenset({"update", "lose"})
 AT_ONCE = frozenset({"signs_in", "public_url", "seal", "unseal"})
 
 
@@ -114,10 +115,16 @@ class Wire:
         name = f"{self._name}.{method}"
 
         async def call(*arguments: Any, **options: Any) -> Any:
-            return await self._link.call(name, partial(found, *arguments, **options))
+            told = f"{self._name}.{_rule(arguments)}" if method in BY_RULE else name
+            return await self._link.call(told, partial(found, *arguments, **options))
 
         self.__dict__[method] = call
         return call
+
+
+def _rule(arguments: Sequence[Any]) -> str:
+    """The rule of a life that a store is handed: calls with different rules are different calls."""
+    return next(str(each.func.__name__) for each in arguments if isinstance(each, partial))
 
 
 def run_now(work: Coroutine[Any, Any, Any]) -> Any:

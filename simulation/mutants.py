@@ -98,8 +98,6 @@ def _command(mutant: Mutant, jobs: int) -> list[str]:
     match mutant.catcher:
         case Catcher.SIMULATION:
             return [sys.executable, "-m", "simulation", "--stop-at-first", "--no-shrink", "--jobs", str(jobs)]
-        case Catcher.STORES:
-            return [*pytest, "tests/simulation/test_store_equality.py", "-k", "sqlite"]
         case Catcher.CONTRACT:
             return [*pytest, *(f"tests/contract/store/test_{name}.py" for name in ("placement", "machines", "stores"))]
         case Catcher.SCENES:

@@ -11,7 +11,6 @@ class Catcher(StrEnum):
     """What has to notice a mutant."""
 
     SIMULATION = "the standard run"
-    STORES = "the comparison of the stores"
     CONTRACT = "the contract of the stores"
     SCENES = "the scenes of what was found"
     """For what a run is too short or too mild to show."""
@@ -89,8 +88,8 @@ MUTANTS: Final = (
         "sealed-credentials-are-forgotten-before-the-vault-has-them",
         "controllers/placement/place.py",
         "            await ports.vault.put(instance.id, change.apply_to(document), revision)\n"
-        "            await ports.instance_store.forget_sealed(lease, revision)",
-        "            await ports.instance_store.forget_sealed(lease, revision)\n"
+        "            await ports.instance_store.update(instance.id, partial(lifecycle.hand_over, revision=revision), lease=lease)",
+        "            await ports.instance_store.update(instance.id, partial(lifecycle.hand_over, revision=revision), lease=lease)\n"
         "            await ports.vault.put(instance.id, change.apply_to(document), revision)",
     ),
     Mutant(
@@ -101,9 +100,9 @@ MUTANTS: Final = (
     ),
     Mutant(
         "a-lost-machine-is-not-condemned",
-        "controllers/placement/place.py",
-        "        await ports.machine_store.condemn(machine.id, MachineFailure.DIED, now, condemned)",
-        "        assert condemned",
+        "domain/lifecycle/machines.py",
+        "    ended = condemn(machine, now=now, failure=failure)",
+        "    ended = NOTHING",
     ),
     Mutant(
         "a-volume-is-taken-from-a-machine-that-lives",
@@ -185,10 +184,10 @@ MUTANTS: Final = (
         "            await ports.machines.terminate(machine.id)",
     ),
     Mutant(
-        "found-deserted-instances-are-not-looked-for",
-        "controllers/liveness.py",
-        "        await self._find_deserted(instances, {machine.id for machine in machines})",
-        "        pass",
+        "found-an-instance-is-not-told-that-its-machine-is-gone",
+        "domain/lifecycle/machines.py",
+        "    if not _loses(instance, machine):",
+        "    if True:",
     ),
     Mutant(
         "found-routes-of-deleted-instances-are-kept",
@@ -206,39 +205,36 @@ MUTANTS: Final = (
     ),
     Mutant(
         "found-a-condemned-machine-is-due-at-once",
-        "store/machines.py",
-        "                    next_attempt_at=when_broken(row),",
-        "                    next_attempt_at=0.0,",
+        "domain/lifecycle/machines.py",
+        "machine_work=Work.BROKEN",
+        "machine_work=Work.FREE",
         Catcher.CONTRACT,
     ),
     Mutant(
         "found-a-deleted-instance-is-due-at-once",
-        "store/instances.py",
-        '                "next_attempt_at": when_broken(row),\n',
-        "",
+        "domain/lifecycle/instances.py",
+        "instance_work=Work.BROKEN",
+        "instance_work=Work.FREE",
         Catcher.CONTRACT,
     ),
     # The store itself.
     Mutant(
         "the-lease-guards-nothing",
         "store/work.py",
-        "self._change = update(table).where(held)",
-        'self._change = update(table).where(columns.id == bindparam("held_key", type_=Text))',
-        Catcher.STORES,
+        "self._held = select(table).where(held)",
+        'self._held = select(table).where(columns.id == bindparam("held_key", type_=Text))',
     ),
     Mutant(
         "a-leased-row-is-leased-again",
         "store/work.py",
         ".where(has_work, is_past(table.c.next_attempt_at, now, LONGEST_PAUSE_SECONDS), free)",
         ".where(has_work, is_past(table.c.next_attempt_at, now, LONGEST_PAUSE_SECONDS))",
-        Catcher.STORES,
     ),
     Mutant(
         "any-machine-is-claimed",
         "store/machines.py",
         '    .where(_M.state == MachineState.AVAILABLE, or_(_ZONE == "", _M.zone == _ZONE))',
         '    .where(or_(_ZONE == "", _M.zone == _ZONE))',
-        Catcher.CONTRACT,
     ),
     Mutant(
         "the-cap-is-counted-before-the-transaction",
@@ -251,9 +247,8 @@ MUTANTS: Final = (
     ),
     Mutant(
         "what-a-user-asked-for-meanwhile-is-dropped",
-        "store/placements.py",
-        "            if phase is Phase.RUNNING and _has_more_to_do(row, values):",
-        "            if False:",
-        Catcher.CONTRACT,
+        "domain/lifecycle/instances.py",
+        "    if instance.revision > applied_revision or instance.restarts_asked > restarts_done:",
+        "    if False:",
     ),
 )

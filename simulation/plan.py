@@ -46,12 +46,12 @@ PORT_CALLS: Final = (
 )  # fmt: skip
 STORE_CALLS: Final = (
     "machine_store.add", "machine_store.adopt", "machine_store.get", "machine_store.list_live", "machine_store.list_pooled",
-    "machine_store.lease_due", "machine_store.renew", "machine_store.launched", "machine_store.located", "machine_store.became_ready",
-    "machine_store.condemn", "machine_store.seen_gone", "machine_store.put_off",
+    "machine_store.lease_due", "machine_store.renew", "machine_store.launch", "machine_store.locate", "machine_store.become_ready",
+    "machine_store.condemn", "machine_store.lose", "machine_store.see_gone", "machine_store.put_off",
     "instance_store.create", "instance_store.get", "instance_store.list_placed", "instance_store.count_waiting",
     "instance_store.known_ids", "instance_store.lease_due", "instance_store.renew", "instance_store.claim_machine",
-    "instance_store.record_steps", "instance_store.steps", "instance_store.sealed_credentials", "instance_store.forget_sealed",
-    "instance_store.settle", "instance_store.put_off", "instance_store.machine_lost", "instance_store.change",
+    "instance_store.record_steps", "instance_store.steps", "instance_store.sealed_credentials", "instance_store.hand_over",
+    "instance_store.place", "instance_store.take_down", "instance_store.purge", "instance_store.put_off", "instance_store.change",
     "instance_store.ask_restart", "instance_store.ask_update", "instance_store.ask_delete", "instance_store.ask_restore",
     "account_store.session", "account_store.sessions", "account_store.sweep", "account_store.arm_grant", "account_store.redeem_grant",
     "platform_store.add_event", "platform_store.acquire", "platform_store.release", "platform_store.pool_memory",

@@ -14,9 +14,14 @@ from openclaw_hosted.ports.stores import Caps
 from openclaw_hosted.services.instances import InstanceService
 from openclaw_hosted.services.opening import OpeningService
 from openclaw_hosted.services.operations import OperationsService
+from openclaw_hosted.store.accounts import SqlAccounts
+from openclaw_hosted.store.database import Database
 from openclaw_hosted.store.hints import LocalHints
+from openclaw_hosted.store.instances import SqlInstances
+from openclaw_hosted.store.machines import SqlMachines
+from openclaw_hosted.store.platform import SqlPlatform
 from simulation.ids import SeededIds, SkewedClock
-from simulation.link import Died, Link, Outside, Wire
+from simulation.link import Link, Outside, Wire
 from simulation.loop import PROCESS, Process
 
 
@@ -29,9 +34,9 @@ class PlaneHints(LocalHints):
         self._pass_on = pass_on
 
     async def hint(self, topic: str) -> None:
-        """Wake whoever waits for it, here and elsewhere."""
+        """Wake whoever waits for it, here and elsewhere; nobody, where the process died over the transaction that gave it."""
         if not self._link.is_alive:
-            raise Died
+            return
         await super().hint(topic)
         self._pass_on(topic)
 
@@ -63,12 +68,22 @@ class Plane:
         self._context.run(PROCESS.set, self.process)
 
     def start(
-        self, targets: Mapping[str, object], ids: SeededIds, caps: Caps, die: Callable[[], None], pass_on: Callable[[str], None]
+        self,
+        database: Database,
+        targets: Mapping[str, object],
+        ids: SeededIds,
+        caps: Caps,
+        die: Callable[[], None],
+        pass_on: Callable[[str], None],
     ) -> None:
-        """Run its loops. `targets` are the ports and stores themselves, by the names that they have in `Ports`."""
+        """Run its loops. `targets` are the ports themselves, by the names that they have in `Ports`."""
         self.link = Link(self._outside, self.number, die)
         self.hints = PlaneHints(self.link, pass_on)
-        wires: dict[str, Any] = {name: Wire(self.link, name, target) for name, target in targets.items()}
+        stores = {
+            "machine_store": SqlMachines(database, self.hints), "instance_store": SqlInstances(database, self.hints),
+            "account_store": SqlAccounts(database), "platform_store": SqlPlatform(database, self.hints),
+        }  # fmt: skip
+        wires: dict[str, Any] = {name: Wire(self.link, name, target) for name, target in {**targets, **stores}.items()}
         ports = Ports(**wires, meter=KeptMeter(), clock=self.clock, ids=ids, hints=self.hints)
         options = self.options
         self.asking = Asking(

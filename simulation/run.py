@@ -12,6 +12,7 @@ from typing import Any, Final
 import structlog
 
 from openclaw_hosted.domain.instance import Phase
+from openclaw_hosted.store.hints import LocalHints
 from openclaw_hosted.store.platform import SqlPlatform
 from simulation import rest
 from simulation.acts import Acts
@@ -114,7 +115,7 @@ class _Run:
         """What people do when they see that something waits for them: resume the pool, give settings that are not refused."""
         memory = self._world.rows.pool[POOL_ROW]
         if memory.paused or memory.status == "stopped" or memory.spares is None:
-            await SqlPlatform(self._world.database).set_pool(paused=False, spares=2)
+            await SqlPlatform(self._world.database, LocalHints()).set_pool(paused=False, spares=2)
         for instance in self._world.failed_instances():
             if instance.id in self._people.owned:
                 await self._people.change_one(self._people.owned[instance.id])

@@ -15,10 +15,6 @@ from openclaw_hosted.controllers import ControllerOptions
 from openclaw_hosted.domain.instance import Phase
 from openclaw_hosted.domain.pool import PoolPolicy
 from openclaw_hosted.ports.stores import Caps
-from openclaw_hosted.store.accounts import SqlAccounts
-from openclaw_hosted.store.instances import SqlInstances
-from openclaw_hosted.store.machines import SqlMachines
-from openclaw_hosted.store.platform import SqlPlatform
 from simulation.database import of_this_process
 from simulation.faults import CALM, Faults
 from simulation.history import History
@@ -85,12 +81,10 @@ class World:
             end=lambda: 1 + 4 * draw(),
             gateway=lambda: 1 + 3 * draw(),
         )
-        cloud, database = self.cloud, self.database
+        cloud = self.cloud
         self.targets: dict[str, object] = {
             "machines": FakeMachines(cloud), "gateways": FakeGateways(cloud), "vault": FakeVault(cloud), "sealer": FakeSealer(),
             "router": FakeRouter(cloud), "gate": FakeGate(cloud), "volumes": FakeVolumes(cloud),
-            "machine_store": SqlMachines(database), "instance_store": SqlInstances(database),
-            "account_store": SqlAccounts(database), "platform_store": SqlPlatform(database),
         }  # fmt: skip
 
     def start(self) -> None:
@@ -105,7 +99,7 @@ class World:
             return
         plane = Plane(self, number, self._skews[number], self.options)
         self.planes[number] = plane
-        plane.start(self.targets, self.ids, CAPS, lambda: self.kill(plane), lambda topic: self._pass_on(number, topic))
+        plane.start(self.database, self.targets, self.ids, CAPS, lambda: self.kill(plane), lambda topic: self._pass_on(number, topic))
         self.history.note(f"control plane {number} starts")
 
     def kill(self, plane: Plane, *, again_in: float | None = None) -> None:

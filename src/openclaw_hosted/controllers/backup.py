@@ -77,4 +77,3 @@ class BackupController:
 
     async def _say(self, name: EventName, **detail: str | int) -> None:
         await self._ports.platform_store.add_event(Event(name, self._ports.clock.now(), detail=detail))
-        await self._ports.hints.hint("changes")

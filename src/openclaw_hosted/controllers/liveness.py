@@ -11,6 +11,7 @@ import asyncio
 from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 
 import structlog
 
@@ -18,11 +19,12 @@ from openclaw_hosted.controllers.gateways import EXIT_SETTINGS_REFUSED
 from openclaw_hosted.controllers.mishaps import Mishaps
 from openclaw_hosted.controllers.ports import ControllerOptions, Ports
 from openclaw_hosted.controllers.runtime import describe
-from openclaw_hosted.domain.errors import Conflict, NotFound, PortError, ProviderAway
+from openclaw_hosted.domain import lifecycle
+from openclaw_hosted.domain.errors import Conflict, NotFound, PortError, ProviderAway, StateConflict
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.instance import Instance, Phase
 from openclaw_hosted.domain.machine import Machine, MachineFailure, MachineState, Warmth
-from openclaw_hosted.domain.naming import InstanceId, MachineId
+from openclaw_hosted.domain.naming import InstanceId
 from openclaw_hosted.ports.gateways import GatewayStatus
 from openclaw_hosted.ports.machines import MachineHealth, ObservedMachine
 from openclaw_hosted.ports.router import Route, Target
@@ -56,7 +58,6 @@ class LivenessController:
         routes = {route.instance_id: route for route in await ports.router.list()}
         instances = {instance.id: instance for instance in await ports.instance_store.list_placed()}
         await asyncio.gather(*(self._guarded(machine, observed, routes, instances) for machine in machines))
-        await self._find_deserted(instances, {machine.id for machine in machines})
         await self._sync_sessions()
         self._forget_others({machine.id for machine in machines})
 
@@ -108,7 +109,7 @@ class LivenessController:
                 return False
             return True
         if seen.address is not None and seen.address != machine.address:
-            await self._ports.machine_store.relocate(machine.id, seen.address)
+            await self._ports.machine_store.update(machine.id, partial(lifecycle.relocate, address=seen.address))
         if machine.warmth is not Warmth.HOT and machine.state is MachineState.AVAILABLE:
             return True
         status = await self._ports.gateways.status(seen.provider_ref)
@@ -132,10 +133,8 @@ class LivenessController:
     async def _ask_update(self, machine: Machine, reason: str) -> None:
         if machine.instance_id is None:
             return
-        now = self._ports.clock.now()
-        event = Event(EventName.INSTANCE_UPDATE_NEEDED, now, machine.instance_id, machine.id, detail={"reason": reason})
-        if await self._ports.instance_store.ask_update(machine.instance_id, now, event):
-            await self._ports.hints.hint("placement")
+        rule = partial(lifecycle.ask_update, now=self._ports.clock.now(), reason=reason)
+        await self._ports.instance_store.update(machine.instance_id, rule)
 
     async def _revive(self, machine: Machine) -> None:
         """Have placement look after a gateway that does not answer, so that its user sees why; end one by force that hangs."""
@@ -194,33 +193,15 @@ class LivenessController:
 
     async def _condemn(self, machine: Machine, seen: ObservedMachine | None) -> None:
         """A spare at once; an assigned machine only when it is gone, or can't be started: its gateway has a supervisor."""
-        ports, now = self._ports, self._ports.clock.now()
         if machine.state is MachineState.ASSIGNED and seen is not None and seen.health is not MachineHealth.STOPPED:
             await self._revive(machine)
             return
-        event = Event(EventName.MACHINE_CONDEMNED, now, machine.instance_id, machine.id, detail={"reason": MachineFailure.DIED})
-        spare = machine.state is MachineState.AVAILABLE
-        await ports.machine_store.condemn(machine.id, MachineFailure.DIED, now, event, unassigned_only=spare)
-        if machine.instance_id is not None:
-            lost = Event(EventName.INSTANCE_MACHINE_LOST, now, machine.instance_id, machine.id)
-            await ports.instance_store.machine_lost(machine.instance_id, machine.id, now, lost)
-        for topic in ("machines", "placement", "pool", "changes"):
-            await ports.hints.hint(topic)
-
-    async def _find_deserted(self, instances: Mapping[InstanceId, Instance], kept: set[MachineId]) -> None:
-        """Instances whose machine was condemned, and which nobody told: whoever condemned it died over that."""
-        for instance in instances.values():
-            if instance.phase is Phase.RUNNING and instance.machine_id is not None and instance.machine_id not in kept:
-                await self._mishaps.guard(instance.id, self._tell(instance.id, instance.machine_id), instance_id=instance.id)
-
-    async def _tell(self, instance_id: InstanceId, machine_id: MachineId) -> None:
-        ports = self._ports
-        machine = await ports.machine_store.get(machine_id)
-        if machine.state in (MachineState.TERMINATING, MachineState.TERMINATED):
-            now = ports.clock.now()
-            lost = Event(EventName.INSTANCE_MACHINE_LOST, now, instance_id, machine.id)
-            await ports.instance_store.machine_lost(instance_id, machine.id, now, lost)
-            await ports.hints.hint("placement")
+        store, now = self._ports.machine_store, self._ports.clock.now()
+        if machine.state is MachineState.ASSIGNED:
+            await store.lose(machine.id, partial(lifecycle.lose, now=now))
+            return
+        with suppress(StateConflict):
+            await store.update(machine.id, partial(lifecycle.condemn, now=now, failure=MachineFailure.DIED, unassigned_only=True))
 
     async def _sync_sessions(self) -> None:
         valid = {session.hash: session for session in await self._ports.account_store.sessions(self._ports.clock.now())}

@@ -83,7 +83,6 @@ class Mishaps:
         try:
             event = Event(EventName.LOOP_ROW_FAILED, self._ports.clock.now(), instance_id, machine_id, detail=detail)
             await self._ports.platform_store.add_event(event)
-            await self._ports.hints.hint("changes")
         except OpenClawHostedError as failure:
             log.warning("surprise not recorded", loop=self._loop, row=key, error=describe(failure))
 

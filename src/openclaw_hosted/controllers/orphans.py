@@ -67,8 +67,7 @@ class OrphansController:
         for reserved in await reserve_ids(ports, options, 1):
             new, now = new_machine(ports, options, reserved, observed.zone), ports.clock.now()
             event = Event(EventName.MACHINE_ADOPTED, now, machine_id=new.id, detail={"ref": observed.provider_ref})
-            if await ports.machine_store.adopt(new, observed.provider_ref, options.policy.fleet_cap, now, event) is not None:
-                await ports.hints.hint("machines")
+            await ports.machine_store.adopt(new, observed.provider_ref, options.policy.fleet_cap, now, event)
 
     async def _existing(self, machines: Sequence[ObservedMachine]) -> Mapping[str, tuple[str, Removal]]:
         """Everything at the provider: a name, the id of the row that it should belong to, and how to remove it."""

@@ -8,13 +8,17 @@ at all, until an operator resumes the pool. It only writes rows; bringing machin
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 
 import structlog
 
 from openclaw_hosted.controllers.mishaps import Mishaps
 from openclaw_hosted.controllers.ports import ControllerOptions, Ports
 from openclaw_hosted.controllers.reserving import new_machine, reserve_ids
+from openclaw_hosted.domain import lifecycle
+from openclaw_hosted.domain.errors import StateConflict
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.machine import Machine, MachineFailure, MachineState
 from openclaw_hosted.domain.naming import MachineId
@@ -49,8 +53,6 @@ class PoolController:
                 case Condemn(machine_id, failure) if not self._mishaps.rests(machine_id):
                     await self._mishaps.guard(machine_id, self._condemn(machine_id, failure), machine_id=machine_id)
         self._mishaps.forget_others({machine.id for machine in machines})
-        if plan.actions:
-            await ports.hints.hint("machines")
         await self._say(memory, plan, note)
         return plan.look_again_seconds
 
@@ -94,10 +96,11 @@ class PoolController:
 
     async def _condemn(self, machine_id: MachineId, failure: MachineFailure) -> None:
         ports, now = self._ports, self._ports.clock.now()
-        event = Event(EventName.MACHINE_CONDEMNED, now, machine_id=machine_id, detail={"reason": failure})
-        condemned = await ports.machine_store.condemn(machine_id, failure, now, event, unassigned_only=True)
-        if condemned is not None and failure is MachineFailure.NOT_READY_IN_TIME:
-            await ports.platform_store.launch_failed(now, condemned.last_error or "A machine was not ready in time.")
+        rule = partial(lifecycle.condemn, now=now, failure=failure, unassigned_only=True)
+        with suppress(StateConflict):
+            condemned = await ports.machine_store.update(machine_id, rule)
+            if failure is MachineFailure.NOT_READY_IN_TIME:
+                await ports.platform_store.launch_failed(now, condemned.last_error or "A machine was not ready in time.")
 
     async def _say(self, memory: PoolMemory, plan: PoolPlan, note: str) -> None:
         if memory.status == plan.status and (memory.note or "") == note:
@@ -107,4 +110,3 @@ class PoolController:
             detail = {"from": memory.status, "to": str(plan.status)}
             await self._ports.platform_store.add_event(Event(EventName.POOL_STATUS_CHANGED, self._ports.clock.now(), detail=detail))
             log.info("pool status", **detail)
-        await self._ports.hints.hint("changes")

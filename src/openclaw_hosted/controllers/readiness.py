@@ -7,10 +7,12 @@ worker goes through all of them again and finds most of them done. It never touc
 from __future__ import annotations
 
 from contextlib import suppress
+from functools import partial
 
 from openclaw_hosted.controllers.gateways import ensure_token, wait_until_ready
 from openclaw_hosted.controllers.ports import ControllerOptions, Ports
 from openclaw_hosted.controllers.runtime import Waiting
+from openclaw_hosted.domain import lifecycle
 from openclaw_hosted.domain.errors import Conflict, LeaseLost, NoCapacity, NotFound, PortError, ProviderAway, Unavailable
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.gateway import GatewaySpec
@@ -35,16 +37,14 @@ class ReadinessController:
             await self._bring_down(machine)
         else:
             await self._bring_up(machine, lease)
-        await self._wake("changes", "pool")
 
     async def give_up(self, machine: Machine, lease: Lease, error: str) -> None:
         """A machine that can't be brought up is condemned; one that can't be brought down is tried for ever."""
         if machine.state is MachineState.TERMINATING:
             await self._ports.machine_store.put_off(lease, self._options.retry_cap_seconds, error)
             return
-        event = self._event(EventName.MACHINE_CONDEMNED, machine, reason=MachineFailure.LAUNCH_FAILED)
-        await self._ports.machine_store.condemn(machine.id, MachineFailure.LAUNCH_FAILED, self._ports.clock.now(), event)
-        await self._wake("machines", "pool")
+        rule = partial(lifecycle.condemn, now=self._ports.clock.now(), failure=MachineFailure.LAUNCH_FAILED)
+        await self._ports.machine_store.update(machine.id, rule)
 
     async def _bring_up(self, machine: Machine, lease: Lease) -> None:
         ports = self._ports
@@ -55,14 +55,14 @@ class ReadinessController:
         observed = await self._wait_until_up(machine)
         assert observed.address is not None
         if (machine.address, machine.zone) != (observed.address, observed.zone):
-            machine = await ports.machine_store.located(lease, observed.address, observed.zone)
+            rule = partial(lifecycle.locate, address=observed.address, zone=observed.zone)
+            machine = await ports.machine_store.update(machine.id, rule, lease=lease)
         if machine.warmth is Warmth.HOT:
             await self._warm(machine)
         await ports.machines.label(observed.provider_ref, {"Status": "available"})
-        await ports.machine_store.became_ready(lease, ports.clock.now(), self._event(EventName.MACHINE_AVAILABLE, machine))
+        await ports.machine_store.update(machine.id, partial(lifecycle.become_ready, now=ports.clock.now()), lease=lease)
         if (await ports.platform_store.pool_memory()).failures_in_row:
             await ports.platform_store.launch_succeeded()
-        await self._wake("placement")
 
     async def _launch(self, machine: Machine, lease: Lease) -> Machine:
         """Ask the provider. Its answer that there is no room is final for this row: the pool makes another, after a pause."""
@@ -78,7 +78,8 @@ class ReadinessController:
                 await self.give_up(machine, lease, str(error))
                 raise LeaseLost from error
             raise
-        return await ports.machine_store.launched(lease, provider_ref, ports.clock.now())
+        rule = partial(lifecycle.launch, now=ports.clock.now(), provider_ref=provider_ref)
+        return await ports.machine_store.update(machine.id, rule, lease=lease)
 
     async def _wait_until_up(self, machine: Machine) -> ObservedMachine:
         deadline = self._ports.clock.monotonic() + self._options.gateway_ready_seconds
@@ -120,9 +121,7 @@ class ReadinessController:
             await ports.volumes.purge(machine.volume_id, machine.reserved_instance_id)
         with suppress(Conflict):
             await ports.router.forget(machine.id)
-        event = self._event(EventName.MACHINE_TERMINATED, machine, reason=machine.failure or "")
-        await ports.machine_store.seen_gone(machine.id, ports.clock.now(), event)
-        await self._wake("placement")
+        await ports.machine_store.update(machine.id, partial(lifecycle.see_gone, now=ports.clock.now()))
 
     async def _terminate(self, machine: Machine, provider_ref: str) -> None:
         """Stop its gateway, let go of its volumes, end it, and wait until the provider no longer lists it.
@@ -156,10 +155,6 @@ class ReadinessController:
 
     def _event(self, name: EventName, machine: Machine, **detail: str) -> Event:
         return Event(name, self._ports.clock.now(), machine.instance_id, machine.id, detail=detail)
-
-    async def _wake(self, *topics: str) -> None:
-        for topic in topics:
-            await self._ports.hints.hint(topic)
 
 
 def _launch_spec(machine: Machine) -> LaunchSpec:

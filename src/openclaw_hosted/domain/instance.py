@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -163,3 +163,5 @@ class Instance:
     last_error: str | None = None
     deleted_at: float | None = None
     purge_after: float | None = None
+    is_leased: bool = field(default=False, compare=False)
+    """Whether a worker holds it just now; no part of what it is."""

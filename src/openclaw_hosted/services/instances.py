@@ -7,10 +7,11 @@ import json
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 
+from openclaw_hosted.domain import lifecycle
 from openclaw_hosted.domain.account import User
 from openclaw_hosted.domain.errors import FieldProblem, InvalidInput, NotFound, RevisionMoved, StateConflict
-from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.gateway import (
     CredentialsChange,
     GatewaySettings,
@@ -21,6 +22,7 @@ from openclaw_hosted.domain.gateway import (
     with_stand_in,
 )
 from openclaw_hosted.domain.instance import Instance, Phase, Step
+from openclaw_hosted.domain.lifecycle import Topic
 from openclaw_hosted.domain.naming import InstanceId, clean_display_name, is_instance_id
 from openclaw_hosted.domain.shards import Shards
 from openclaw_hosted.domain.text import folded
@@ -95,7 +97,6 @@ class InstanceService:
             _idempotency(idempotency_key, request),
             self._clock.now(),
         )
-        await self._wake("placement", "pool", "changes")
         return instance, is_new
 
     async def _fallback_id(self) -> InstanceId | None:
@@ -145,26 +146,21 @@ class InstanceService:
             credentials = with_stand_in(credentials, settings, names)
         changes_secrets = bool(credentials.set or credentials.remove)
         sealed = await self._sealed_change(instance, credentials) if changes_secrets else None
-        changed = await self._instances.change(
-            instance.id,
-            self._clock.now(),
-            self._event(EventName.INSTANCE_CHANGED, instance),
+        rule = partial(
+            lifecycle.change,
+            now=self._clock.now(),
             name=name,
             settings=settings if settings != instance.settings else None,
             credential_names=names if changes_secrets else None,
             sealed=sealed,
             expected_revision=instance.revision if changes_secrets else expected_revision,
         )
-        await self._wake("placement", "pool", "changes")
-        return changed
+        return await self._instances.update(instance.id, rule)
 
     async def restart(self, user: User, instance_id: str) -> Instance:
         """Restart its OpenClaw; a failed instance is tried again from the start."""
         instance = await self.get(user, instance_id)
-        event = self._event(EventName.INSTANCE_RESTART_ASKED, instance)
-        changed = await self._instances.ask_restart(instance.id, self._clock.now(), event)
-        await self._wake("placement", "pool", "changes")
-        return changed
+        return await self._instances.update(instance.id, partial(lifecycle.ask_restart, now=self._clock.now()))
 
     async def delete(self, user: User, instance_id: str, *, typed_name: str | None = None) -> Instance:
         """Delete it; `restore` undoes that while what it kept lasts. `typed_name`, where given, has to be its name."""
@@ -173,10 +169,7 @@ class InstanceService:
             raise InvalidInput(FieldProblem("typed_name", f"Type the name exactly as it stands: {instance.name}"))
         if instance.phase in (Phase.DELETED, Phase.DELETING):
             return instance
-        event = self._event(EventName.INSTANCE_DELETE_ASKED, instance)
-        changed = await self._instances.ask_delete(instance.id, self._clock.now(), event)
-        await self._wake("placement", "changes")
-        return changed
+        return await self._instances.update(instance.id, partial(lifecycle.ask_delete, now=self._clock.now()))
 
     async def restore(self, user: User, instance_id: str) -> Instance:
         """Undo a deletion: same id, same data, another machine. Raises `StateConflict` once nothing is kept any more."""
@@ -187,10 +180,7 @@ class InstanceService:
             raise NotFound(f"There is no instance {instance_id!r}.")
         if instance.phase is Phase.PURGED:
             raise StateConflict("What it kept was destroyed after the time for undo had passed; create a new instance.")
-        event = self._event(EventName.INSTANCE_RESTORED, instance)
-        restored = await self._instances.ask_restore(instance.id, self._caps, self._clock.now(), event)
-        await self._wake("placement", "pool", "changes")
-        return restored
+        return await self._instances.update(instance.id, partial(lifecycle.ask_restore, now=self._clock.now()), caps=self._caps)
 
     async def logs(self, user: User, instance_id: str, lines: int = 200) -> Sequence[str]:
         """The newest lines of its OpenClaw's log, oldest first; empty while it has no machine."""
@@ -208,7 +198,7 @@ class InstanceService:
 
     async def wait_for_change(self, timeout_seconds: float) -> bool:
         """Wait until something may have changed, so that a live page looks again."""
-        return await self._hints.wait("changes", timeout_seconds)
+        return await self._hints.wait(Topic.CHANGES, timeout_seconds)
 
     def _seal(self, instance_id: InstanceId, change: CredentialsChange) -> bytes | None:
         if not change.set and not change.remove:
@@ -222,13 +212,6 @@ class InstanceService:
             earlier = decode_change(self._sealer.unseal(waiting[1], instance.id))
             change = CredentialsChange(change.apply_to(earlier.set), (earlier.remove | change.remove) - frozenset(change.set))
         return self._sealer.seal(encode_change(change), instance.id)
-
-    def _event(self, name: EventName, instance: Instance) -> Event:
-        return Event(name, self._clock.now(), instance_id=instance.id, machine_id=instance.machine_id, user_id=instance.owner_id)
-
-    async def _wake(self, *topics: str) -> None:
-        for topic in topics:
-            await self._hints.hint(topic)
 
 
 def _idempotency(key: str | None, request: CreateRequest) -> IdempotencyKey | None:

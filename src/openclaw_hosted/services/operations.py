@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
+from openclaw_hosted.domain import lifecycle
 from openclaw_hosted.domain.account import User
-from openclaw_hosted.domain.errors import FieldProblem, InvalidInput, NotAllowed, StateConflict
+from openclaw_hosted.domain.errors import FieldProblem, InvalidInput, NotAllowed
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.instance import Instance
+from openclaw_hosted.domain.lifecycle import Topic
 from openclaw_hosted.domain.machine import Machine, MachineFailure, MachineState
 from openclaw_hosted.domain.naming import InstanceId, MachineId
 from openclaw_hosted.domain.pool import PoolPolicy
@@ -115,24 +118,15 @@ class OperationsService:
 
     async def replenish(self) -> None:
         """Have the pool look at once whether it needs machines."""
-        await self._hints.hint("pool")
+        await self._hints.hint(Topic.POOL)
 
     async def retire_spare(self, machine_id: str) -> Machine:
         """Terminate a spare; the pool launches another. Raises `StateConflict` for a machine that a user has."""
-        event = Event(EventName.MACHINE_CONDEMNED, self._clock.now(), machine_id=MachineId(machine_id))
-        machine = await self._machines.condemn(
-            MachineId(machine_id), MachineFailure.BY_OPERATOR, self._clock.now(), event, unassigned_only=True
-        )
-        if machine is None:
-            raise StateConflict("A user's instance is on this machine; delete the instance instead.")
-        await self._hints.hint("machines")
-        await self.replenish()
-        return machine
+        rule = partial(lifecycle.condemn, now=self._clock.now(), failure=MachineFailure.BY_OPERATOR, unassigned_only=True)
+        return await self._machines.update(MachineId(machine_id), rule)
 
     async def _said(self, name: EventName, by: User | None, **detail: int) -> None:
         await self._platform.add_event(Event(name, self._clock.now(), user_id=by.id if by else None, detail=detail))
-        await self._hints.hint("pool")
-        await self._hints.hint("changes")
 
 
 def require_admin(user: User) -> None:

@@ -5,12 +5,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import secrets
+from collections import Counter, defaultdict
+from collections.abc import Iterable
 from typing import Any
 
 import asyncpg
 from sqlalchemy import text
 
 from openclaw_hosted.domain.errors import Unavailable
+from openclaw_hosted.domain.lifecycle import Topic
+from openclaw_hosted.ports.stores import Hints
 from openclaw_hosted.store.database import Database
 
 CHANNEL = "openclaw_hosted"
@@ -18,35 +22,51 @@ RECONNECT_SECONDS = 2.0
 _NOTIFY = text("SELECT pg_notify(:channel, payload) FROM unnest(CAST(:payloads AS text[])) AS payload")
 
 
+async def hint_all(hints: Hints, topics: Iterable[Topic]) -> None:
+    """Wake all of these, in a fixed order."""
+    for topic in sorted(topics):
+        await hints.hint(topic)
+
+
 class LocalHints:
     """`Hints` within one process. Each waiter hears of every hint given since its last wait."""
 
     def __init__(self) -> None:
-        self._given: dict[str, int] = {}
+        self._given: Counter[str] = Counter()
         self._heard: dict[tuple[str, int], int] = {}
-        self._news = asyncio.Condition()
+        self._waiting: defaultdict[str, set[asyncio.Future[None]]] = defaultdict(set)
 
     async def hint(self, topic: str) -> None:
-        self._given[topic] = self._given.get(topic, 0) + 1
-        async with self._news:
-            self._news.notify_all()
+        self._given[topic] += 1
+        for waiter in self._waiting.pop(topic, ()):
+            if not waiter.done():
+                waiter.set_result(None)
 
     async def wait(self, topic: str, timeout_seconds: float) -> bool:
         waiter = (topic, id(asyncio.current_task()))
-        seen = self._heard.get(waiter, self._given.get(topic, 0))
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(timeout_seconds), self._news:
-                await self._news.wait_for(lambda: self._given.get(topic, 0) > seen)
+        seen = self._heard.get(waiter, self._given[topic])
+        if self._given[topic] == seen:
+            await self._next(topic, timeout_seconds)
         self._remember(waiter)
         return self._heard[waiter] > seen
 
     async def close(self) -> None:
         """Nothing is held."""
 
+    async def _next(self, topic: str, timeout_seconds: float) -> None:
+        given = asyncio.get_running_loop().create_future()
+        self._waiting[topic].add(given)
+        try:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(timeout_seconds):
+                    await given
+        finally:
+            self._waiting[topic].discard(given)
+
     def _remember(self, waiter: tuple[str, int]) -> None:
         if waiter not in self._heard and (task := asyncio.current_task()) is not None:
             task.add_done_callback(lambda _: self._heard.pop(waiter, None))
-        self._heard[waiter] = self._given.get(waiter[0], 0)
+        self._heard[waiter] = self._given[waiter[0]]
 
 
 class PostgresHints(LocalHints):

@@ -10,29 +10,22 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openclaw_hosted.domain.errors import NotFound
 from openclaw_hosted.domain.events import Event
-from openclaw_hosted.domain.machine import (
-    LIVE_STATES,
-    TRANSITIONS,
-    Machine,
-    MachineEvent,
-    MachineFailure,
-    MachineState,
-    Warmth,
-    next_state,
-)
+from openclaw_hosted.domain.lifecycle import Topic
+from openclaw_hosted.domain.machine import LIVE_STATES, TRANSITIONS, Machine, MachineEvent, MachineState, Warmth
 from openclaw_hosted.domain.naming import InstanceId, MachineId
-from openclaw_hosted.ports.stores import Lease, NewMachine
+from openclaw_hosted.ports.stores import Hints, Lease, LossRule, MachineRule, NewMachine
 from openclaw_hosted.store import tables
+from openclaw_hosted.store.changing import add_events, locked_instance, locked_machine, write_instance, write_machine
 from openclaw_hosted.store.database import FLEET_LOCK, Database
-from openclaw_hosted.store.rows import ADD_EVENTS, event_values, to_machine
-from openclaw_hosted.store.work import WorkTable, when_broken
+from openclaw_hosted.store.hints import hint_all
+from openclaw_hosted.store.rows import ADD_EVENTS, event_values, to_instance, to_machine
+from openclaw_hosted.store.work import WorkTable
 
 _M = tables.machines.c
 _LIVE = _M.state.in_(sorted(LIVE_STATES))
 _POOLED = _M.state.in_([MachineState.AVAILABLE, MachineState.INITIALIZING])
 _UNSETTLED = _M.state.in_([MachineState.INITIALIZING, MachineState.TERMINATING])
 _BY_ID = select(tables.machines).where(_M.id == bindparam("machine_id", type_=Text))
-_BY_ID_LOCKED = _BY_ID.with_for_update()
 _INSERT = insert(tables.machines).returning(*tables.machines.c, sort_by_parameter_order=True)
 _WARMEST_FIRST = case({Warmth.HOT.value: 0, Warmth.PULLED.value: 1}, value=_M.warmth, else_=2)
 _ZONE = bindparam("only_zone", type_=Text)
@@ -61,8 +54,9 @@ _CLAIM = (
 class SqlMachines:
     """`MachineStore` on a database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, hints: Hints) -> None:
         self._database = database
+        self._hints = hints
         self._work = WorkTable(database, tables.machines, _UNSETTLED)
 
     async def add(self, machines: Sequence[NewMachine], fleet_cap: int, now: float, events: Sequence[Event] = ()) -> Sequence[Machine]:
@@ -76,7 +70,8 @@ class SqlMachines:
             ids = {machine.id for machine in added}
             if noted := [event_values(event) for event in events if event.machine_id in ids]:
                 await connection.execute(ADD_EVENTS, noted)
-            return added
+        await hint_all(self._hints, {Topic.MACHINES, Topic.CHANGES})
+        return added
 
     async def adopt(self, machine: NewMachine, provider_ref: str, fleet_cap: int, now: float, event: Event) -> Machine | None:
         async with self._database.write() as connection:
@@ -86,7 +81,8 @@ class SqlMachines:
                 return None
             adopted = await _insert(connection, [machine], now, provider_ref=provider_ref)
             await connection.execute(ADD_EVENTS, event_values(event))
-            return adopted[0]
+        await hint_all(self._hints, {Topic.MACHINES, Topic.CHANGES})
+        return adopted[0]
 
     async def get(self, machine_id: MachineId) -> Machine:
         async with self._database.read() as connection:
@@ -120,64 +116,25 @@ class SqlMachines:
     async def renew(self, lease: Lease, seconds: float) -> Lease:
         return await self._work.renew(lease, seconds)
 
-    async def launched(self, lease: Lease, provider_ref: str, now: float) -> Machine:
+    async def update(self, machine_id: MachineId, rule: MachineRule, *, lease: Lease | None = None) -> Machine:
         async with self._database.write() as connection:
-            row = await self._work.guarded(connection, lease, provider_ref=provider_ref, state_changed_at=now)
-        return to_machine(row)
+            row = await (locked_machine(connection, machine_id) if lease is None else self._work.held(connection, lease))
+            changed = rule(to_machine(row))
+            updated = await write_machine(connection, row, changed)
+            await add_events(connection, changed)
+        await hint_all(self._hints, changed.wakes)
+        return updated
 
-    async def located(self, lease: Lease, address: str, zone: str) -> Machine:
+    async def lose(self, machine_id: MachineId, rule: LossRule) -> Machine:
         async with self._database.write() as connection:
-            return to_machine(await self._work.guarded(connection, lease, address=address, zone=zone))
-
-    async def became_ready(self, lease: Lease, now: float, event: Event) -> Machine:
-        async with self._database.write() as connection:
-            row = await self._work.held(connection, lease)
-            state = next_state(MachineState(row.state), MachineEvent.BECAME_READY)
-            ready = await self._work.guarded(
-                connection, lease, state=state, state_changed_at=now, lease_token=None, attempts=0, last_error=None
-            )
-            await connection.execute(ADD_EVENTS, event_values(event))
-        return to_machine(ready)
-
-    async def condemn(
-        self, machine_id: MachineId, failure: MachineFailure, now: float, event: Event, *, unassigned_only: bool = False
-    ) -> Machine | None:
-        async with self._database.write() as connection:
-            row = await _locked(connection, machine_id)
-            if unassigned_only and row.state == MachineState.ASSIGNED:
-                return None
-            if row.state in (MachineState.TERMINATING, MachineState.TERMINATED):
-                return to_machine(row)
-            statement = (
-                update(tables.machines)
-                .where(_M.id == machine_id)
-                .values(
-                    state=next_state(MachineState(row.state), MachineEvent.CONDEMNED),
-                    failure=failure,
-                    state_changed_at=now,
-                    lease_token=None,
-                    attempts=0,
-                    next_attempt_at=when_broken(row),
-                )
-                .returning(*tables.machines.c)
-            )
-            condemned = (await connection.execute(statement)).one()
-            await connection.execute(ADD_EVENTS, event_values(event))
-        return to_machine(condemned)
-
-    async def seen_gone(self, machine_id: MachineId, now: float, event: Event) -> None:
-        async with self._database.write() as connection:
-            row = await _locked(connection, machine_id)
-            if row.state == MachineState.TERMINATED:
-                return
-            state = next_state(MachineState(row.state), MachineEvent.SEEN_GONE)
-            values = {"state": state, "state_changed_at": now, "lease_token": None}
-            await connection.execute(update(tables.machines).where(_M.id == machine_id).values(values))
-            await connection.execute(ADD_EVENTS, event_values(event))
-
-    async def relocate(self, machine_id: MachineId, address: str) -> None:
-        async with self._database.write() as connection:
-            await connection.execute(update(tables.machines).where(_M.id == machine_id).values(address=address))
+            instance, machine = await _locked_together(connection, machine_id)
+            changed = rule(to_machine(machine), None if instance is None else to_instance(instance))
+            lost = await write_machine(connection, machine, changed)
+            if instance is not None:
+                await write_instance(connection, instance, changed)
+            await add_events(connection, changed)
+        await hint_all(self._hints, changed.wakes)
+        return lost
 
     async def put_off(self, lease: Lease, seconds: float, error: str | None, *, counts: bool = True) -> None:
         await self._work.put_off(lease, seconds, error, counts=counts)
@@ -225,8 +182,12 @@ def _values(new: NewMachine, now: float, provider_ref: str | None) -> dict[str, 
     }
 
 
-async def _locked(connection: AsyncConnection, machine_id: MachineId) -> Row[Any]:
-    row = (await connection.execute(_BY_ID_LOCKED, {"machine_id": machine_id})).one_or_none()
-    if row is None:
-        raise NotFound(f"There is no machine {str(machine_id)[:40]!r}.")
-    return row
+async def _locked_together(connection: AsyncConnection, machine_id: MachineId) -> tuple[Row[Any] | None, Row[Any]]:
+    """The instance that a machine is bound to and the machine, locked in this order, as everywhere: so no two wait for each other."""
+    while True:
+        found = (await connection.execute(_BY_ID, {"machine_id": machine_id})).one_or_none()
+        bound_to = None if found is None else found.instance_id
+        instance = None if bound_to is None else await locked_instance(connection, InstanceId(bound_to))
+        machine = await locked_machine(connection, machine_id)
+        if machine.instance_id == bound_to:
+            return instance, machine

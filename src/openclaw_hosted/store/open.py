@@ -50,4 +50,6 @@ async def open_store(database_url: str, *, upgrade: bool = True, create: bool = 
         await migrate(database_url, create=create)
     database = Database(database_url)
     hints = LocalHints() if database.is_sqlite else PostgresHints(database)
-    return Store(database, SqlMachines(database), SqlInstances(database), SqlAccounts(database), SqlPlatform(database), hints)
+    return Store(
+        database, SqlMachines(database, hints), SqlInstances(database, hints), SqlAccounts(database), SqlPlatform(database, hints), hints
+    )

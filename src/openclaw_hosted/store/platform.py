@@ -10,10 +10,12 @@ from sqlalchemy import Float, Text, bindparam, delete, insert, or_, select, upda
 from sqlalchemy.exc import IntegrityError
 
 from openclaw_hosted.domain.events import Event
+from openclaw_hosted.domain.lifecycle import Topic
 from openclaw_hosted.domain.naming import InstanceId, MachineId
-from openclaw_hosted.ports.stores import Lease, PoolMemory
+from openclaw_hosted.ports.stores import Hints, Lease, PoolMemory
 from openclaw_hosted.store import tables
 from openclaw_hosted.store.database import Database
+from openclaw_hosted.store.hints import hint_all
 from openclaw_hosted.store.rows import ADD_EVENTS, event_values, to_event
 from openclaw_hosted.store.work import is_past
 
@@ -29,8 +31,9 @@ POOL_ROW = 1
 class SqlPlatform:
     """`PlatformStore` on a database."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, hints: Hints) -> None:
         self._database = database
+        self._hints = hints
         now, seconds = database.now, bindparam("seconds", type_=Float)
         self._hold = (
             update(tables.leases)
@@ -43,6 +46,7 @@ class SqlPlatform:
     async def add_event(self, event: Event) -> None:
         async with self._database.write() as connection:
             await connection.execute(ADD_EVENTS, event_values(event))
+        await hint_all(self._hints, {Topic.CHANGES})
 
     async def events(
         self,
@@ -106,6 +110,7 @@ class SqlPlatform:
             values |= {"failures_in_row": 0, "last_failure_at": None, "last_error": None}
         if values:
             await self._write(**values)
+            await hint_all(self._hints, {Topic.POOL, Topic.CHANGES} if status is None else {Topic.CHANGES})
 
     async def schema_version(self) -> str:
         async with self._database.read() as connection:

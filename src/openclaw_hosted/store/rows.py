@@ -91,7 +91,58 @@ def to_instance(row: Row[Any]) -> Instance:
         last_error=row.last_error,
         deleted_at=row.deleted_at,
         purge_after=row.purge_after,
+        is_leased=row.lease_token is not None,
     )
+
+
+def instance_values(instance: Instance) -> dict[str, Any]:
+    """The columns of an instance, but for its lease and its sealed credentials."""
+    return {
+        "id": instance.id,
+        "owner_id": instance.owner_id,
+        "name": instance.name,
+        "desired": instance.desired,
+        "phase": instance.phase,
+        "created_at": instance.created_at,
+        "phase_changed_at": instance.phase_changed_at,
+        "settings": dump_settings(instance.settings),
+        "credential_names": dump_names(instance.credential_names),
+        "generation": instance.generation,
+        "machine_id": instance.machine_id,
+        "volume_id": instance.volume_id,
+        "zone": instance.zone,
+        "revision": instance.revision,
+        "sealed_revision": instance.sealed_revision,
+        "applied_revision": instance.applied_revision,
+        "restarts_asked": instance.restarts_asked,
+        "restarts_done": instance.restarts_done,
+        "attempts": instance.attempts,
+        "last_error": instance.last_error,
+        "deleted_at": instance.deleted_at,
+        "purge_after": instance.purge_after,
+    }
+
+
+def machine_values(machine: Machine) -> dict[str, Any]:
+    """The columns of a machine, but for its lease."""
+    return {
+        "id": machine.id,
+        "state": machine.state,
+        "reserved_instance_id": machine.reserved_instance_id,
+        "volume_id": machine.volume_id,
+        "image": machine.image,
+        "warmth": machine.warmth,
+        "created_at": machine.created_at,
+        "state_changed_at": machine.state_changed_at,
+        "instance_id": machine.instance_id,
+        "generation": machine.generation,
+        "provider_ref": machine.provider_ref,
+        "address": machine.address,
+        "zone": machine.zone,
+        "failure": machine.failure,
+        "attempts": machine.attempts,
+        "last_error": machine.last_error,
+    }
 
 
 def to_step(row: Row[Any]) -> Step:

@@ -35,9 +35,9 @@ class WorkTable:
         )
         self._lease = _lease_due(table, has_work, now, seconds)
         self._held = select(table).where(held).with_for_update()
-        self._change = update(table).where(held).returning(*columns)
-        self._renew = self._change.values(lease_expires_at=now + seconds)
-        self._put_off = self._change.values(lease_token=None, next_attempt_at=now + seconds)
+        change = update(table).where(held).returning(*columns)
+        self._renew = change.values(lease_expires_at=now + seconds)
+        self._put_off = change.values(lease_token=None, next_attempt_at=now + seconds)
         self._put_off_failed = self._put_off.values(
             last_error=bindparam("error", type_=Text), attempts=columns.attempts + bindparam("counted", type_=Integer)
         )
@@ -63,18 +63,9 @@ class WorkTable:
             else:
                 await _one(connection, self._put_off_failed, lease, seconds=pause, error=error, counted=int(counts))
 
-    async def guarded(self, connection: AsyncConnection, lease: Lease, **values: Any) -> Row[Any]:
-        """Set columns of the leased row; raises `LeaseLost` where it is no longer held."""
-        return await _one(connection, self._change, lease, **values)
-
     async def held(self, connection: AsyncConnection, lease: Lease) -> Row[Any]:
         """The leased row, locked until the end of the transaction; raises `LeaseLost` where it is no longer held."""
         return await _one(connection, self._held, lease)
-
-
-def when_broken(row: Row[Any]) -> float:
-    """When a row is due whose lease is broken: once it would have run out. What its holder has sent arrives by then."""
-    return 0.0 if row.lease_token is None else float(row.lease_expires_at)
 
 
 async def _one(connection: AsyncConnection, statement: Executable, lease: Lease, **values: Any) -> Row[Any]:

@@ -7,14 +7,14 @@ import asyncio
 from openclaw_hosted.domain.account import Role, User
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.gateway import DEFAULT_SETTINGS, Credential, GatewaySettings
-from openclaw_hosted.domain.instance import Instance, InstanceEvent
+from openclaw_hosted.domain.instance import Instance
 from openclaw_hosted.domain.machine import Machine, MachineFailure, MachineState, Warmth
 from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId, VolumeId
 from openclaw_hosted.ports.stores import Caps, IdempotencyKey, Lease, NewInstance, NewMachine
 from openclaw_hosted.store import Store
+from tests.support.life import NOW, ask_delete, become_ready, condemn, place, see_gone, take_down
 from tests.support.waiting import until
 
-NOW = 1_000_000.0
 FOR_EVER = 1e12
 LONG_AGO = 1.0
 OWNER, OTHER = UserId("us-owner"), UserId("us-other")
@@ -53,7 +53,7 @@ async def add_spares(store: Store, *names: str, warmth: Warmth = Warmth.HOT, now
     await add_machines(store, *names, warmth=warmth, now=now)
     for machine, held in await store.machines.lease_due(10_000, MINUTE):
         if machine.state is MachineState.INITIALIZING:
-            await store.machines.became_ready(held, now, an_event(EventName.MACHINE_AVAILABLE, machine_id=machine.id))
+            await become_ready(store, held, now)
         else:
             await store.machines.put_off(held, 0, None)
 
@@ -93,18 +93,17 @@ async def running(store: Store, name: str = "a") -> Instance:
     """An instance in phase `running`, on a hot spare."""
     await add_spares(store, name)
     instance = await create(store)
-    held = await lease(store, instance)
-    return await store.instances.settle(held, InstanceEvent.PLACED, NOW, applied_revision=0, restarts_done=0)
+    return await place(store, await lease(store, instance))
 
 
 async def deleted(store: Store, name: str = "a", purge_after: float = FOR_EVER) -> Instance:
     """An instance in phase `deleted`."""
     instance = await running(store, name)
-    await store.instances.ask_delete(instance.id, NOW, an_event(EventName.INSTANCE_DELETE_ASKED))
+    await ask_delete(store, instance.id)
     held = await lease(store, instance)
-    await store.machines.condemn(MachineId(f"mc-{name}"), MachineFailure.INSTANCE_DELETED, NOW, an_event())
-    await store.machines.seen_gone(MachineId(f"mc-{name}"), NOW, an_event())
-    return await store.instances.settle(held, InstanceEvent.TORN_DOWN, NOW, purge_after=purge_after)
+    await condemn(store, MachineId(f"mc-{name}"), MachineFailure.INSTANCE_DELETED)
+    await see_gone(store, MachineId(f"mc-{name}"))
+    return await take_down(store, held, purge_after)
 
 
 async def event_names(store: Store, instance: Instance) -> list[EventName]:

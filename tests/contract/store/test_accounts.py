@@ -11,8 +11,9 @@ from openclaw_hosted.domain.errors import NotAllowed, NotFound, StateConflict
 from openclaw_hosted.domain.events import EventName
 from openclaw_hosted.domain.naming import InstanceId, UserId
 from openclaw_hosted.store import Store, tables
+from tests.support.life import NOW
 
-from .make import NOW, OTHER, OWNER, a_user, an_event
+from .make import OTHER, OWNER, a_user, an_event
 
 LATER = NOW + 100
 INSTANCE = InstanceId("oc-a")

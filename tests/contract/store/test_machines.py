@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import pytest
 
-from openclaw_hosted.domain.errors import IllegalTransition, LeaseLost, NotFound
+from openclaw_hosted.domain import lifecycle
+from openclaw_hosted.domain.errors import IllegalTransition, LeaseLost, NotFound, StateConflict
 from openclaw_hosted.domain.events import EventName
 from openclaw_hosted.domain.machine import MachineFailure, MachineState
 from openclaw_hosted.domain.naming import MachineId
 from openclaw_hosted.store import Store
+from tests.support.life import NOW, become_ready, condemn, see_gone
 
-from .make import MINUTE, NOW, add_machines, add_spares, an_event, create, lease_machine, new_machine
+from .make import MINUTE, add_machines, add_spares, create, lease_machine, new_machine
 
 A = MachineId("mc-a")
 
@@ -24,9 +28,9 @@ async def test_no_more_machines_are_added_than_the_cap_leaves_room_for(store: St
 
 async def test_a_terminated_machine_makes_room_under_the_cap(store: Store) -> None:
     await add_machines(store, "a")
-    await store.machines.condemn(A, MachineFailure.SURPLUS, NOW, an_event())
+    await condemn(store, A)
     assert await store.machines.add([new_machine("b")], 1, NOW) == []
-    await store.machines.seen_gone(A, NOW, an_event(EventName.MACHINE_TERMINATED))
+    await see_gone(store, A)
     assert len(await store.machines.add([new_machine("b")], 1, NOW)) == 1
 
 
@@ -34,14 +38,14 @@ async def test_an_unknown_machine_is_not_found(store: Store) -> None:
     with pytest.raises(NotFound):
         await store.machines.get(MachineId("mc-none"))
     with pytest.raises(NotFound):
-        await store.machines.condemn(MachineId("mc-none"), MachineFailure.DIED, NOW, an_event())
+        await condemn(store, MachineId("mc-none"))
 
 
 async def test_live_machines_are_listed_oldest_first_and_recent_ones_newest_first(store: Store) -> None:
     for offset, name in enumerate("cab"):
         await add_machines(store, name, now=NOW + offset)
-    await store.machines.condemn(A, MachineFailure.SURPLUS, NOW, an_event())
-    await store.machines.seen_gone(A, NOW, an_event())
+    await condemn(store, A)
+    await see_gone(store, A)
     assert [machine.id for machine in await store.machines.list_live()] == ["mc-c", "mc-b"]
     assert [machine.id for machine in await store.machines.list_recent()] == ["mc-b", "mc-a", "mc-c"]
     assert [machine.id for machine in await store.machines.list_recent(1)] == ["mc-b"]
@@ -50,14 +54,16 @@ async def test_live_machines_are_listed_oldest_first_and_recent_ones_newest_firs
 async def test_a_machine_goes_from_launch_to_spare_under_its_lease(store: Store) -> None:
     await add_machines(store, "a")
     lease = await lease_machine(store, "a")
-    assert (await store.machines.launched(lease, "ref-a", NOW + 1)).provider_ref == "ref-a"
-    located = await store.machines.located(lease, "127.0.0.1:9", "zone-1")
+    launched = await store.machines.update(A, partial(lifecycle.launch, now=NOW + 1, provider_ref="ref-a"), lease=lease)
+    assert launched.provider_ref == "ref-a"
+    locate = partial(lifecycle.locate, address="127.0.0.1:9", zone="zone-1")
+    located = await store.machines.update(A, locate, lease=lease)
     assert (located.address, located.zone) == ("127.0.0.1:9", "zone-1")
-    ready = await store.machines.became_ready(lease, NOW + 2, an_event(EventName.MACHINE_AVAILABLE, machine_id=A))
+    ready = await become_ready(store, lease, NOW + 2)
     assert (ready.state, ready.state_changed_at) == (MachineState.AVAILABLE, NOW + 2)
     assert [event.name for event in await store.platform.events(machine_id=A)] == [EventName.MACHINE_AVAILABLE]
     with pytest.raises(LeaseLost):
-        await store.machines.located(lease, "127.0.0.1:10", "zone-1")
+        await store.machines.update(A, locate, lease=lease)
 
 
 async def test_a_lease_is_held_by_one_until_it_runs_out(store: Store, replica: Store) -> None:
@@ -76,7 +82,7 @@ async def test_an_expired_lease_cannot_write_even_if_nobody_took_over(store: Sto
     await add_machines(store, "a")
     ((_, expired),) = await store.machines.lease_due(10, -1.0)
     with pytest.raises(LeaseLost):
-        await store.machines.launched(expired, "ref-a", NOW)
+        await store.machines.update(A, partial(lifecycle.launch, now=NOW, provider_ref="ref-a"), lease=expired)
     assert (await store.machines.get(A)).provider_ref is None
 
 
@@ -105,17 +111,16 @@ async def test_a_machine_that_is_put_off_for_no_fault_of_its_own_counts_no_attem
 async def test_only_initializing_and_terminating_machines_have_work(store: Store) -> None:
     await add_spares(store, "a")
     assert await store.machines.lease_due(10, MINUTE) == []
-    await store.machines.condemn(A, MachineFailure.OLD_IMAGE, NOW, an_event())
+    await condemn(store, A, MachineFailure.OLD_IMAGE)
     assert len(await store.machines.lease_due(10, -1.0)) == 1
-    await store.machines.seen_gone(A, NOW, an_event())
+    await see_gone(store, A)
     assert await store.machines.lease_due(10, MINUTE) == []
 
 
 async def test_condemning_makes_a_machine_that_waits_due_at_once(store: Store) -> None:
     await add_machines(store, "a")
     await store.machines.put_off(await lease_machine(store, "a"), MINUTE, "slow")
-    condemned = await store.machines.condemn(A, MachineFailure.NOT_READY_IN_TIME, NOW + 5, an_event(machine_id=A))
-    assert condemned is not None
+    condemned = await condemn(store, A, MachineFailure.NOT_READY_IN_TIME, NOW + 5)
     assert (condemned.state, condemned.failure, condemned.attempts) == (MachineState.TERMINATING, MachineFailure.NOT_READY_IN_TIME, 0)
     assert await lease_machine(store, "a") is not None
 
@@ -123,24 +128,23 @@ async def test_condemning_makes_a_machine_that_waits_due_at_once(store: Store) -
 async def test_condemning_breaks_a_lease_and_the_machine_is_due_once_that_would_have_run_out(store: Store) -> None:
     await add_machines(store, "a")
     held = await lease_machine(store, "a")
-    await store.machines.condemn(A, MachineFailure.SURPLUS, NOW, an_event(machine_id=A))
+    await condemn(store, A)
     with pytest.raises(LeaseLost):
-        await store.machines.became_ready(held, NOW, an_event())
+        await become_ready(store, held)
     assert await store.machines.lease_due(10, MINUTE) == []
 
 
 async def test_a_condemned_machine_whose_lease_has_run_out_is_due_at_once(store: Store) -> None:
     await add_machines(store, "a")
     await store.machines.lease_due(10, -1.0)
-    await store.machines.condemn(A, MachineFailure.SURPLUS, NOW, an_event(machine_id=A))
+    await condemn(store, A)
     assert await lease_machine(store, "a") is not None
 
 
 async def test_condemning_again_keeps_the_first_reason_and_writes_one_event(store: Store) -> None:
     await add_machines(store, "a")
     for failure in (MachineFailure.DIED, MachineFailure.SURPLUS):
-        machine = await store.machines.condemn(A, failure, NOW, an_event(machine_id=A))
-        assert machine is not None
+        machine = await condemn(store, A, failure)
         assert machine.failure is MachineFailure.DIED
     assert len(await store.platform.events(machine_id=A)) == 1
 
@@ -148,37 +152,39 @@ async def test_condemning_again_keeps_the_first_reason_and_writes_one_event(stor
 async def test_a_claimed_machine_is_spared_when_only_unassigned_ones_are_condemned(store: Store) -> None:
     await add_spares(store, "a")
     instance = await create(store)
-    assert await store.machines.condemn(A, MachineFailure.SURPLUS, NOW, an_event(), unassigned_only=True) is None
+    with pytest.raises(StateConflict):
+        await condemn(store, A, unassigned_only=True)
     assert (await store.machines.get(A)).state is MachineState.ASSIGNED
-    assert await store.machines.condemn(A, MachineFailure.DIED, NOW, an_event()) is not None
+    assert (await condemn(store, A)).state is MachineState.TERMINATING
     assert (await store.instances.get(instance.id)).machine_id == A
 
 
 async def test_a_machine_is_not_gone_before_it_is_terminating(store: Store) -> None:
     await add_spares(store, "a")
     with pytest.raises(IllegalTransition):
-        await store.machines.seen_gone(A, NOW, an_event())
+        await see_gone(store, A)
     assert (await store.machines.get(A)).state is MachineState.AVAILABLE
 
 
 async def test_seen_gone_twice_writes_one_event(store: Store) -> None:
     await add_machines(store, "a")
-    await store.machines.condemn(A, MachineFailure.DIED, NOW, an_event())
+    await condemn(store, A)
     for _ in range(2):
-        await store.machines.seen_gone(A, NOW, an_event(EventName.MACHINE_TERMINATED, machine_id=A))
-    assert len(await store.platform.events(machine_id=A)) == 1
+        await see_gone(store, A)
+    happened = [event.name for event in await store.platform.events(machine_id=A)]
+    assert happened == [EventName.MACHINE_TERMINATED, EventName.MACHINE_CONDEMNED]
     assert (await store.machines.get(A)).state is MachineState.TERMINATED
 
 
 async def test_a_machine_cannot_become_ready_twice(store: Store) -> None:
     await add_machines(store, "a")
-    await store.machines.condemn(A, MachineFailure.DIED, NOW, an_event())
+    await condemn(store, A)
     lease = await lease_machine(store, "a")
     with pytest.raises(IllegalTransition):
-        await store.machines.became_ready(lease, NOW, an_event())
+        await become_ready(store, lease)
 
 
 async def test_a_relocated_machine_answers_at_its_new_address(store: Store) -> None:
     await add_spares(store, "a")
-    await store.machines.relocate(A, "127.0.0.1:77")
+    await store.machines.update(A, partial(lifecycle.relocate, address="127.0.0.1:77"))
     assert (await store.machines.get(A)).address == "127.0.0.1:77"

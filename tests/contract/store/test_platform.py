@@ -18,10 +18,11 @@ from openclaw_hosted.store import Store, database, hints, migrate, open_store
 from openclaw_hosted.store.database import FLEET_LOCK, plain_url
 from openclaw_hosted.store.migrate import newest_schema
 from tests.support.cancelling import cancelled_at
+from tests.support.life import NOW
 from tests.support.postgres import PostgresServer, running_postgres
 from tests.support.waiting import PATIENCE_SECONDS
 
-from .make import MINUTE, NOW, OWNER, add_spares, create, heard, new_machine
+from .make import MINUTE, OWNER, add_spares, create, heard, new_machine
 
 
 async def test_events_come_newest_first_filtered_and_in_pages(store: Store) -> None:

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 from sqlalchemy import text
 
+from openclaw_hosted.domain import lifecycle
 from openclaw_hosted.domain.account import LinkPurpose, Role, Session, User
 from openclaw_hosted.domain.errors import LeaseLost, LimitReached, NotFound, RevisionMoved, StateConflict
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.gateway import DEFAULT_SETTINGS
-from openclaw_hosted.domain.instance import Instance, InstanceEvent, Phase, Step, StepName
-from openclaw_hosted.domain.machine import MachineFailure, MachineState, Warmth
+from openclaw_hosted.domain.instance import Instance, Phase, Step, StepName
+from openclaw_hosted.domain.machine import MachineState, Warmth
 from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId, volume_of
 from openclaw_hosted.ports.stores import Caps, IdempotencyKey, Lease, NewInstance, NewMachine
 from openclaw_hosted.store import Store, migrate, open_store
+from tests.support.life import ask_delete, ask_restart, ask_restore, become_ready, change, condemn, hand_over, lose, place, purge, take_down
 from tests.support.store import leases_run_out
 from tests.support.waiting import PATIENCE_SECONDS
 
@@ -37,9 +40,9 @@ async def add_spares(store: Store, count: int) -> None:
     ]
     await store.machines.add(new, 1000, 1.0)
     for machine, lease in await store.machines.lease_due(count, 60):
-        await store.machines.launched(lease, machine.id, 2.0)
-        await store.machines.located(lease, "127.0.0.1:1", "")
-        await store.machines.became_ready(lease, 3.0, Event(EventName.MACHINE_AVAILABLE, 3.0, machine_id=machine.id))
+        await store.machines.update(machine.id, partial(lifecycle.launch, now=2.0, provider_ref=machine.id), lease=lease)
+        await store.machines.update(machine.id, partial(lifecycle.locate, address="127.0.0.1:1", zone=""), lease=lease)
+        await become_ready(store, lease, 3.0)
 
 
 async def create(
@@ -125,11 +128,10 @@ async def test_what_the_user_changed_meanwhile_keeps_the_instance_updating(store
     await add_spares(store, 1)
     instance = await create(store)
     lease = await lease_of(store, instance)
-    await store.instances.ask_restart(instance.id, 5.0, EVENT)
-    settled = await store.instances.settle(lease, InstanceEvent.PLACED, 6.0, applied_revision=0, restarts_done=0)
-    assert settled.phase is Phase.UPDATING
+    await ask_restart(store, instance, 5.0)
+    assert (await place(store, lease, 6.0)).phase is Phase.UPDATING
     lease = await lease_of(store, instance)
-    assert (await store.instances.settle(lease, InstanceEvent.PLACED, 7.0, restarts_done=1)).phase is Phase.RUNNING
+    assert (await place(store, lease, 7.0, restarts_done=1)).phase is Phase.RUNNING
 
 
 async def test_a_deletion_breaks_the_lease_of_a_placement(store: Store) -> None:
@@ -137,25 +139,25 @@ async def test_a_deletion_breaks_the_lease_of_a_placement(store: Store) -> None:
     await add_spares(store, 1)
     instance = await create(store)
     lease = await lease_of(store, instance)
-    assert (await store.instances.ask_delete(instance.id, 5.0, EVENT)).phase is Phase.DELETING
+    assert (await ask_delete(store, instance.id, 5.0)).phase is Phase.DELETING
     with pytest.raises(LeaseLost):
-        await store.instances.settle(lease, InstanceEvent.PLACED, 6.0)
+        await place(store, lease, 6.0)
 
 
 async def test_a_deleted_instance_comes_back_until_it_is_purged(store: Store) -> None:
     await add_owner(store)
     instance = await create(store)
-    await store.instances.ask_delete(instance.id, 5.0, EVENT)
+    await ask_delete(store, instance.id, 5.0)
     with pytest.raises(StateConflict):
-        await store.instances.ask_restore(instance.id, CAPS, 6.0, EVENT)
-    await store.instances.settle(await lease_of(store, instance), InstanceEvent.TORN_DOWN, 7.0, purge_after=100.0)
-    assert (await store.instances.ask_restore(instance.id, CAPS, 8.0, EVENT)).phase is Phase.PENDING
-    await store.instances.ask_delete(instance.id, 9.0, EVENT)
-    await store.instances.settle(await lease_of(store, instance), InstanceEvent.TORN_DOWN, 10.0, purge_after=11.0)
-    await store.instances.settle(await lease_of(store, instance), InstanceEvent.PURGED, 12.0)
+        await ask_restore(store, instance.id, CAPS, 6.0)
+    await take_down(store, await lease_of(store, instance), 100.0, 7.0)
+    assert (await ask_restore(store, instance.id, CAPS, 8.0)).phase is Phase.PENDING
+    await ask_delete(store, instance.id, 9.0)
+    await take_down(store, await lease_of(store, instance), 11.0, 10.0)
+    await purge(store, await lease_of(store, instance))
     assert instance.id not in await store.instances.known_ids()
     with pytest.raises(StateConflict):
-        await store.instances.ask_restore(instance.id, CAPS, 13.0, EVENT)
+        await ask_restore(store, instance.id, CAPS, 13.0)
 
 
 async def test_a_lost_machine_is_replaced_by_the_next_generation(store: Store) -> None:
@@ -163,10 +165,9 @@ async def test_a_lost_machine_is_replaced_by_the_next_generation(store: Store) -
     await add_spares(store, 2)
     instance = await create(store)
     assert instance.machine_id is not None
-    await store.machines.condemn(instance.machine_id, MachineFailure.DIED, 5.0, EVENT)
-    assert await store.instances.machine_lost(instance.id, instance.machine_id, 5.0, EVENT)
-    assert not await store.instances.machine_lost(instance.id, instance.machine_id, 5.0, EVENT)
-    claimed = await store.instances.claim_machine(await lease_of(store, instance), 6.0, EVENT)
+    for _ in range(2):
+        assert (await lose(store, instance.machine_id, 5.0)).state is MachineState.TERMINATING
+    claimed = await store.instances.claim_machine(await lease_of(store, instance), 6.0)
     assert claimed is not None
     replaced, machine = claimed
     assert (replaced.generation, replaced.volume_id) == (2, instance.volume_id)
@@ -178,8 +179,8 @@ async def test_a_claimed_machine_is_not_condemned_as_a_spare(store: Store) -> No
     await add_spares(store, 1)
     instance = await create(store)
     assert instance.machine_id is not None
-    condemned = await store.machines.condemn(instance.machine_id, MachineFailure.SURPLUS, 5.0, EVENT, unassigned_only=True)
-    assert condemned is None
+    with pytest.raises(StateConflict):
+        await condemn(store, instance.machine_id, unassigned_only=True)
 
 
 async def test_sealed_credentials_wait_until_they_are_in_the_vault(store: Store) -> None:
@@ -187,13 +188,13 @@ async def test_sealed_credentials_wait_until_they_are_in_the_vault(store: Store)
     instance = await create(store, seal=b"sealed")
     await add_spares(store, 1)
     assert await store.instances.sealed_credentials(instance.id) == (1, b"sealed")
-    await store.instances.change(instance.id, 5.0, EVENT, sealed=b"newer", expected_revision=1)
+    await change(store, instance, sealed=b"newer", expected_revision=1)
     with pytest.raises(RevisionMoved):
-        await store.instances.change(instance.id, 5.0, EVENT, sealed=b"stale", expected_revision=1)
+        await change(store, instance, sealed=b"stale", expected_revision=1)
     lease = await lease_of(store, instance)
-    await store.instances.forget_sealed(lease, 1)
+    await hand_over(store, lease, 1)
     assert await store.instances.sealed_credentials(instance.id) == (2, b"newer")
-    await store.instances.forget_sealed(lease, 2)
+    await hand_over(store, lease, 2)
     assert await store.instances.sealed_credentials(instance.id) is None
 
 

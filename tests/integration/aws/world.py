@@ -13,7 +13,6 @@ from openclaw_hosted.adapters.system import SystemIds
 from openclaw_hosted.bootstrap.provided import Provided
 from openclaw_hosted.controllers import ControllerOptions, ControlLoops, Ports
 from openclaw_hosted.domain.errors import Conflict
-from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.gateway import (
     DEFAULT_SETTINGS,
     Credential,
@@ -29,13 +28,13 @@ from openclaw_hosted.ports.stores import Caps, NewInstance
 from openclaw_hosted.store import Store
 from tests.support.aws import provided_on
 from tests.support.clock import HurriedClock
+from tests.support.life import ask_delete
 from tests.support.store import leases_run_out
 from tests.support.waiting import until
 
 CLOCK = HurriedClock()
 OWNER = UserId("u-owner")
 CAPS = Caps(1000, 1000)
-ASKED = Event(EventName.INSTANCE_CHANGED, 1.0)
 KEY = "sk-a-key-of-the-user-0001"
 WITH_KEY = (GatewaySettings(ModelProvider.OPENAI), CredentialsChange({Credential.MODEL_API_KEY: KEY}))
 QUICK: Mapping[str, float] = {
@@ -127,13 +126,10 @@ class ControlPlane:
             new, lambda instance_id: self.provided.sealer.seal(encode_change(change), instance_id) if change else None,
             CAPS, None, CLOCK.now(),
         )  # fmt: skip
-        await self.store.hints.hint("placement")
-        await self.store.hints.hint("pool")
         return instance
 
     async def delete(self, instance_id: InstanceId) -> None:
-        await self.store.instances.ask_delete(instance_id, CLOCK.now(), ASKED)
-        await self.store.hints.hint("placement")
+        await ask_delete(self.store, instance_id, CLOCK.now())
 
     async def until_phase(self, instance_id: InstanceId, phase: Phase, seconds: float = 60) -> Instance:
         async def reached() -> bool:

@@ -21,7 +21,6 @@ from openclaw_hosted.adapters.local.volumes import LocalVolumes
 from openclaw_hosted.bootstrap.archives import back_up, restore_backup
 from openclaw_hosted.domain.account import Role, User
 from openclaw_hosted.domain.errors import Conflict, StateConflict
-from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.gateway import DEFAULT_SETTINGS, Credential
 from openclaw_hosted.domain.instance import Instance
 from openclaw_hosted.domain.machine import Warmth
@@ -30,6 +29,7 @@ from openclaw_hosted.ports.stores import Caps, NewInstance, NewMachine
 from openclaw_hosted.settings import Settings, load_settings
 from openclaw_hosted.store import Store, open_store, tables
 from tests.integration.cli.conftest import Cli, cli, loops_of_its_own
+from tests.support.life import become_ready
 from tests.support.postgres import PostgresServer, postgres_server
 
 __all__ = ["cli", "loops_of_its_own", "postgres_server"]
@@ -129,7 +129,7 @@ async def add_spare(store: Store) -> None:
     new = NewMachine(MachineId("mc-spare"), InstanceId("oc-bbbbbbbb"), VolumeId("vol-spare"), "v1", Warmth.HOT)
     await store.machines.add([new], 10, 3.0)
     ((_, held),) = await store.machines.lease_due(10, 60.0)
-    await store.machines.became_ready(held, 3.0, Event(EventName.MACHINE_AVAILABLE, 3.0))
+    await become_ready(store, held, 3.0)
 
 
 async def test_no_credential_stands_in_an_archive_in_the_clear(tmp_path: Path) -> None:

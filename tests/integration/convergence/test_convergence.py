@@ -14,7 +14,8 @@ from openclaw_hosted.domain.gateway import GatewaySettings, ModelProvider
 from openclaw_hosted.domain.instance import Phase
 from openclaw_hosted.domain.machine import MachineFailure, MachineState
 from openclaw_hosted.domain.naming import MachineId, volume_of
-from tests.integration.convergence.world import ASKED, CAPS, World, eventually
+from tests.integration.convergence.world import CAPS, World, eventually
+from tests.support.life import ask_restart, ask_restore, change
 
 pytestmark = pytest.mark.looptime
 
@@ -50,7 +51,7 @@ async def test_a_deleted_instance_keeps_its_volume_and_comes_back_with_it(world:
         await world.until_phase(instance.id, Phase.DELETED)
         await world.until_full()
         await world.nothing_leaked()
-        await world.store.instances.ask_restore(instance.id, CAPS, world.clock.now(), ASKED)
+        await ask_restore(world.store, instance.id, CAPS, world.clock.now())
         back = await world.until_phase(instance.id, Phase.RUNNING)
         assert (back.generation, back.volume_id) == (2, instance.volume_id)
 
@@ -79,8 +80,7 @@ async def test_a_gateway_that_refuses_its_settings_fails_until_they_are_mended(w
         failed = await world.until_phase(instance.id, Phase.FAILED)
         assert failed.last_error == REFUSAL
         mended = GatewaySettings(ModelProvider.ECHO, "echo")
-        await world.store.instances.change(instance.id, world.clock.now(), ASKED, settings=mended)
-        await world.store.hints.hint("placement")
+        await change(world.store, instance, world.clock.now(), settings=mended)
         back = await world.until_phase(instance.id, Phase.RUNNING)
         assert (back.machine_id, back.generation, back.last_error) == (instance.machine_id, 1, None)
 
@@ -151,7 +151,7 @@ async def test_while_the_provider_is_away_no_machine_is_given_up_and_no_attempt_
 
         away.set()
         world.cloud.hook = answer
-        await world.store.instances.ask_restart(instance.id, world.clock.now(), ASKED)
+        await ask_restart(world.store, instance, world.clock.now())
         later = await world.create(1)
         await world.clock.sleep(2)
         for waiting in (instance.id, later.id):

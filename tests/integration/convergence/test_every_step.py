@@ -15,7 +15,8 @@ from openclaw_hosted.domain.instance import Instance, Phase
 from openclaw_hosted.domain.machine import Warmth
 from openclaw_hosted.domain.naming import InstanceId
 from openclaw_hosted.ports.stores import NewInstance
-from tests.integration.convergence.world import ASKED, CAPS, OWNER, World, eventually
+from tests.integration.convergence.world import CAPS, OWNER, World, eventually
+from tests.support.life import ask_restart, ask_restore, change
 
 pytestmark = pytest.mark.looptime
 
@@ -25,7 +26,6 @@ Ask = Callable[[World], Awaitable[InstanceId | None]]
 
 async def new_spare(world: World) -> InstanceId | None:
     await world.store.platform.set_pool(paused=False)
-    await world.store.hints.hint("pool")
     return None
 
 
@@ -38,7 +38,6 @@ async def placement_with_a_key(world: World) -> InstanceId | None:
     new = NewInstance(OWNER, "n", GatewaySettings(ModelProvider.OPENAI), names, SystemIds().instance_id())
     now = world.clock.now()
     instance, _ = await world.store.instances.create(new, lambda instance_id: world.sealer.seal(key, instance_id), CAPS, None, now)
-    await world.store.hints.hint("placement")
     return instance.id
 
 
@@ -46,12 +45,11 @@ async def update(world: World) -> InstanceId | None:
     """New settings with a key, and a restart."""
     instance = await the_instance(world)
     key = encode_change(CredentialsChange({Credential.MODEL_API_KEY: "sk-a-key-0001"}))
-    await world.store.instances.change(
-        instance.id, world.clock.now(), ASKED, settings=GatewaySettings(ModelProvider.OPENAI),
+    await change(
+        world.store, instance, world.clock.now(), settings=GatewaySettings(ModelProvider.OPENAI),
         credential_names=frozenset({Credential.MODEL_API_KEY}), sealed=world.sealer.seal(key, instance.id),
     )  # fmt: skip
-    await world.store.instances.ask_restart(instance.id, world.clock.now(), ASKED)
-    await world.store.hints.hint("placement")
+    await ask_restart(world.store, instance, world.clock.now())
     return instance.id
 
 
@@ -63,8 +61,7 @@ async def deletion(world: World) -> InstanceId | None:
 
 async def restoration(world: World) -> InstanceId | None:
     instance = await the_instance(world)
-    await world.store.instances.ask_restore(instance.id, CAPS, world.clock.now(), ASKED)
-    await world.store.hints.hint("placement")
+    await ask_restore(world.store, instance.id, CAPS, world.clock.now())
     return instance.id
 
 

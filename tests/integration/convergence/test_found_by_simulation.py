@@ -10,23 +10,23 @@ import pytest
 from openclaw_hosted.adapters.fake.access import FakeRouter
 from openclaw_hosted.domain.errors import Unavailable
 from openclaw_hosted.domain.instance import Phase
-from openclaw_hosted.domain.machine import MachineFailure
 from openclaw_hosted.ports.router import Target
 from openclaw_hosted.ports.stores import Lease
 from openclaw_hosted.store.instances import SqlInstances
-from tests.integration.convergence.world import ASKED, OWNER, World, eventually
+from tests.integration.convergence.world import OWNER, World, eventually
+from tests.support.life import condemn, lose
 
 pytestmark = pytest.mark.looptime
 MOST_RENEWALS = 1000
 """Of one lease, with much to spare."""
 
 
-async def test_an_instance_whose_machine_was_condemned_by_one_that_died_over_it_gets_another(world: World) -> None:
+async def test_an_instance_whose_machine_was_given_up_by_one_that_died_over_it_gets_another(world: World) -> None:
     async with world.running():
         await world.until_full()
         instance = await world.until_phase((await world.create()).id, Phase.RUNNING)
     assert instance.machine_id is not None
-    await world.store.machines.condemn(instance.machine_id, MachineFailure.DIED, world.clock.now(), ASKED)
+    await lose(world.store, instance.machine_id, world.clock.now())
 
     async def has_another() -> bool:
         now = await world.store.instances.get(instance.id)
@@ -45,7 +45,7 @@ async def test_a_machine_whose_launch_was_never_recorded_is_ended_by_the_provide
         if (call, moment) == ("machines.launch", "after") and not reached.is_set():
             (machine,) = await world.store.machines.list_live()
             await world.store.platform.set_pool(paused=True)
-            await world.store.machines.condemn(machine.id, MachineFailure.SURPLUS, world.clock.now(), ASKED)
+            await condemn(world.store, machine.id, now=world.clock.now())
             reached.set()
 
     world.cloud.hook = condemn_it

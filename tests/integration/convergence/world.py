@@ -13,7 +13,6 @@ from openclaw_hosted.adapters.fake.compute import FakeGateways, FakeMachines, Fa
 from openclaw_hosted.adapters.meter import KeptMeter
 from openclaw_hosted.adapters.system import SystemIds
 from openclaw_hosted.controllers import ControllerOptions, ControlLoops, Ports
-from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.gateway import DEFAULT_SETTINGS
 from openclaw_hosted.domain.instance import Instance, Phase
 from openclaw_hosted.domain.machine import MachineState, Warmth
@@ -22,10 +21,10 @@ from openclaw_hosted.domain.pool import PoolPolicy
 from openclaw_hosted.ports.clock import Clock
 from openclaw_hosted.ports.stores import Caps, NewInstance
 from openclaw_hosted.store import Store
+from tests.support.life import ask_delete
 
 OWNER = UserId("u-owner")
 CAPS = Caps(100, 100)
-ASKED = Event(EventName.INSTANCE_CHANGED, 1.0)
 
 
 class World:
@@ -65,12 +64,10 @@ class World:
     async def create(self, number: int = 0) -> Instance:
         new = NewInstance(OWNER, f"n{number}", DEFAULT_SETTINGS, frozenset(), SystemIds().instance_id())
         instance, _ = await self.store.instances.create(new, lambda _: None, CAPS, None, self.clock.now())
-        await self.store.hints.hint("placement")
         return instance
 
     async def delete(self, instance_id: InstanceId) -> None:
-        await self.store.instances.ask_delete(instance_id, self.clock.now(), ASKED)
-        await self.store.hints.hint("placement")
+        await ask_delete(self.store, instance_id, self.clock.now())
 
     async def until_phase(self, instance_id: InstanceId, phase: Phase) -> Instance:
         async def reached() -> bool:

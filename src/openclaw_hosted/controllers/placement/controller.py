@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from openclaw_hosted.controllers.placement.place import Placing
 from openclaw_hosted.controllers.placement.remove import Removing
 from openclaw_hosted.controllers.ports import ControllerOptions, Ports
 from openclaw_hosted.controllers.runtime import describe
+from openclaw_hosted.domain import lifecycle
 from openclaw_hosted.domain.errors import GatewayRejectedSettings
-from openclaw_hosted.domain.events import Event, EventName
-from openclaw_hosted.domain.instance import DesiredState, Instance, InstanceEvent, Phase
+from openclaw_hosted.domain.instance import DesiredState, Instance, Phase
 from openclaw_hosted.ports.stores import Lease
 
 REMOVAL_PHASES = frozenset({Phase.DELETING, Phase.DELETED})
@@ -29,17 +31,13 @@ class PlacementController:
             await self._take_on(instance, lease)
         except* GatewayRejectedSettings as rejected:
             await self.give_up(instance, lease, describe(rejected))
-        await self._ports.hints.hint("changes")
 
     async def give_up(self, instance: Instance, lease: Lease, error: str) -> None:
         """Show the reason and stop trying; what is being taken down is tried for ever."""
         if instance.phase in REMOVAL_PHASES or instance.desired is DesiredState.DELETED:
             await self._ports.instance_store.put_off(lease, self._options.retry_cap_seconds, error)
             return
-        now = self._ports.clock.now()
-        note = Event(EventName.INSTANCE_FAILED, now, instance.id, instance.machine_id, instance.owner_id, {"error": error[:300]})
-        await self._ports.instance_store.settle(lease, InstanceEvent.GAVE_UP, now, note=note, error=error)
-        await self._ports.hints.hint("changes")
+        await self._ports.instance_store.update(instance.id, partial(lifecycle.fail, now=self._ports.clock.now(), error=error), lease=lease)
 
     async def _take_on(self, instance: Instance, lease: Lease) -> None:
         match instance.phase:

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Coroutine
+from functools import partial
 from typing import Any
 
 from openclaw_hosted.controllers.gateways import ensure_token, wait_until_ready
 from openclaw_hosted.controllers.placement.steps import StepRecorder
 from openclaw_hosted.controllers.ports import ControllerOptions, Ports
 from openclaw_hosted.controllers.runtime import Waiting
+from openclaw_hosted.domain import lifecycle
 from openclaw_hosted.domain.errors import NotFound, ProviderAway, Unavailable
-from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.gateway import GatewaySpec, decode_change
-from openclaw_hosted.domain.instance import Instance, InstanceEvent, StepName
-from openclaw_hosted.domain.machine import Machine, MachineFailure, MachineState, Warmth
+from openclaw_hosted.domain.instance import Instance, StepName
+from openclaw_hosted.domain.machine import Machine, MachineState, Warmth
 from openclaw_hosted.domain.naming import volume_of
 from openclaw_hosted.ports.router import Target
 from openclaw_hosted.ports.stores import Lease
@@ -57,12 +58,10 @@ class Placing:
         await self._settle(instance, lease, steps)
 
     async def _claim(self, instance: Instance, lease: Lease) -> tuple[Instance, Machine]:
-        ports, now = self._ports, self._ports.clock.now()
+        ports = self._ports
         if instance.machine_id is not None:
             return instance, await self._machine_of(instance)
-        event = Event(EventName.MACHINE_CLAIMED, now)
-        claimed = await ports.instance_store.claim_machine(lease, now, event)
-        await ports.hints.hint("pool")
+        claimed = await ports.instance_store.claim_machine(lease, ports.clock.now())
         if claimed is None:
             raise Waiting(self._options.scan_seconds if instance.zone else 0)
         instance, machine = claimed
@@ -73,7 +72,7 @@ class Placing:
         assert instance.machine_id is not None
         machine = await self._ports.machine_store.get(instance.machine_id)
         if machine.state is not MachineState.ASSIGNED or machine.instance_id != instance.id:
-            await self._lose(instance, machine)
+            await self._lose(machine)
             raise Waiting(0)
         return machine
 
@@ -145,7 +144,7 @@ class Placing:
             revision, blob = sealed
             change = decode_change(ports.sealer.unseal(blob, instance.id))
             await ports.vault.put(instance.id, change.apply_to(document), revision)
-            await ports.instance_store.forget_sealed(lease, revision)
+            await ports.instance_store.update(instance.id, partial(lifecycle.hand_over, revision=revision), lease=lease)
 
     async def _had_volume(self, instance: Instance) -> bool:
         """Whether its volume was made before: then a missing one is an error, never a reason to make an empty one."""
@@ -181,18 +180,13 @@ class Placing:
             await self._ports.machines.label(machine.provider_ref, labels)
 
     async def _settle(self, instance: Instance, lease: Lease, steps: StepRecorder) -> None:
-        ports, now = self._ports, self._ports.clock.now()
-        note = Event(EventName.INSTANCE_RUNNING, now, instance.id, instance.machine_id, instance.owner_id)
-        await ports.instance_store.settle(
-            lease,
-            InstanceEvent.PLACED,
-            now,
-            note=note,
+        rule = partial(
+            lifecycle.place,
+            now=self._ports.clock.now(),
             applied_revision=instance.revision,
             restarts_done=instance.restarts_asked,
-            steps=steps.take(),
         )
-        await ports.hints.hint("placement")
+        await self._ports.instance_store.update(instance.id, rule, lease=lease, steps=steps.take())
 
     async def _or_lose(self, work: Coroutine[Any, Any, None], instance: Instance, machine: Machine) -> None:
         """Do the work; where the machine is gone, or has failed too often by itself, go on with another."""
@@ -203,18 +197,12 @@ class Placing:
                 raise
             if instance.attempts + 1 < ATTEMPTS_PER_MACHINE and group.subgroup(NotFound) is None:
                 raise
-            await self._lose(instance, machine)
+            await self._lose(machine)
             raise Waiting(0) from group
 
-    async def _lose(self, instance: Instance, machine: Machine) -> None:
+    async def _lose(self, machine: Machine) -> None:
         """Give the machine up and let another one take over its volume."""
-        ports, now = self._ports, self._ports.clock.now()
-        lost = Event(EventName.INSTANCE_MACHINE_LOST, now, instance.id, machine.id, instance.owner_id)
-        condemned = Event(EventName.MACHINE_CONDEMNED, now, instance.id, machine.id, detail={"reason": MachineFailure.DIED})
-        await ports.machine_store.condemn(machine.id, MachineFailure.DIED, now, condemned)
-        await ports.instance_store.machine_lost(instance.id, machine.id, now, lost)
-        for topic in ("machines", "placement", "pool", "changes"):
-            await ports.hints.hint(topic)
+        await self._ports.machine_store.lose(machine.id, partial(lifecycle.lose, now=self._ports.clock.now()))
 
     def _spec(self, instance: Instance, machine: Machine) -> GatewaySpec:
         return GatewaySpec(

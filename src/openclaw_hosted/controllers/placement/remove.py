@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from openclaw_hosted.controllers.placement.steps import StepRecorder
 from openclaw_hosted.controllers.ports import ControllerOptions, Ports
+from openclaw_hosted.domain import lifecycle
 from openclaw_hosted.domain.errors import Unavailable
-from openclaw_hosted.domain.events import Event, EventName
-from openclaw_hosted.domain.instance import Instance, InstanceEvent, StepName
+from openclaw_hosted.domain.instance import Instance, StepName
 from openclaw_hosted.domain.machine import MachineFailure, MachineState
 from openclaw_hosted.domain.naming import MachineId, volume_of
 from openclaw_hosted.ports.stores import Lease
@@ -27,30 +29,25 @@ class Removing:
             await ports.router.release(instance.id)
         if instance.machine_id is not None:
             async with steps.step(StepName.TERMINATE):
-                await self._terminate(instance, instance.machine_id)
+                await self._terminate(instance.machine_id)
         async with steps.step(StepName.RETIRE):
             await ports.vault.retire(instance.id)
         now = ports.clock.now()
-        note = Event(EventName.INSTANCE_DELETED, now, instance.id, instance.machine_id, instance.owner_id)
-        purge_after = now + self._options.retention_seconds
-        await ports.instance_store.settle(lease, InstanceEvent.TORN_DOWN, now, note=note, purge_after=purge_after, steps=steps.take())
-        await ports.hints.hint("pool")
+        rule = partial(lifecycle.take_down, now=now, purge_after=now + self._options.retention_seconds)
+        await ports.instance_store.update(instance.id, rule, lease=lease, steps=steps.take())
 
     async def purge(self, instance: Instance, lease: Lease) -> None:
         """Destroy credentials and volume for good."""
-        ports, now = self._ports, self._ports.clock.now()
+        ports = self._ports
         await ports.vault.purge(instance.id)
         await ports.volumes.purge(volume_of(instance.id), instance.id)
-        note = Event(EventName.INSTANCE_PURGED, now, instance.id, user_id=instance.owner_id)
-        await ports.instance_store.settle(lease, InstanceEvent.PURGED, now, note=note)
+        await ports.instance_store.update(instance.id, partial(lifecycle.purge, now=ports.clock.now()), lease=lease)
 
-    async def _terminate(self, instance: Instance, machine_id: MachineId) -> None:
+    async def _terminate(self, machine_id: MachineId) -> None:
         """Condemn the machine and wait until it is seen to be gone, its volume let go."""
-        ports, now = self._ports, self._ports.clock.now()
-        reason = {"reason": MachineFailure.INSTANCE_DELETED}
-        event = Event(EventName.MACHINE_CONDEMNED, now, instance.id, machine_id, instance.owner_id, reason)
-        await ports.machine_store.condemn(machine_id, MachineFailure.INSTANCE_DELETED, now, event)
-        await ports.hints.hint("machines")
+        ports = self._ports
+        rule = partial(lifecycle.condemn, now=ports.clock.now(), failure=MachineFailure.INSTANCE_DELETED)
+        await ports.machine_store.update(machine_id, rule)
         deadline = ports.clock.monotonic() + self._options.gateway_ready_seconds
         while (await ports.machine_store.get(machine_id)).state is not MachineState.TERMINATED:
             if ports.clock.monotonic() > deadline:

@@ -70,7 +70,6 @@ class StepRecorder:
         """Write all that is not written yet."""
         if steps := self.take():
             await self._ports.instance_store.record_steps(self._lease, steps)
-            await self._ports.hints.hint("changes")
 
     async def show_when_slow(self) -> None:
         """Write what is under way, after a while."""

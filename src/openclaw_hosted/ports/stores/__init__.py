@@ -1,13 +1,14 @@
 """What is kept: a store per aggregate. Each method is one transaction.
 
 Leases use the store's own clock. Methods that take a `Lease` are guarded: they change nothing and raise `LeaseLost` where the
-row is no longer held under that token. Methods that take an `Event` write it in the same transaction.
+row is no longer held under that token. Methods that take an `Event` write it in the same transaction. Once it is committed, the store
+wakes whoever has work by it: nobody else gives hints.
 """
 
 from openclaw_hosted.ports.stores.accounts import AccountStore
-from openclaw_hosted.ports.stores.instances import Caps, CredentialSealing, IdempotencyKey, InstanceStore, NewInstance
+from openclaw_hosted.ports.stores.instances import Caps, CredentialSealing, IdempotencyKey, InstanceRule, InstanceStore, NewInstance
 from openclaw_hosted.ports.stores.lease import Lease
-from openclaw_hosted.ports.stores.machines import MachineStore, NewMachine
+from openclaw_hosted.ports.stores.machines import LossRule, MachineRule, MachineStore, NewMachine
 from openclaw_hosted.ports.stores.platform import Hints, PlatformStore, PoolMemory
 
 __all__ = [
@@ -16,8 +17,11 @@ __all__ = [
     "CredentialSealing",
     "Hints",
     "IdempotencyKey",
+    "InstanceRule",
     "InstanceStore",
     "Lease",
+    "LossRule",
+    "MachineRule",
     "MachineStore",
     "NewInstance",
     "NewMachine",

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from openclaw_hosted.domain.events import Event
 from openclaw_hosted.domain.gateway import Credential, GatewaySettings
-from openclaw_hosted.domain.instance import Instance, InstanceEvent, Phase, Step
+from openclaw_hosted.domain.instance import Instance, Phase, Step
+from openclaw_hosted.domain.lifecycle import Changed
 from openclaw_hosted.domain.machine import Machine
-from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId
+from openclaw_hosted.domain.naming import InstanceId, UserId
 from openclaw_hosted.ports.stores.lease import Lease
 
 
@@ -49,6 +49,10 @@ class IdempotencyKey:
 
     key: str
     fingerprint: str
+
+
+InstanceRule = Callable[[Instance], Changed]
+"""One of `domain.lifecycle`, with all but the instance given. It may be asked more than once, and changes nothing itself."""
 
 
 class InstanceStore(Protocol):
@@ -110,9 +114,22 @@ class InstanceStore(Protocol):
         """Hold it longer."""
         ...
 
-    async def claim_machine(self, lease: Lease, now: float, event: Event) -> tuple[Instance, Machine] | None:
-        """Bind a spare to it and raise its generation, in one transaction; None when no spare is free where its volume is. Where it is
-        bound already, returns that. The instance keeps its own volume, whatever machine it gets."""
+    async def update(
+        self,
+        instance_id: InstanceId,
+        rule: InstanceRule,
+        *,
+        lease: Lease | None = None,
+        caps: Caps | None = None,
+        steps: Sequence[Step] = (),
+    ) -> Instance:
+        """What the rule makes of it, in one transaction with these steps; returns it as it is now. Raises what the rule raises, and
+        `NotFound`; with a lease `LeaseLost`, and with `caps` `LimitReached` where there is no room for one more that is live."""
+        ...
+
+    async def claim_machine(self, lease: Lease, now: float) -> tuple[Instance, Machine] | None:
+        """Bind a spare to it, in one transaction; None when no spare is free where its volume is. Where it is bound already, returns
+        that."""
         ...
 
     async def record_steps(self, lease: Lease, steps: Sequence[Step]) -> None:
@@ -127,75 +144,6 @@ class InstanceStore(Protocol):
         """Credentials that have not reached the vault yet, with their revision."""
         ...
 
-    async def forget_sealed(self, lease: Lease, revision: int) -> None:
-        """They are in the vault: drop the sealed copy, unless a newer revision came meanwhile."""
-        ...
-
-    async def settle(
-        self,
-        lease: Lease,
-        event: InstanceEvent,
-        now: float,
-        *,
-        note: Event | None = None,
-        applied_revision: int | None = None,
-        restarts_done: int | None = None,
-        purge_after: float | None = None,
-        error: str | None = None,
-        steps: Sequence[Step] = (),
-    ) -> Instance:
-        """Take a transition, record the last steps that led to it, and give the lease back.
-
-        Where the user changed settings or asked for a restart meanwhile, PLACED leads to `updating` instead; where the user asked for
-        deletion meanwhile, the event is dropped and the phase stays `deleting`.
-        """
-        ...
-
     async def put_off(self, lease: Lease, seconds: float, error: str | None, *, counts: bool = True) -> None:
         """Give the lease back and come again in `seconds`; with `error`, count an attempt."""
-        ...
-
-    async def unbind_machine(self, lease: Lease) -> Instance:
-        """Forget the machine of an instance, once it is seen gone or condemned; the volume stays."""
-        ...
-
-    async def machine_lost(self, instance_id: InstanceId, machine_id: MachineId, now: float, event: Event) -> bool:
-        """The machine of an instance is gone or condemned: to `replacing`, unbound. False where it is bound to another by now,
-        or is being deleted."""
-        ...
-
-    async def change(
-        self,
-        instance_id: InstanceId,
-        now: float,
-        event: Event,
-        *,
-        name: str | None = None,
-        settings: GatewaySettings | None = None,
-        credential_names: frozenset[Credential] | None = None,
-        sealed: bytes | None = None,
-        expected_revision: int | None = None,
-    ) -> Instance:
-        """Change what the user wants. Settings or credentials raise the revision. Raises `StateConflict` when the instance is deleted
-        or being deleted, `RevisionMoved` when `expected_revision` is not the present one."""
-        ...
-
-    async def ask_restart(self, instance_id: InstanceId, now: float, event: Event) -> Instance:
-        """Count one more restart asked for; a failed instance is tried again.
-
-        Raises `StateConflict` when it is deleted or being deleted.
-        """
-        ...
-
-    async def ask_update(self, instance_id: InstanceId, now: float, event: Event) -> bool:
-        """Have the settings of a running instance brought into force once more; False, and nothing done, in any other phase."""
-        ...
-
-    async def ask_delete(self, instance_id: InstanceId, now: float, event: Event) -> Instance:
-        """Desired state `deleted`, phase `deleting`; any lease is broken, and it is due once that would have run out. Does nothing where
-        it is so already."""
-        ...
-
-    async def ask_restore(self, instance_id: InstanceId, caps: Caps, now: float, event: Event) -> Instance:
-        """Bring a deleted one back. Raises `StateConflict` while it is being deleted, or once what it kept is purged."""
         ...

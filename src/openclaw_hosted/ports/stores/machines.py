@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
 from openclaw_hosted.domain.events import Event
-from openclaw_hosted.domain.machine import Machine, MachineFailure, Warmth
+from openclaw_hosted.domain.instance import Instance
+from openclaw_hosted.domain.lifecycle import Changed
+from openclaw_hosted.domain.machine import Machine, Warmth
 from openclaw_hosted.domain.naming import InstanceId, MachineId, VolumeId
 from openclaw_hosted.ports.stores.lease import Lease
 
@@ -23,6 +25,12 @@ class NewMachine:
     warmth: Warmth
     zone: str = ""
     """Where it has to be; empty for anywhere."""
+
+
+MachineRule = Callable[[Machine], Changed]
+"""One of `domain.lifecycle`, with all but the machine given."""
+LossRule = Callable[[Machine, Instance | None], Changed]
+"""`lifecycle.lose`, with all but the rows given."""
 
 
 class MachineStore(Protocol):
@@ -62,32 +70,13 @@ class MachineStore(Protocol):
         """Hold it longer."""
         ...
 
-    async def launched(self, lease: Lease, provider_ref: str, now: float) -> Machine:
-        """Record the provider's id."""
+    async def update(self, machine_id: MachineId, rule: MachineRule, *, lease: Lease | None = None) -> Machine:
+        """What the rule makes of it, in one transaction; returns it as it is now. Raises what the rule raises, `NotFound`, and with a
+        lease `LeaseLost`."""
         ...
 
-    async def located(self, lease: Lease, address: str, zone: str) -> Machine:
-        """Record where its gateway answers."""
-        ...
-
-    async def became_ready(self, lease: Lease, now: float, event: Event) -> Machine:
-        """`initializing` to `available`, and the lease is given back."""
-        ...
-
-    async def condemn(
-        self, machine_id: MachineId, failure: MachineFailure, now: float, event: Event, *, unassigned_only: bool = False
-    ) -> Machine | None:
-        """To `terminating`, whatever lease is held: its holder finds its lease lost, and the machine is due once that would have run
-        out, as what its holder has sent may be under way. With `unassigned_only` a machine that was
-        claimed meanwhile is left alone and None returned. An instance that is still bound to it is not touched."""
-        ...
-
-    async def seen_gone(self, machine_id: MachineId, now: float, event: Event) -> None:
-        """`terminating` to `terminated`. Does nothing where it is so already."""
-        ...
-
-    async def relocate(self, machine_id: MachineId, address: str) -> None:
-        """Record that the gateway of a machine answers at another address."""
+    async def lose(self, machine_id: MachineId, rule: LossRule) -> Machine:
+        """What the rule makes of it and of the instance that it is bound to, in one transaction."""
         ...
 
     async def put_off(self, lease: Lease, seconds: float, error: str | None, *, counts: bool = True) -> None:

@@ -1,0 +1,47 @@
+"""The rules of a life: what an event makes of an instance and of its machine, as pure functions from rows to rows.
+
+A store loads the rows, locks them, asks the rule, and writes what it answers, all in one transaction. Nothing else decides what
+follows what.
+"""
+
+from openclaw_hosted.domain.lifecycle.changed import Changed, Topic, Work
+from openclaw_hosted.domain.lifecycle.instances import (
+    ask_delete,
+    ask_restart,
+    ask_restore,
+    ask_update,
+    change,
+    claim,
+    create,
+    fail,
+    hand_over,
+    place,
+    purge,
+    take_down,
+)
+from openclaw_hosted.domain.lifecycle.machines import become_ready, condemn, launch, locate, lose, relocate, see_gone
+
+__all__ = [
+    "Changed",
+    "Topic",
+    "Work",
+    "ask_delete",
+    "ask_restart",
+    "ask_restore",
+    "ask_update",
+    "become_ready",
+    "change",
+    "claim",
+    "condemn",
+    "create",
+    "fail",
+    "hand_over",
+    "launch",
+    "locate",
+    "lose",
+    "place",
+    "purge",
+    "relocate",
+    "see_gone",
+    "take_down",
+]

@@ -1,0 +1,212 @@
+"""What happens to an instance."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Final
+
+from openclaw_hosted.domain.errors import RevisionMoved, StateConflict
+from openclaw_hosted.domain.events import Event, EventName
+from openclaw_hosted.domain.gateway import DEFAULT_SETTINGS, Credential, GatewaySettings
+from openclaw_hosted.domain.instance import DesiredState, Instance, InstanceEvent, Phase, next_phase
+from openclaw_hosted.domain.lifecycle.changed import NOTHING, Changed, Topic, Work
+from openclaw_hosted.domain.machine import Machine
+from openclaw_hosted.domain.naming import InstanceId, UserId, volume_of
+
+ERROR_LENGTH: Final = 300
+_ASKED: Final = frozenset({Topic.PLACEMENT, Topic.POOL, Topic.CHANGES})
+
+
+def create(
+    instance_id: InstanceId,
+    machine: Machine | None,
+    now: float,
+    *,
+    owner_id: UserId,
+    name: str,
+    settings: GatewaySettings,
+    credential_names: frozenset[Credential],
+    sealed: bytes | None,
+) -> Changed:
+    """A new instance, on the machine that was claimed for it, if one was."""
+    revision = 0 if sealed is None and settings == DEFAULT_SETTINGS else 1
+    instance = Instance(
+        instance_id,
+        owner_id,
+        name,
+        DesiredState.RUNNING,
+        Phase.PENDING,
+        created_at=now,
+        phase_changed_at=now,
+        settings=settings,
+        credential_names=credential_names,
+        volume_id=volume_of(instance_id),
+        revision=revision,
+        sealed_revision=None if sealed is None else revision,
+    )
+    if machine is not None:
+        instance = _on(instance, machine, now)
+    happened = [_event(EventName.INSTANCE_CREATED, instance, now)]
+    if machine is not None:
+        happened.append(_event(EventName.MACHINE_CLAIMED, instance, now))
+    return Changed(instance, events=tuple(happened), wakes=_ASKED, sealed=sealed)
+
+
+def claim(instance: Instance, machine: Machine, now: float) -> Changed:
+    """A waiting instance has got this machine. It keeps its own volume, whatever volume the machine came with."""
+    bound = _on(instance, machine, now)
+    return Changed(bound, events=(_event(EventName.MACHINE_CLAIMED, bound, now),), wakes=frozenset({Topic.POOL}))
+
+
+def place(instance: Instance, *, now: float, applied_revision: int, restarts_done: int) -> Changed:
+    """It answers at its address, with these settings in force. Where more was asked for meanwhile, that comes next."""
+    if instance.desired is DesiredState.DELETED:
+        return _let_go(instance)
+    phase = next_phase(instance.phase, InstanceEvent.PLACED)
+    if instance.revision > applied_revision or instance.restarts_asked > restarts_done:
+        phase = Phase.UPDATING
+    placed = replace(_in(phase, instance, now), attempts=0, last_error=None, applied_revision=applied_revision, restarts_done=restarts_done)
+    event = _event(EventName.INSTANCE_RUNNING, instance, now)
+    return Changed(placed, events=(event,), wakes=frozenset({Topic.PLACEMENT, Topic.CHANGES}), instance_work=Work.FREE)
+
+
+def fail(instance: Instance, *, now: float, error: str) -> Changed:
+    """Nobody tries any more, for this reason. What was deleted meanwhile is taken down all the same."""
+    if instance.desired is DesiredState.DELETED:
+        return _let_go(instance)
+    failed = replace(_afresh(instance, InstanceEvent.GAVE_UP, now), last_error=error)
+    event = _event(EventName.INSTANCE_FAILED, instance, now, error=error[:ERROR_LENGTH])
+    return Changed(failed, events=(event,), wakes=frozenset({Topic.CHANGES}), instance_work=Work.FREE)
+
+
+def take_down(instance: Instance, *, now: float, purge_after: float) -> Changed:
+    """Route and machine are gone; what can be undone is kept until `purge_after`."""
+    gone = replace(_afresh(instance, InstanceEvent.TORN_DOWN, now), machine_id=None, deleted_at=now, purge_after=purge_after)
+    event = _event(EventName.INSTANCE_DELETED, instance, now)
+    return Changed(gone, events=(event,), wakes=frozenset({Topic.POOL, Topic.CHANGES}), instance_work=Work.FREE)
+
+
+def purge(instance: Instance, *, now: float) -> Changed:
+    """Volume and credentials are destroyed."""
+    purged = replace(_afresh(instance, InstanceEvent.PURGED, now), volume_id=None, credential_names=frozenset(), sealed_revision=None)
+    event = Event(EventName.INSTANCE_PURGED, now, instance.id, user_id=instance.owner_id)
+    return Changed(purged, events=(event,), wakes=frozenset({Topic.CHANGES}), instance_work=Work.FREE)
+
+
+def hand_over(instance: Instance, *, revision: int) -> Changed:
+    """The credentials of this revision are in the vault: their sealed copy is dropped, unless newer ones came meanwhile."""
+    return Changed(replace(instance, sealed_revision=None)) if instance.sealed_revision == revision else NOTHING
+
+
+def change(
+    instance: Instance,
+    *,
+    now: float,
+    name: str | None = None,
+    settings: GatewaySettings | None = None,
+    credential_names: frozenset[Credential] | None = None,
+    sealed: bytes | None = None,
+    expected_revision: int | None = None,
+) -> Changed:
+    """Its user changed it. Settings and credentials raise the revision.
+
+    Raises `StateConflict` where it is deleted or being deleted, `RevisionMoved` when `expected_revision` is not the present one.
+    """
+    _check_wanted(instance)
+    if expected_revision is not None and instance.revision != expected_revision:
+        raise RevisionMoved("It was changed meanwhile. Reload, and make your change again.")
+    changed, work = replace(instance, name=instance.name if name is None else name), Work.KEPT
+    if settings is not None or credential_names is not None or sealed is not None:
+        revision, work = instance.revision + 1, Work.DUE
+        changed = replace(
+            _afresh(changed, InstanceEvent.CHANGED, now),
+            settings=instance.settings if settings is None else settings,
+            credential_names=instance.credential_names if credential_names is None else credential_names,
+            revision=revision,
+            sealed_revision=instance.sealed_revision if sealed is None else revision,
+        )
+    return Changed(changed, events=(_event(EventName.INSTANCE_CHANGED, instance, now),), wakes=_ASKED, instance_work=work, sealed=sealed)
+
+
+def ask_restart(instance: Instance, *, now: float) -> Changed:
+    """Its user wants it restarted; a failed one is tried again. Raises `StateConflict` where it is deleted or being deleted."""
+    _check_wanted(instance)
+    taken = InstanceEvent.RETRIED if instance.phase is Phase.FAILED else InstanceEvent.CHANGED
+    asked = replace(_afresh(instance, taken, now), restarts_asked=instance.restarts_asked + 1)
+    event = _event(EventName.INSTANCE_RESTART_ASKED, instance, now)
+    return Changed(asked, events=(event,), wakes=_ASKED, instance_work=Work.DUE)
+
+
+def ask_update(instance: Instance, *, now: float, reason: str) -> Changed:
+    """Its settings are to be brought into force once more; nothing to do in any phase but `running`."""
+    if instance.phase is not Phase.RUNNING:
+        return NOTHING
+    event = Event(EventName.INSTANCE_UPDATE_NEEDED, now, instance.id, instance.machine_id, detail={"reason": reason})
+    woken = _afresh(instance, InstanceEvent.CHANGED, now)
+    return Changed(woken, events=(event,), wakes=frozenset({Topic.PLACEMENT, Topic.CHANGES}), instance_work=Work.DUE)
+
+
+def ask_delete(instance: Instance, *, now: float) -> Changed:
+    """Its user wants it gone. Nothing to do where it is so already."""
+    if instance.desired is DesiredState.DELETED:
+        return NOTHING
+    deleting = replace(_afresh(instance, InstanceEvent.DELETE_ASKED, now), desired=DesiredState.DELETED)
+    event = _event(EventName.INSTANCE_DELETE_ASKED, instance, now)
+    return Changed(deleting, events=(event,), wakes=frozenset({Topic.PLACEMENT, Topic.CHANGES}), instance_work=Work.BROKEN)
+
+
+def ask_restore(instance: Instance, *, now: float) -> Changed:
+    """Its user wants a deleted one back. Raises `StateConflict` while it is being deleted, or once what it kept may be destroyed."""
+    if instance.phase is not Phase.DELETED:
+        why = "What it kept was destroyed." if instance.phase is Phase.PURGED else f"It is {instance.phase}."
+        raise StateConflict(f"{why} Only a deleted instance can be brought back.")
+    purge_began = instance.is_leased or instance.next_attempt_at > 0
+    if purge_began or (instance.purge_after is not None and instance.purge_after <= now):
+        raise StateConflict("The time for undo has passed; create a new instance.")
+    restored = replace(
+        _afresh(instance, InstanceEvent.RESTORED, now),
+        desired=DesiredState.RUNNING,
+        applied_revision=None,
+        deleted_at=None,
+        purge_after=None,
+    )
+    event = _event(EventName.INSTANCE_RESTORED, instance, now)
+    return Changed(restored, events=(event,), wakes=_ASKED, instance_work=Work.FREE)
+
+
+def _on(instance: Instance, machine: Machine, now: float) -> Instance:
+    return replace(
+        _moved(instance, InstanceEvent.MACHINE_CLAIMED, now),
+        machine_id=machine.id,
+        generation=instance.generation + 1,
+        volume_id=volume_of(instance.id),
+        zone=instance.zone or machine.zone,
+        applied_revision=None,
+    )
+
+
+def _let_go(instance: Instance) -> Changed:
+    """Deletion wins: whoever worked on it lets go, and it is taken down."""
+    return Changed(instance, wakes=frozenset({Topic.PLACEMENT}), instance_work=Work.FREE)
+
+
+def _afresh(instance: Instance, event: InstanceEvent, now: float) -> Instance:
+    """The next phase, with a clean slate of attempts."""
+    return replace(_moved(instance, event, now), attempts=0, last_error=None)
+
+
+def _moved(instance: Instance, event: InstanceEvent, now: float) -> Instance:
+    return _in(next_phase(instance.phase, event), instance, now)
+
+
+def _in(phase: Phase, instance: Instance, now: float) -> Instance:
+    return instance if phase is instance.phase else replace(instance, phase=phase, phase_changed_at=now)
+
+
+def _check_wanted(instance: Instance) -> None:
+    if instance.desired is DesiredState.DELETED:
+        raise StateConflict("It is deleted, or being deleted. Restore it first.")
+
+
+def _event(name: EventName, instance: Instance, now: float, **detail: str) -> Event:
+    return Event(name, now, instance.id, instance.machine_id, instance.owner_id, detail)

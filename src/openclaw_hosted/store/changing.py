@@ -1,0 +1,86 @@
+"""One transaction for a rule of `domain.lifecycle`: rows locked and read, the rule asked, what it answers written."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import Row, Table, Text, bindparam, select, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from openclaw_hosted.domain.errors import NotFound
+from openclaw_hosted.domain.instance import Instance
+from openclaw_hosted.domain.lifecycle import Changed, Work
+from openclaw_hosted.domain.machine import Machine
+from openclaw_hosted.domain.naming import InstanceId, MachineId
+from openclaw_hosted.store import tables
+from openclaw_hosted.store.rows import ADD_EVENTS, event_values, instance_values, machine_values, to_instance, to_machine
+
+_INSTANCE = select(tables.instances).where(tables.instances.c.id == bindparam("instance_id", type_=Text)).with_for_update()
+_MACHINE = select(tables.machines).where(tables.machines.c.id == bindparam("machine_id", type_=Text)).with_for_update()
+
+
+async def locked_instance(connection: AsyncConnection, instance_id: InstanceId) -> Row[Any]:
+    """The row, locked until the end of the transaction. Raises `NotFound`."""
+    row = (await connection.execute(_INSTANCE, {"instance_id": instance_id})).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no instance {str(instance_id)[:40]!r}.")
+    return row
+
+
+async def locked_machine(connection: AsyncConnection, machine_id: MachineId) -> Row[Any]:
+    """The row, locked until the end of the transaction. Raises `NotFound`."""
+    row = (await connection.execute(_MACHINE, {"machine_id": machine_id})).one_or_none()
+    if row is None:
+        raise NotFound(f"There is no machine {str(machine_id)[:40]!r}.")
+    return row
+
+
+async def write_machine(connection: AsyncConnection, row: Row[Any], changed: Changed) -> Machine:
+    """Write what a rule made of this machine, only the columns that differ. Returns it as it is now."""
+    if changed.machine is None:
+        return to_machine(row)
+    values = _differing(machine_values(to_machine(row)), machine_values(changed.machine)) | _work(row, changed.machine_work)
+    return to_machine(await _update(connection, tables.machines, row, values))
+
+
+async def write_instance(connection: AsyncConnection, row: Row[Any], changed: Changed) -> Instance:
+    """Write what a rule made of this instance, only the columns that differ. Returns it as it is now."""
+    if changed.instance is None:
+        return to_instance(row)
+    values = _differing(instance_values(to_instance(row)), instance_values(changed.instance)) | _work(row, changed.instance_work)
+    return to_instance(await _update(connection, tables.instances, row, values | _sealed(row, changed)))
+
+
+async def add_events(connection: AsyncConnection, changed: Changed) -> None:
+    """Write what happened."""
+    if changed.events:
+        await connection.execute(ADD_EVENTS, [event_values(event) for event in changed.events])
+
+
+def _sealed(row: Row[Any], changed: Changed) -> dict[str, Any]:
+    if changed.sealed is not None:
+        return {"sealed_credentials": changed.sealed}
+    dropped = row.sealed_revision is not None and changed.instance is not None and changed.instance.sealed_revision is None
+    return {"sealed_credentials": None} if dropped else {}
+
+
+def _differing(before: dict[str, Any], after: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in after.items() if value != before[name]}
+
+
+def _work(row: Row[Any], work: Work) -> dict[str, Any]:
+    match work:
+        case Work.KEPT:
+            return {}
+        case Work.DUE:
+            return {"next_attempt_at": 0.0}
+        case Work.FREE:
+            return {"lease_token": None, "next_attempt_at": 0.0}
+        case Work.BROKEN:
+            return {"lease_token": None, "next_attempt_at": 0.0 if row.lease_token is None else float(row.lease_expires_at)}
+
+
+async def _update(connection: AsyncConnection, table: Table, row: Row[Any], values: dict[str, Any]) -> Row[Any]:
+    if not values:
+        return row
+    return (await connection.execute(update(table).where(table.c.id == row.id).values(values).returning(*table.c))).one()

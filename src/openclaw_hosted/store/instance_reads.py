@@ -1,0 +1,92 @@
+"""Rows of instances, read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Text, and_, bindparam, func, select, union
+
+from openclaw_hosted.domain.errors import NotFound
+from openclaw_hosted.domain.instance import LIVE_PHASES, Instance, Phase, Step
+from openclaw_hosted.domain.machine import MachineState
+from openclaw_hosted.domain.naming import InstanceId, UserId
+from openclaw_hosted.store import tables
+from openclaw_hosted.store.database import Database
+from openclaw_hosted.store.rows import to_instance, to_step
+
+_I = tables.instances.c
+WANTING_PHASES = frozenset({Phase.PENDING, Phase.REPLACING})
+WAITING = and_(_I.phase.in_(sorted(WANTING_PHASES)), _I.machine_id.is_(None))
+"""Wants a machine and has none."""
+LIVE = _I.phase.in_(sorted(LIVE_PHASES))
+BY_ID = select(tables.instances).where(_I.id == bindparam("instance_id", type_=Text))
+_COUNT_WAITING = select(_I.zone, func.count()).where(WAITING).group_by(_I.zone)
+_COUNT_PLACING = select(func.count()).select_from(tables.instances).where(_I.phase == Phase.PLACING)
+
+
+class InstanceReads:
+    """The part of `InstanceStore` that changes nothing."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def get(self, instance_id: InstanceId) -> Instance:
+        async with self._database.read() as connection:
+            row = (await connection.execute(BY_ID, {"instance_id": instance_id})).one_or_none()
+        if row is None:
+            raise NotFound(f"There is no instance {str(instance_id)[:40]!r}.")
+        return to_instance(row)
+
+    async def list_for(self, owner_id: UserId) -> Sequence[Instance]:
+        return await self._select(_I.owner_id == owner_id, _I.phase != Phase.PURGED)
+
+    async def list_all(self, limit: int = 1000) -> Sequence[Instance]:
+        return await self._select(_I.phase != Phase.PURGED, limit=limit)
+
+    async def list_placed(self) -> Sequence[Instance]:
+        return await self._select(_I.machine_id.is_not(None))
+
+    async def count_waiting(self) -> Mapping[str, int]:
+        async with self._database.read() as connection:
+            rows = await connection.execute(_COUNT_WAITING)
+            return {zone: int(count) for zone, count in rows}
+
+    async def routed_ids(self) -> Sequence[InstanceId]:
+        pooled = tables.machines.c.state.in_([MachineState.AVAILABLE, MachineState.INITIALIZING])
+        reserved = select(tables.machines.c.reserved_instance_id).where(pooled)
+        async with self._database.read() as connection:
+            return [InstanceId(row[0]) for row in await connection.execute(union(select(_I.id).where(LIVE), reserved))]
+
+    async def count_placing(self) -> int:
+        async with self._database.read() as connection:
+            return int((await connection.execute(_COUNT_PLACING)).scalar_one())
+
+    async def known_ids(self) -> frozenset[InstanceId]:
+        async with self._database.read() as connection:
+            rows = await connection.execute(select(_I.id).where(_I.phase != Phase.PURGED))
+            return frozenset(InstanceId(row.id) for row in rows)
+
+    async def kept_phases(self) -> Mapping[InstanceId, Phase]:
+        async with self._database.read() as connection:
+            rows = await connection.execute(select(_I.id, _I.phase).where(_I.phase != Phase.PURGED, _I.generation > 0))
+            return {InstanceId(row.id): Phase(row.phase) for row in rows}
+
+    async def steps(self, instance_id: InstanceId) -> Sequence[Step]:
+        table = tables.steps
+        async with self._database.read() as connection:
+            rows = await connection.execute(select(table).where(table.c.instance_id == instance_id).order_by(table.c.id))
+            return [to_step(row) for row in rows]
+
+    async def sealed_credentials(self, instance_id: InstanceId) -> tuple[int, bytes] | None:
+        async with self._database.read() as connection:
+            found = select(_I.sealed_revision, _I.sealed_credentials).where(_I.id == instance_id)
+            row = (await connection.execute(found)).one_or_none()
+        if row is None or row.sealed_credentials is None:
+            return None
+        return int(row.sealed_revision), bytes(row.sealed_credentials)
+
+    async def _select(self, *conditions: Any, limit: int | None = None) -> Sequence[Instance]:
+        statement = select(tables.instances).where(*conditions).order_by(_I.created_at.desc(), _I.id).limit(limit)
+        async with self._database.read() as connection:
+            return [to_instance(row) for row in await connection.execute(statement)]
