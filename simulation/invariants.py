@@ -22,6 +22,7 @@ from openclaw_hosted.domain import machine as machines
 from openclaw_hosted.domain.instance import Instance, Phase
 from openclaw_hosted.domain.machine import LIVE_STATES, Machine, MachineState
 from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId, volume_of
+from openclaw_hosted.domain.volume import Volume, VolumeState
 from openclaw_hosted.ports.machines import MachineHealth
 from simulation.ids import CLEAR
 from simulation.rows import Change, Rows
@@ -31,6 +32,12 @@ BY_HAND = "i-by-hand"
 ALLOWED_MACHINE = {(before, after) for (before, _), after in machines.TRANSITIONS.items()}
 ALLOWED_PHASE = {(before, after) for (before, _), after in instances.TRANSITIONS.items()} | {
     (before, Phase.UPDATING) for (before, _), after in instances.TRANSITIONS.items() if after is Phase.RUNNING
+}
+ALLOWED_VOLUME = {
+    (VolumeState.WANTED, VolumeState.MADE),
+    (VolumeState.MADE, VolumeState.MADE),
+    (VolumeState.WANTED, VolumeState.PURGED),
+    (VolumeState.MADE, VolumeState.PURGED),
 }
 
 
@@ -66,6 +73,8 @@ class Invariants:
                     self._machine(change.before, change.after)
                 case "instances":
                     self._instance(change.before, change.after)
+                case "volumes":
+                    self._volume(change.before, change.after)
                 case "steps":
                     instance_id, step = change.after
                     self._text(f"a step of {instance_id}", step.error, step.note)
@@ -123,6 +132,12 @@ class Invariants:
             self._is_taken_down(now)
         elif now.phase is Phase.PURGED:
             self._is_purged(now)
+
+    def _volume(self, before: Volume | None, now: Volume) -> None:
+        if before is not None and (before.state, now.state) not in ALLOWED_VOLUME:
+            raise Violation(6, f"the volume of {now.instance_id} went from {before.state} to {now.state}")
+        if now.state is VolumeState.MADE and volume_of(now.instance_id) not in self._cloud.volumes:
+            raise Violation(6, f"the volume of {now.instance_id} is said to be made, and there is none")
 
     def _note_gone(self) -> None:
         self._unreleased = {name for name in self._unreleased if name in self._cloud.routes}

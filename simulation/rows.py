@@ -11,6 +11,7 @@ from openclaw_hosted.domain.events import Event
 from openclaw_hosted.domain.instance import Instance, Step
 from openclaw_hosted.domain.machine import Machine
 from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId
+from openclaw_hosted.domain.volume import Volume
 from openclaw_hosted.ports.stores import PoolMemory
 
 POOL_ROW = 1
@@ -33,6 +34,7 @@ class Rows:
     watch: Callable[[Sequence[Change]], None] | None = None
     machines: dict[MachineId, Machine] = field(default_factory=dict)
     instances: dict[InstanceId, Instance] = field(default_factory=dict)
+    volumes: dict[InstanceId, Volume] = field(default_factory=dict)
     steps: dict[int, tuple[InstanceId, Step]] = field(default_factory=dict)
     events: dict[int, Event] = field(default_factory=dict)
     pool: dict[int, PoolMemory] = field(default_factory=dict)

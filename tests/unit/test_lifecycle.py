@@ -17,6 +17,7 @@ from openclaw_hosted.domain.instance import DesiredState, Instance, InstanceEven
 from openclaw_hosted.domain.lifecycle import Changed, Topic, Work
 from openclaw_hosted.domain.machine import LIVE_STATES, Machine, MachineFailure, MachineState, Warmth
 from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId, VolumeId
+from openclaw_hosted.domain.volume import Volume, VolumeState
 
 THEN, NOW = 10.0, 20.0
 OWNER = UserId("us-ada")
@@ -28,7 +29,7 @@ def an_instance(phase: Phase = Phase.RUNNING, **about: object) -> Instance:
     """One that has machine `mc-a` in its first generation."""
     made = Instance(
         InstanceId("oc-a"), OWNER, "Mine", DesiredState.RUNNING, phase, THEN, THEN,
-        machine_id=MachineId("mc-a"), generation=1, volume_id=VolumeId("vol-a"), attempts=2, last_error="slow",
+        machine_id=MachineId("mc-a"), generation=1, attempts=2, last_error="slow",
     )  # fmt: skip
     return replace(made, **about)  # type: ignore[arg-type]
 
@@ -68,27 +69,26 @@ def create(machine: Machine | None, settings: GatewaySettings = DEFAULT_SETTINGS
 def test_a_new_instance_has_the_machine_that_was_claimed_for_it() -> None:
     made = create(a_machine())
     instance = the_instance(made)
-    assert (instance.phase, instance.machine_id, instance.generation, instance.zone) == (Phase.PLACING, "mc-a", 1, "zone-1")
-    assert (instance.volume_id, instance.revision, instance.sealed_revision) == ("vol-a", 0, None)
+    assert (instance.phase, instance.machine_id, instance.generation) == (Phase.PLACING, "mc-a", 1)
+    assert (instance.revision, instance.sealed_revision) == (0, None)
     assert names(made) == [EventName.INSTANCE_CREATED, EventName.MACHINE_CLAIMED]
 
 
 def test_a_new_instance_without_a_machine_waits_for_one() -> None:
     made = create(None, OPENAI, b"sealed")
     instance = the_instance(made)
-    assert (instance.phase, instance.machine_id, instance.generation, instance.zone) == (Phase.PENDING, None, 0, "")
+    assert (instance.phase, instance.machine_id, instance.generation) == (Phase.PENDING, None, 0)
     assert (instance.revision, instance.sealed_revision, made.sealed) == (1, 1, b"sealed")
     assert names(made) == [EventName.INSTANCE_CREATED]
 
 
 @pytest.mark.parametrize(("before", "after"), [(Phase.PENDING, Phase.PLACING), (Phase.REPLACING, Phase.REPLACING)])
-def test_a_claim_raises_the_generation_and_keeps_volume_and_zone(before: Phase, after: Phase) -> None:
-    waiting = an_instance(before, machine_id=None, zone="zone-1", applied_revision=4)
+def test_a_claim_raises_the_generation_and_is_nothing_to_the_volume(before: Phase, after: Phase) -> None:
+    waiting = an_instance(before, machine_id=None, applied_revision=4)
     claimed = lifecycle.claim(waiting, a_machine(id=MachineId("mc-b"), volume_id=VolumeId("vol-b")), NOW)
     bound = the_instance(claimed)
-    assert (bound.phase, bound.machine_id, bound.generation, bound.volume_id) == (after, "mc-b", 2, "vol-a")
-    assert (bound.zone, bound.applied_revision) == ("zone-1", None)
-    assert claimed.instance_work is Work.KEPT
+    assert (bound.phase, bound.machine_id, bound.generation, bound.applied_revision) == (after, "mc-b", 2, None)
+    assert (claimed.instance_work, claimed.volume) == (Work.KEPT, None)
 
 
 @pytest.mark.parametrize("phase", WORKED_ON)
@@ -121,14 +121,35 @@ def test_a_failed_instance_keeps_its_machine_and_says_why() -> None:
     assert failed.events[0].detail == {"error": "x" * 300}
 
 
+@pytest.mark.parametrize(
+    ("machine", "volume"),
+    [
+        (a_machine(), Volume(InstanceId("oc-a"), VolumeState.MADE, "zone-1")),
+        (a_machine(warmth=Warmth.BOOTED), Volume(InstanceId("oc-a"))),
+        (a_machine(reserved_instance_id=InstanceId("oc-b")), Volume(InstanceId("oc-a"))),
+        (None, Volume(InstanceId("oc-a"))),
+    ],
+)
+def test_the_volume_was_made_before_only_on_a_hot_spare_of_the_same_name(machine: Machine | None, volume: Volume) -> None:
+    assert create(machine).volume == volume
+
+
+def test_an_empty_volume_is_made_once() -> None:
+    made = lifecycle.make_volume(an_instance(Phase.PLACING), zone="zone-2").volume
+    assert made == Volume(InstanceId("oc-a"), VolumeState.MADE, "zone-2")
+    assert [Volume(InstanceId("oc-a"), state).may_be_made for state in VolumeState] == [True, False, False]
+
+
 def test_a_torn_down_instance_keeps_its_volume_until_it_is_purged() -> None:
     deleting = an_instance(Phase.DELETING, desired=DesiredState.DELETED, sealed_revision=3)
     down = lifecycle.take_down(deleting, now=NOW, purge_after=99.0)
     instance = the_instance(down)
-    assert (instance.phase, instance.machine_id, instance.volume_id) == (Phase.DELETED, None, "vol-a")
+    assert (instance.phase, instance.machine_id, down.volume) == (Phase.DELETED, None, None)
     assert (instance.deleted_at, instance.purge_after, instance.sealed_revision) == (NOW, 99.0, 3)
-    purged = the_instance(lifecycle.purge(instance, now=NOW))
-    assert (purged.phase, purged.volume_id, purged.credential_names, purged.sealed_revision) == (Phase.PURGED, None, frozenset(), None)
+    done = lifecycle.purge(instance, now=NOW)
+    purged = the_instance(done)
+    assert (purged.phase, purged.credential_names, purged.sealed_revision) == (Phase.PURGED, frozenset(), None)
+    assert done.volume == Volume(InstanceId("oc-a"), VolumeState.PURGED)
 
 
 @pytest.mark.parametrize(("waiting", "kept"), [(2, None), (3, 3), (None, None)])
@@ -190,7 +211,7 @@ def test_deletion_can_be_asked_for_in_each_phase_and_breaks_a_lease(phase: Phase
 def test_a_deleted_instance_comes_back_with_its_volume() -> None:
     gone = an_instance(Phase.DELETED, desired=DesiredState.DELETED, machine_id=None, deleted_at=THEN, purge_after=99.0, applied_revision=4)
     back = the_instance(lifecycle.ask_restore(gone, now=NOW))
-    assert (back.desired, back.phase, back.volume_id) == (DesiredState.RUNNING, Phase.PENDING, "vol-a")
+    assert (back.desired, back.phase) == (DesiredState.RUNNING, Phase.PENDING)
     assert (back.deleted_at, back.purge_after, back.applied_revision) == (None, None, None)
 
 
@@ -214,7 +235,7 @@ def test_whoever_loses_its_machine_waits_for_another_in_the_same_transaction(pha
     lost = lifecycle.lose(a_machine(), an_instance(phase), now=NOW)
     assert (the_machine(lost).state, the_machine(lost).failure) == (MachineState.TERMINATING, MachineFailure.DIED)
     instance = the_instance(lost)
-    assert (instance.phase, instance.machine_id, instance.volume_id) == (Phase.REPLACING, None, "vol-a")
+    assert (instance.phase, instance.machine_id, lost.volume) == (Phase.REPLACING, None, None)
     assert instance.attempts == (0 if phase is Phase.RUNNING else 2)
     assert names(lost) == [EventName.MACHINE_CONDEMNED, EventName.INSTANCE_MACHINE_LOST]
     assert (lost.machine_work, lost.instance_work, lost.wakes) == (Work.BROKEN, Work.FREE, frozenset(Topic))

@@ -9,7 +9,7 @@ from typing import Final
 
 from openclaw_hosted.domain.errors import IllegalTransition
 from openclaw_hosted.domain.gateway import DEFAULT_SETTINGS, Credential, GatewaySettings
-from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId, VolumeId
+from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId
 
 
 class DesiredState(StrEnum):
@@ -146,10 +146,6 @@ class Instance:
     generation: int = 0
     """Counts the machines that it has had."""
     machine_id: MachineId | None = None
-    volume_id: VolumeId | None = None
-    """The user's durable disk, once there is one."""
-    zone: str = ""
-    """Where its volume is, and so where its machines have to be; empty before its first machine."""
     revision: int = 0
     """Of settings and credentials, as desired."""
     sealed_revision: int | None = None

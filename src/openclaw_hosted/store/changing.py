@@ -44,7 +44,10 @@ async def write_machine(connection: AsyncConnection, row: Row[Any], changed: Cha
 
 
 async def write_instance(connection: AsyncConnection, row: Row[Any], changed: Changed) -> Instance:
-    """Write what a rule made of this instance, only the columns that differ. Returns it as it is now."""
+    """Write what a rule made of this instance and its volume, only the columns that differ. Returns it as it is now."""
+    if changed.volume is not None:
+        state, zone = changed.volume.state, changed.volume.zone
+        await connection.execute(update(tables.volumes).where(tables.volumes.c.instance_id == row.id).values(state=state, zone=zone))
     if changed.instance is None:
         return to_instance(row)
     values = _differing(instance_values(to_instance(row)), instance_values(changed.instance)) | _work(row, changed.instance_work)

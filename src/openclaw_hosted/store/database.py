@@ -52,11 +52,12 @@ def now_of(*, is_sqlite: bool) -> ColumnElement[float]:
 class Database:
     """Engines and transactions."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, enforce_references: bool = True) -> None:
+        """SQLite can rebuild a table that others refer to only while references are not enforced."""
         self.url = plain_url(url)
         self.is_sqlite = self.url.startswith("sqlite")
         if self.is_sqlite:
-            self._writer = _sqlite_engine(self.url, "BEGIN IMMEDIATE", pool_size=1)
+            self._writer = _sqlite_engine(self.url, "BEGIN IMMEDIATE", pool_size=1, enforce_references=enforce_references)
             self._reader = _sqlite_engine(self.url, None, pool_size=4)
         else:
             self._writer = _postgres_engine(self.url)
@@ -157,11 +158,11 @@ def _postgres_engine(url: str) -> AsyncEngine:
     return engine
 
 
-def _sqlite_engine(url: str, begin: str | None, pool_size: int) -> AsyncEngine:
+def _sqlite_engine(url: str, begin: str | None, pool_size: int, *, enforce_references: bool = True) -> AsyncEngine:
     path = make_url(url).database or ":memory:"
     engine = create_async_engine(
         "sqlite+aiosqlite://",
-        async_creator=lambda: connect_inline(path),
+        async_creator=lambda: connect_inline(path, enforce_references=enforce_references),
         poolclass=AsyncAdaptedQueuePool,
         pool_size=pool_size,
         max_overflow=0,

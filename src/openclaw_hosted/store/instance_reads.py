@@ -11,9 +11,10 @@ from openclaw_hosted.domain.errors import NotFound
 from openclaw_hosted.domain.instance import LIVE_PHASES, Instance, Phase, Step
 from openclaw_hosted.domain.machine import MachineState
 from openclaw_hosted.domain.naming import InstanceId, UserId
+from openclaw_hosted.domain.volume import Volume
 from openclaw_hosted.store import tables
 from openclaw_hosted.store.database import Database
-from openclaw_hosted.store.rows import to_instance, to_step
+from openclaw_hosted.store.rows import to_instance, to_step, to_volume
 
 _I = tables.instances.c
 WANTING_PHASES = frozenset({Phase.PENDING, Phase.REPLACING})
@@ -21,7 +22,9 @@ WAITING = and_(_I.phase.in_(sorted(WANTING_PHASES)), _I.machine_id.is_(None))
 """Wants a machine and has none."""
 LIVE = _I.phase.in_(sorted(LIVE_PHASES))
 BY_ID = select(tables.instances).where(_I.id == bindparam("instance_id", type_=Text))
-_COUNT_WAITING = select(_I.zone, func.count()).where(WAITING).group_by(_I.zone)
+_V = tables.volumes.c
+_COUNT_WAITING = select(_V.zone, func.count()).select_from(tables.instances.join(tables.volumes)).where(WAITING).group_by(_V.zone)
+VOLUME = select(tables.volumes).where(_V.instance_id == bindparam("instance_id", type_=Text))
 _COUNT_PLACING = select(func.count()).select_from(tables.instances).where(_I.phase == Phase.PLACING)
 
 
@@ -37,6 +40,10 @@ class InstanceReads:
         if row is None:
             raise NotFound(f"There is no instance {str(instance_id)[:40]!r}.")
         return to_instance(row)
+
+    async def volume(self, instance_id: InstanceId) -> Volume:
+        async with self._database.read() as connection:
+            return to_volume((await connection.execute(VOLUME, {"instance_id": instance_id})).one())
 
     async def list_for(self, owner_id: UserId) -> Sequence[Instance]:
         return await self._select(_I.owner_id == owner_id, _I.phase != Phase.PURGED)

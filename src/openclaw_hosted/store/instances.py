@@ -23,9 +23,9 @@ from openclaw_hosted.store import tables
 from openclaw_hosted.store.changing import add_events, locked_instance, write_instance
 from openclaw_hosted.store.database import CREATE_LOCK, Database
 from openclaw_hosted.store.hints import hint_all
-from openclaw_hosted.store.instance_reads import BY_ID, LIVE, WAITING, WANTING_PHASES, InstanceReads
+from openclaw_hosted.store.instance_reads import BY_ID, LIVE, VOLUME, WAITING, WANTING_PHASES, InstanceReads
 from openclaw_hosted.store.machines import claim_spare, count_spares
-from openclaw_hosted.store.rows import instance_values, step_values, to_instance, to_machine
+from openclaw_hosted.store.rows import instance_values, step_values, to_instance, to_machine, to_volume
 from openclaw_hosted.store.work import WorkTable
 
 _I = tables.instances.c
@@ -39,7 +39,8 @@ _ADMISSION = select(
     select(_KEYS.instance_id).where(_SAME_KEY).scalar_subquery().label("instance_id"),
     select(_KEYS.fingerprint).where(_SAME_KEY).scalar_subquery().label("fingerprint"),
 )
-_ADD_INSTANCE, _ADD_KEY, _ADD_STEP = insert(tables.instances), insert(tables.idempotency_keys), insert(tables.steps)
+_ADD_INSTANCE, _ADD_VOLUME = insert(tables.instances), insert(tables.volumes)
+_ADD_KEY, _ADD_STEP = insert(tables.idempotency_keys), insert(tables.steps)
 _NOTE = {Warmth.HOT.value: "A hot spare was free."}
 ROOM = 1000
 """More creates than can be under way at once: each of them holds a connection to the database."""
@@ -154,7 +155,8 @@ class SqlInstances(InstanceReads):
 
 
 async def _bind(connection: AsyncConnection, row: Row[Any], now: float) -> tuple[Instance, Machine] | None:
-    claimed = await claim_spare(connection, InstanceId(row.id), row.generation + 1, now, row.zone)
+    volume = to_volume((await connection.execute(VOLUME, {"instance_id": row.id})).one())
+    claimed = await claim_spare(connection, InstanceId(row.id), row.generation + 1, now, volume.zone)
     if claimed is None:
         return None
     machine = to_machine(claimed)
@@ -174,9 +176,11 @@ async def _insert(
         instance_id, machine, now, owner_id=new.owner_id, name=new.name, settings=new.settings,
         credential_names=new.credential_names, sealed=seal(instance_id),
     )  # fmt: skip
-    instance = created.instance
+    instance, volume = created.instance, created.volume
     assert instance is not None
+    assert volume is not None
     await connection.execute(_ADD_INSTANCE, instance_values(instance) | {"sealed_credentials": created.sealed})
+    await connection.execute(_ADD_VOLUME, {"instance_id": instance_id, "state": volume.state, "zone": volume.zone})
     await add_events(connection, created)
     if machine is not None:
         step = Step(StepName.MACHINE, 1, 1, now, now, note=_NOTE.get(machine.warmth, "A spare was free."))

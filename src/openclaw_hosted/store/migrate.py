@@ -10,6 +10,7 @@ from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openclaw_hosted.domain.errors import StateConflict, Unavailable
 from openclaw_hosted.store.database import CREATE_LOCK, Database
@@ -18,18 +19,28 @@ MIGRATIONS = Path(__file__).parent / "migrations"
 NOTHING_THERE = "There is no platform in the database of DATABASE_URL. Start one: openclaw-hosted up"
 
 
-async def migrate(url: str, *, create: bool = True) -> None:
-    """Upgrade to the newest schema; does nothing where it is there. Raises `StateConflict` for a database of a newer version, and
-    `Unavailable` for one without tables, unless it is to `create` them."""
+async def migrate(url: str, *, create: bool = True, revision: str = "head") -> None:
+    """Upgrade to the newest schema, or to an earlier `revision`; does nothing where it is there.
+
+    Raises `StateConflict` for a database of a newer version, and `Unavailable` for one without tables, unless it is to `create` them.
+    """
     if not create and _is_missing_file(url):
         raise Unavailable(NOTHING_THERE)
-    database = Database(url)
+    database = Database(url, enforce_references=False)
     try:
         async with database.write() as connection:
             await database.lock(connection, CREATE_LOCK)
-            await connection.run_sync(_upgrade, create=create)
+            changed = await connection.run_sync(_upgrade, create=create, revision=revision)
+            if changed and database.is_sqlite:
+                await _check_references(connection)
     finally:
         await database.close()
+
+
+async def _check_references(connection: AsyncConnection) -> None:
+    broken = (await connection.exec_driver_sql("PRAGMA foreign_key_check")).mappings().first()
+    if broken is not None:
+        raise StateConflict(f"The database is damaged: a row of {broken['table']} refers to one of {broken['parent']} that is not there.")
 
 
 def newest_schema() -> str:
@@ -49,7 +60,8 @@ def _config() -> Config:
     return config
 
 
-def _upgrade(connection: Connection, *, create: bool) -> None:
+def _upgrade(connection: Connection, *, create: bool, revision: str = "head") -> bool:
+    """Whether there was anything to do."""
     config = _config()
     config.attributes["connection"] = connection
     known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
@@ -61,4 +73,5 @@ def _upgrade(connection: Connection, *, create: bool) -> None:
         )
     if current is None and not create:
         raise Unavailable(NOTHING_THERE)
-    command.upgrade(config, "head")
+    command.upgrade(config, revision)
+    return current != MigrationContext.configure(connection).get_current_revision()

@@ -13,6 +13,7 @@ from openclaw_hosted.domain.gateway import Channel, Credential, GatewaySettings,
 from openclaw_hosted.domain.instance import DesiredState, Instance, Phase, Step, StepName
 from openclaw_hosted.domain.machine import Machine, MachineFailure, MachineState, Warmth
 from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId, VolumeId
+from openclaw_hosted.domain.volume import Volume, VolumeState
 from openclaw_hosted.store import tables
 
 ADD_EVENTS: Final = insert(tables.events)
@@ -79,8 +80,6 @@ def to_instance(row: Row[Any]) -> Instance:
         credential_names=frozenset(Credential(name) for name in json.loads(row.credential_names)),
         generation=row.generation,
         machine_id=MachineId(row.machine_id) if row.machine_id else None,
-        volume_id=VolumeId(row.volume_id) if row.volume_id else None,
-        zone=row.zone,
         revision=row.revision,
         sealed_revision=row.sealed_revision,
         applied_revision=row.applied_revision,
@@ -109,8 +108,6 @@ def instance_values(instance: Instance) -> dict[str, Any]:
         "credential_names": dump_names(instance.credential_names),
         "generation": instance.generation,
         "machine_id": instance.machine_id,
-        "volume_id": instance.volume_id,
-        "zone": instance.zone,
         "revision": instance.revision,
         "sealed_revision": instance.sealed_revision,
         "applied_revision": instance.applied_revision,
@@ -143,6 +140,11 @@ def machine_values(machine: Machine) -> dict[str, Any]:
         "attempts": machine.attempts,
         "last_error": machine.last_error,
     }
+
+
+def to_volume(row: Any) -> Volume:
+    """A row of `volumes`."""
+    return Volume(InstanceId(row.instance_id), VolumeState(row.state), row.zone)
 
 
 def to_step(row: Row[Any]) -> Step:

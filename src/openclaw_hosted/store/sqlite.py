@@ -38,12 +38,12 @@ class InlineConnection(aiosqlite.Connection):
             self._connection = None
 
 
-async def connect_inline(path: str) -> InlineConnection:
+async def connect_inline(path: str, *, enforce_references: bool = True) -> InlineConnection:
     """A connection that commits only when told, with the write-ahead log in use."""
     made = InlineConnection(lambda: sqlite3.connect(path, isolation_level=None, timeout=0, cached_statements=512), iter_chunk_size=64)
     await made
     await run_once_free(made, "PRAGMA journal_mode=WAL")
-    for pragma in ("synchronous=NORMAL", "foreign_keys=ON"):
+    for pragma in ("synchronous=NORMAL", f"foreign_keys={'ON' if enforce_references else 'OFF'}"):
         await made.execute(f"PRAGMA {pragma}")
     return made
 

@@ -93,8 +93,6 @@ instances = Table(
     Column("sealed_revision", Integer),
     Column("generation", Integer, nullable=False, server_default="0"),
     Column("machine_id", Text, ForeignKey("machines.id"), unique=True),
-    Column("volume_id", Text, unique=True),
-    Column("zone", Text, nullable=False, server_default=""),
     Column("revision", Integer, nullable=False, server_default="0"),
     Column("applied_revision", Integer),
     Column("restarts_asked", Integer, nullable=False, server_default="0"),
@@ -104,6 +102,14 @@ instances = Table(
     Column("deleted_at", Float),
     Column("purge_after", Float),
     *_work_columns(),
+)
+
+volumes = Table(
+    "volumes",
+    metadata,
+    Column("instance_id", Text, ForeignKey("instances.id"), primary_key=True),
+    Column("state", Text, nullable=False),
+    Column("zone", Text, nullable=False, server_default=""),
 )
 
 steps = Table(

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 
 import pytest
 
+from openclaw_hosted.domain import lifecycle
 from openclaw_hosted.domain.errors import IllegalTransition, LeaseLost, LimitReached, RevisionMoved, StateConflict
 from openclaw_hosted.domain.events import EventName
 from openclaw_hosted.domain.gateway import Credential, GatewaySettings, ModelProvider
@@ -13,6 +15,7 @@ from openclaw_hosted.domain.instance import DesiredState, Phase, Step, StepName
 from openclaw_hosted.domain.lifecycle import Topic
 from openclaw_hosted.domain.machine import MachineState
 from openclaw_hosted.domain.naming import MachineId
+from openclaw_hosted.domain.volume import Volume, VolumeState
 from openclaw_hosted.ports.stores import Caps
 from openclaw_hosted.store import Store
 from tests.support.life import NOW, ask_delete, ask_restart, ask_restore, ask_update, change, fail, hand_over, lose, place, purge
@@ -155,7 +158,8 @@ async def test_a_placement_that_ends_after_deletion_was_asked_for_is_dropped(sto
 
 async def test_a_torn_down_instance_keeps_its_volume_and_is_left_alone_until_purged(store: Store) -> None:
     instance = await deleted(store)
-    assert (instance.phase, instance.machine_id, instance.volume_id) == (Phase.DELETED, None, "vol-a")
+    assert (instance.phase, instance.machine_id) == (Phase.DELETED, None)
+    assert await store.instances.volume(instance.id) == Volume(instance.id, VolumeState.MADE)
     assert (instance.deleted_at, instance.purge_after) == (NOW, FOR_EVER)
     assert await store.instances.lease_due(10, MINUTE) == []
     assert instance.id in await store.instances.known_ids()
@@ -179,7 +183,8 @@ async def test_what_had_a_machine_keeps_something_until_it_is_purged(store: Stor
 async def test_an_instance_due_for_purging_keeps_only_its_row(store: Store) -> None:
     instance = await deleted(store, purge_after=LONG_AGO)
     purged = await purge(store, await lease(store, instance))
-    assert (purged.phase, purged.volume_id, purged.credential_names) == (Phase.PURGED, None, frozenset())
+    assert (purged.phase, purged.credential_names) == (Phase.PURGED, frozenset())
+    assert (await store.instances.volume(instance.id)).state is VolumeState.PURGED
     assert await store.instances.get(instance.id) == purged
     assert (await store.instances.list_all(), await store.instances.known_ids()) == ([], frozenset())
     assert await store.instances.lease_due(10, MINUTE) == []
@@ -188,12 +193,12 @@ async def test_an_instance_due_for_purging_keeps_only_its_row(store: Store) -> N
 async def test_a_restored_instance_waits_for_a_machine_with_its_old_volume(store: Store) -> None:
     instance = await deleted(store)
     restored = await ask_restore(store, instance.id, ROOMY, NOW + 5)
-    assert (restored.desired, restored.phase, restored.volume_id) == (DesiredState.RUNNING, Phase.PENDING, "vol-a")
+    assert (restored.desired, restored.phase) == (DesiredState.RUNNING, Phase.PENDING)
     assert (restored.deleted_at, restored.purge_after, restored.applied_revision) == (None, None, None)
     await add_spares(store, "b")
     claimed = await store.instances.claim_machine(await lease(store, instance), NOW)
     assert claimed is not None
-    assert (claimed[0].id, claimed[0].generation, claimed[0].volume_id) == ("oc-a", 2, "vol-a")
+    assert (claimed[0].id, claimed[0].generation, claimed[0].machine_id) == ("oc-a", 2, "mc-b")
 
 
 async def test_an_instance_whose_purge_has_begun_is_not_restored_though_the_callers_clock_is_behind(store: Store) -> None:
@@ -220,11 +225,26 @@ async def test_losing_the_machine_ends_it_breaks_the_lease_and_waits_for_another
     held = await lease(store, instance)
     assert (await lose(store, MachineId("mc-a"))).state is MachineState.TERMINATING
     lost = await store.instances.get(instance.id)
-    assert (lost.phase, lost.machine_id, lost.volume_id) == (Phase.REPLACING, None, "vol-a")
+    assert (lost.phase, lost.machine_id) == (Phase.REPLACING, None)
+    assert (await store.instances.volume(instance.id)).state is VolumeState.MADE
     assert (await event_names(store, instance))[-2:] == [EventName.MACHINE_CONDEMNED, EventName.INSTANCE_MACHINE_LOST]
     assert await store.instances.count_waiting() == {"": 1}
     with pytest.raises(LeaseLost):
         await place(store, held)
+
+
+async def test_only_a_machine_where_the_volume_is_will_do(store: Store) -> None:
+    instance = await create(store)
+    here = partial(lifecycle.make_volume, zone="zone-1")
+    await store.instances.update(instance.id, here)
+    await add_spares(store, "elsewhere")
+    held = await lease(store, instance)
+    assert await store.instances.claim_machine(held, NOW) is None
+    assert await store.instances.count_waiting() == {"zone-1": 1}
+    await store.machines.update(MachineId("mc-elsewhere"), partial(lifecycle.locate, address="127.0.0.1:9", zone="zone-1"))
+    claimed = await store.instances.claim_machine(held, NOW)
+    assert claimed is not None
+    assert claimed[0].machine_id == "mc-elsewhere"
 
 
 async def test_a_loss_and_a_deletion_at_once_end_in_the_deletion(store: Store, replica: Store) -> None:

@@ -67,7 +67,7 @@ async def test_each_spare_is_claimed_once_by_fifty_creates_at_once(store: Store)
     placed = [instance for instance in made if instance.phase is Phase.PLACING]
     assert len(placed) == 10
     assert len({instance.machine_id for instance in placed}) == 10
-    assert all(instance.id.startswith("oc-spare") and instance.volume_id == volume_of(instance.id) for instance in placed)
+    assert all(instance.id.startswith("oc-spare") for instance in placed)
     assert await store.instances.count_waiting() == {"": 40}
 
 
@@ -170,7 +170,7 @@ async def test_a_lost_machine_is_replaced_by_the_next_generation(store: Store) -
     claimed = await store.instances.claim_machine(await lease_of(store, instance), 6.0)
     assert claimed is not None
     replaced, machine = claimed
-    assert (replaced.generation, replaced.volume_id) == (2, instance.volume_id)
+    assert replaced.generation == 2
     assert (machine.state, machine.instance_id) == (MachineState.ASSIGNED, instance.id)
 
 

@@ -63,7 +63,7 @@ class Placing:
             return instance, await self._machine_of(instance)
         claimed = await ports.instance_store.claim_machine(lease, ports.clock.now())
         if claimed is None:
-            raise Waiting(self._options.scan_seconds if instance.zone else 0)
+            raise Waiting(self._options.scan_seconds if instance.generation else 0)
         instance, machine = claimed
         await StepRecorder(ports, instance, lease).done(StepName.MACHINE, instance.phase_changed_at, "A machine became free.")
         return instance, machine
@@ -122,8 +122,9 @@ class Placing:
             await self._hand_over_credentials(instance, lease)
             await ports.vault.grant(instance.id, machine.provider_ref)
         async with steps.step(StepName.VOLUME):
-            if not await self._had_volume(instance):
+            if (await ports.instance_store.volume(instance.id)).may_be_made:
                 await ports.volumes.create(spec.volume_id, machine.provider_ref)
+                await ports.instance_store.update(instance.id, partial(lifecycle.make_volume, zone=machine.zone), lease=lease)
             await self._free_volume(instance, machine)
         async with steps.step(StepName.GATEWAY):
             status = await ports.gateways.status(machine.provider_ref)
@@ -145,11 +146,6 @@ class Placing:
             change = decode_change(ports.sealer.unseal(blob, instance.id))
             await ports.vault.put(instance.id, change.apply_to(document), revision)
             await ports.instance_store.update(instance.id, partial(lifecycle.hand_over, revision=revision), lease=lease)
-
-    async def _had_volume(self, instance: Instance) -> bool:
-        """Whether its volume was made before: then a missing one is an error, never a reason to make an empty one."""
-        steps = await self._ports.instance_store.steps(instance.id)
-        return any(step.name is StepName.VOLUME and step.ended_at is not None and step.error is None for step in steps)
 
     async def _free_volume(self, instance: Instance, machine: Machine) -> None:
         """Take the volume from a machine of an earlier generation, once that is seen to be gone."""

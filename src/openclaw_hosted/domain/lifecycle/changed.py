@@ -8,6 +8,7 @@ from enum import StrEnum
 from openclaw_hosted.domain.events import Event
 from openclaw_hosted.domain.instance import Instance
 from openclaw_hosted.domain.machine import Machine
+from openclaw_hosted.domain.volume import Volume
 
 
 class Topic(StrEnum):
@@ -46,6 +47,8 @@ class Changed:
     wakes: frozenset[Topic] = frozenset()
     instance_work: Work = Work.KEPT
     machine_work: Work = Work.KEPT
+    volume: Volume | None = None
+    """The instance's."""
     sealed: bytes | None = None
     """Credentials for the vault, sealed, as of the instance's `sealed_revision`."""
 

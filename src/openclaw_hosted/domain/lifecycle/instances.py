@@ -10,8 +10,9 @@ from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.gateway import DEFAULT_SETTINGS, Credential, GatewaySettings
 from openclaw_hosted.domain.instance import DesiredState, Instance, InstanceEvent, Phase, next_phase
 from openclaw_hosted.domain.lifecycle.changed import NOTHING, Changed, Topic, Work
-from openclaw_hosted.domain.machine import Machine
-from openclaw_hosted.domain.naming import InstanceId, UserId, volume_of
+from openclaw_hosted.domain.machine import Machine, Warmth
+from openclaw_hosted.domain.naming import InstanceId, UserId
+from openclaw_hosted.domain.volume import Volume, VolumeState
 
 ERROR_LENGTH: Final = 300
 _ASKED: Final = frozenset({Topic.PLACEMENT, Topic.POOL, Topic.CHANGES})
@@ -40,16 +41,17 @@ def create(
         phase_changed_at=now,
         settings=settings,
         credential_names=credential_names,
-        volume_id=volume_of(instance_id),
         revision=revision,
         sealed_revision=None if sealed is None else revision,
     )
     if machine is not None:
         instance = _on(instance, machine, now)
+    made_before = machine is not None and machine.warmth is Warmth.HOT and machine.reserved_instance_id == instance_id
+    volume = Volume(instance_id, VolumeState.MADE, machine.zone) if machine is not None and made_before else Volume(instance_id)
     happened = [_event(EventName.INSTANCE_CREATED, instance, now)]
     if machine is not None:
         happened.append(_event(EventName.MACHINE_CLAIMED, instance, now))
-    return Changed(instance, events=tuple(happened), wakes=_ASKED, sealed=sealed)
+    return Changed(instance, events=tuple(happened), wakes=_ASKED, volume=volume, sealed=sealed)
 
 
 def claim(instance: Instance, machine: Machine, now: float) -> Changed:
@@ -88,9 +90,15 @@ def take_down(instance: Instance, *, now: float, purge_after: float) -> Changed:
 
 def purge(instance: Instance, *, now: float) -> Changed:
     """Volume and credentials are destroyed."""
-    purged = replace(_afresh(instance, InstanceEvent.PURGED, now), volume_id=None, credential_names=frozenset(), sealed_revision=None)
+    purged = replace(_afresh(instance, InstanceEvent.PURGED, now), credential_names=frozenset(), sealed_revision=None)
     event = Event(EventName.INSTANCE_PURGED, now, instance.id, user_id=instance.owner_id)
-    return Changed(purged, events=(event,), wakes=frozenset({Topic.CHANGES}), instance_work=Work.FREE)
+    volume = Volume(instance.id, VolumeState.PURGED)
+    return Changed(purged, events=(event,), wakes=frozenset({Topic.CHANGES}), instance_work=Work.FREE, volume=volume)
+
+
+def make_volume(instance: Instance, *, zone: str) -> Changed:
+    """Its volume was made there, empty. Said before anything is written on it."""
+    return Changed(volume=Volume(instance.id, VolumeState.MADE, zone))
 
 
 def hand_over(instance: Instance, *, revision: int) -> Changed:
@@ -179,8 +187,6 @@ def _on(instance: Instance, machine: Machine, now: float) -> Instance:
         _moved(instance, InstanceEvent.MACHINE_CLAIMED, now),
         machine_id=machine.id,
         generation=instance.generation + 1,
-        volume_id=volume_of(instance.id),
-        zone=instance.zone or machine.zone,
         applied_revision=None,
     )
 

@@ -11,6 +11,7 @@ from openclaw_hosted.domain.instance import Instance, Phase, Step
 from openclaw_hosted.domain.lifecycle import Changed
 from openclaw_hosted.domain.machine import Machine
 from openclaw_hosted.domain.naming import InstanceId, UserId
+from openclaw_hosted.domain.volume import Volume
 from openclaw_hosted.ports.stores.lease import Lease
 
 
@@ -71,6 +72,10 @@ class InstanceStore(Protocol):
 
     async def get(self, instance_id: InstanceId) -> Instance:
         """One instance, purged ones included. Raises `NotFound`."""
+        ...
+
+    async def volume(self, instance_id: InstanceId) -> Volume:
+        """What its row says of its volume."""
         ...
 
     async def list_for(self, owner_id: UserId) -> Sequence[Instance]:

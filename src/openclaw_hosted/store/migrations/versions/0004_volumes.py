@@ -1,0 +1,40 @@
+"""Volumes have rows of their own; a loss that two transactions told half of is told whole."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0004"
+down_revision = "0003"
+branch_labels = None
+depends_on = None
+
+MADE = """
+SELECT id, CASE
+    WHEN phase = 'purged' THEN 'purged'
+    WHEN phase IN ('running', 'updating') OR EXISTS (
+        SELECT 1 FROM steps WHERE steps.instance_id = instances.id AND name = 'volume' AND ended_at IS NOT NULL AND error IS NULL
+    ) THEN 'made'
+    ELSE 'wanted' END, zone
+FROM instances
+"""
+DESERTED = """
+UPDATE instances SET phase = 'replacing', machine_id = NULL
+WHERE phase = 'running' AND machine_id IN (SELECT id FROM machines WHERE state IN ('terminating', 'terminated'))
+"""
+
+
+def upgrade() -> None:
+    op.create_table(
+        "volumes",
+        sa.Column("instance_id", sa.Text(), nullable=False),
+        sa.Column("state", sa.Text(), nullable=False),
+        sa.Column("zone", sa.Text(), nullable=False, server_default=""),
+        sa.PrimaryKeyConstraint("instance_id", name=op.f("pk_volumes")),
+        sa.ForeignKeyConstraint(["instance_id"], ["instances.id"], name=op.f("fk_volumes_instance_id")),
+    )
+    op.execute(f"INSERT INTO volumes (instance_id, state, zone) {MADE}")
+    op.execute(DESERTED)
+    with op.batch_alter_table("instances") as batch:
+        batch.drop_constraint(op.f("uq_instances_volume_id"), type_="unique")
+        batch.drop_column("volume_id")
+        batch.drop_column("zone")
