@@ -198,8 +198,8 @@ MUTANTS: Final = (
     ),
     Mutant(
         "found-work-goes-on-without-a-lease",
-        "controllers/runtime.py",
-        "            if loop.time() >= held_until:",
+        "controllers/heartbeat.py",
+        "            if loop.time() >= each.until:",
         "            if False:",
         Catcher.SCENES,
     ),

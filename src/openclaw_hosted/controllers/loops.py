@@ -12,6 +12,7 @@ from openclaw_hosted.controllers.ports import ControllerOptions, Ports
 from openclaw_hosted.controllers.readiness import ReadinessController
 from openclaw_hosted.controllers.runtime import PeriodicLoop, RowWorkers, run_together
 from openclaw_hosted.domain.instance import Instance
+from openclaw_hosted.domain.lifecycle import Topic
 from openclaw_hosted.domain.machine import Machine
 
 
@@ -20,16 +21,11 @@ class ControlLoops:
 
     def __init__(self, ports: Ports, options: ControllerOptions) -> None:
         readiness, placement = ReadinessController(ports, options), PlacementController(ports, options)
-        common = (ports.hints, ports.ids, options)
-        self._machines: RowWorkers[Machine] = RowWorkers(
-            "machines", "machines", ports.machine_store, readiness.handle, readiness.give_up, lambda row: row.attempts, *common
-        )
-        self._instances: RowWorkers[Instance] = RowWorkers(
-            "placement", "placement", ports.instance_store, placement.handle, placement.give_up, lambda row: row.attempts, *common
-        )
+        self._machines = RowWorkers[Machine](Topic.MACHINES, ports.machine_store, readiness, ports.hints, ports.ids, options)
+        self._instances = RowWorkers[Instance](Topic.PLACEMENT, ports.instance_store, placement, ports.hints, ports.ids, options)
         alone = (ports.platform_store, ports.hints, ports.ids, ports.clock, options)
         pool, liveness, orphans = PoolController(ports, options), LivenessController(ports, options), OrphansController(ports, options)
-        self._pool = PeriodicLoop("pool", pool.tick, *alone, options.scan_seconds * 5)
+        self._pool = PeriodicLoop(Topic.POOL, pool.tick, *alone, options.scan_seconds * 5)
         self._liveness = PeriodicLoop("liveness", liveness.tick, *alone, options.liveness_seconds)
         self._orphans = PeriodicLoop("orphans", orphans.tick, *alone, options.orphans_seconds)
         self._metering = PeriodicLoop("metering", MeteringController(ports, options).tick, *alone, options.metering_seconds)

@@ -12,32 +12,54 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
 
+from openclaw_hosted.controllers.describing import describe, leaves
+from openclaw_hosted.controllers.heartbeat import Heartbeat, LeaseStore
 from openclaw_hosted.controllers.ports import ControllerOptions
 from openclaw_hosted.domain.errors import LeaseLost, OpenClawHostedError, ProviderAway
-from openclaw_hosted.domain.foreign import plain_text
+from openclaw_hosted.domain.lifecycle import Topic
 from openclaw_hosted.ports.clock import Clock, Ids
 from openclaw_hosted.ports.stores import Hints, Lease, PlatformStore
 
 log = structlog.get_logger("controllers")
 RESTS = 4.0
 """How long a periodic loop rests after a tick, as a multiple of the time that the tick took."""
-Row = TypeVar("Row")
-Row_co = TypeVar("Row_co", covariant=True)
 
 
-class WorkStore(Protocol[Row_co]):
+class HasAttempts(Protocol):
+    """A row that counts failed attempts."""
+
+    @property
+    def attempts(self) -> int:
+        """How many in a row."""
+        ...
+
+
+Row = TypeVar("Row", bound=HasAttempts)
+Row_co = TypeVar("Row_co", bound=HasAttempts, covariant=True)
+Row_contra = TypeVar("Row_contra", bound=HasAttempts, contravariant=True)
+
+
+class WorkStore(LeaseStore, Protocol[Row_co]):
     """The part of a store that hands out rows with work."""
 
     async def lease_due(self, limit: int, seconds: float) -> Sequence[tuple[Row_co, Lease]]:
         """Rows with work, leased."""
         ...
 
-    async def renew(self, lease: Lease, seconds: float) -> Lease:
-        """Hold one longer."""
-        ...
-
     async def put_off(self, lease: Lease, seconds: float, error: str | None, *, counts: bool = True) -> None:
         """Give one back for a while."""
+        ...
+
+
+class Controller(Protocol[Row_contra]):
+    """Works on one leased row of a kind."""
+
+    async def handle(self, row: Row_contra, lease: Lease) -> None:
+        """Take it as far as it goes now."""
+        ...
+
+    async def give_up(self, row: Row_contra, lease: Lease, error: str) -> None:
+        """It has failed too often."""
         ...
 
 
@@ -59,36 +81,26 @@ class RowWorkers(Generic[Row]):
     """Works on the rows of one store, several at once."""
 
     def __init__(
-        self,
-        name: str,
-        topic: str,
-        store: WorkStore[Row],
-        handle: Callable[[Row, Lease], Awaitable[None]],
-        give_up: Callable[[Row, Lease, str], Awaitable[None]],
-        attempts_of: Callable[[Row], int],
-        hints: Hints,
-        ids: Ids,
-        options: ControllerOptions,
+        self, topic: Topic, store: WorkStore[Row], controller: Controller[Row], hints: Hints, ids: Ids, options: ControllerOptions
     ) -> None:
-        self._name = name
         self._topic = topic
         self._store = store
-        self._handle = handle
-        self._give_up = give_up
-        self._attempts_of = attempts_of
+        self._controller = controller
         self._hints = hints
         self._ids = ids
         self._options = options
+        self._heartbeat = Heartbeat(topic, store, options.lease_seconds)
         self._busy: set[asyncio.Task[None]] = set()
 
     async def run(self) -> None:
         """Work until cancelled; work under way is cancelled too, and its rows are taken up again when their leases end."""
+        beating = asyncio.create_task(self._heartbeat.run(), name=f"{self._topic}: leases")
         try:
             while True:
                 if not await self._take_due():
                     await self._hints.wait(self._topic, self._options.scan_seconds)
         finally:
-            await _cancel(self._busy)
+            await _cancel({beating, *self._busy})
 
     async def _take_due(self) -> bool:
         """Take on what there is room for; whether there may be more. With no room, waits for some first."""
@@ -99,32 +111,31 @@ class RowWorkers(Generic[Row]):
         try:
             due = await self._store.lease_due(room, self._options.lease_seconds)
         except Exception as error:  # noqa: BLE001 - the other loops go on, and this one looks again
-            log.warning("store does not answer", loop=self._name, error=describe(error))
+            log.warning("store does not answer", loop=self._topic, error=describe(error))
             return False
         for row, lease in due:
-            task = asyncio.create_task(self._work(row, lease), name=f"{self._name}:{lease.key}")
+            task = asyncio.create_task(self._work(row, lease), name=f"{self._topic}:{lease.key}")
             self._busy.add(task)
             task.add_done_callback(self._busy.discard)
         return len(due) == room
 
     async def _work(self, row: Row, lease: Lease) -> None:
-        work = asyncio.ensure_future(self._handle(row, lease))
-        renewals = asyncio.create_task(self._keep(lease, work))
+        work = asyncio.ensure_future(self._controller.handle(row, lease))
         try:
-            await work
+            with self._heartbeat.holding(lease, work):
+                await work
         except asyncio.CancelledError:
             if not work.cancelled() or _is_cancelled():
                 raise
         except Exception as error:  # noqa: BLE001 - whatever it is, the row comes again
             await self._ended_early(row, lease, error)
         finally:
-            renewals.cancel()
             work.cancel()
 
     async def _ended_early(self, row: Row, lease: Lease, error: Exception) -> None:
         reasons = leaves(error)
         if any(isinstance(reason, LeaseLost) for reason in reasons):
-            log.debug("lease lost", loop=self._name, row=lease.key)
+            log.debug("lease lost", loop=self._topic, row=lease.key)
             return
         waiting = [reason.seconds for reason in reasons if isinstance(reason, Waiting)]
         if len(waiting) == len(reasons):
@@ -135,42 +146,22 @@ class RowWorkers(Generic[Row]):
             await self._failed(row, lease, error)
 
     async def _failed(self, row: Row, lease: Lease, error: Exception) -> None:
-        attempts = self._attempts_of(row) + 1
+        attempts = row.attempts + 1
         message = describe(error)
-        log.warning("attempt failed", loop=self._name, row=lease.key, attempt=attempts, error=message)
+        log.warning("attempt failed", loop=self._topic, row=lease.key, attempt=attempts, error=message)
         if attempts >= self._options.attempts_limit:
-            await self._quietly(self._give_up(row, lease, message))
+            await self._quietly(self._controller.give_up(row, lease, message))
         else:
             pause = retry_seconds(attempts - 1, self._ids.jitter(), self._options)
             await self._quietly(self._store.put_off(lease, pause, message))
-
-    async def _keep(self, lease: Lease, work: asyncio.Future[None]) -> None:
-        """Renew the lease until it is lost, or has run out while the store did not answer."""
-        loop, seconds = asyncio.get_running_loop(), self._options.lease_seconds
-        held_until = loop.time() + seconds
-        while True:
-            await asyncio.sleep(min(seconds / 3, held_until - loop.time()))
-            try:
-                async with asyncio.timeout_at(held_until):
-                    began = loop.time()
-                    await self._store.renew(lease, seconds)
-                    held_until = began + seconds
-            except LeaseLost:
-                work.cancel()
-                return
-            except (OpenClawHostedError, TimeoutError) as error:
-                log.warning("lease not renewed", loop=self._name, row=lease.key, error=describe(error))
-            if loop.time() >= held_until:
-                work.cancel()
-                return
 
     async def _quietly(self, call: Awaitable[None]) -> None:
         try:
             await call
         except OpenClawHostedError as error:
-            log.debug("result dropped", loop=self._name, error=describe(error))
+            log.debug("result dropped", loop=self._topic, error=describe(error))
         except Exception as error:  # noqa: BLE001 - the row comes again when its lease ends
-            log.warning("result dropped", loop=self._name, error=describe(error))
+            log.warning("result dropped", loop=self._topic, error=describe(error))
 
 
 class PeriodicLoop:
@@ -223,22 +214,6 @@ class PeriodicLoop:
             await asyncio.shield(self._platform.release(lease))
         except OpenClawHostedError:
             log.debug("lease not given back", loop=self._name)
-
-
-def describe(error: BaseException) -> str:
-    """An error in one line for people; a stranger's error by its kind alone, since its text may hold anything."""
-    if isinstance(error, BaseExceptionGroup):
-        return "; ".join(sorted({describe(leaf) for leaf in leaves(error)}))
-    if isinstance(error, TimeoutError):
-        return "It took too long."
-    return plain_text(str(error)) if isinstance(error, OpenClawHostedError) else f"Unexpected {type(error).__name__}."
-
-
-def leaves(error: BaseException) -> list[BaseException]:
-    """The exceptions in a group, however nested; of any other, itself."""
-    if isinstance(error, BaseExceptionGroup):
-        return [leaf for inner in error.exceptions for leaf in leaves(inner)]
-    return [error]
 
 
 def _is_cancelled() -> bool:

@@ -142,8 +142,8 @@ class SqlInstances(InstanceReads):
                 due += await self._wanting.lease_due(connection, room, seconds)
         return [(to_instance(row), lease) for row, lease in due]
 
-    async def renew(self, lease: Lease, seconds: float) -> Lease:
-        return await self._work.renew(lease, seconds)
+    async def renew(self, leases: Sequence[Lease], seconds: float) -> frozenset[str]:
+        return await self._work.renew(leases, seconds)
 
     async def put_off(self, lease: Lease, seconds: float, error: str | None, *, counts: bool = True) -> None:
         await self._work.put_off(lease, seconds, error, counts=counts)

@@ -113,8 +113,8 @@ class SqlMachines:
             due = await self._work.lease_due(connection, limit, seconds)
         return [(to_machine(row), lease) for row, lease in due]
 
-    async def renew(self, lease: Lease, seconds: float) -> Lease:
-        return await self._work.renew(lease, seconds)
+    async def renew(self, leases: Sequence[Lease], seconds: float) -> frozenset[str]:
+        return await self._work.renew(leases, seconds)
 
     async def update(self, machine_id: MachineId, rule: MachineRule, *, lease: Lease | None = None) -> Machine:
         async with self._database.write() as connection:

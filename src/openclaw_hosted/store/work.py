@@ -6,7 +6,7 @@ import secrets
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import ColumnElement, Executable, Float, Integer, Row, Table, Text, and_, bindparam, or_, select, update
+from sqlalchemy import ColumnElement, Executable, Float, Integer, Row, Table, Text, and_, bindparam, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openclaw_hosted.domain.errors import LeaseLost
@@ -36,7 +36,9 @@ class WorkTable:
         self._lease = _lease_due(table, has_work, now, seconds)
         self._held = select(table).where(held).with_for_update()
         change = update(table).where(held).returning(*columns)
-        self._renew = change.values(lease_expires_at=now + seconds)
+        mine = tuple_(columns.id, columns.lease_token).in_(bindparam("held", expanding=True))
+        kept = update(table).where(mine, columns.lease_expires_at > now).returning(columns.id)
+        self._renew = kept.values(lease_expires_at=now + seconds)
         self._put_off = change.values(lease_token=None, next_attempt_at=now + seconds)
         self._put_off_failed = self._put_off.values(
             last_error=bindparam("error", type_=Text), attempts=columns.attempts + bindparam("counted", type_=Integer)
@@ -48,11 +50,11 @@ class WorkTable:
         rows = (await connection.execute(self._lease, {"limit": limit, "seconds": seconds, "new_token": token})).all()
         return [(row, Lease(row.id, token, row.lease_expires_at)) for row in rows]
 
-    async def renew(self, lease: Lease, seconds: float) -> Lease:
-        """Hold it longer."""
+    async def renew(self, leases: Sequence[Lease], seconds: float) -> frozenset[str]:
+        """Hold them longer, in one statement; the keys of those that were still held."""
         async with self._database.write() as connection:
-            row = await _one(connection, self._renew, lease, seconds=seconds)
-        return Lease(lease.key, lease.token, row.lease_expires_at)
+            rows = await connection.execute(self._renew, {"held": [(lease.key, lease.token) for lease in leases], "seconds": seconds})
+            return frozenset(row.id for row in rows)
 
     async def put_off(self, lease: Lease, seconds: float, error: str | None, *, counts: bool) -> None:
         """Give it back and come again in `seconds`; keep `error`, and count an attempt if it `counts`."""

@@ -71,11 +71,18 @@ async def test_a_lease_is_held_by_one_until_it_runs_out(store: Store, replica: S
     ((_, expired),) = await store.machines.lease_due(10, -1.0)
     ((_, held),) = await replica.machines.lease_due(10, MINUTE)
     assert await store.machines.lease_due(10, MINUTE) == []
-    for attempt in (store.machines.renew(expired, MINUTE), store.machines.put_off(expired, 0, None)):
-        with pytest.raises(LeaseLost):
-            await attempt
-    renewed = await replica.machines.renew(held, 2 * MINUTE)
-    assert (renewed.token, renewed.expires_at > held.expires_at) == (held.token, True)
+    with pytest.raises(LeaseLost):
+        await store.machines.put_off(expired, 0, None)
+    assert await store.machines.renew([expired], MINUTE) == frozenset()
+    assert await replica.machines.renew([expired, held], 2 * MINUTE) == {"mc-a"}
+
+
+async def test_all_leases_of_a_process_are_renewed_at_once_and_those_that_were_lost_are_not_among_them(store: Store) -> None:
+    await add_machines(store, "a", "b", "c")
+    held = [lease for _, lease in await store.machines.lease_due(10, MINUTE)]
+    await condemn(store, A)
+    assert await store.machines.renew(held, -1.0) == {"mc-b", "mc-c"}
+    assert len(await store.machines.lease_due(10, MINUTE)) == 2
 
 
 async def test_an_expired_lease_cannot_write_even_if_nobody_took_over(store: Store) -> None:

@@ -49,12 +49,12 @@ async def test_a_lease_that_was_given_back_writes_nothing_more(store: Store) -> 
     for attempt in (
         place(store, held),
         store.instances.put_off(held, 0, None),
-        store.instances.renew(held, MINUTE),
         store.instances.record_steps(held, [step]),
         hand_over(store, held, 0),
     ):
         with pytest.raises(LeaseLost):
             await attempt
+    assert await store.instances.renew([held], MINUTE) == frozenset()
     assert await event_names(store, instance) == [EventName.INSTANCE_CREATED, EventName.INSTANCE_FAILED]
     assert await store.instances.steps(instance.id) == []
 
@@ -66,7 +66,7 @@ async def test_an_illegal_transition_keeps_the_lease_and_the_row(store: Store) -
     with pytest.raises(IllegalTransition):
         await purge(store, held)
     assert (await store.instances.get(instance.id)).phase is Phase.PENDING
-    await store.instances.renew(held, MINUTE)
+    assert await store.instances.renew([held], MINUTE) == {instance.id}
 
 
 async def test_a_failed_instance_is_left_alone_until_a_restart_tries_again(store: Store) -> None:
@@ -135,8 +135,7 @@ async def test_deletion_breaks_a_lease_and_the_row_is_due_once_that_would_have_r
     await add_spares(store, "a")
     held = await lease(store, instance)
     await ask_delete(store, instance.id)
-    with pytest.raises(LeaseLost):
-        await store.instances.renew(held, MINUTE)
+    assert await store.instances.renew([held], MINUTE) == frozenset()
     assert await store.instances.lease_due(10, MINUTE) == []
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from itertools import count
 
 import pytest
@@ -85,7 +86,7 @@ async def test_work_ends_when_its_lease_has_run_out_though_the_store_does_not_an
             finally:
                 ended.set()
 
-    async def no_answer(_: SqlInstances, __: Lease, ___: float) -> Lease:
+    async def no_answer(_: SqlInstances, __: Sequence[Lease], ___: float) -> frozenset[str]:
         assert next(asked) < MOST_RENEWALS, "whoever asks without end keeps virtual time from moving"
         raise Unavailable("The database does not answer.")
 

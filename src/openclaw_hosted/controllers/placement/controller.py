@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
+from openclaw_hosted.controllers.describing import describe
 from openclaw_hosted.controllers.placement.place import Placing
 from openclaw_hosted.controllers.placement.remove import Removing
 from openclaw_hosted.controllers.ports import ControllerOptions, Ports
-from openclaw_hosted.controllers.runtime import describe
 from openclaw_hosted.domain import lifecycle
 from openclaw_hosted.domain.errors import GatewayRejectedSettings
 from openclaw_hosted.domain.instance import DesiredState, Instance, Phase

@@ -115,8 +115,8 @@ class InstanceStore(Protocol):
         Of those that wait for a machine no more than there are spares, the oldest first, and only once nothing else is due."""
         ...
 
-    async def renew(self, lease: Lease, seconds: float) -> Lease:
-        """Hold it longer."""
+    async def renew(self, leases: Sequence[Lease], seconds: float) -> frozenset[str]:
+        """Hold them longer, in one statement; the keys of those that were still held."""
         ...
 
     async def update(

@@ -66,8 +66,8 @@ class MachineStore(Protocol):
         """Lease machines with work: `initializing` or `terminating`, due, and not leased by another."""
         ...
 
-    async def renew(self, lease: Lease, seconds: float) -> Lease:
-        """Hold it longer."""
+    async def renew(self, leases: Sequence[Lease], seconds: float) -> frozenset[str]:
+        """Hold them longer, in one statement; the keys of those that were still held."""
         ...
 
     async def update(self, machine_id: MachineId, rule: MachineRule, *, lease: Lease | None = None) -> Machine:
