@@ -189,5 +189,5 @@ def _strikes(rng: random.Random, aimed: Sequence[tuple[str, Fault]]) -> list[Str
     return list({(strike.call, strike.nth): strike for strike in strikes}.values())
 
 
-def _aimed(seed: int, count: int = 10) -> Sequence[tuple[str, Fault]]:
+def _aimed(seed: int, count: int = 20) -> Sequence[tuple[str, Fault]]:
     return [CELLS[(seed * count + number) * 37 % len(CELLS)] for number in range(count)]
