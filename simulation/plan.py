@@ -120,7 +120,7 @@ _LEAD_TO: Final = {
     "machine_store.adopt": ActKind.INTRUDER_STARTS,
     "platform_store.release": ActKind.OPERATOR_SETS_IMAGE,
     "platform_store.launch_failed": ActKind.ALL_FULL,
-    "instance_store.machine_lost": ActKind.MACHINE_DIES,
+    "machine_store.lose": ActKind.MACHINE_DIES,
     "instance_store.ask_update": ActKind.GATEWAY_REFUSES,
 }
 """Calls that are seldom made, and what makes them be made."""
