@@ -64,6 +64,10 @@ class Settings(BaseSettings):
     instances_total: int = Field(100, alias="INSTANCES_TOTAL", ge=1)
     retention_days: float = Field(7.0, alias="RETENTION_DAYS", ge=0, le=3650)
     """How long a deleted instance can be brought back."""
+    events_days: float = Field(90.0, alias="EVENTS_DAYS", ge=1, le=3650)
+    """How long events are kept."""
+    machines_days: float = Field(30.0, alias="MACHINES_DAYS", ge=1, le=3650)
+    """How long the record of a machine that is gone is kept."""
     backup_every_hours: float = Field(0.0, alias="BACKUP_EVERY_HOURS", ge=0, le=8760)
     """0 makes none."""
     backup_dir: Path | None = Field(None, alias="BACKUP_DIR")

@@ -219,6 +219,8 @@ def _control_options(settings: Settings, provided: Provided) -> ControllerOption
         policy=_policy(settings, provided),
         warmth=settings.warmth,
         retention_seconds=settings.retention_days * DAY_SECONDS,
+        events_kept_seconds=settings.events_days * DAY_SECONDS,
+        machines_kept_seconds=settings.machines_days * DAY_SECONDS,
         backup_seconds=settings.backup_every_hours * HOUR_SECONDS,
     )
 

@@ -23,6 +23,7 @@ from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.machine import Machine, MachineFailure, MachineState
 from openclaw_hosted.domain.naming import MachineId
 from openclaw_hosted.domain.pool import Condemn, Launch, PoolPlan, PoolPolicy, PoolView, plan_pool
+from openclaw_hosted.ports.machines import ObservedMachine
 from openclaw_hosted.ports.stores import PoolMemory
 
 log = structlog.get_logger("pool")
@@ -35,11 +36,13 @@ class PoolController:
         self._ports = ports
         self._options = options
         self._missing_since: float | None = None
+        self._adopted_at: float | None = None
         self._mishaps = Mishaps("pool", ports, options)
 
     async def tick(self) -> float:
         """Do what the pool needs now; returns after how many seconds to look again."""
         ports = self._ports
+        by_hand = await self._adopt()
         memory = await ports.platform_store.pool_memory()
         machines, serving = await ports.machine_store.list_pooled()
         waiting = await ports.instance_store.count_waiting()
@@ -52,9 +55,28 @@ class PoolController:
                     note = await self._launch(count, zone, policy) or note
                 case Condemn(machine_id, failure) if not self._mishaps.rests(machine_id):
                     await self._mishaps.guard(machine_id, self._condemn(machine_id, failure), machine_id=machine_id)
-        self._mishaps.forget_others({machine.id for machine in machines})
+        self._mishaps.forget_others({*by_hand, *(machine.id for machine in machines)})
         await self._say(memory, plan, note)
         return plan.look_again_seconds
+
+    async def _adopt(self) -> Sequence[str]:
+        """Give rows, now and then, to machines that an operator started by hand as ours are. Returns the names of what it tried."""
+        now = self._ports.clock.monotonic()
+        if self._adopted_at is not None and now - self._adopted_at < self._options.orphans_seconds:
+            return []
+        self._adopted_at = now
+        adoptable = {f"adopting {seen.provider_ref}": seen for seen in await self._ports.machines.observe() if seen.adoptable}
+        for name, observed in adoptable.items():
+            if not self._mishaps.rests(name):
+                await self._mishaps.guard(name, self._adopt_one(observed))
+        return list(adoptable)
+
+    async def _adopt_one(self, observed: ObservedMachine) -> None:
+        ports, options = self._ports, self._options
+        for reserved in await reserve_ids(ports, options, 1):
+            new, now = new_machine(ports, options, reserved, observed.zone), ports.clock.now()
+            event = Event(EventName.MACHINE_ADOPTED, now, machine_id=new.id, detail={"ref": observed.provider_ref})
+            await ports.machine_store.adopt(new, observed.provider_ref, options.policy.fleet_cap, now, event)
 
     async def _giving_way(self, plan: PoolPlan, *, users_wait: bool) -> PoolPlan:
         """The plan without its launches for a little while, where they would only slow down what users wait for."""

@@ -12,10 +12,11 @@ from sqlalchemy.exc import IntegrityError
 from openclaw_hosted.domain.events import Event
 from openclaw_hosted.domain.lifecycle import Topic
 from openclaw_hosted.domain.naming import InstanceId, MachineId
-from openclaw_hosted.ports.stores import Hints, Lease, PoolMemory
+from openclaw_hosted.ports.stores import PRUNED_AT_ONCE, Hints, Lease, PoolMemory
 from openclaw_hosted.store import tables
 from openclaw_hosted.store.database import Database
 from openclaw_hosted.store.hints import hint_all
+from openclaw_hosted.store.pruning import pruning
 from openclaw_hosted.store.rows import ADD_EVENTS, event_values, to_event
 from openclaw_hosted.store.work import is_past
 
@@ -65,6 +66,12 @@ class SqlPlatform:
             statement = statement.where(_E.id < before_id)
         async with self._database.read() as connection:
             return [to_event(row) for row in await connection.execute(statement)]
+
+    async def prune(self, *, events_before: float, machines_before: float, steps_kept: int) -> bool:
+        rules = pruning(events_before, machines_before, steps_kept)
+        async with self._database.write() as connection:
+            gone = [(await connection.execute(rule)).rowcount for rule in rules]
+        return max(gone) >= PRUNED_AT_ONCE
 
     async def acquire(self, name: str, token: str, seconds: float) -> Lease | None:
         values = {"lease": name, "holder": token, "seconds": seconds}

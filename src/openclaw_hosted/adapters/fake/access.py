@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from openclaw_hosted.adapters.fake.cloud import FakeCloud, FakeRoute, FakeSecret
 from openclaw_hosted.domain.account import Session
@@ -111,7 +112,7 @@ class FakeRouter:
 
     async def list(self) -> Sequence[Route]:
         async with self._cloud.call("router.list"):
-            return [found.route for found in self._cloud.routes.values()]
+            return [replace(found.route, address=found.address) for found in self._cloud.routes.values()]
 
     async def machines(self) -> Sequence[MachineId]:
         async with self._cloud.call("router.machines"):
