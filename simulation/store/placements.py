@@ -90,6 +90,12 @@ class MemoryPlacements:
                 handed_over = replace(row.value, sealed_revision=None)
                 self._db.put(_TABLE, handed_over.id, replace(row, value=handed_over, sealed=None, sealed_revision=None))
 
+    async def note_restart(self, lease: Lease, number: int) -> None:
+        with self._db.write():
+            row: InstanceRow = self._db.held(_TABLE, lease)
+            noted = replace(row.value, restarts_done=number)
+            self._db.put(_TABLE, noted.id, replace(row, value=noted))
+
     async def unbind_machine(self, lease: Lease) -> Instance:
         with self._db.write():
             row: InstanceRow = self._db.held(_TABLE, lease)

@@ -138,7 +138,7 @@ class StoresAgree(RuleBasedStateMachine):
         self.all.lease(lambda store: store.instances.lease_due(100, seconds))
 
     @precondition(lambda self: self.all.leases)
-    @rule(pick=PICK, what=st.sampled_from(["claim", "claim", "renew", "put off", "put off with an error", "unbind", "forget", "steps"]))
+    @rule(pick=PICK, what=st.sampled_from(["claim", "claim", "renew", "put off", "put off with an error", "unbind", "forget", "told", "steps"]))
     def work_on_a_leased_instance(self, pick: int, what: str) -> None:
         leases, now, event = self.a_lease(pick), self.later(), self.event()
         steps = [Step(StepName.SECRET, 1, pick % 2, 5.0, now), Step(StepName.VOLUME, 1, 1, now, error="no")]
@@ -152,6 +152,7 @@ class StoresAgree(RuleBasedStateMachine):
                 "put off with an error": lambda: instances.put_off(lease, 500.0, "no"),
                 "unbind": lambda: instances.unbind_machine(lease),
                 "forget": lambda: instances.forget_sealed(lease, 1 + pick % 2),
+                "told": lambda: instances.note_restart(lease, pick % 3),
                 "steps": lambda: instances.record_steps(lease, steps),
             }[what]()
 

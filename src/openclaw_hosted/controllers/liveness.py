@@ -116,6 +116,8 @@ class LivenessController:
         await self._mend_gateway(machine, status)
         if machine.state is MachineState.AVAILABLE:
             return status.ready and status.instance_id == machine.reserved_instance_id
+        if status.stopping:
+            return True
         if status.ready:
             self._answered[machine.id] = status.started_at
         elif not status.running or self._answered.get(machine.id) != status.started_at:

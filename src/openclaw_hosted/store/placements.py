@@ -103,6 +103,10 @@ class PlacementRows:
             if row.sealed_revision == revision:
                 await self._work.guarded(connection, lease, sealed_credentials=None, sealed_revision=None)
 
+    async def note_restart(self, lease: Lease, number: int) -> None:
+        async with self._database.write() as connection:
+            await self._work.guarded(connection, lease, restarts_done=number)
+
     async def unbind_machine(self, lease: Lease) -> Instance:
         async with self._database.write() as connection:
             return to_instance(await self._work.guarded(connection, lease, machine_id=None))

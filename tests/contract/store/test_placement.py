@@ -48,6 +48,7 @@ async def test_a_settled_lease_writes_nothing_more(store: Store) -> None:
         store.instances.record_steps(held, [step]),
         store.instances.unbind_machine(held),
         store.instances.forget_sealed(held, 0),
+        store.instances.note_restart(held, 1),
     ):
         with pytest.raises(LeaseLost):
             await attempt

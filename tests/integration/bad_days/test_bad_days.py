@@ -220,6 +220,32 @@ def test_settings_that_openclaw_refuses_are_named_and_can_be_mended(platform: Ru
         assert "nonsense" not in config.read_text()
 
 
+def test_a_restart_during_a_turn_shows_what_the_address_answers(platform: RunningPlatform) -> None:
+    platform.start(spares=0)
+    with platform.api() as api:
+        instance_id = created(api)
+        machine = machine_of(platform, instance_id)
+        before, turn = gateway_pid(machine), state_of(platform, instance_id) / "turn"
+        turn.touch()
+        api.post(f"/instances/{instance_id}/restart").raise_for_status()
+        wait_until(lambda: has_told_of_the_restart(platform, instance_id), PATIENCE_SECONDS)
+        found = shown(api, instance_id)
+        assert (found["phase"], found["error"]) == ("updating", None)
+        assert gateway_pid(machine) == before
+        refused = api.post(f"/instances/{instance_id}/open")
+        assert (refused.status_code, refused.json()["error"]["message"]) == (409, "It is updating; it opens once it is running.")
+        turn.unlink()
+        assert until_phase(api, instance_id, "running")["generation"] == 1
+        assert gateway_pid(machine) not in (None, before)
+
+
+def has_told_of_the_restart(platform: RunningPlatform, instance_id: str) -> bool:
+    """Whether placement has told the machine of the restart, and is through with that attempt."""
+    with closing(sqlite3.connect(f"file:{platform.data_dir / 'platform.sqlite'}?mode=ro", uri=True)) as database:
+        row = database.execute("SELECT restarts_done, lease_token FROM instances WHERE id = ?", [instance_id]).fetchone()
+    return bool(row == (1, None))
+
+
 @pytest.mark.long
 def test_a_gateway_that_hangs_is_ended_by_force(platform: RunningPlatform) -> None:
     platform.start(spares=0)

@@ -131,6 +131,10 @@ class InstanceStore(Protocol):
         """They are in the vault: drop the sealed copy, unless a newer revision came meanwhile."""
         ...
 
+    async def note_restart(self, lease: Lease, number: int) -> None:
+        """The machine was told to restart its gateway for the `number`th time: that is not to be asked of it again."""
+        ...
+
     async def settle(
         self,
         lease: Lease,
