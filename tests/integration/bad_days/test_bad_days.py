@@ -227,14 +227,16 @@ def test_a_restart_during_a_turn_shows_what_the_address_answers(platform: Runnin
         machine = machine_of(platform, instance_id)
         before, turn = gateway_pid(machine), state_of(platform, instance_id) / "turn"
         turn.touch()
-        api.post(f"/instances/{instance_id}/restart").raise_for_status()
-        wait_until(lambda: has_told_of_the_restart(platform, instance_id), PATIENCE_SECONDS)
-        found = shown(api, instance_id)
-        assert (found["phase"], found["error"]) == ("updating", None)
-        assert gateway_pid(machine) == before
-        refused = api.post(f"/instances/{instance_id}/open")
-        assert (refused.status_code, refused.json()["error"]["message"]) == (409, "It is updating; it opens once it is running.")
-        turn.unlink()
+        try:
+            api.post(f"/instances/{instance_id}/restart").raise_for_status()
+            wait_until(lambda: has_told_of_the_restart(platform, instance_id), PATIENCE_SECONDS)
+            found = shown(api, instance_id)
+            assert (found["phase"], found["error"]) == ("updating", None)
+            assert gateway_pid(machine) == before
+            refused = api.post(f"/instances/{instance_id}/open")
+            assert (refused.status_code, refused.json()["detail"]) == (409, "It is updating; it opens once it is running.")
+        finally:
+            turn.unlink()
         assert until_phase(api, instance_id, "running")["generation"] == 1
         assert gateway_pid(machine) not in (None, before)
 
