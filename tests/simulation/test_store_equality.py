@@ -138,7 +138,10 @@ class StoresAgree(RuleBasedStateMachine):
         self.all.lease(lambda store: store.instances.lease_due(100, seconds))
 
     @precondition(lambda self: self.all.leases)
-    @rule(pick=PICK, what=st.sampled_from(["claim", "claim", "renew", "put off", "put off with an error", "unbind", "forget", "told", "steps"]))
+    @rule(
+        pick=PICK,
+        what=st.sampled_from(["claim", "claim", "renew", "put off", "put off with an error", "unbind", "forget", "told", "steps"]),
+    )
     def work_on_a_leased_instance(self, pick: int, what: str) -> None:
         leases, now, event = self.a_lease(pick), self.later(), self.event()
         steps = [Step(StepName.SECRET, 1, pick % 2, 5.0, now), Step(StepName.VOLUME, 1, 1, now, error="no")]

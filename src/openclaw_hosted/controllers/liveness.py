@@ -116,13 +116,14 @@ class LivenessController:
         await self._mend_gateway(machine, status)
         if machine.state is MachineState.AVAILABLE:
             return status.ready and status.instance_id == machine.reserved_instance_id
-        if status.stopping:
-            return True
+        self._remember_answer(machine, status)
+        return status.ready or status.stopping
+
+    def _remember_answer(self, machine: Machine, status: GatewayStatus) -> None:
         if status.ready:
             self._answered[machine.id] = status.started_at
         elif not status.running or self._answered.get(machine.id) != status.started_at:
             self._answered.pop(machine.id, None)
-        return status.ready
 
     async def _mend_gateway(self, machine: Machine, status: GatewayStatus) -> None:
         """Have placement look at a gateway that names the platform's old addresses, or that ended over its settings."""

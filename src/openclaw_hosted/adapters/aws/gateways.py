@@ -285,7 +285,8 @@ def _status(said: dict[str, str], answered: GatewayStatus | None) -> GatewayStat
     ):
         started_at = answered.started_at
     return GatewayStatus(
-        running=said.get("running") == "1" and said.get("refused") != "1", ready=False, stopping=said.get("stopping") == "1", started_at=started_at,
+        running=said.get("running") == "1" and said.get("refused") != "1", ready=False, stopping=said.get("stopping") == "1",
+        started_at=started_at,
         restarts=_count(said.get("restarts")) or 0, exit_code=exit_code, problem=_problem(said, exit_code),
     )  # fmt: skip
 
