@@ -1,7 +1,8 @@
 """Backup: makes one whenever the last good one has become too old, and keeps the newest few.
 
 A backup may take longer than a lease lasts, so it runs beside the ticks, which renew the lease and look whether it has ended. Stopping
-the loops stops it, and nothing of it is left; one that hangs is left behind. It never touches the backups that an operator made by hand elsewhere.
+the loops stops it, and nothing of it is left; one that hangs is left behind. It never touches the backups that an operator made by hand
+elsewhere.
 """
 
 from __future__ import annotations

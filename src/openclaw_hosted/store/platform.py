@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -21,6 +22,10 @@ _E = tables.events.c
 _L = tables.leases.c
 _P = tables.pool.c
 POOL_ROW = 1
+WRITING = "writing"
+"""The named lease that is taken to see whether the database takes writes. It ends at once."""
+PROVEN_SECONDS = 10.0
+"""For so long a write that was committed proves that the next one will be."""
 
 
 class SqlPlatform:
@@ -28,6 +33,14 @@ class SqlPlatform:
 
     def __init__(self, database: Database) -> None:
         self._database = database
+        self._proven_until = 0.0
+
+    async def check_writing(self) -> None:
+        """Raise `Unavailable`, with the reason, unless a change was committed within `PROVEN_SECONDS`, or one is now."""
+        loop = asyncio.get_running_loop()
+        if loop.time() >= self._proven_until:
+            await self.acquire(WRITING, WRITING, 0.0)
+            self._proven_until = loop.time() + PROVEN_SECONDS
 
     async def add_event(self, event: Event) -> None:
         async with self._database.write() as connection:
