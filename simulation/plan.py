@@ -52,7 +52,7 @@ STORE_CALLS: Final = (
     "instance_store.create", "instance_store.get", "instance_store.list_placed", "instance_store.count_waiting",
     "instance_store.known_ids", "instance_store.lease_due", "instance_store.renew", "instance_store.claim_machine",
     "instance_store.volume", "instance_store.make_volume", "instance_store.record_steps",
-    "instance_store.sealed_credentials", "instance_store.hand_over",
+    "instance_store.sealed_credentials", "instance_store.hand_over", "instance_store.restart",
     "instance_store.place", "instance_store.take_down", "instance_store.purge", "instance_store.put_off", "instance_store.change",
     "instance_store.ask_restart", "instance_store.ask_update", "instance_store.ask_delete", "instance_store.ask_restore",
     "account_store.session", "account_store.sessions", "account_store.sweep", "account_store.arm_grant", "account_store.redeem_grant",

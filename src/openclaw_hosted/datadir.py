@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from openclaw_hosted.settings import Settings
 
 DEFAULT_DATA_DIR: Final = Path("~/.local/share/openclaw-hosted")
+LEAST_FREE_BYTES: Final = 4_000_000
+"""With less, the disk counts as full: what one request writes may not fit."""
 SOCKET_PATH_MAX_BYTES = 107
 LONGEST_SOCKET_NAME = "caddy-admin.sock"
 STARTED_FILE = "started.json"
@@ -46,6 +48,12 @@ class Role(StrEnum):
 def absolute(data_dir: Path | None) -> Path:
     """`data_dir` as the settings take it; the default one for None."""
     return (data_dir or DEFAULT_DATA_DIR).expanduser().absolute()
+
+
+def free_bytes(data_dir: Path) -> int:
+    """What is left for the platform on the disk of its data directory."""
+    disk = os.statvfs(data_dir)
+    return disk.f_bavail * disk.f_frsize
 
 
 def has_platform(settings: Settings) -> bool:

@@ -244,13 +244,22 @@ def _web_options(settings: Settings, mark: str, provided: Provided, readiness: R
 
 
 async def _readiness(settings: Settings, store: Store, provided: Provided) -> dict[str, bool]:
-    try:
-        await store.ping()
-        database = True
-    except OpenClawHostedError:
-        database = False
-    loops = datadir.holder(settings.data_dir, datadir.Role.CONTROLLER) is not None
+    checks = {
+        "database": await _does(store.ping()),
+        "writing": await _does(store.check_writing()),
+        "disk": datadir.free_bytes(settings.data_dir) >= datadir.LEAST_FREE_BYTES,
+        "control loops": datadir.holder(settings.data_dir, datadir.Role.CONTROLLER) is not None,
+    }
     if provided.edge is None:
-        return {"database": database, "control loops": loops}
+        return checks
     edge = [SupervisedProcess(folder).status().state == "running" for folder in subfolders(settings.data_dir / "edge")]
-    return {"database": database, "edge": bool(edge) and all(edge), "control loops": loops}
+    return {**checks, "edge": bool(edge) and all(edge)}
+
+
+async def _does(check: Awaitable[None]) -> bool:
+    """Whether a check passes."""
+    try:
+        await check
+    except OpenClawHostedError:
+        return False
+    return True

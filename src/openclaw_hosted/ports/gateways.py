@@ -15,6 +15,9 @@ class GatewayStatus:
 
     running: bool
     ready: bool
+    """Never true of one that is `stopping`."""
+    stopping: bool = False
+    """Whether what runs was told to end, and finishes its turn first."""
     instance_id: str | None = None
     """Whom it serves, as it says itself; None before it answers."""
     started_at: float | None = None
@@ -74,7 +77,9 @@ class Gateways(Protocol):
         ...
 
     async def restart(self, provider_ref: str, *, at_once: bool = False) -> None:
-        """Stop the gateway cleanly, letting a turn under way finish unless `at_once`, and start it again. Does not wait for it."""
+        """Stop the gateway cleanly, letting a turn under way finish unless `at_once`, and start it again. Does not wait for it: from
+        now on the gateway is not ready until another start of it is. Does nothing where it is `stopping`, unless `at_once`.
+        """
         ...
 
     async def stop(self, provider_ref: str) -> None:

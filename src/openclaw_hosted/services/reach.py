@@ -8,8 +8,6 @@ from openclaw_hosted.domain.instance import Instance, Phase
 from openclaw_hosted.domain.naming import InstanceId, is_instance_id
 from openclaw_hosted.ports.stores import InstanceStore, MachineStore
 
-REACHABLE_PHASES = frozenset({Phase.RUNNING, Phase.UPDATING})
-
 
 async def own_instance(instances: InstanceStore, user: User, instance_id: str) -> Instance:
     """One of the user's own. Raises `NotFound`, for another user's as well."""
@@ -24,7 +22,7 @@ async def own_instance(instances: InstanceStore, user: User, instance_id: str) -
 async def running_instance(instances: InstanceStore, user: User, instance_id: str) -> Instance:
     """One of the user's own that runs. Raises `NotFound`, or `StateConflict` while it does not run."""
     instance = await own_instance(instances, user, instance_id)
-    if instance.phase not in REACHABLE_PHASES:
+    if instance.phase is not Phase.RUNNING:
         raise StateConflict(f"It is {instance.phase}; it opens once it is running.")
     return instance
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -27,6 +28,10 @@ _LEASE, _HOLDER = bindparam("lease", type_=Text), bindparam("holder", type_=Text
 _NAMED = select(_L.name).where(_L.name == _LEASE)
 _RELEASE = delete(tables.leases).where(_L.name == _LEASE, _L.token == _HOLDER)
 POOL_ROW = 1
+WRITING = "writing"
+"""The named lease that is taken to see whether the database takes writes. It ends at once."""
+PROVEN_SECONDS = 10.0
+"""For so long a write that was committed proves that the next one will be."""
 
 
 class SqlPlatform:
@@ -43,6 +48,14 @@ class SqlPlatform:
             .returning(_L.expires_at)
         )
         self._add = insert(tables.leases).values(name=_LEASE, token=_HOLDER, expires_at=now + seconds).returning(_L.expires_at)
+        self._proven_until = 0.0
+
+    async def check_writing(self) -> None:
+        """Raise `Unavailable`, with the reason, unless a change was committed within `PROVEN_SECONDS`, or one is now."""
+        loop = asyncio.get_running_loop()
+        if loop.time() >= self._proven_until:
+            await self.acquire(WRITING, WRITING, 0.0)
+            self._proven_until = loop.time() + PROVEN_SECONDS
 
     async def add_event(self, event: Event) -> None:
         async with self._database.write() as connection:

@@ -77,3 +77,21 @@ class GatewaysContract:
         with pytest.raises(NotFound):
             await harness.gateways.status("mc-unknown2")
         await harness.gateways.stop("mc-unknown2")
+
+
+class RestartContract:
+    async def test_a_restarted_gateway_is_ready_again_only_once_it_was_started_anew(self, harness: ProviderHarness) -> None:
+        ref, spec = await ready_to_start(harness)
+        await harness.gateways.start(ref, spec)
+        await until_ready(harness, ref)
+        before = await harness.gateways.status(ref)
+        assert before.started_at is not None
+        await harness.gateways.restart(ref)
+
+        async def is_ready() -> bool:
+            status = await harness.gateways.status(ref)
+            assert not status.ready or status.started_at != before.started_at
+            assert not (status.ready and status.stopping)
+            return status.ready
+
+        await eventually(harness, is_ready)

@@ -18,7 +18,7 @@ from openclaw_hosted.domain.naming import MachineId
 from openclaw_hosted.domain.volume import Volume, VolumeState
 from openclaw_hosted.ports.stores import Caps
 from openclaw_hosted.store import Store
-from tests.support.life import NOW, ask_delete, ask_restart, ask_restore, ask_update, change, fail, hand_over, lose, place, purge
+from tests.support.life import NOW, ask_delete, ask_restart, ask_restore, ask_update, change, fail, hand_over, lose, place, purge, restart
 
 from .make import FOR_EVER, LONG_AGO, MINUTE, ROOMY, add_spares, create, deleted, event_names, lease, running
 
@@ -51,6 +51,7 @@ async def test_a_lease_that_was_given_back_writes_nothing_more(store: Store) -> 
         store.instances.put_off(held, 0, None),
         store.instances.record_steps(held, [step]),
         hand_over(store, held, 0),
+        restart(store, held, 1),
     ):
         with pytest.raises(LeaseLost):
             await attempt

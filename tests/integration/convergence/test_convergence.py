@@ -117,6 +117,40 @@ async def test_a_gateway_that_hangs_is_ended_by_force(world: World) -> None:
         assert (back.machine_id, back.generation, machine.restarts) == (instance.machine_id, 1, 1)
 
 
+async def test_a_restart_waits_for_a_long_turn_keeps_the_machine_and_runs_only_once_it_answers_again(world: World) -> None:
+    async with world.running():
+        await world.until_full()
+        instance = await world.until_phase((await world.create()).id, Phase.RUNNING)
+        assert instance.machine_id is not None
+        machine = world.cloud.machines[instance.machine_id]
+        world.cloud.pace.turn = lambda: 6 * world.options.gateway_ready_seconds
+        await ask_restart(world.store, instance, world.clock.now())
+
+        async def told() -> bool:
+            return machine.restarts > 0
+
+        await eventually(told, lambda: "it was not told")
+        while world.clock.now() < machine.stopped_at:
+            waiting = await world.store.instances.get(instance.id)
+            assert (waiting.phase, waiting.attempts, waiting.machine_id) == (Phase.UPDATING, 0, instance.machine_id)
+            await world.clock.sleep(0.5)
+        back = await world.until_phase(instance.id, Phase.RUNNING)
+        assert world.cloud.ready(machine)
+        assert (back.machine_id, back.generation, machine.restarts) == (instance.machine_id, 1, 1)
+
+
+async def test_an_edge_that_is_away_keeps_a_restarted_instance_from_running_but_not_its_machine(world: World) -> None:
+    async with world.running():
+        await world.until_full()
+        instance = await world.until_phase((await world.create()).id, Phase.RUNNING)
+        for _ in range(6):
+            world.cloud.fail_next("router.probe", Unavailable("The edge does not answer."))
+        await ask_restart(world.store, instance, world.clock.now())
+        back = await world.until_phase(instance.id, Phase.RUNNING)
+        assert (back.machine_id, back.generation) == (instance.machine_id, 1)
+        assert not world.cloud.is_to_fail("router.probe")
+
+
 async def test_a_spare_that_dies_while_it_is_claimed_is_replaced_under_the_same_id(world: World) -> None:
     async with world.running():
         await world.until_full()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -12,6 +13,7 @@ from typing import Any
 
 import httpx
 
+from openclaw_hosted.adapters.local.containers import MACHINE_LABEL
 from openclaw_hosted.adapters.local.docker import docker
 from openclaw_hosted.domain.errors import PortError
 from openclaw_hosted.domain.gateway import Credential, GatewaySpec
@@ -58,7 +60,9 @@ async def chat(computer: Computer, ref: str, text: str) -> str:
 
 
 def container(ref: str) -> str:
-    return f"openclaw-{ref}"
+    """The id of the machine's container; empty where there is none."""
+    command = ["docker", "ps", "--quiet", "--filter", f"label={MACHINE_LABEL}={ref}"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 async def run(ref: str, *command: str) -> str:

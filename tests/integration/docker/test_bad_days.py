@@ -71,4 +71,4 @@ async def is_gone(computer: Computer, ref: str) -> bool:
 
 async def is_running(ref: str) -> bool:
     await asyncio.sleep(0)
-    return bool(await docker("ps", "--quiet", "--filter", f"name=^/{container(ref)}$"))
+    return bool(container(ref))

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from openclaw_hosted.adapters.local.containers import DockerHost
+from openclaw_hosted.adapters.local.containers import HOST_NAME, DockerHost
 from openclaw_hosted.adapters.local.docker import docker
 from openclaw_hosted.adapters.local.gateway_home import config_path
 from openclaw_hosted.adapters.local.image import image_bytes
@@ -78,7 +78,7 @@ async def test_a_container_has_no_rights_and_no_secrets_in_sight(real: RunningMa
     assert int(status["CapEff"], 16) == int(status["CapBnd"], 16) == 0
     assert status["NoNewPrivs"] == "1"
     assert await run(ref, "id", "-u") != "0"
-    assert await run(ref, "hostname") == spec.instance_id
+    assert await run(ref, "hostname") == HOST_NAME
     for path in ("/x", "/etc/x", "/opt/x", "/usr/x", "/run/openclaw/x", "/opt/compile-cache/x"):
         assert await fails(ref, "touch", path), path
     assert (await run(ref, "sh", "-c", "ls /var/run/docker.sock 2>&1 || true")).endswith("No such file or directory")

@@ -76,6 +76,8 @@ class Remembered:
     inspected_at: float | None = None
     inspected: GatewayStatus = field(default_factory=lambda: GatewayStatus(running=False, ready=False))
     answered: GatewayStatus | None = None
+    replaced: float | None = None
+    """When the one was started that was told to end."""
     outdated: bool | None = None
     """Whether its configuration names old addresses of the platform; None before it was looked at."""
 
@@ -138,10 +140,11 @@ class AwsGateways:
         memory.delivered, memory.in_force, memory.outdated = fingerprint, (spec.generation, spec.revision), False
 
     async def restart(self, provider_ref: str, *, at_once: bool = False) -> None:
-        """Stop the gateway and start it again."""
+        """Stop the gateway and start it again; the machine remembers that it told the one that runs."""
         await self._commands.run(provider_ref, "restart", now=int(at_once))
         memory = self._remember(provider_ref)
-        memory.started_at, memory.answered = self._clock.monotonic(), None
+        memory.replaced = memory.answered.started_at if memory.answered is not None else memory.replaced
+        memory.started_at = memory.inspected_at = memory.answered = None
 
     async def stop(self, provider_ref: str) -> None:
         """Stop it cleanly, and unmount its volume. Does nothing on a machine that is gone."""
@@ -167,10 +170,11 @@ class AwsGateways:
             ready = memory.answered is not None or await client.is_ready()
         except PortError:
             return await self._inspected(provider_ref, memory)
-        said = identity.get("instanceId")
+        said, started_at = identity.get("instanceId"), _number(identity.get("startedAt"))
+        stopping = identity.get("stopping") is True or (started_at is not None and started_at == memory.replaced)
         status = GatewayStatus(
-            running=True, ready=ready and said == instance_id, instance_id=said if isinstance(said, str) else None,
-            started_at=_number(identity.get("startedAt")), restarts=memory.inspected.restarts,
+            running=True, ready=ready and said == instance_id and not stopping, stopping=stopping,
+            instance_id=said if isinstance(said, str) else None, started_at=started_at, restarts=memory.inspected.restarts,
             outdated=await self._is_outdated(memory, client, instance_id),
         )  # fmt: skip
         if status.ready:
@@ -281,7 +285,8 @@ def _status(said: dict[str, str], answered: GatewayStatus | None) -> GatewayStat
     ):
         started_at = answered.started_at
     return GatewayStatus(
-        running=said.get("running") == "1" and said.get("refused") != "1", ready=False, started_at=started_at,
+        running=said.get("running") == "1" and said.get("refused") != "1", ready=False, stopping=said.get("stopping") == "1",
+        started_at=started_at,
         restarts=_count(said.get("restarts")) or 0, exit_code=exit_code, problem=_problem(said, exit_code),
     )  # fmt: skip
 

@@ -112,10 +112,13 @@ class FakeGateways:
 
     async def restart(self, provider_ref: str, *, at_once: bool = False) -> None:
         async with self._cloud.call("gateways.restart"):
-            machine = self._up(provider_ref)
+            machine, now = self._up(provider_ref), self._cloud.clock.now()
+            if now < machine.stopped_at and not at_once:
+                return
             machine.restarts += 1
             machine.hangs = machine.hangs and not at_once
-            machine.ready_at = self._cloud.clock.now() + self._cloud.pace.gateway()
+            machine.stopped_at = now if at_once else now + self._cloud.pace.turn()
+            machine.ready_at = machine.stopped_at + self._cloud.pace.gateway()
 
     async def stop(self, provider_ref: str) -> None:
         async with self._cloud.call("gateways.stop"):
@@ -125,11 +128,13 @@ class FakeGateways:
     async def status(self, provider_ref: str) -> GatewayStatus:
         async with self._cloud.call("gateways.status"):
             machine = self._cloud.machine(provider_ref)
+            stopping = machine.answers and self._cloud.clock.now() < machine.stopped_at
             ready = self._cloud.ready(machine)
             serves = machine.spec.instance_id if machine.spec is not None and ready else None
             return GatewayStatus(
                 running=machine.answers or machine.hangs,
                 ready=ready,
+                stopping=stopping,
                 instance_id=serves,
                 started_at=float(machine.restarts),
                 restarts=machine.restarts,

@@ -41,7 +41,15 @@ TMP: Final = "/tmp:mode=1777,size=256m"  # noqa: S108 - inside the container
 HOST_FILE: Final = "docker.json"
 GUARD_SECONDS: Final = 60.0
 CLEAR_SECONDS: Final = 30.0
-REMOVE: Final = '"$1" rm --force --volumes "$2"; found=$("$1" ps --all --quiet --filter "name=^/$2$") && [ -z "$found" ]'
+HOST_NAME: Final = "openclaw"
+"""What each container calls itself, and its neighbours may ask for; the same after a restart and on another machine."""
+MACHINE_LABEL: Final = "openclaw-hosted.machine"
+REMOVE: Final = """
+all() { "$1" ps --all --quiet --no-trunc --filter "label=$2"; }
+found=$(all "$1" "$2") || exit
+[ -z "$found" ] || "$1" rm --force --volumes $found
+found=$(all "$1" "$2") && [ -z "$found" ]
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,16 +101,15 @@ class DockerRuntime:
 
     def program(self, berth: Berth) -> Program:
         """`docker run`, which ends as the container ends."""
-        name = container_name(berth.directory)
         variables = passed_on()
         return Program(
-            argv=(_docker(), "run", *_options(berth, name, self._host.network.name, sorted(variables)), berth.image),
+            argv=(_docker(), "run", *_options(berth, self._host.network.name, sorted(variables)), berth.image),
             env={**docker_environment(), **variables},
             cwd="/",
             log=str(berth.log_path),
             stop_timeout_seconds=STOP_TIMEOUT_SECONDS,
             never_restart_exit_codes=(REFUSED_SETTINGS_EXIT_CODE,),
-            cleanup=_removal(name),
+            cleanup=_removal(berth.directory),
         )
 
     def hand_over(self, path: Path) -> None:
@@ -116,7 +123,7 @@ class DockerRuntime:
 
     def clear(self, directory: Path) -> bool:
         """Remove a container whose supervisor was killed."""
-        command, nowhere = _removal(container_name(directory)), subprocess.DEVNULL
+        command, nowhere = _removal(directory), subprocess.DEVNULL
         try:
             done = subprocess.run(
                 command, stdin=nowhere, stdout=nowhere, stderr=nowhere, timeout=CLEAR_SECONDS, check=False, env=docker_environment()
@@ -134,14 +141,14 @@ class DockerRuntime:
                 self._guarded_at = now
 
 
-def container_name(directory: Path) -> str:
-    """The container of the machine in this directory."""
-    return f"openclaw-{directory.name}"
+def _label(directory: Path) -> str:
+    """Tells the container of the machine in this directory. Its name is Docker's choice: any container of a network may ask for names."""
+    return f"{MACHINE_LABEL}={directory.name}"
 
 
-def _removal(name: str) -> tuple[str, ...]:
-    """Removes a container, and fails unless the engine says that there is none."""
-    return ("/bin/sh", "-c", REMOVE, "sh", _docker(), name)
+def _removal(directory: Path) -> tuple[str, ...]:
+    """Removes a machine's container, and fails unless the engine says that there is none."""
+    return ("/bin/sh", "-c", REMOVE, "sh", _docker(), _label(directory))
 
 
 def _docker() -> str:
@@ -151,13 +158,13 @@ def _docker() -> str:
     return path
 
 
-def _options(berth: Berth, name: str, network: str, variables: list[str]) -> list[str]:
+def _options(berth: Berth, network: str, variables: list[str]) -> list[str]:
     """The container's limits. Variables are passed by name, as their values may be secret."""
     uid = image_uid()
     owned = f"uid={uid},gid={uid},mode=0700"
     return [
-        "--name", name, "--hostname", berth.instance_id, "--init", "--log-driver", "none", "--restart", "no",
-        "--label", f"openclaw-hosted.machine={berth.directory.name}", "--label", f"openclaw-hosted.instance={berth.instance_id}",
+        "--hostname", HOST_NAME, "--init", "--log-driver", "none", "--restart", "no",
+        "--label", _label(berth.directory), "--label", f"openclaw-hosted.instance={berth.instance_id}",
         "--memory", MEMORY, "--memory-swap", MEMORY, "--pids-limit", str(PROCESSES), "--cap-drop", "ALL",
         "--security-opt", "no-new-privileges", "--user", f"{uid}:{uid}", "--read-only",
         "--tmpfs", TMP, "--tmpfs", f"/home/node/.cache:{owned}",

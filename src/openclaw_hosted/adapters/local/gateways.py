@@ -122,13 +122,14 @@ class LocalGateways:
         home = self._home(provider_ref)
         record, process = await asyncio.to_thread(lambda: (home.record(), home.process.status()))
         instance_id = None
-        if record is not None and process.child_pid is not None:
+        if record is not None and process.child_pid is not None and not process.stopping:
             instance_id = await self._identity(home, process)
         ready = instance_id is not None and instance_id == (record and record.instance_id) and await self._is_ready(home, process)
         problem = None if ready else await asyncio.to_thread(_problem, home, process)
         return GatewayStatus(
             running=process.child_pid is not None,
             ready=ready,
+            stopping=process.stopping,
             instance_id=instance_id,
             started_at=process.started_at,
             restarts=process.restarts,

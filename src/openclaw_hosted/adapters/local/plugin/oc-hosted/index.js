@@ -29,6 +29,10 @@ const DISPATCHED = new Set([
   "sessions.patch",
 ]);
 
+const STARTED_AT = Date.now() / 1000 - process.uptime();
+let stopping = false;
+process.once("SIGTERM", () => (stopping = true));
+
 function refuse(res, status, code, message) {
   return answer(res, status, { ok: false, error: { code, message } });
 }
@@ -48,7 +52,9 @@ function handler(instanceId) {
       return refuse(res, 400, "INVALID_REQUEST", "not a JSON body of at most 64 KB");
     }
     try {
-      if (request.method === "identity") return answer(res, 200, { ok: true, payload: { instanceId, pid: process.pid } });
+      if (request.method === "identity") {
+        return answer(res, 200, { ok: true, payload: { instanceId, pid: process.pid, startedAt: STARTED_AT, stopping } });
+      }
       if (request.method === "browser.bootstrap") return answer(res, 200, { ok: true, payload: await mintBootstrap() });
       if (!DISPATCHED.has(request.method)) return refuse(res, 400, "INVALID_REQUEST", "unknown method");
       const result = await dispatchGatewayMethod(request.method, request.params ?? {});
