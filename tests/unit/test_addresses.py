@@ -7,7 +7,7 @@ import pytest
 from openclaw_hosted.domain.addresses import LocalModel, Zone, is_model_address, parse_local_model, place_of, zone_of
 
 NOWHERE = (
-    "0.0.0.0", "0.1.2.3", "169.254.169.254", "100.100.100.200", "168.63.129.16", "192.0.0.192", "192.0.2.9", "224.0.0.1", "240.0.0.1",
+    "0.0.0.0", "0.1.2.3", "169.254.169.254", "100.100.100.200", "168.63.129.16", "192.0.0.192", "192.0.2.9", "224.0.0.1", "240.0.0.1",  # noqa: S104 - none of them is listened on
     "255.255.255.255", "::", "fe80::1", "fe80::1%eth0", "ff02::1", "fd00:ec2::254", "fd20:ce::254", "2001:db8::1",
 )  # fmt: skip
 DISGUISED = (
@@ -53,7 +53,7 @@ def test_numbers_are_as_far_away_as_they_lead(number: str, zone: Zone) -> None:
         "http://[fd00::7]:8000",
         "https://gateway.example.com/v1/account/my-gateway/compat",
         "https://host.example.com/projects/p/endpoints/openapi@latest:x",
-        "http://127.1/v1",
+        "http://xn--bcher-kva.example/v1",
     ],
 )
 def test_an_address_of_an_api_is_taken(address: str) -> None:
@@ -66,7 +66,8 @@ def test_an_address_of_an_api_is_taken(address: str) -> None:
         "", "models.example.com/v1", "ftp://models.example.com", "http://", "http://a@models.example.com", "http://models.example.com:0",
         "http://models.example.com:99999", "http://models.example.com/v1?key=x", "http://models.example.com/v1?", "http://h.example/#",
         "http://h.example/v1/../admin", "http://h.example/./v1", "http://h.example/v1/..", "http://h.example/%2e%2e/x", "http://h.example//x",
-        "http://h.example/a b", "http://h.example/\\x", "http://h.example/v1;x=1", "http://h.example/" + "a" * 2048,
+        "http://h.example/a b", "http://h.example/\\x", "http://h.example/v1;x=1", "http://h.example/" + "a" * 2048, "http://127.1/v1",
+        "http://2130706433/v1", "http://0x7f000001/v1", "http://0x7f.1/v1", "http://0177.0.0.1/v1", "http://0/v1",
     ],
 )  # fmt: skip
 def test_an_address_has_no_query_and_no_path_that_becomes_another(address: str) -> None:
@@ -87,8 +88,9 @@ def test_other_servers_are_named_as_written() -> None:
 
 
 @pytest.mark.parametrize(
-    "word", ["", "ollama", "11434", "http://127.0.0.1:11434", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:99999", "a b:1", "h:1/x", "127.1:80", "*:80"]
-)  # fmt: skip
+    "word",
+    ["", "ollama", "11434", "http://127.0.0.1:11434", "127.0.0.1:", "127.0.0.1:0", "127.0.0.1:99999", "a b:1", "h:1/x", "127.1:80", "*:80"],
+)
 def test_what_names_no_server_is_told_how_to(word: str) -> None:
     with pytest.raises(ValueError, match="HOST:PORT"):
         parse_local_model(word)

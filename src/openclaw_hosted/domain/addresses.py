@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
@@ -12,9 +13,12 @@ from urllib.parse import urlsplit
 from openclaw_hosted.domain.origins import origin_of
 
 THIS_COMPUTER: Final = "127.0.0.1"
+MACHINE_PORTS: Final = range(20_000, 60_080)
+"""Of this computer, for the gateways of its machines."""
 ADDRESS_MAX_LENGTH: Final = 2048
 _PATH: Final = re.compile(r"(/(?!\.{1,2}(/|$))[\w.~:@+-]+)*/?", re.ASCII)
 _HOST_NAME: Final = re.compile(r"(?=.{1,253}$)[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?(\.[a-z0-9_]([a-z0-9_-]*[a-z0-9_])?)*", re.ASCII)
+_ODD_NUMBER: Final = re.compile(r"[0-9]+|0x[0-9a-f]*")
 _METADATA: Final = frozenset(map(ip_address, ("100.100.100.200", "168.63.129.16", "fd20:ce::254")))
 """Of clouds that keep it elsewhere than at a link-local address."""
 _METADATA_NETWORK: Final = IPv6Network("fd00:ec2::/32")
@@ -60,16 +64,34 @@ class LocalModel:
         return self.host == THIS_COMPUTER
 
 
+@dataclass(frozen=True, slots=True)
+class LocalModels:
+    """Servers of models on this computer that its machines reach, at another address than here."""
+
+    at: str = THIS_COMPUTER
+    """This computer, as a machine sees it."""
+    models: Collection[LocalModel] = ()
+
+    def as_seen(self, url: str) -> str:
+        """An address as it has to be written inside a machine."""
+        place = place_of(url)
+        return urlsplit(url)._replace(netloc=f"{self.at}:{place.port}").geturl() if place in self.models and place is not None else url
+
+
 def zone_of(number: str) -> Zone:
     """How far away the address with this number is. Raises `ValueError` for what is no number."""
-    address = ip_address(number.partition("%")[0])
-    if isinstance(address, IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
+    address = unmapped(number)
     if address in _METADATA or address.is_link_local or address.is_multicast or address.is_unspecified:
         return Zone.NOWHERE
     if address.is_loopback:
         return Zone.COMPUTER
     return _zone_of_4(address) if isinstance(address, IPv4Address) else _zone_of_6(address)
+
+
+def unmapped(number: str) -> IPv4Address | IPv6Address:
+    """The address with this number, which is IPv4 where IPv6 only wraps it. Raises `ValueError` for what is no number."""
+    address = ip_address(number.partition("%")[0])
+    return getattr(address, "ipv4_mapped", None) or address
 
 
 def is_model_address(text: str) -> bool:
@@ -78,13 +100,19 @@ def is_model_address(text: str) -> bool:
     origin = origin_of(text)
     if origin is None or len(text) > ADDRESS_MAX_LENGTH or any(not "!" <= char <= "~" for char in text) or "?" in text or "#" in text:
         return False
-    return origin.port > 0 and _PATH.fullmatch(urlsplit(text).path) is not None
+    return origin.port > 0 and _is_host(origin.host) and _PATH.fullmatch(urlsplit(text).path) is not None
 
 
 def place_of(url: str) -> LocalModel | None:
     """Host and port of an address over HTTP or HTTPS, as an operator would name them; None for anything else."""
     origin = origin_of(url)
     return LocalModel(_plain(origin.host), origin.port) if origin is not None else None
+
+
+def parse_local_models(text: str | Iterable[object]) -> tuple[LocalModel, ...]:
+    """Servers of models, apart by commas or blanks. Raises `ValueError`, as `parse_local_model` does."""
+    words = re.split(r"[,\s]+", text) if isinstance(text, str) else map(str, text)
+    return tuple(dict.fromkeys(parse_local_model(word) for word in words if word))
 
 
 def parse_local_model(word: str) -> LocalModel:
@@ -121,7 +149,8 @@ def _plain(host: str) -> str:
 
 
 def _is_host(host: str) -> bool:
-    return _is_number(host) or (_HOST_NAME.fullmatch(host) is not None and not host.rpartition(".")[2].isdecimal())
+    """A name, or a number as it is usually written: `127.1`, `0x7f000001` and `2130706433` are numbers to some programs only."""
+    return _is_number(host) or (_HOST_NAME.fullmatch(host) is not None and _ODD_NUMBER.fullmatch(host.rpartition(".")[2]) is None)
 
 
 def _is_number(host: str) -> bool:
