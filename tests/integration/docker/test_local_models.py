@@ -66,7 +66,7 @@ async def answers(host: DockerHost, port: int) -> bool:
     return (await try_key(host, compatible(port), LocalModel("127.0.0.1", port))).ok
 
 
-async def test_what_a_machine_does_not_reach_is_not_reached_by_a_key(host: DockerHost, owner: Owner) -> None:
+async def test_what_a_machine_does_not_reach_is_not_reached_by_a_key(host: DockerHost) -> None:
     """This computer's other services, by whatever address: the firewall between machines and the computer stands in the way as well."""
     with listening("0.0.0.0") as port:  # noqa: S104 - a service of this computer that is open to all
         for address in ("127.0.0.1", own_address(), host.network.gateway):
@@ -136,8 +136,8 @@ async def test_a_turn_is_answered_by_the_model_of_this_computer_and_says_when_it
                 assert config["models"]["providers"]["custom"]["baseUrl"] == f"http://{host.network.gateway}:{server.server_port}/v1"
                 assert "okapi" in await chat(computer, ref, "okapi")
                 assert KEY in server.keys
-                await asyncio.to_thread(server.server_close)
-                server.shutdown()
+                await asyncio.to_thread(server.shutdown)
+                server.server_close()
                 said = await chat(computer, ref, "zebra")
                 assert "can't be reached" in said
                 assert "zebra" not in said
