@@ -119,6 +119,7 @@ async def test_a_relay_that_was_killed_or_led_elsewhere_is_put_right(host: Docke
     assert (await relay())[1] == ["11434"]
 
 
+@pytest.mark.long  # in parts: the tests above, and test_real_machine.py::test_a_turn_whose_model_can_not_be_reached_says_so
 async def test_a_turn_is_answered_by_the_model_of_this_computer_and_says_when_it_is_gone(
     tmp_path: Path, release: OpenClawRelease, image: str
 ) -> None:
