@@ -140,6 +140,6 @@ async def test_a_turn_whose_model_can_not_be_reached_says_so(real: RunningMachin
     await computer.gateways.apply(ref, replace(spec, revision=3, settings=absent))
     said = await chat(computer, ref, "hello")
     assert "can't be reached" in said
-    assert "http://127.0.0.1:11434, ECONNREFUSED" in said
+    assert "ECONNREFUSED" in said
     await computer.gateways.apply(ref, replace(spec, revision=4))
     assert "okapi" in await chat(computer, ref, "okapi")

@@ -40,9 +40,10 @@ async def test_a_turn_is_answered_for_a_model_that_is_not_there(tmp_path: Path) 
     port = free_port()
     config = tmp_path / "openclaw.json"
     config.write_text(json.dumps(config_of(f"http://127.0.0.1:{port}/v1")))
-    said = await ask("answerForAbsentModel", {}, {"modelProviderId": "custom"}, OPENCLAW_CONFIG_PATH=str(config))
+    said = await ask("answerForAbsentModel", {}, {"modelProviderId": "custom", "modelId": "m"}, OPENCLAW_CONFIG_PATH=str(config))
     assert said["handled"]
-    assert f"http://127.0.0.1:{port}, ECONNREFUSED" in said["reply"]["text"]
+    assert "custom/m can't be reached" in said["reply"]["text"]
+    assert "ECONNREFUSED" in said["reply"]["text"]
     assert await ask("answerForAbsentModel", {}, {"modelProviderId": "anthropic"}, OPENCLAW_CONFIG_PATH=str(config)) is None
     config.write_text("{ // not ours to read")
     assert await ask("answerForAbsentModel", {}, {"modelProviderId": "custom"}, OPENCLAW_CONFIG_PATH=str(config)) is None

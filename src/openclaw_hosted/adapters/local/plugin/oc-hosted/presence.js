@@ -6,7 +6,7 @@ import { get as overHttps } from "node:https";
 export const PATIENCE_MS = 20000;
 const UNREACHED = {
   ECONNREFUSED: "nothing listens there, or the way to it is closed",
-  ECONNRESET: "it ended the connection",
+  ECONNRESET: "the connection ended without an answer",
   EAI_AGAIN: "its name is not known",
   ENOTFOUND: "its name is not known",
   EHOSTUNREACH: "there is no way to it",
@@ -45,10 +45,10 @@ function present() {
   }
 }
 
-export async function answerForAbsentModel(event, { modelProviderId }) {
+export async function answerForAbsentModel(event, { modelProviderId, modelId }) {
   const server = serverOf(present(), modelProviderId, process.env);
   const code = server && (await problemOf(`${server}/models`, PATIENCE_MS));
   if (!code) return undefined;
-  const text = `The server of this model can't be reached: ${UNREACHED[code]} (${new URL(server).origin}, ${code}). Start it, or change the model in this instance's settings, then write again.`;
+  const text = `The server of the model ${modelProviderId}/${modelId} can't be reached: ${UNREACHED[code]} (${code}). Start it, or choose another model in this instance's settings, then write again.`;
   return { handled: true, reply: { text } };
 }
