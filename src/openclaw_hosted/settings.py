@@ -25,6 +25,8 @@ from openclaw_hosted.proxies import parse_networks
 
 HTTPS_PORT: Final = 443
 POSTGRES_PORT: Final = 5432
+LOWEST_OPEN_PORT: Final = 1024
+"""That a program may listen on without a permission."""
 EVERYWHERE: Final = "0.0.0.0"  # noqa: S104 - HTTPS is asked for in order to be reached
 
 __all__ = ["MachineKind", "Provider", "Settings", "SettingsError", "Tls", "explain", "load_settings"]
@@ -196,10 +198,10 @@ class Settings(BaseSettings):
                 raise ValueError(
                     f"ALLOW_LOCAL_MODELS: {model} is the control plane itself, which no machine in AWS reaches; name another server"
                 )
-            if model.is_on_this_computer and (model.port in self.ports or model.port in MACHINE_PORTS):
+            if model.is_on_this_computer and (model.port < LOWEST_OPEN_PORT or model.port in self.ports or model.port in MACHINE_PORTS):
                 raise ValueError(
-                    f"ALLOW_LOCAL_MODELS: port {model.port} of this computer is the platform's own, as are {MACHINE_PORTS.start} to "
-                    f"{MACHINE_PORTS.stop - 1}, which are for machines; have the model listen on another"
+                    f"ALLOW_LOCAL_MODELS: port {model.port} of this computer is the platform's own, for machines ({MACHINE_PORTS.start} to "
+                    f"{MACHINE_PORTS.stop - 1}), or below {LOWEST_OPEN_PORT}; have the model listen on another"
                 )
         return self
 

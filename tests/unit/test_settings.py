@@ -28,6 +28,7 @@ from openclaw_hosted.settings import SettingsError, load_settings
         ("ALLOW_LOCAL_MODELS", "169.254.169.254:80"),
         ("ALLOW_LOCAL_MODELS", "localhost:8080"),
         ("ALLOW_LOCAL_MODELS", "127.0.0.1:30000"),
+        ("ALLOW_LOCAL_MODELS", "127.0.0.1:80"),
         ("RETENTION_DAYS", "-7"),
         ("PUBLIC_URL", "claw.example.com"),
         ("PUBLIC_URL", "https://claw.example.com/under"),

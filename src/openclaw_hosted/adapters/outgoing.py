@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
 from typing import Final, Protocol
@@ -17,10 +18,13 @@ from typing import Final, Protocol
 import httpx
 import psutil
 
-from openclaw_hosted.adapters.fetching import Answer, fetch
+from openclaw_hosted.adapters.fetching import TRICKLE_SECONDS, Answer, fetch
 from openclaw_hosted.domain.addresses import LocalModel, Zone, place_of, unmapped, zone_of
+from openclaw_hosted.domain.origins import DEFAULT_PORTS
 
 RESOLVE_SECONDS: Final = 5.0
+NUMBERS_TRIED: Final = 4
+"""Of those behind a name."""
 INTERNET_ONLY: Final = frozenset({Zone.INTERNET})
 FROM_MACHINES: Final = frozenset({Zone.INTERNET, Zone.NETWORK})
 FROM_PROCESSES: Final = frozenset(Zone) - {Zone.NOWHERE}
@@ -42,9 +46,14 @@ class Destination:
     numbers: Sequence[str]
 
     @property
+    def host(self) -> str:
+        """Of the server, as the name service and certificates write it."""
+        return self.url.raw_host.decode("ascii")
+
+    @property
     def port(self) -> int:
         """Of the server."""
-        return self.url.port or (443 if self.url.scheme == "https" else 80)
+        return self.url.port or DEFAULT_PORTS[self.url.scheme]
 
 
 class Way(Protocol):
@@ -55,7 +64,7 @@ class Way(Protocol):
         ...
 
     async def send(self, destination: Destination, headers: Mapping[str, str], seconds: float) -> Answer:
-        """GET, to one of the numbers and nowhere else. Raises `httpx.HTTPError`."""
+        """GET, to one of the numbers and nowhere else, within a little more than `seconds` in all. Raises `httpx.HTTPError`."""
         ...
 
 
@@ -67,16 +76,15 @@ class FromHere:
 
     async def send(self, destination: Destination, headers: Mapping[str, str], seconds: float) -> Answer:
         url = destination.url
-        problem: httpx.HTTPError = httpx.ConnectError("no number")
-        named = {**headers, "Host": url.netloc.decode("ascii")}
-        async with httpx.AsyncClient(follow_redirects=False, trust_env=False) as client:
-            for number in destination.numbers:
-                try:
-                    at = str(url.copy_with(host=number))
-                    return await fetch(client, "GET", at, headers=named, seconds=seconds, extensions={"sni_hostname": url.host})
-                except (httpx.ConnectError, httpx.ConnectTimeout) as failed:
-                    problem = failed
-        raise problem
+        named, tls = {**headers, "Host": url.netloc.decode("ascii")}, {"sni_hostname": destination.host}
+        try:
+            async with asyncio.timeout(seconds + TRICKLE_SECONDS), httpx.AsyncClient(follow_redirects=False, trust_env=False) as client:
+                for number in destination.numbers:
+                    with suppress(httpx.ConnectError):
+                        return await fetch(client, "GET", str(url.copy_with(host=number)), headers=named, seconds=seconds, extensions=tls)
+        except TimeoutError:
+            raise httpx.ConnectTimeout("all of it took too long") from None
+        raise httpx.ConnectError("nothing takes the connection")
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,14 +111,15 @@ class Outgoing:
         """Where an address leads, if users may call it. Raises `NotReached`, `UnknownName`, or `httpx.InvalidURL`."""
         named = place_of(address) in self.named
         url = httpx.URL(self.way.as_seen(address))
-        if url.scheme not in ("http", "https") or not url.host or url.userinfo:
+        if url.scheme not in DEFAULT_PORTS or not url.host or url.userinfo:
             raise httpx.InvalidURL("not an address")
-        if url.host.lower() in self.own.hosts:
+        place = Destination(url, ())
+        if place.host.rstrip(".") in self.own.hosts:
             raise NotReached("the platform's own name")
-        found = Destination(url, await _numbers(url))
-        if not all(self._may_call(number, found.port, named=named) for number in found.numbers):
+        numbers = await _numbers(place)
+        if not all(self._may_call(number, place.port, named=named) for number in numbers):
             raise NotReached("an address that is not called for users")
-        return found
+        return Destination(url, numbers[:NUMBERS_TRIED])
 
     async def get(self, destination: Destination, headers: Mapping[str, str], seconds: float) -> Answer:
         """What is answered there. Raises `httpx.HTTPError`."""
@@ -131,11 +140,11 @@ def own_numbers() -> frozenset[IPv4Address | IPv6Address]:
     return frozenset(unmapped(each.address) for card in psutil.net_if_addrs().values() for each in card if each.family in families)
 
 
-async def _numbers(url: httpx.URL) -> Sequence[str]:
+async def _numbers(place: Destination) -> Sequence[str]:
     loop = asyncio.get_running_loop()
     try:
         async with asyncio.timeout(RESOLVE_SECONDS):
-            found = await loop.getaddrinfo(url.host, url.port or 80, type=socket.SOCK_STREAM)
+            found = await loop.getaddrinfo(place.host, place.port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
         raise UnknownName("the name service does not know it") from None
     return tuple(dict.fromkeys(str(entry[4][0]) for entry in found))

@@ -72,6 +72,11 @@ class LocalModels:
     """This computer, as a machine sees it."""
     models: Collection[LocalModel] = ()
 
+    @property
+    def ports(self) -> list[int]:
+        """Theirs, in order."""
+        return sorted(model.port for model in self.models)
+
     def as_seen(self, url: str) -> str:
         """An address as it has to be written inside a machine."""
         place = place_of(url)

@@ -90,8 +90,11 @@ async def test_one_hole_in_the_wall_and_the_rest_as_closed_as_before(
         with listening("0.0.0.0") as port:  # noqa: S104 - a service of this computer that is open to all
             for address in (gateway, own_address()):
                 assert await reach(ref, address, port) == "ECONNREFUSED", address
+            await prepare_network(tmp_path, host.image, [LocalModel("127.0.0.1", port)])
+            assert await reach(ref, gateway, port) == "open", "a server that listens on all addresses needs no relay"
+            assert await reach(ref, gateway, owner.port) == "ECONNREFUSED"
         await prepare_network(tmp_path, host.image)
-        assert await reach(ref, gateway, owner.port) == "ECONNREFUSED"
+        assert await reach(ref, gateway, port) == "ECONNREFUSED"
         with pytest.raises(NotFound):
             await docker("inspect", "--type", "container", relay_name(host.network))
     finally:

@@ -71,6 +71,7 @@ async def test_a_wrong_certificate_is_for_openclaw_to_tell(echo: EchoServer) -> 
         (config_of("http://h/v1", model={"fallbacks": ["anthropic/m"]}), "custom", {}, None),
         (config_of("http://h/v1"), "custom", {"https_proxy": "http://p"}, None),
         (config_of("no address"), "custom", {}, None),
+        (config_of("unix:/run/model.sock"), "custom", {}, None),
         ({"models": {"providers": {"echo": {"baseUrl": "http://h"}}}}, "echo", {}, None),
         ({}, "custom", {}, None),
     ],

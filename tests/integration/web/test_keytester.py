@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import ssl
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import uvicorn
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
@@ -182,3 +188,46 @@ async def test_what_is_no_api_is_not_told_apart(owner: Owner, unused_tcp_port: i
     }
     assert len(said) == 1, said
     assert not [url for url in owner.seen if url.endswith("127.0.0.1:1/")]
+
+
+@pytest.fixture
+def certified(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ssl.SSLContext:
+    """A server's, with a certificate for `model.example` by an authority that is trusted for the length of the test."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "model.example")])
+    now = datetime.now(UTC)
+    certificate = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number(), now - timedelta(days=1), now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("model.example")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    both = tmp_path / "both.pem"
+    pem = certificate.public_bytes(serialization.Encoding.PEM)
+    both.write_bytes(pem + key.private_bytes(serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()))
+    monkeypatch.setattr("certifi.where", lambda: str(both))
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(both)
+    return context
+
+
+async def test_the_certificate_has_to_be_that_of_the_name(certified: ssl.SSLContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The request goes to a number, and says the name."""
+    loop, original = asyncio.get_running_loop(), asyncio.get_running_loop().getaddrinfo
+
+    async def here(_host: str, port: int, **more: Any) -> Any:
+        return await original("127.0.0.1", port, **more)
+
+    async def answer(_reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(b'HTTP/1.1 200 OK\r\ncontent-length: 11\r\nconnection: close\r\n\r\n{"data":[]}')
+        await writer.drain()
+        writer.close()
+
+    monkeypatch.setattr(loop, "getaddrinfo", here)
+    async with await asyncio.start_server(answer, "127.0.0.1", 0, ssl=certified) as server:
+        port = server.sockets[0].getsockname()[1]
+        said = {}
+        for name in ("model.example", "other.example"):
+            settings = GatewaySettings(ModelProvider.COMPATIBLE, "m", f"https://{name}:{port}/v1")
+            said[name] = await HttpKeyTester(Outgoing(zones=FROM_PROCESSES)).try_model_key(settings, {})
+    assert said["model.example"].ok, said
+    assert "No model's API" in said["other.example"].message

@@ -67,7 +67,9 @@ async def prepare_docker(data_dir: Path, release: OpenClawRelease, progress: Pro
 async def prepare_network(data_dir: Path, image: str, models: Collection[LocalModel] = ()) -> DockerHost:
     """Have network, firewall and the ways to local models in place for machines that run this image."""
     host = DockerHost(image, await ensure_network(data_dir))
-    await _open_to_models(host, host.nearby(models))
+    local = host.nearby(models)
+    await ensure_guard(host.network, image, local.ports)
+    await ensure_relay(host.network, image, local)
     write_json(data_dir / HOST_FILE, asdict(host))
     return host
 
@@ -76,12 +78,6 @@ def known_docker_host(data_dir: Path) -> DockerHost | None:
     """What was prepared last; None where Docker was never used."""
     body = read_json(data_dir / HOST_FILE)
     return DockerHost(body["image"], MachineNetwork(**body["network"])) if body else None
-
-
-async def _open_to_models(host: DockerHost, local: LocalModels) -> None:
-    """The firewall, and the ways through it."""
-    await ensure_guard(host.network, host.image, [model.port for model in local.models])
-    await ensure_relay(host.network, host.image, local)
 
 
 async def remove_docker(host: DockerHost) -> None:
@@ -149,11 +145,13 @@ class DockerRuntime:
         return done.returncode == 0
 
     async def make_ready(self) -> None:
-        """Put the firewall in place, once a minute however often asked: something else may have flushed it."""
+        """Put the firewall and the relay in place, once a minute however often asked: something else may have flushed it."""
         async with self._guarding:
             now = self._clock.monotonic()
             if self._guarded_at is None or now - self._guarded_at >= GUARD_SECONDS:
-                await _open_to_models(self._host, self._local)
+                await ensure_guard(self._host.network, self._host.image, self._local.ports)
+                if self._local.models:
+                    await ensure_relay(self._host.network, self._host.image, self._local)
                 self._guarded_at = now
 
 

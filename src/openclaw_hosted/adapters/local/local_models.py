@@ -28,14 +28,10 @@ async def ensure_relay(network: MachineNetwork, image: str, local: LocalModels) 
         facts = json.loads(await docker("inspect", "--type", "container", name))[0]
     except NotFound:
         facts = None
-    if (
-        facts is not None
-        and local.models
-        and facts["State"]["Running"]
-        and (facts["Config"]["Image"], facts["Config"]["Cmd"]) == (image, wanted)
-    ):
-        return
     if facts is not None:
+        is_as_wanted = facts["State"]["Running"] and (facts["Config"]["Image"], facts["Config"]["Cmd"]) == (image, wanted)
+        if is_as_wanted and local.models:
+            return
         await remove_relay(network)
     if local.models:
         await docker(
@@ -57,5 +53,4 @@ def relay_name(network: MachineNetwork) -> str:
 
 
 def _command(local: LocalModels) -> Sequence[str]:
-    ports = sorted(str(model.port) for model in local.models)
-    return ("--input-type=module", "--eval", PROGRAM, "--", local.at, THIS_COMPUTER, *ports)
+    return ("--input-type=module", "--eval", PROGRAM, "--", local.at, THIS_COMPUTER, *map(str, local.ports))

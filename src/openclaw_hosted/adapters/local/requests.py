@@ -70,8 +70,8 @@ def _config(destination: Destination, headers: Mapping[str, str], seconds: float
         "noproxy": "*",
         "max-time": str(seconds),
     }
-    if destination.url.host not in destination.numbers:
-        options["resolve"] = f"{destination.url.host}:{destination.port}:{numbers}"
+    if destination.host not in destination.numbers:
+        options["resolve"] = f"{destination.host}:{destination.port}:{numbers}"
     lines = [*options.items(), *(("header", f"{name}: {value}") for name, value in headers.items())]
     return "silent\ngloboff\n" + "".join(f'{name} = "{_quoted(value)}"\n' for name, value in lines)
 

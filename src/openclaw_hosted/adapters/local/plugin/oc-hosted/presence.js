@@ -34,7 +34,7 @@ export function serverOf(config, provider, environment) {
   const { baseUrl } = config.models?.providers?.[provider] ?? {};
   const behindProxy = PROXIES.some((name) => environment[name] || environment[name.toLowerCase()]);
   if (provider === "echo" || !baseUrl || behindProxy || config.agents?.defaults?.model?.fallbacks?.length) return undefined;
-  return URL.canParse(`${baseUrl}/models`) ? baseUrl : undefined;
+  return ["http:", "https:"].includes(URL.parse(`${baseUrl}/models`)?.protocol) ? baseUrl : undefined;
 }
 
 function present() {
