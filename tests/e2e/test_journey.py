@@ -155,6 +155,7 @@ def test_the_gateways_own_apis_are_not_reachable_from_outside(platform: RunningP
         assert '"payload"' not in answer.text
 
 
+@pytest.mark.long  # over the API: integration/docker/test_real_machine.py::test_a_turn_whose_model_can_not_be_reached_says_so
 def test_a_chat_whose_model_can_not_be_reached_says_so(platform: RunningPlatform, owner: Page, opened: str, api: httpx.Client) -> None:
     absent = {"provider": "compatible", "base_url": "http://127.0.0.1:9/v1", "model": "llama3"}
     choose(platform, api, opened, absent, "custom/llama3")
