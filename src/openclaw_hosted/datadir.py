@@ -11,9 +11,10 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from openclaw_hosted.choices import MachineKind, Tls
+from openclaw_hosted.domain.addresses import parse_local_models
 from openclaw_hosted.domain.errors import OpenClawHostedError, StateConflict, Unavailable
 
 if TYPE_CHECKING:
@@ -28,9 +29,11 @@ STARTED_FILE = "started.json"
 SHARED_FOLDERS = ("run", "vault", "machines", "volumes", "edge", "logs")
 REMEMBERED = (
     "host", "port", "public_url", "machines", "spares", "fleet_cap", "instances_per_user", "instances_total", "retention_days",
-    "backup_every_hours", "backup_dir", "tls", "http_port",
+    "backup_every_hours", "backup_dir", "tls", "http_port", "local_models",
 )  # fmt: skip
-CONVERTED: Mapping[str, Callable[[str], object]] = {"backup_dir": Path, "machines": MachineKind, "tls": Tls}
+CONVERTED: Mapping[str, Callable[[Any], object]] = {
+    "backup_dir": Path, "machines": MachineKind, "tls": Tls, "local_models": parse_local_models,
+}  # fmt: skip
 """What JSON does not know by its type."""
 
 

@@ -17,12 +17,16 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from openclaw_hosted.choices import MachineKind, Provider, SettingsError, Tls
 from openclaw_hosted.datadir import DEFAULT_DATA_DIR
 from openclaw_hosted.domain.account import check_password, clean_email
+from openclaw_hosted.domain.addresses import MACHINE_PORTS, LocalModel, parse_local_models
 from openclaw_hosted.domain.errors import InvalidInput
 from openclaw_hosted.domain.machine import Warmth
 from openclaw_hosted.domain.origins import origin_of
 from openclaw_hosted.proxies import parse_networks
 
 HTTPS_PORT: Final = 443
+POSTGRES_PORT: Final = 5432
+LOWEST_OPEN_PORT: Final = 1024
+"""That a program may listen on without a permission."""
 EVERYWHERE: Final = "0.0.0.0"  # noqa: S104 - HTTPS is asked for in order to be reached
 
 __all__ = ["MachineKind", "Provider", "Settings", "SettingsError", "Tls", "explain", "load_settings"]
@@ -43,6 +47,8 @@ class Settings(BaseSettings):
     machines: MachineKind = Field(MachineKind.AUTO, alias="MACHINES")
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field((), alias="TRUSTED_PROXIES")
     """Networks of the proxies in front, whose X-Forwarded-For counts: the client is the last address in it that is not among them."""
+    local_models: Annotated[tuple[LocalModel, ...], NoDecode] = Field((), alias="ALLOW_LOCAL_MODELS")
+    """Servers of models outside of the internet that users may give as an address; machines get a way to those on this computer."""
     tls: Tls = Field(Tls.OFF, alias="TLS")
     """Who ends HTTPS, if anyone on this computer does."""
     http_port: int = Field(80, alias="HTTP_PORT", ge=0, le=65535)
@@ -104,6 +110,11 @@ class Settings(BaseSettings):
     @classmethod
     def _are_networks(cls, value: str | tuple[str, ...]) -> tuple[str, ...]:
         return parse_networks(value)
+
+    @field_validator("local_models", mode="before")
+    @classmethod
+    def _are_servers(cls, value: str | tuple[LocalModel, ...]) -> tuple[LocalModel, ...]:
+        return parse_local_models(value)
 
     @field_validator("public_url")
     @classmethod
@@ -185,6 +196,20 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _local_models_are_others(self) -> Settings:
+        for model in self.local_models:
+            if model.is_on_this_computer and self.provider is Provider.AWS:
+                raise ValueError(
+                    f"ALLOW_LOCAL_MODELS: {model} is the control plane itself, which no machine in AWS reaches; name another server"
+                )
+            if model.is_on_this_computer and (model.port < LOWEST_OPEN_PORT or model.port in self.ports or model.port in MACHINE_PORTS):
+                raise ValueError(
+                    f"ALLOW_LOCAL_MODELS: port {model.port} of this computer is the platform's own, for machines ({MACHINE_PORTS.start} to "
+                    f"{MACHINE_PORTS.stop - 1}), or below {LOWEST_OPEN_PORT}; have the model listen on another"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _passphrase_is_one(self) -> Settings:
         if self.backup_passphrase is not None and self.backup_passphrase_file is not None:
             raise ValueError("BACKUP_PASSPHRASE and BACKUP_PASSPHRASE_FILE are both set; set one of them")
@@ -194,6 +219,13 @@ class Settings(BaseSettings):
     def database_url(self) -> str:
         """Where the database is. May hold a password: never print it."""
         return self.database.get_secret_value() if self.database else f"sqlite:///{self.data_dir / 'platform.sqlite'}"
+
+    @property
+    def ports(self) -> frozenset[int]:
+        """Of this computer, on which the platform itself is reached, and its database where that is a server."""
+        redirect = {self.http_port} if self.tls is not Tls.OFF else set()
+        database = urlsplit(self.database_url)
+        return frozenset({self.port, *redirect, *([database.port or POSTGRES_PORT] if database.scheme.startswith("postgres") else [])})
 
     @property
     def public_host(self) -> str:

@@ -155,6 +155,26 @@ def test_the_gateways_own_apis_are_not_reachable_from_outside(platform: RunningP
         assert '"payload"' not in answer.text
 
 
+@pytest.mark.long  # over the API: integration/docker/test_real_machine.py::test_a_turn_whose_model_can_not_be_reached_says_so
+def test_a_chat_whose_model_can_not_be_reached_says_so(platform: RunningPlatform, owner: Page, opened: str, api: httpx.Client) -> None:
+    absent = {"provider": "compatible", "base_url": "http://127.0.0.1:9/v1", "model": "llama3"}
+    choose(platform, api, opened, absent, "custom/llama3")
+    say(owner, "is anybody there")
+    expect(owner.get_by_text("custom/llama3 can't be reached").first).to_be_visible()
+    choose(platform, api, opened, {"provider": "echo"}, "echo/echo")
+
+
+def choose(platform: RunningPlatform, api: httpx.Client, instance_id: str, settings: dict[str, str], model: str) -> None:
+    """Change an instance's settings, and wait until its OpenClaw has them."""
+    assert api.patch(f"/instances/{instance_id}", json={"settings": settings}).status_code == 200
+    kept = "volumes/*/state/openclaw.json"
+    wait_until(
+        lambda: any(model in path.read_text() for path in platform.data_dir.glob(kept)),
+        PATIENCE_SECONDS,
+        lambda: f"{model} is not in force:\n{platform.output}",
+    )
+
+
 def test_gateways_outlive_the_control_plane_and_are_adopted(platform: RunningPlatform, owner: Page, opened: str, api: httpx.Client) -> None:
     before = api.get(f"/instances/{opened}").json()
     platform.kill()

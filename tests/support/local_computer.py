@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from openclaw_hosted.adapters.local.runtimes import ProcessRuntime, Runtimes
 from openclaw_hosted.adapters.local.vault import LocalVault
 from openclaw_hosted.adapters.local.volumes import LocalVolumes
 from openclaw_hosted.adapters.system import SystemClock, SystemIds
+from openclaw_hosted.domain.addresses import LocalModel
 from openclaw_hosted.domain.gateway import Credential, GatewaySpec
 from openclaw_hosted.ports.machines import LaunchSpec, MachineHealth
 from tests.support.waiting import until
@@ -27,13 +29,15 @@ class Computer:
     release: OpenClawRelease
     docker: DockerHost | None = None
     """Where given, machines are containers."""
+    models: Collection[LocalModel] = ()
+    """Those of this computer that containers reach."""
     clock: SystemClock = field(default_factory=SystemClock)
     ids: SystemIds = field(default_factory=SystemIds)
     opened: list[LocalGateways] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         processes = ProcessRuntime(self.data_dir, self.release)
-        self.runtimes = Runtimes(DockerRuntime(self.docker, self.clock), processes) if self.docker else Runtimes(processes)
+        self.runtimes = Runtimes(DockerRuntime(self.docker, self.clock, self.models), processes) if self.docker else Runtimes(processes)
         self.machines = self.new_machines()
         self.vault = LocalVault(self.data_dir)
         self.volumes = LocalVolumes(self.data_dir)

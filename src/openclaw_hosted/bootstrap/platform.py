@@ -12,8 +12,10 @@ from typing import Final
 from openclaw_hosted import __version__, datadir, local_socket
 from openclaw_hosted.adapters.keytester import HttpKeyTester
 from openclaw_hosted.adapters.local.files import subfolders
+from openclaw_hosted.adapters.local.machines import ports_of_machines
 from openclaw_hosted.adapters.local.processes import SupervisedProcess
 from openclaw_hosted.adapters.local.tls import root_certificate
+from openclaw_hosted.adapters.outgoing import Outgoing, Own
 from openclaw_hosted.adapters.system import SystemClock, SystemIds
 from openclaw_hosted.bootstrap.archives import HOUR_SECONDS, scheduled_backups
 from openclaw_hosted.bootstrap.edge import check_port, tls_notes
@@ -188,8 +190,13 @@ def _services(settings: Settings, store: Store, provided: Provided, clock: Syste
             provided.options.deployment or Deployment(),
             billed=provided.options.deployment is not None,
         ),
-        keys=KeyService(HttpKeyTester(allow_private=True), clock),
+        keys=KeyService(HttpKeyTester(_outgoing(settings, provided)), clock),
     )
+
+
+def _outgoing(settings: Settings, provided: Provided) -> Outgoing:
+    own = Own(frozenset({settings.public_host}) - {"localhost"}, lambda: {*settings.ports, *ports_of_machines(settings.data_dir)})
+    return replace(provided.outgoing, named=settings.local_models, own=own)
 
 
 def _control_ports(settings: Settings, store: Store, provided: Provided, clock: SystemClock, ids: SystemIds) -> Ports:

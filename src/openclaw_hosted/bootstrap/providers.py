@@ -23,12 +23,14 @@ from openclaw_hosted.adapters.local.install import (
     installed_release,
 )
 from openclaw_hosted.adapters.local.machines import LocalMachines
+from openclaw_hosted.adapters.local.requests import FromMachines
 from openclaw_hosted.adapters.local.router import LocalGate, LocalRouter
 from openclaw_hosted.adapters.local.runtimes import DOCKER, ProcessRuntime, Runtimes
 from openclaw_hosted.adapters.local.sealing import LocalSealer
 from openclaw_hosted.adapters.local.vault import LocalVault
 from openclaw_hosted.adapters.local.volumes import LocalVolumes
 from openclaw_hosted.adapters.meter import KeptMeter
+from openclaw_hosted.adapters.outgoing import FROM_MACHINES, FROM_PROCESSES, Outgoing
 from openclaw_hosted.adapters.system import SystemClock
 from openclaw_hosted.bootstrap.aws import provide_aws
 from openclaw_hosted.bootstrap.edge import edge_tls, origins
@@ -75,7 +77,7 @@ def known_runtimes(settings: Settings, clock: Clock) -> Runtimes:
 
 def _docker_used(settings: Settings, clock: Clock) -> tuple[DockerRuntime, ...]:
     host = known_docker_host(settings.data_dir)
-    return (DockerRuntime(host, clock),) if host else ()
+    return (DockerRuntime(host, clock, settings.local_models),) if host else ()
 
 
 async def _local_with_machines(settings: Settings, mark: str, release: OpenClawRelease, clock: Clock, progress: Progress) -> Provided:
@@ -87,13 +89,13 @@ async def _local_with_machines(settings: Settings, mark: str, release: OpenClawR
     try:
         progress("Looking for a Docker engine")
         await docker("version", "--format", "{{.Server.Version}}")
-        host = await prepare_docker(data_dir, release, progress)
+        host = await prepare_docker(data_dir, release, progress, settings.local_models)
     except PortError as problem:
         if settings.machines is MachineKind.DOCKER:
             raise
         note = f"Machines would be containers, isolated from each other, but: {problem}"
         return _local(settings, mark, Runtimes(processes, *before), clock, gate, note)
-    return _local(settings, mark, Runtimes(DockerRuntime(host, clock), processes), clock, gate)
+    return _local(settings, mark, Runtimes(DockerRuntime(host, clock, settings.local_models), processes), clock, gate)
 
 
 def _local(settings: Settings, mark: str, runtimes: Runtimes, clock: Clock, gate: Gate, *notes: str) -> Provided:
@@ -110,10 +112,19 @@ def _local(settings: Settings, mark: str, runtimes: Runtimes, clock: Clock, gate
         meter=KeptMeter(),
         options=ControllerOptions(policy=PoolPolicy(image=runtimes.chosen.image), allowed_origins=origins(settings)),
         address=settings.address,
+        outgoing=_outgoing(settings, runtimes),
         edge=_edge(settings, mark),
         warning=None if runtimes.chosen.kind == DOCKER else NOT_ISOLATED,
         notes=notes,
     )
+
+
+def _outgoing(settings: Settings, runtimes: Runtimes) -> Outgoing:
+    """As machines reach it: from within their network, or from this computer where they are its processes."""
+    host = known_docker_host(settings.data_dir)
+    if runtimes.chosen.kind != DOCKER or host is None:
+        return Outgoing(zones=FROM_PROCESSES)
+    return Outgoing(FromMachines(host.network, host.image, host.nearby(settings.local_models)), FROM_MACHINES)
 
 
 def _fake(settings: Settings, mark: str, clock: Clock) -> Provided:

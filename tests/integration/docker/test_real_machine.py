@@ -12,7 +12,7 @@ from openclaw_hosted.adapters.local.docker import docker
 from openclaw_hosted.adapters.local.gateway_home import config_path
 from openclaw_hosted.adapters.local.image import image_bytes
 from openclaw_hosted.adapters.local.network import ensure_guard
-from openclaw_hosted.domain.gateway import Credential, GatewaySettings, ModelProvider
+from openclaw_hosted.domain.gateway import NO_KEY, Credential, GatewaySettings, ModelProvider
 from tests.integration.docker.inside import (
     RunningMachine,
     address_of,
@@ -129,3 +129,17 @@ async def test_settings_come_into_force_without_a_restart_and_refused_ones_are_n
     await computer.gateways.apply(ref, replace(spec, revision=2, settings=own_echo))
     assert json.loads(config.read_text())["models"]["providers"]["custom"] == own_choice
     assert "giraffe" in await chat(computer, ref, "giraffe")
+
+
+async def test_a_turn_whose_model_can_not_be_reached_says_so(real: RunningMachine) -> None:
+    """OpenClaw by itself tries again, for longer than this waits."""
+    computer, ref, spec = real.computer, real.ref, real.spec
+    document = dict(await computer.vault.get(spec.instance_id))
+    await computer.vault.put(spec.instance_id, {**document, Credential.MODEL_API_KEY: NO_KEY}, 3)
+    absent = GatewaySettings(ModelProvider.COMPATIBLE, "llama3", "http://127.0.0.1:11434/v1")
+    await computer.gateways.apply(ref, replace(spec, revision=3, settings=absent))
+    said = await chat(computer, ref, "hello")
+    assert "can't be reached" in said
+    assert "ECONNREFUSED" in said
+    await computer.gateways.apply(ref, replace(spec, revision=4))
+    assert "okapi" in await chat(computer, ref, "okapi")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -18,7 +19,8 @@ from openclaw_hosted.adapters.local.docker import docker_environment, docker_pat
 from openclaw_hosted.adapters.local.files import read_json, write_json
 from openclaw_hosted.adapters.local.image import Progress, ensure_image, image_uid
 from openclaw_hosted.adapters.local.install import OpenClawRelease
-from openclaw_hosted.adapters.local.network import MachineNetwork, ensure_guard, ensure_network
+from openclaw_hosted.adapters.local.local_models import ensure_relay, remove_relay
+from openclaw_hosted.adapters.local.network import MachineNetwork, ensure_guard, ensure_network, remove_network
 from openclaw_hosted.adapters.local.processes import ProcessStatus, Program
 from openclaw_hosted.adapters.local.runtimes import (
     DOCKER,
@@ -28,6 +30,7 @@ from openclaw_hosted.adapters.local.runtimes import (
     passed_on,
 )
 from openclaw_hosted.adapters.openclaw.config import Places
+from openclaw_hosted.domain.addresses import LocalModel, LocalModels
 from openclaw_hosted.domain.errors import Unavailable
 from openclaw_hosted.ports.clock import Clock
 
@@ -59,16 +62,22 @@ class DockerHost:
     image: str
     network: MachineNetwork
 
+    def nearby(self, models: Iterable[LocalModel]) -> LocalModels:
+        """Those of `models` that are on this computer, as its machines see them."""
+        return LocalModels(self.network.gateway, frozenset(model for model in models if model.is_on_this_computer))
 
-async def prepare_docker(data_dir: Path, release: OpenClawRelease, progress: Progress) -> DockerHost:
-    """Have image, network and firewall in place. Raises `Unavailable` or `PortError` with the way out."""
-    return await prepare_network(data_dir, await ensure_image(release, progress))
+
+async def prepare_docker(data_dir: Path, release: OpenClawRelease, progress: Progress, models: Collection[LocalModel] = ()) -> DockerHost:
+    """Have image, network, firewall and the ways to local models in place. Raises `Unavailable` or `PortError` with the way out."""
+    return await prepare_network(data_dir, await ensure_image(release, progress), models)
 
 
-async def prepare_network(data_dir: Path, image: str) -> DockerHost:
-    """Have network and firewall in place for machines that run this image."""
+async def prepare_network(data_dir: Path, image: str, models: Collection[LocalModel] = ()) -> DockerHost:
+    """Have network, firewall and the ways to local models in place for machines that run this image."""
     host = DockerHost(image, await ensure_network(data_dir))
-    await ensure_guard(host.network, image)
+    local = host.nearby(models)
+    await ensure_guard(host.network, image, local.ports)
+    await ensure_relay(host.network, image, local)
     write_json(data_dir / HOST_FILE, asdict(host))
     return host
 
@@ -79,13 +88,20 @@ def known_docker_host(data_dir: Path) -> DockerHost | None:
     return DockerHost(body["image"], MachineNetwork(**body["network"])) if body else None
 
 
+async def remove_docker(host: DockerHost) -> None:
+    """Take network, firewall and the ways to local models away, once no machine is left."""
+    await remove_relay(host.network)
+    await remove_network(host.network, host.image)
+
+
 class DockerRuntime:
     """Gateways are containers."""
 
     kind = DOCKER
 
-    def __init__(self, host: DockerHost, clock: Clock) -> None:
+    def __init__(self, host: DockerHost, clock: Clock, models: Collection[LocalModel] = ()) -> None:
         self._host = host
+        self._local = host.nearby(models)
         self._clock = clock
         self._guarded_at: float | None = None
         self._guarding = asyncio.Lock()
@@ -97,7 +113,10 @@ class DockerRuntime:
 
     def places(self, directory: Path, port: int) -> Places:  # noqa: ARG002
         """Paths of the container, the same in each."""
-        return Places(PORT, "lan", f"{SECRETS}/secrets.json", "/tmp/openclaw.jsonl", PLUGIN, (f"{self._host.network.gateway}/32",))  # noqa: S108
+        return Places(
+            PORT, "lan", f"{SECRETS}/secrets.json", "/tmp/openclaw.jsonl", PLUGIN, (f"{self._host.network.gateway}/32",),  # noqa: S108
+            local_models=self._local,
+        )  # fmt: skip
 
     def program(self, berth: Berth) -> Program:
         """`docker run`, which ends as the container ends."""
@@ -133,11 +152,13 @@ class DockerRuntime:
         return done.returncode == 0
 
     async def make_ready(self) -> None:
-        """Put the firewall in place, once a minute however often asked: something else may have flushed it."""
+        """Put the firewall and the relay in place, once a minute however often asked: something else may have flushed it."""
         async with self._guarding:
             now = self._clock.monotonic()
             if self._guarded_at is None or now - self._guarded_at >= GUARD_SECONDS:
-                await ensure_guard(self._host.network, self._host.image)
+                await ensure_guard(self._host.network, self._host.image, self._local.ports)
+                if self._local.models:
+                    await ensure_relay(self._host.network, self._host.image, self._local)
                 self._guarded_at = now
 
 

@@ -276,9 +276,9 @@ class LocalGateways:
         return replace(self._runtimes.of(home.facts.kind).places(home.directory, home.port), public_origins=self._public_origins)
 
     def _written_for(self, home: GatewayHome) -> str:
-        """The addresses of the platform that the gateway's configuration has to name."""
+        """The addresses of the platform, and of models on this computer, that the gateway's configuration has to name."""
         places = self._places(home)
-        return " ".join((*places.trusted_proxies, *places.public_origins))
+        return " ".join((*places.trusted_proxies, *places.public_origins, *sorted(map(str, places.local_models.models))))
 
     def _berth(self, home: GatewayHome, spec: GatewaySpec) -> Berth:
         return Berth(home.directory, home.port, home.facts.image, spec.instance_id, self._volumes.state_dir(spec.volume_id))

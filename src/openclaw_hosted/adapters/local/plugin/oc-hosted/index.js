@@ -4,6 +4,7 @@ import { issueDeviceBootstrapToken } from "openclaw/plugin-sdk/device-bootstrap"
 import { dispatchGatewayMethod } from "openclaw/plugin-sdk/gateway-method-runtime";
 import { echo } from "./echo.js";
 import { answer, readBody } from "./http.js";
+import { answerForAbsentModel, PATIENCE_MS } from "./presence.js";
 
 const MAX_BODY_BYTES = 65536;
 const OWNER = {
@@ -77,6 +78,7 @@ export default definePluginEntry({
       gatewayRuntimeScopeSurface: "trusted-operator",
       handler: handler(api.config?.gateway?.controlUi?.basePath?.replace(/^\//, "") ?? null),
     });
+    api.on("before_agent_reply", answerForAbsentModel, { timeoutMs: PATIENCE_MS + 5000 });
     api.registerHttpRoute({ path: "/api/v1/oc-hosted/echo/chat/completions", auth: "gateway", match: "exact", handler: echo });
   },
 });
