@@ -18,6 +18,7 @@ from openclaw_hosted.adapters.system import SystemClock, SystemIds
 from openclaw_hosted.domain.addresses import LocalModel
 from openclaw_hosted.domain.gateway import Credential, GatewaySpec
 from openclaw_hosted.ports.machines import LaunchSpec, MachineHealth
+from tests.support.seats import seat
 from tests.support.waiting import until
 
 
@@ -72,7 +73,7 @@ class Computer:
 
     async def is_ready(self, ref: str) -> bool:
         """Whether the gateway has proved itself."""
-        return (await self.gateways.status(ref)).ready
+        return (await self.gateways.status(seat(ref))).ready
 
     async def health(self, ref: str) -> MachineHealth | None:
         """What the provider says of the machine; None where it is gone."""

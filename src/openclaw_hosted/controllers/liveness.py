@@ -15,7 +15,7 @@ from functools import partial
 import structlog
 
 from openclaw_hosted.controllers.describing import describe
-from openclaw_hosted.controllers.gateways import EXIT_SETTINGS_REFUSED
+from openclaw_hosted.controllers.gateways import EXIT_SETTINGS_REFUSED, seat_of
 from openclaw_hosted.controllers.mishaps import Mishaps
 from openclaw_hosted.controllers.ports import ControllerOptions, Ports
 from openclaw_hosted.domain import lifecycle
@@ -100,10 +100,10 @@ class _Look:
         if seen.health is MachineHealth.STOPPED:
             return machine.state is MachineState.ASSIGNED and await self._start(seen)
         if seen.address is not None and seen.address != machine.address:
-            await self._ports.machine_store.update(machine.id, partial(lifecycle.relocate, address=seen.address))
+            self.machine = machine = await self._ports.machine_store.update(machine.id, partial(lifecycle.relocate, address=seen.address))
         if machine.warmth is not Warmth.HOT and machine.state is MachineState.AVAILABLE:
             return True
-        status = await self._ports.gateways.status(seen.provider_ref)
+        status = await self._ports.gateways.status(seat_of(machine))
         await self._notice_restarts(status.restarts)
         await self._mend_gateway(status)
         if machine.state is MachineState.AVAILABLE:
@@ -151,7 +151,7 @@ class _Look:
         touched_at = machine.state_changed_at if self.observation.touched_at is None else self.observation.touched_at
         if not 0 <= now - touched_at < self._options.keep_warm_seconds:
             self._note(touched_at=now)
-            await self._ports.gateways.keep_warm(machine.provider_ref)
+            await self._ports.gateways.keep_warm(seat_of(machine))
 
     async def _give_up(self) -> None:
         """A spare at once; an assigned machine only when it is gone, or can't be started: its gateway has a supervisor."""
@@ -171,7 +171,7 @@ class _Look:
         if hangs and self.machine.provider_ref is not None:
             await self._say(EventName.GATEWAY_HUNG)
             with suppress(PortError):
-                await self._ports.gateways.restart(self.machine.provider_ref, at_once=True)
+                await self._ports.gateways.restart(seat_of(self.machine), at_once=True)
 
     async def _say(self, name: EventName, **detail: int) -> None:
         event = Event(name, self._ports.clock.now(), self.machine.instance_id, self.machine.id, detail=detail)

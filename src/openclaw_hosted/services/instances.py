@@ -31,7 +31,7 @@ from openclaw_hosted.ports.gateways import Gateways
 from openclaw_hosted.ports.router import Router
 from openclaw_hosted.ports.stores import Caps, Hints, IdempotencyKey, InstanceStore, MachineStore, NewInstance
 from openclaw_hosted.ports.vault import Sealer
-from openclaw_hosted.services.reach import own_instance
+from openclaw_hosted.services.reach import own_instance, seat_of
 
 IDEMPOTENCY_KEY_MAX_LENGTH = 200
 CHANGE_ATTEMPTS = 5
@@ -187,10 +187,7 @@ class InstanceService:
         instance = await self.get(user, instance_id)
         if instance.machine_id is None:
             return []
-        machine = await self._machines.get(instance.machine_id)
-        if machine.provider_ref is None:
-            return []
-        return await self._gateways.logs(machine.provider_ref, lines)
+        return await self._gateways.logs(await seat_of(self._machines, instance), lines)
 
     def url(self, instance_id: InstanceId) -> str:
         """The public address of an instance."""

@@ -6,6 +6,7 @@ from openclaw_hosted.domain.account import User
 from openclaw_hosted.domain.errors import NotFound, StateConflict, Unavailable
 from openclaw_hosted.domain.instance import Instance, Phase
 from openclaw_hosted.domain.naming import InstanceId, is_instance_id
+from openclaw_hosted.ports.gateways import Seat
 from openclaw_hosted.ports.stores import InstanceStore, MachineStore
 
 
@@ -27,9 +28,9 @@ async def running_instance(instances: InstanceStore, user: User, instance_id: st
     return instance
 
 
-async def provider_ref(machines: MachineStore, instance: Instance) -> str:
-    """The provider's name of its machine. Raises `Unavailable` where it has none just now."""
+async def seat_of(machines: MachineStore, instance: Instance) -> Seat:
+    """Its machine. Raises `Unavailable` where it has none just now."""
     machine = await machines.get(instance.machine_id) if instance.machine_id else None
     if machine is None or machine.provider_ref is None:
         raise Unavailable("Its machine is being replaced; try again in a moment.")
-    return machine.provider_ref
+    return Seat(machine.provider_ref, instance.id, instance.generation, machine.address)

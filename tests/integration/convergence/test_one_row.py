@@ -20,7 +20,7 @@ from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.instance import Phase
 from openclaw_hosted.domain.machine import MachineState
 from openclaw_hosted.domain.naming import InstanceId, MachineId
-from openclaw_hosted.ports.gateways import GatewayStatus
+from openclaw_hosted.ports.gateways import GatewayStatus, Seat
 from tests.integration.convergence.world import OWNER, World, eventually
 from tests.support.waiting import until
 
@@ -35,10 +35,10 @@ class Haunted(FakeGateways):
         self.spell = spell
         self.cursed: set[str] = set()
 
-    async def status(self, provider_ref: str) -> GatewayStatus:
-        if provider_ref in self.cursed:
+    async def status(self, seat: Seat) -> GatewayStatus:
+        if seat.provider_ref in self.cursed:
             await self.spell()
-        return await super().status(provider_ref)
+        return await super().status(seat)
 
 
 def haunted(world: World, monkeypatch: pytest.MonkeyPatch, spell: Callable[[], Awaitable[None]]) -> Haunted:

@@ -18,6 +18,7 @@ from openclaw_hosted.adapters.local.docker import docker
 from openclaw_hosted.domain.errors import PortError
 from openclaw_hosted.domain.gateway import Credential, GatewaySpec
 from tests.support.local_computer import Computer
+from tests.support.seats import seat
 from tests.support.waiting import until
 
 CONNECT = """
@@ -40,7 +41,7 @@ class RunningMachine:
 async def started(computer: Computer) -> tuple[str, GatewaySpec]:
     """A machine whose gateway is ready."""
     ref, spec = await computer.launch()
-    await computer.gateways.start(ref, spec)
+    await computer.gateways.start(seat(ref, spec), spec)
     await until(lambda: computer.is_ready(ref))
     return ref, spec
 

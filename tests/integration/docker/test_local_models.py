@@ -27,6 +27,7 @@ from tests.integration.web.test_keytester import KEY, Owner, owner
 from tests.support.docker import docker_machines
 from tests.support.echo_model import EchoServer
 from tests.support.local_computer import Computer
+from tests.support.seats import seat
 from tests.support.serving import serving
 from tests.support.waiting import until
 
@@ -135,7 +136,7 @@ async def test_a_turn_is_answered_by_the_model_of_this_computer_and_says_when_it
                 document = dict(await computer.vault.get(spec.instance_id))
                 await computer.vault.put(spec.instance_id, {**document, Credential.MODEL_API_KEY: KEY}, 2)
                 settings = GatewaySettings(ModelProvider.COMPATIBLE, "echo", server.base_url)
-                await computer.gateways.apply(ref, replace(spec, revision=2, settings=settings))
+                await computer.gateways.apply(seat(ref, spec), replace(spec, revision=2, settings=settings))
                 config = json.loads(config_path(computer.volumes.state_dir(spec.volume_id)).read_text())
                 assert config["models"]["providers"]["custom"]["baseUrl"] == f"http://{host.network.gateway}:{server.server_port}/v1"
                 assert "okapi" in await chat(computer, ref, "okapi")

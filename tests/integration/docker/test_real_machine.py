@@ -25,6 +25,7 @@ from tests.integration.docker.inside import (
     reach,
     run,
 )
+from tests.support.seats import seat
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.openclaw, pytest.mark.docker, pytest.mark.asyncio(loop_scope="module")]
@@ -111,22 +112,22 @@ async def test_settings_come_into_force_without_a_restart_and_refused_ones_are_n
     child = computer.process(ref).status().child_pid
     own_echo = GatewaySettings(ModelProvider.COMPATIBLE, "echo", "http://127.0.0.1:8080/api/v1/oc-hosted/echo")
     await computer.vault.put(spec.instance_id, {**document, Credential.MODEL_API_KEY: document[Credential.GATEWAY_TOKEN]}, 2)
-    await computer.gateways.apply(ref, replace(spec, revision=2, settings=own_echo))
+    await computer.gateways.apply(seat(ref, spec), replace(spec, revision=2, settings=own_echo))
     assert "giraffe" in await chat(computer, ref, "giraffe")
     assert computer.process(ref).status().child_pid == child
 
     config = config_path(computer.volumes.state_dir(spec.volume_id))
-    await computer.gateways.stop(ref)
+    await computer.gateways.stop(seat(ref, spec))
     own_choice = json.loads(config.read_text())["models"]["providers"]["custom"]
     config.write_text('{"gateway": {"nonsense": 1}}')
-    await computer.gateways.start(ref, spec)
+    await computer.gateways.start(seat(ref, spec), spec)
     await until(lambda: computer.process(ref).status().state == "refused")
-    status = await computer.gateways.status(ref)
+    status = await computer.gateways.status(seat(ref, spec))
     assert (status.running, status.exit_code) == (False, 78)
     assert "nonsense" in (status.problem or "")
-    await computer.gateways.start(ref, replace(spec, revision=2, settings=own_echo))
+    await computer.gateways.start(seat(ref, spec), replace(spec, revision=2, settings=own_echo))
     await until(lambda: computer.is_ready(ref))
-    await computer.gateways.apply(ref, replace(spec, revision=2, settings=own_echo))
+    await computer.gateways.apply(seat(ref, spec), replace(spec, revision=2, settings=own_echo))
     assert json.loads(config.read_text())["models"]["providers"]["custom"] == own_choice
     assert "giraffe" in await chat(computer, ref, "giraffe")
 
@@ -137,9 +138,9 @@ async def test_a_turn_whose_model_can_not_be_reached_says_so(real: RunningMachin
     document = dict(await computer.vault.get(spec.instance_id))
     await computer.vault.put(spec.instance_id, {**document, Credential.MODEL_API_KEY: NO_KEY}, 3)
     absent = GatewaySettings(ModelProvider.COMPATIBLE, "llama3", "http://127.0.0.1:11434/v1")
-    await computer.gateways.apply(ref, replace(spec, revision=3, settings=absent))
+    await computer.gateways.apply(seat(ref, spec), replace(spec, revision=3, settings=absent))
     said = await chat(computer, ref, "hello")
     assert "can't be reached" in said
     assert "ECONNREFUSED" in said
-    await computer.gateways.apply(ref, replace(spec, revision=4))
+    await computer.gateways.apply(seat(ref, spec), replace(spec, revision=4))
     assert "okapi" in await chat(computer, ref, "okapi")

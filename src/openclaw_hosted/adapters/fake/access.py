@@ -27,7 +27,7 @@ class FakeVault:
             granted = present.granted_to if present is not None else None
             self._cloud.secrets[instance_id] = FakeSecret(dict(document), revision, granted)
 
-    async def get(self, instance_id: InstanceId) -> Credentials:
+    async def get(self, instance_id: InstanceId, *, fresh: bool = False) -> Credentials:  # noqa: ARG002 - it always is
         async with self._cloud.call("vault.get"):
             secret = self._secret(instance_id)
             if secret.retired:

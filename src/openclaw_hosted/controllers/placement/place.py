@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from functools import partial
 from typing import Any
 
-from openclaw_hosted.controllers.gateways import ensure_token, wait_until_ready
+from openclaw_hosted.controllers.gateways import ensure_token, seat_of, wait_until_ready
 from openclaw_hosted.controllers.placement.steps import StepRecorder
 from openclaw_hosted.controllers.ports import ControllerOptions, Ports
 from openclaw_hosted.controllers.runtime import Waiting
@@ -55,9 +55,9 @@ class Placing:
         ports = self._ports
         assert machine.provider_ref is not None
         if instance.restarts_asked > instance.restarts_done:
-            await ports.gateways.restart(machine.provider_ref)
+            await ports.gateways.restart(seat_of(machine))
             await ports.instance_store.update(instance.id, partial(lifecycle.restart, number=instance.restarts_asked), lease=lease)
-        if (await ports.gateways.status(machine.provider_ref)).stopping:
+        if (await ports.gateways.status(seat_of(machine))).stopping:
             raise Waiting(self._options.scan_seconds)
 
     async def _apply_on(self, instance: Instance, machine: Machine, lease: Lease, steps: StepRecorder) -> None:
@@ -67,9 +67,9 @@ class Placing:
             await self._hand_over_credentials(instance, lease)
             await ports.vault.grant(instance.id, machine.provider_ref)
         async with steps.step(StepName.GATEWAY):
-            await wait_until_ready(ports, self._options, machine.provider_ref, instance.id)
-            await ports.gateways.apply(machine.provider_ref, self._spec(instance, machine))
-            await wait_until_ready(ports, self._options, machine.provider_ref, instance.id)
+            await wait_until_ready(ports, self._options, seat_of(machine))
+            await ports.gateways.apply(seat_of(machine), self._spec(instance, machine))
+            await wait_until_ready(ports, self._options, seat_of(machine))
 
     async def _claim(self, instance: Instance, lease: Lease) -> tuple[Instance, Machine]:
         ports = self._ports
@@ -118,7 +118,7 @@ class Placing:
         if machine.warmth is not Warmth.HOT or machine.reserved_instance_id != instance.id:
             return False
         assert machine.provider_ref is not None
-        status = await self._ports.gateways.status(machine.provider_ref)
+        status = await self._ports.gateways.status(seat_of(machine))
         return status.ready and status.instance_id == instance.id
 
     async def _take_over(self, instance: Instance, machine: Machine, lease: Lease, steps: StepRecorder) -> None:
@@ -127,7 +127,7 @@ class Placing:
         async with steps.step(StepName.SECRET):
             await self._hand_over_credentials(instance, lease)
         async with steps.step(StepName.GATEWAY):
-            await self._ports.gateways.apply(machine.provider_ref, self._spec(instance, machine))
+            await self._ports.gateways.apply(seat_of(machine), self._spec(instance, machine))
 
     async def _gateway_side(self, instance: Instance, machine: Machine, lease: Lease, steps: StepRecorder) -> None:
         """Secret, volume and gateway, in this order; ends once the gateway has proven whom it serves."""
@@ -143,19 +143,19 @@ class Placing:
                 await ports.instance_store.update(instance.id, partial(lifecycle.make_volume, zone=machine.zone), lease=lease)
             await self._free_volume(instance, machine)
         async with steps.step(StepName.GATEWAY):
-            status = await ports.gateways.status(machine.provider_ref)
+            status = await ports.gateways.status(seat_of(machine))
             if not status.ready or status.instance_id != instance.id:
                 await steps.flush()
-                await ports.gateways.start(machine.provider_ref, spec)
-                await wait_until_ready(ports, self._options, machine.provider_ref, instance.id)
-            await ports.gateways.apply(machine.provider_ref, spec)
+                await ports.gateways.start(seat_of(machine), spec)
+                await wait_until_ready(ports, self._options, seat_of(machine))
+            await ports.gateways.apply(seat_of(machine), spec)
 
     async def _hand_over_credentials(self, instance: Instance, lease: Lease) -> None:
         """Credentials that the user just gave go to the vault, on top of those that are there."""
         ports = self._ports
         if instance.sealed_revision is None:
             return
-        document = await ensure_token(ports, instance.id)
+        document = await ensure_token(ports, instance.id, fresh=instance.revision > 1)
         sealed = await ports.instance_store.sealed_credentials(instance.id)
         if sealed is not None:
             revision, blob = sealed
