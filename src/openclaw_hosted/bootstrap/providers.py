@@ -31,7 +31,7 @@ from openclaw_hosted.adapters.local.volumes import LocalVolumes
 from openclaw_hosted.adapters.meter import KeptMeter
 from openclaw_hosted.adapters.system import SystemClock
 from openclaw_hosted.bootstrap.aws import provide_aws
-from openclaw_hosted.bootstrap.edge import edge_tls, origins
+from openclaw_hosted.bootstrap.edge import addresses, edge_tls
 from openclaw_hosted.bootstrap.provided import Progress, Provided
 from openclaw_hosted.controllers.ports import ControllerOptions
 from openclaw_hosted.domain.account import Session
@@ -101,15 +101,15 @@ def _local(settings: Settings, mark: str, runtimes: Runtimes, clock: Clock, gate
     vault, volumes = LocalVault(data_dir), LocalVolumes(data_dir)
     return Provided(
         machines=LocalMachines(data_dir, runtimes, clock),
-        gateways=LocalGateways(data_dir, runtimes, vault, volumes, clock, public_origins=origins(settings)),
+        gateways=LocalGateways(data_dir, runtimes, vault, volumes, clock, public_origins=(settings.address,)),
         volumes=volumes,
         vault=vault,
         sealer=LocalSealer(data_dir),
         router=LocalRouter(data_dir, settings.address, mark=mark),
         gate=gate,
         meter=KeptMeter(),
-        options=ControllerOptions(policy=PoolPolicy(image=runtimes.chosen.image), allowed_origins=origins(settings)),
-        address=settings.address,
+        options=ControllerOptions(policy=PoolPolicy(image=runtimes.chosen.image), allowed_origins=(settings.address,)),
+        addresses=addresses(settings),
         edge=_edge(settings, mark),
         warning=None if runtimes.chosen.kind == DOCKER else NOT_ISOLATED,
         notes=notes,
@@ -131,7 +131,7 @@ def _fake(settings: Settings, mark: str, clock: Clock) -> Provided:
         gate=LocalGate(settings.data_dir),
         meter=KeptMeter(),
         options=ControllerOptions(policy=PoolPolicy(image=OPENCLAW_VERSION, max_launches_at_once=FAKE_LAUNCHES), workers=FAKE_WORKERS),
-        address=settings.address,
+        addresses=addresses(settings),
         edge=_edge(settings, mark),
         warning=FAKE,
     )
@@ -139,7 +139,8 @@ def _fake(settings: Settings, mark: str, clock: Clock) -> Provided:
 
 def _edge(settings: Settings, mark: str) -> LocalEdge:
     tls, proxies = edge_tls(settings), settings.trusted_proxies
-    return LocalEdge(settings.data_dir, settings.host, settings.port, settings.address, tls, mark, proxies)
+    others = addresses(settings).others
+    return LocalEdge(settings.data_dir, settings.host, settings.port, settings.address, tls, mark, proxies, others)
 
 
 class EdgeMayBeDown:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 from typing import Any
+from urllib.parse import urljoin
 
 from fastapi import APIRouter, Request
 from fastapi.responses import RedirectResponse, Response
@@ -11,7 +12,7 @@ from fastapi.responses import RedirectResponse, Response
 from openclaw_hosted.domain.errors import InvalidInput, NotAllowed, PortError, StateConflict
 from openclaw_hosted.services.instances import ChangeRequest
 from openclaw_hosted.web.changes import check_channels, fitting_credentials
-from openclaw_hosted.web.context import web_of
+from openclaw_hosted.web.context import link_start, path_within, web_of
 from openclaw_hosted.web.errors import NotSignedIn, problem_of
 from openclaw_hosted.web.forms import CREDENTIAL_LABELS, InstanceForm, by_field, text_of
 from openclaw_hosted.web.live import Snapshot, snapshot, stream, watch
@@ -62,7 +63,8 @@ async def open_instance(request: Request, form: VisitorForm, instance_id: str) -
     web, visitor = web_of(request), visitor_of(request)
     instance = await web.services.instances.get(visitor.user, instance_id)
     try:
-        return RedirectResponse(await web.services.opening.open(visitor.user, visitor.session, instance.id), 303)
+        address = await web.services.opening.open(visitor.user, visitor.session, instance.id)
+        return RedirectResponse(path_within(request, address), 303)
     except (StateConflict, PortError) as error:
         return await _page(request, visitor, instance_id, status=problem_of(error).status, errors={"open": str(error)})
 
@@ -146,7 +148,8 @@ async def _page(
 ) -> Response:
     instances = web_of(request).services.instances
     instance, steps = await snapshot(instances, visitor.user, instance_id)
-    context: dict[str, Any] = {"instance": instance, "steps": steps, "url": instances.url(instance.id), "errors": errors or {}}
+    url = urljoin(link_start(request), path_within(request, instances.url(instance.id)))
+    context: dict[str, Any] = {"instance": instance, "steps": steps, "url": url, "errors": errors or {}}
     return render(request, "instance.html", status=status, **context)
 
 

@@ -28,6 +28,7 @@
 
   document.addEventListener("DOMContentLoaded", () => {
     refresh(document);
+    for (const notice of document.querySelectorAll("[data-unless-at]")) notice.hidden = notice.dataset.unlessAt === location.origin;
     setInterval(count, 200);
     document.querySelector("[aria-invalid]")?.focus();
     document.querySelector("[data-select]")?.select();
