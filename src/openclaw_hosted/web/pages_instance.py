@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urljoin
 
 from fastapi import APIRouter, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from openclaw_hosted.domain.errors import InvalidInput, NotAllowed, PortError, StateConflict
 from openclaw_hosted.services.instances import ChangeRequest
@@ -37,7 +37,7 @@ async def instance_page(request: Request, visitor: CurrentVisitor, instance_id: 
 
 @router.get("/live")
 async def instance_live(request: Request, instance_id: str, key: str = "") -> Response:
-    """The changing part of the page, as server-sent events. `key` shows that a page of the visitor's asks."""
+    """The changing part of the page: as server-sent events, or once, as HTML. `key` shows that a page of the visitor's asks."""
     visitor = await find_visitor(request)
     if visitor is None:
         raise NotSignedIn
@@ -49,6 +49,9 @@ async def instance_live(request: Request, instance_id: str, key: str = "") -> Re
 
     def show(seen: Snapshot) -> str:
         return template.render(instance=seen[0], steps=seen[1])
+
+    if "text/event-stream" not in request.headers.get("accept", ""):
+        return HTMLResponse(show(first))
 
     async def still_allowed() -> bool:
         return await find_visitor(request) is not None

@@ -35,7 +35,7 @@ def socket_at(edge: Edge, host: str, path: str, cookie: str) -> websockets.conne
 
 def origin_told(gateway: Gateway) -> str:
     """The origin in the newest request that reached it."""
-    return dict(gateway.seen[-1]["headers"])["origin"]
+    return str(dict(gateway.seen[-1]["headers"])["origin"])
 
 
 async def test_a_page_at_each_known_address_gets_a_websocket_and_the_gateway_sees_the_one_that_it_knows(

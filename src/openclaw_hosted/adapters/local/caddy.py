@@ -120,7 +120,7 @@ def caddy_config(host: str, port: int, run_dir: Path, face: Face, tls: EdgeTls |
     if tls is None:
         return config | {"apps": _http({"edge": _server([open_to_all, inside], run_dir, face)})}
     servers = {
-        "edge": _server([open_to_all], run_dir, face) | {"tls_connection_policies": connection_policies(tls)},
+        "edge": _server([open_to_all], run_dir, face) | {"protocols": ["h1", "h2"], "tls_connection_policies": connection_policies(tls)},
         "inside": _server([inside], run_dir, face),
     }
     if tls.http_port:

@@ -33,7 +33,7 @@
     document.querySelector("[aria-invalid]")?.focus();
     document.querySelector("[data-select]")?.select();
   });
-  document.addEventListener("htmx:afterSwap", (event) => refresh(event.target));
+  for (const name of ["htmx:afterSwap", "live:shown"]) document.addEventListener(name, (event) => refresh(event.target));
   document.addEventListener("submit", (event) => {
     if (!event.target.matches("form[data-once]")) return;
     if (event.target.dataset.sent) event.preventDefault();
