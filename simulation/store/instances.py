@@ -109,13 +109,24 @@ class MemoryInstances(MemoryPlacements):
                 waiting[row.value.zone] = waiting.get(row.value.zone, 0) + 1
         return waiting
 
-    async def count_placing(self) -> int:
-        return sum(row.value.phase is Phase.PLACING for row in self._db.instances.values())
+    async def count_placing(self, since: float = 0.0) -> int:
+        return sum(row.value.phase is Phase.PLACING and row.value.phase_changed_at >= since for row in self._db.instances.values())
 
     async def routed_ids(self) -> Sequence[InstanceId]:
         live = [row.value.id for row in self._db.instances.values() if row.value.phase in LIVE_PHASES]
         reserved = [row.value.reserved_instance_id for row in self._db.machines.values() if row.value.state in _POOLED]
         return list(dict.fromkeys([*live, *reserved]))
+
+    async def recent_waits(self, limit: int) -> Sequence[float]:
+        waits = [
+            (-claim.started_at, probe.ended_at, probe.ended_at - claim.started_at)
+            for steps in self._db.steps.values()
+            for claim in steps
+            if claim.name is StepName.MACHINE and claim.ended_at is not None and claim.ended_at > claim.started_at
+            for probe in steps
+            if (probe.name, probe.generation, probe.error) == (StepName.PROBE, claim.generation, None) and probe.ended_at is not None
+        ]
+        return [seconds for _, _, seconds in sorted(waits)[:limit]]
 
     async def known_ids(self) -> frozenset[InstanceId]:
         return frozenset(row.value.id for row in self._db.instances.values() if row.value.phase is not Phase.PURGED)

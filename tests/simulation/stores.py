@@ -118,6 +118,7 @@ async def _everything(store: Stores) -> Any:
         "of one": await store.instances.list_for(OWNERS[0]),
         "placed": await store.instances.list_placed(),
         "waiting": dict(sorted((await store.instances.count_waiting()).items())),
+        "waits": await store.instances.recent_waits(9),
         "routed": sorted(await store.instances.routed_ids()),
         "known": known,
         "kept": dict(sorted((await store.instances.kept_phases()).items())),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
@@ -44,6 +45,7 @@ from openclaw_hosted.settings import MachineKind, Provider, Settings
 
 NOT_ISOLATED: Final = "Machines are processes of this computer and are not isolated from each other. Let in only people whom you trust."
 FAKE: Final = "The provider is a fake: nothing runs on these machines, and they are forgotten when the platform stops."
+REFILL_WAITS_SECONDS: Final = 60.0
 FAKE_LAUNCHES: Final = 50
 FAKE_WORKERS: Final = 4
 """The fake answers at once: more workers place no more machines, and have users' requests wait (docs/decisions/0023-hot-placement.md)."""
@@ -108,12 +110,23 @@ def _local(settings: Settings, mark: str, runtimes: Runtimes, clock: Clock, gate
         router=LocalRouter(data_dir, settings.address, mark=mark),
         gate=gate,
         meter=KeptMeter(),
-        options=ControllerOptions(policy=PoolPolicy(image=runtimes.chosen.image), allowed_origins=(settings.address,)),
+        options=_pace(runtimes.chosen.image, settings),
         addresses=addresses(settings),
         edge=_edge(settings, mark),
         warning=None if runtimes.chosen.kind == DOCKER else NOT_ISOLATED,
         notes=notes,
     )
+
+
+def _pace(image: str, settings: Settings) -> ControllerOptions:
+    """A start of OpenClaw takes more than one core for some ten seconds (docs/decisions/0056-starts-on-one-computer.md)."""
+    policy = PoolPolicy(image=image, starts_compete=True, max_launches_at_once=_cores())
+    return ControllerOptions(policy=policy, allowed_origins=(settings.address,), refill_waits_seconds=REFILL_WAITS_SECONDS)
+
+
+def _cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _fake(settings: Settings, mark: str, clock: Clock) -> Provided:

@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
-from sqlalchemy import Row, Text, and_, bindparam, func, insert, select, union, update
+from sqlalchemy import Float, Integer, Row, Text, and_, bindparam, func, insert, select, union, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openclaw_hosted.domain.errors import LimitReached, NotFound, RevisionMoved, StateConflict
@@ -49,7 +49,27 @@ _ADMISSION = select(
 _ADD_INSTANCE = insert(tables.instances).returning(*tables.instances.c)
 _ADD_KEY, _ADD_STEP = insert(tables.idempotency_keys), insert(tables.steps)
 _COUNT_WAITING = select(_I.zone, func.count()).where(WAITING).group_by(_I.zone)
-_COUNT_PLACING = select(func.count()).select_from(tables.instances).where(_I.phase == Phase.PLACING)
+_COUNT_PLACING = (
+    select(func.count())
+    .select_from(tables.instances)
+    .where(_I.phase == Phase.PLACING, _I.phase_changed_at >= bindparam("since", type_=Float))
+)
+_CLAIM, _PROBE = tables.steps.alias("claim"), tables.steps.alias("probe")
+STEPS_LOOKED_AT = 5000
+_RECENT_WAITS = (
+    select(_PROBE.c.ended_at - _CLAIM.c.started_at)
+    .join(_PROBE, and_(_PROBE.c.instance_id == _CLAIM.c.instance_id, _PROBE.c.generation == _CLAIM.c.generation))
+    .where(
+        _CLAIM.c.id > select(func.max(tables.steps.c.id)).scalar_subquery() - STEPS_LOOKED_AT,
+        _CLAIM.c.name == StepName.MACHINE,
+        _CLAIM.c.ended_at > _CLAIM.c.started_at,
+        _PROBE.c.name == StepName.PROBE,
+        _PROBE.c.ended_at.is_not(None),
+        _PROBE.c.error.is_(None),
+    )
+    .order_by(_CLAIM.c.started_at.desc(), _PROBE.c.ended_at)
+    .limit(bindparam("limit", type_=Integer))
+)
 _NOTE = {Warmth.HOT.value: "A hot spare was free.", Warmth.PULLED.value: "A spare was free.", Warmth.BOOTED.value: "A spare was free."}
 
 
@@ -141,9 +161,13 @@ class SqlInstances(PlacementRows):
         async with self._database.read() as connection:
             return [InstanceId(row[0]) for row in await connection.execute(union(select(_I.id).where(_LIVE), reserved))]
 
-    async def count_placing(self) -> int:
+    async def count_placing(self, since: float = 0.0) -> int:
         async with self._database.read() as connection:
-            return int((await connection.execute(_COUNT_PLACING)).scalar_one())
+            return int((await connection.execute(_COUNT_PLACING, {"since": since})).scalar_one())
+
+    async def recent_waits(self, limit: int) -> Sequence[float]:
+        async with self._database.read() as connection:
+            return [float(seconds) for (seconds,) in await connection.execute(_RECENT_WAITS, {"limit": limit})]
 
     async def known_ids(self) -> frozenset[InstanceId]:
         async with self._database.read() as connection:

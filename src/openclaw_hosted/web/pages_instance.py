@@ -17,7 +17,7 @@ from openclaw_hosted.web.errors import NotSignedIn, problem_of
 from openclaw_hosted.web.forms import CREDENTIAL_LABELS, InstanceForm, by_field, text_of
 from openclaw_hosted.web.live import Snapshot, snapshot, stream, watch
 from openclaw_hosted.web.pages_instances import try_keys
-from openclaw_hosted.web.rendering import render
+from openclaw_hosted.web.rendering import render, waits_for_machine
 from openclaw_hosted.web.security import (
     CurrentVisitor,
     Visitor,
@@ -45,10 +45,11 @@ async def instance_live(request: Request, instance_id: str, key: str = "") -> Re
         raise NotAllowed
     web = web_of(request)
     first = await snapshot(web.services.instances, visitor.user, instance_id)
+    usual_wait = await web.services.instances.usual_wait()
     template = web.templates.get_template("_instance_live.html")
 
     def show(seen: Snapshot) -> str:
-        return template.render(instance=seen[0], steps=seen[1])
+        return template.render(instance=seen[0], steps=seen[1], usual_wait=usual_wait)
 
     if "text/event-stream" not in request.headers.get("accept", ""):
         return HTMLResponse(show(first))
@@ -152,7 +153,8 @@ async def _page(
     instances = web_of(request).services.instances
     instance, steps = await snapshot(instances, visitor.user, instance_id)
     url = urljoin(link_start(request), path_within(request, instances.url(instance.id)))
-    context: dict[str, Any] = {"instance": instance, "steps": steps, "url": url, "errors": errors or {}}
+    usual_wait = await instances.usual_wait() if waits_for_machine(instance, steps) else None
+    context: dict[str, Any] = {"instance": instance, "steps": steps, "url": url, "usual_wait": usual_wait, "errors": errors or {}}
     return render(request, "instance.html", status=status, **context)
 
 
