@@ -28,11 +28,11 @@ LONGEST_SOCKET_NAME = "caddy-admin.sock"
 STARTED_FILE = "started.json"
 SHARED_FOLDERS = ("run", "vault", "machines", "volumes", "edge", "logs")
 REMEMBERED = (
-    "host", "port", "public_url", "machines", "spares", "fleet_cap", "instances_per_user", "instances_total", "retention_days",
-    "backup_every_hours", "backup_dir", "tls", "http_port", "local_models",
+    "host", "port", "public_url", "other_urls", "machines", "spares", "fleet_cap", "instances_per_user", "instances_total",
+    "retention_days", "backup_every_hours", "backup_dir", "tls", "http_port", "local_models",
 )  # fmt: skip
 CONVERTED: Mapping[str, Callable[[Any], object]] = {
-    "backup_dir": Path, "machines": MachineKind, "tls": Tls, "local_models": parse_local_models,
+    "backup_dir": Path, "other_urls": tuple, "machines": MachineKind, "tls": Tls, "local_models": parse_local_models,
 }  # fmt: skip
 """What JSON does not know by its type."""
 

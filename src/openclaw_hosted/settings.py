@@ -44,6 +44,8 @@ class Settings(BaseSettings):
     port: int = Field(8080, alias="PORT", ge=1, le=65535)
     public_url: str = Field("", alias="PUBLIC_URL")
     """The address that users open, without a trailing slash."""
+    other_urls: Annotated[tuple[str, ...], NoDecode] = Field((), alias="OTHER_URLS")
+    """More addresses that lead here, in the scheme of that one."""
     machines: MachineKind = Field(MachineKind.AUTO, alias="MACHINES")
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field((), alias="TRUSTED_PROXIES")
     """Networks of the proxies in front, whose X-Forwarded-For counts: the client is the last address in it that is not among them."""
@@ -126,6 +128,12 @@ class Settings(BaseSettings):
             raise ValueError("give scheme and host only, such as https://claw.example.com")
         return as_browsers_write(value)
 
+    @field_validator("other_urls", mode="before")
+    @classmethod
+    def _are_addresses(cls, value: str | tuple[str, ...]) -> tuple[str, ...]:
+        words = value.replace(",", " ").split() if isinstance(value, str) else value
+        return tuple(cls._is_address(word) for word in words)
+
     @field_validator("database")
     @classmethod
     def _is_known_database(cls, value: SecretStr | None) -> SecretStr | None:
@@ -159,6 +167,19 @@ class Settings(BaseSettings):
             raise ValueError("TLS=acme needs a host name in PUBLIC_URL that the world can resolve; TLS=internal takes any, and numbers")
         if self.http_port == self.port:
             raise ValueError("HTTP_PORT and PORT are the same; HTTP_PORT=0 makes no redirect")
+        return self
+
+    @model_validator(mode="after")
+    def _are_reached_alike(self) -> Settings:
+        if not self.other_urls:
+            return self
+        if self.provider is Provider.AWS:
+            raise ValueError("OTHER_URLS is for one computer; on AWS each load balancer has its address in SHARD_URLS. Leave it out")
+        scheme = urlsplit(self.address).scheme
+        if any(urlsplit(url).scheme != scheme for url in self.other_urls):
+            raise ValueError(f"OTHER_URLS: write them with {scheme}://, as PUBLIC_URL: the session cookie holds for one scheme only")
+        if self.tls is Tls.ACME and not all(_is_public_name(urlsplit(url).hostname or "") for url in self.other_urls):
+            raise ValueError("OTHER_URLS: TLS=acme gets certificates only for host names that the world can resolve")
         return self
 
     @model_validator(mode="after")
@@ -240,7 +261,10 @@ class Settings(BaseSettings):
     @property
     def address(self) -> str:
         """The address that users open, without a trailing slash."""
-        return self.public_url or f"http://localhost:{self.port}"
+        if self.public_url:
+            return self.public_url
+        host = "localhost" if is_everywhere(self.host) or is_loopback(self.host) else self.host
+        return as_browsers_write(f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}")
 
     @property
     def backups_into(self) -> Path:
@@ -251,6 +275,19 @@ class Settings(BaseSettings):
     def run_dir(self) -> Path:
         """Sockets and locks."""
         return self.data_dir / "run"
+
+
+def is_everywhere(host: str) -> bool:
+    """Whether who listens there is reached by all addresses of the computer."""
+    return host in ("", "0.0.0.0", "::", "[::]")  # noqa: S104 - compared, not listened on
+
+
+def is_loopback(host: str) -> bool:
+    """Whether who listens there is reached from this computer only."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def as_browsers_write(address: str) -> str:

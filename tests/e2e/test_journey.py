@@ -24,14 +24,16 @@ OTHER_EMAIL = "other@example.com"
 OTHER_PASSWORD = "another long password"
 
 
-def sign_in(context: BrowserContext, platform: RunningPlatform, email: str, password: str) -> Page:
+def sign_in(context: BrowserContext, platform: RunningPlatform, email: str, password: str, address: str = "") -> Page:
+    """At the platform's address, or at another one that leads there."""
+    address = address or platform.url
     context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
-    page.goto(f"{platform.url}/sign-in")
+    page.goto(f"{address}/sign-in")
     page.get_by_label("E-mail").fill(email)
     page.get_by_label("Password", exact=True).fill(password)
     page.get_by_role("button", name="Sign in").click()
-    expect(page).to_have_url(f"{platform.url}/")
+    expect(page).to_have_url(f"{address}/")
     return page
 
 
@@ -114,6 +116,16 @@ def test_a_newcomer_gets_from_sign_in_to_a_chat(owner: Page, opened: str) -> Non
     say(owner, "zebra quagga")
     expect(owner.get_by_text("You said: zebra quagga").first).to_be_visible()
     assert f"/{opened}/" in owner.url
+
+
+def test_who_comes_by_number_stays_there_and_chats(browser: Browser, platform: RunningPlatform, opened: str) -> None:
+    context, address = new_context(browser), f"http://127.0.0.1:{platform.port}"
+    page = sign_in(context, platform, ADMIN_EMAIL, ADMIN_PASSWORD, address)
+    open_instance(page, f"{address}/instances/{opened}")
+    assert page.url.startswith(f"{address}/{opened}/")
+    say(page, "okapi gnu")
+    expect(page.get_by_text("You said: okapi gnu").first).to_be_visible()
+    context.close()
 
 
 def test_another_user_who_opens_the_same_address_is_refused(browser: Browser, platform: RunningPlatform, opened: str) -> None:

@@ -32,6 +32,7 @@ from openclaw_hosted.settings import SettingsError, load_settings
         ("RETENTION_DAYS", "-7"),
         ("PUBLIC_URL", "claw.example.com"),
         ("PUBLIC_URL", "https://claw.example.com/under"),
+        ("OTHER_URLS", "http://claw.lan claw.example.com"),
         ("LOG_LEVEL", "loud"),
         ("DATABASE_URL", "mysql://root:hunter2@db/claw"),
         ("OPENCLAW_HOSTED_ADMIN_PASSWORD", "hunter2 and more"),
@@ -69,6 +70,9 @@ def test_settings_never_print_a_secret(monkeypatch: pytest.MonkeyPatch) -> None:
     [
         ({"TLS": "yes"}, "TLS"),
         ({"TLS": "acme"}, "TLS=acme needs PUBLIC_URL=https://NAME"),
+        ({"OTHER_URLS": "https://claw.lan"}, "OTHER_URLS: write them with http://"),
+        ({"OTHER_URLS": "http://claw.lan", "PROVIDER": "aws"}, "OTHER_URLS is for one computer"),
+        ({"OTHER_URLS": "https://claw.lan", "PUBLIC_URL": "https://claw.example.com", "TLS": "acme"}, "OTHER_URLS: TLS=acme"),
         ({"TLS": "internal", "PUBLIC_URL": "http://claw.lan"}, "needs PUBLIC_URL=https"),
         ({"TLS": "acme", "PUBLIC_URL": "https://192.0.2.7"}, "the world can resolve"),
         ({"TLS": "acme", "PUBLIC_URL": "https://claw.local"}, "the world can resolve"),

@@ -66,7 +66,7 @@ class Platform:
     @property
     def address(self) -> str:
         """What users open, without a trailing slash."""
-        return self.provided.address
+        return self.provided.addresses.public
 
     @property
     def web_place(self) -> WebPlace:
@@ -238,9 +238,10 @@ def _policy(settings: Settings, provided: Provided) -> PoolPolicy:
 
 def _web_options(settings: Settings, mark: str, provided: Provided, readiness: Readiness) -> WebOptions:
     return WebOptions(
-        public_url=provided.address,
+        addresses=provided.addresses,
+        is_one_place=provided.edge is not None,
         mark=mark,
-        secure_cookies=provided.address.startswith("https://"),
+        secure_cookies=provided.addresses.public.startswith("https://"),
         authority=partial(root_certificate, settings.tls_dir) if settings.tls is Tls.INTERNAL else None,
         isolation_note=provided.warning,
         version=__version__,

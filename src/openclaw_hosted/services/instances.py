@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import statistics
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -36,6 +37,10 @@ from openclaw_hosted.services.reach import own_instance, seat_of
 IDEMPOTENCY_KEY_MAX_LENGTH = 200
 CHANGE_ATTEMPTS = 5
 """How often a change is tried again that another one overtook."""
+
+
+RECENT_WAITS = 9
+"""Few enough to be of this computer as it is now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -188,6 +193,11 @@ class InstanceService:
         if instance.machine_id is None:
             return []
         return await self._gateways.logs(await seat_of(self._machines, instance), lines)
+
+    async def usual_wait(self) -> float | None:
+        """How long an instance usually takes here for which no spare is free, in seconds; None where there was none yet."""
+        waits = await self._instances.recent_waits(RECENT_WAITS)
+        return statistics.median(waits) if waits else None
 
     def url(self, instance_id: InstanceId) -> str:
         """The public address of an instance."""

@@ -8,7 +8,7 @@ from openclaw_hosted.domain.account import User
 from openclaw_hosted.domain.naming import UserId, clean_display_name
 from openclaw_hosted.services.accounts import digest
 from openclaw_hosted.web.api_instances import problems
-from openclaw_hosted.web.context import Web, web_of
+from openclaw_hosted.web.context import Web, link_start, web_of
 from openclaw_hosted.web.models import InviteIn, Link, TokenCreate, TokenList, TokenMade, TokenOut, UserList, UserOut, user_out
 from openclaw_hosted.web.rendering import instant
 from openclaw_hosted.web.security import AdminCaller, Caller, ConfirmedAdmin, ConfirmedCaller
@@ -55,7 +55,7 @@ async def invite_user(request: Request, caller: ConfirmedAdmin, body: InviteIn) 
     """A one-time link with which the invited person joins, answered this once."""
     del caller
     web = web_of(request)
-    return Link(url=f"{web.options.public_url}/invite/{await web.services.accounts.invite(body.email, body.role)}")
+    return Link(url=f"{link_start(request)}/invite/{await web.services.accounts.invite(body.email, body.role)}")
 
 
 @router.post("/users/{user_id}/disable")
@@ -77,7 +77,7 @@ async def reset_user(request: Request, caller: ConfirmedAdmin, user_id: str) -> 
     """A one-time link with which a user sets another password, answered this once."""
     del caller
     web = web_of(request)
-    return Link(url=f"{web.options.public_url}/reset/{await web.services.accounts.reset_link(UserId(user_id))}")
+    return Link(url=f"{link_start(request)}/reset/{await web.services.accounts.reset_link(UserId(user_id))}")
 
 
 async def _set_disabled(web: Web, user_id: str, *, disabled: bool) -> UserOut:

@@ -42,6 +42,30 @@ async def test_an_instance_without_a_spare_waits_and_then_runs_under_its_own_id(
         await world.until_full()
 
 
+async def test_on_one_computer_users_go_first_each_openclaw_starts_once_and_no_more_at_once_than_there_are_cores(world: World) -> None:
+    policy = replace(world.options.policy, starts_compete=True, max_launches_at_once=2)
+    world.options = replace(world.options, policy=policy, refill_waits_seconds=60.0)
+    waiting = [await world.create(number) for number in range(3)]
+    starts: list[int] = []
+    under_way = 0
+
+    async def count(call: str, moment: str) -> None:
+        nonlocal under_way
+        if call == "gateways.start":
+            under_way += 1 if moment == "before" else -1
+            starts.append(under_way)
+            if moment == "before":
+                await asyncio.sleep(0.5)
+
+    world.cloud.hook = count
+    async with world.running():
+        for instance in waiting:
+            await world.until_phase(instance.id, Phase.RUNNING)
+        await world.until_full()
+        assert (len(starts), max(starts)) == (2 * (len(waiting) + 1), 2)
+        await world.nothing_leaked()
+
+
 async def test_a_deleted_instance_keeps_its_volume_and_comes_back_with_it(world: World) -> None:
     async with world.running():
         await world.until_full()
