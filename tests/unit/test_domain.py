@@ -95,11 +95,11 @@ def test_on_one_computer_as_many_start_at_once_as_there_are_cores(initializing: 
 
 
 def test_a_machine_for_a_user_who_waits_no_more_becomes_no_spare() -> None:
-    cold = replace(machine(1, MachineState.AVAILABLE), warmth=Warmth.PULLED)
+    cold = replace(machine(1, MachineState.AVAILABLE), warmth=Warmth.BOOTED)
     spares = [machine(number, MachineState.AVAILABLE) for number in (2, 3)]
     assert plan_pool(PoolView(0, [cold, *spares], {"": 1}), ONE_COMPUTER).actions == ()
     assert plan_pool(PoolView(0, [cold, *spares]), ONE_COMPUTER).actions == (Condemn(cold.id, MachineFailure.SURPLUS),)
-    assert plan_pool(PoolView(0, [cold, spares[0]]), replace(ONE_COMPUTER, warmth=Warmth.PULLED)).actions == ()
+    assert plan_pool(PoolView(0, [cold, spares[0]]), replace(ONE_COMPUTER, warmth=Warmth.BOOTED)).actions == ()
 
 
 def test_a_full_pool_does_nothing() -> None:

@@ -97,12 +97,6 @@ async def provide_aws(settings: Settings, clock: SystemClock, progress: Progress
     )
 
 
-def _shard_addresses(settings: Settings, aws: AwsSettings) -> tuple[str, ...]:
-    """Those of the settings; a single load balancer is at the platform's own address."""
-    only_one = (settings.public_url,) if settings.public_url and len(aws.listeners) == 1 else ()
-    return aws.shard_urls or only_one
-
-
 def _origins(*addresses: str) -> tuple[str, ...]:
     """The browser origins of these addresses."""
     return tuple(dict.fromkeys(str(origin_of(address)) for address in addresses))

@@ -112,7 +112,7 @@ class PoolController:
         """Commit rows of machines to be launched; returns what an operator should know of it."""
         ports, options = self._ports, self._options
         if launch.is_awaited and options.warmth is Warmth.HOT:
-            options = replace(options, warmth=Warmth.PULLED)
+            options = replace(options, warmth=Warmth.BOOTED)
         ids = await reserve_ids(ports, options, launch.count)
         new = [new_machine(ports, options, reserved, launch.zone) for reserved in ids]
         now = ports.clock.now()

@@ -31,7 +31,7 @@ _POOLED = _M.state.in_([MachineState.AVAILABLE, MachineState.INITIALIZING])
 _UNSETTLED = _M.state.in_([MachineState.INITIALIZING, MachineState.TERMINATING])
 _BY_ID = select(tables.machines).where(_M.id == bindparam("machine_id", type_=Text))
 _INSERT = insert(tables.machines).returning(*tables.machines.c, sort_by_parameter_order=True)
-_WARMEST_FIRST = case({Warmth.HOT.value: 0, Warmth.PULLED.value: 1}, value=_M.warmth, else_=2)
+_WARMEST_FIRST = case({Warmth.HOT.value: 0}, value=_M.warmth, else_=1)
 _ZONE = bindparam("only_zone", type_=Text)
 _COUNT_SPARES = select(func.count()).select_from(tables.machines).where(_M.state == MachineState.AVAILABLE)
 _CANDIDATE = (

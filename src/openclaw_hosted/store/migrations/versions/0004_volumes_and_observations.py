@@ -45,6 +45,7 @@ def upgrade() -> None:
     )
     op.execute(f"INSERT INTO volumes (instance_id, state, zone) {MADE}")
     op.execute(DESERTED)
+    op.execute("UPDATE machines SET warmth = 'booted' WHERE warmth = 'pulled'")
     with op.batch_alter_table("instances") as batch:
         batch.drop_constraint(op.f("uq_instances_volume_id"), type_="unique")
         batch.drop_column("volume_id")
