@@ -41,6 +41,8 @@ class Settings(BaseSettings):
     public_url: str = Field("", alias="PUBLIC_URL")
     """The address that users open, without a trailing slash."""
     machines: MachineKind = Field(MachineKind.AUTO, alias="MACHINES")
+    machine_cpus: float | None = Field(None, alias="MACHINE_CPUS", ge=0.1, le=1024)
+    """How many processors' time one Docker machine may take; without it half of the computer's, one at least."""
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field((), alias="TRUSTED_PROXIES")
     """Networks of the proxies in front, whose X-Forwarded-For counts: the client is the last address in it that is not among them."""
     tls: Tls = Field(Tls.OFF, alias="TLS")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from openclaw_hosted.adapters.local.runtimes import passed_on
+from openclaw_hosted.adapters.local.environment import passed_on
 
 PROXY = "http://proxy.example.com:3128"
 

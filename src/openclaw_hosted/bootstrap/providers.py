@@ -75,7 +75,7 @@ def known_runtimes(settings: Settings, clock: Clock) -> Runtimes:
 
 def _docker_used(settings: Settings, clock: Clock) -> tuple[DockerRuntime, ...]:
     host = known_docker_host(settings.data_dir)
-    return (DockerRuntime(host, clock),) if host else ()
+    return (DockerRuntime(host, clock, cpus=settings.machine_cpus),) if host else ()
 
 
 async def _local_with_machines(settings: Settings, mark: str, release: OpenClawRelease, clock: Clock, progress: Progress) -> Provided:
@@ -93,7 +93,7 @@ async def _local_with_machines(settings: Settings, mark: str, release: OpenClawR
             raise
         note = f"Machines would be containers, isolated from each other, but: {problem}"
         return _local(settings, mark, Runtimes(processes, *before), clock, gate, note)
-    return _local(settings, mark, Runtimes(DockerRuntime(host, clock), processes), clock, gate)
+    return _local(settings, mark, Runtimes(DockerRuntime(host, clock, cpus=settings.machine_cpus), processes), clock, gate)
 
 
 def _local(settings: Settings, mark: str, runtimes: Runtimes, clock: Clock, gate: Gate, *notes: str) -> Provided:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import structlog
@@ -18,7 +19,7 @@ log = structlog.get_logger("volumes")
 
 
 class LocalVolumes:
-    """DIR/volumes/<volume id>/ with `instance-id` (the mark), `attached-to`, `proven-config.json`, and `state/`.
+    """DIR/volumes/<volume id>/ with `instance-id` (the mark), `attached-to`, `proven-config.json`, `state/`, and `home/`.
 
     An attachment lasts no longer than its machine: what a machine that is gone had attached is free.
     """
@@ -33,9 +34,21 @@ class LocalVolumes:
         """Where OpenClaw keeps its state on this volume."""
         return self._path(volume_id) / "state"
 
+    def home_dir(self, volume_id: VolumeId) -> Path:
+        """The home of whoever uses the machine: what they installed and configured."""
+        return self._path(volume_id) / "home"
+
     def proven_config(self, volume_id: VolumeId) -> Path:
         """Where the configuration is kept that OpenClaw last became ready with; out of a gateway's reach."""
         return self._path(volume_id) / "proven-config.json"
+
+    def ensure_home(self, volume_id: VolumeId) -> Path:
+        """That home, made where an earlier version made none, and in it the folder that a container has the state mounted on."""
+        home = self.home_dir(volume_id)
+        for folder in (home, home / ".openclaw"):
+            with suppress(FileExistsError):
+                folder.mkdir(mode=0o700)
+        return home
 
     async def create(self, volume_id: VolumeId, provider_ref: str) -> None:  # noqa: ARG002 - all machines reach all folders
         """Make an empty volume. Does nothing where it exists, whatever it holds."""
