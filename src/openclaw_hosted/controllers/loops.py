@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from openclaw_hosted.controllers.backup import BackupController
+from openclaw_hosted.controllers.disk import DiskController
 from openclaw_hosted.controllers.liveness import LivenessController
 from openclaw_hosted.controllers.metering import MeteringController
 from openclaw_hosted.controllers.orphans import OrphansController
@@ -33,12 +34,14 @@ class ControlLoops:
         self._liveness = PeriodicLoop("liveness", liveness.tick, *alone, options.liveness_seconds)
         self._orphans = PeriodicLoop("orphans", orphans.tick, *alone, options.orphans_seconds)
         self._metering = PeriodicLoop("metering", MeteringController(ports, options).tick, *alone, options.metering_seconds)
+        self._disk = PeriodicLoop("disk", DiskController(ports).tick, *alone, options.disk_seconds)
         self._backup = BackupController(ports, ports.backups, options) if ports.backups is not None else None
         self._backups = PeriodicLoop("backup", self._backup.tick, *alone, options.lease_seconds / 3) if self._backup is not None else None
 
     async def run(self) -> None:
         """Until cancelled; then work under way is dropped, and goes on where it stood when someone runs again."""
-        loops = [self._machines.run, self._instances.run, self._pool.run, self._liveness.run, self._orphans.run, self._metering.run]
+        alone = [self._pool.run, self._liveness.run, self._orphans.run, self._metering.run, self._disk.run]
+        loops = [self._machines.run, self._instances.run, *alone]
         try:
             await run_together(*loops, *([self._backups.run] if self._backups is not None else []))
         finally:

@@ -78,6 +78,7 @@ class ControllerOptions:
     orphans_seconds: float = 60.0
     orphan_grace_seconds: float = 600.0
     metering_seconds: float = 60.0
+    disk_seconds: float = 60.0
     backup_seconds: float = 86_400.0
     backup_retry_seconds: float = 900.0
     """How soon a failed backup is tried again."""

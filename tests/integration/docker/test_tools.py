@@ -19,7 +19,7 @@ __all__ = ["npm_registry"]
 
 pytestmark = [pytest.mark.openclaw, pytest.mark.docker, pytest.mark.asyncio(loop_scope="module")]
 TOOLS = ("node", "npm", "npx", "openclaw", "git", "python3", "rg", "jq", "unzip", "curl", "ssh")
-INSTALL_SECONDS = 300
+INSTALL_SECONDS = 900
 PACKAGE = """set -e
     mkdir -p /tmp/hello && cd /tmp/hello
     printf '#!/bin/sh\\necho hello from here\\n' >hello.sh && chmod 755 hello.sh
@@ -77,7 +77,6 @@ async def test_real_plugins_and_what_a_skill_needs_can_be_installed_and_outlive_
     for plugin in ("discord", "slack"):
         assert (await called(real.ref, "plugins.install", {"source": "official", "pluginId": plugin}))["ok"]
     assert (await called(real.ref, "skills.install", {"name": "mcporter", "installId": "node", "timeoutMs": 240_000}))["ok"]
-    assert "okapi" in await chat(real.computer, real.ref, "okapi")
     ref = await followed(real.computer, real)
     listed = {each["id"]: each for each in (await called(ref, "plugins.list", {}))["plugins"]}
     assert all(listed[plugin]["enabled"] for plugin in ("discord", "slack"))
