@@ -337,13 +337,17 @@ oc_logging() { # Docker's options, one a line; none where they can't be known. C
 }
 
 oc_network() { # Docker's options, one a line: proxies, registries and certificates, as whoever made the machine image wrote them
-  local known='(HTTPS?|ALL|NO)_PROXY|NPM_CONFIG_(REGISTRY|(HTTPS_)?PROXY|NOPROXY|STRICT_SSL)|PIP_INDEX_URL' line ca
-  sed -nE "/^($known)=/Ip" "$OC_ENVIRONMENT" 2>/dev/null | oc_put "$OC_ROOT/network.env"
-  printf -- '--env-file=%s\n' "$OC_ROOT/network.env"
+  local known='(HTTPS?|ALL)_PROXY|NPM_CONFIG_(REGISTRY|(HTTPS_)?PROXY|NOPROXY|STRICT_SSL)|PIP_INDEX_URL' direct name ca
+  direct=$(sed -n 's/^NO_PROXY=/,/Ip' "$OC_ENVIRONMENT" 2>/dev/null | tr -d '\n')
+  {
+    sed -nE "/^($known)=/Ip" "$OC_ENVIRONMENT" 2>/dev/null
+    for name in NO_PROXY no_proxy; do echo "$name=127.0.0.1,localhost,::1$direct"; done
+  } | oc_put "$OC_ROOT/network.env"
+  echo "--env-file=$OC_ROOT/network.env"
   ca=$(sed -n 's/^NODE_EXTRA_CA_CERTS=//p' "$OC_ENVIRONMENT" 2>/dev/null)
   [[ -f $ca ]] || return 0
-  printf -- '--mount=type=bind,src=%s,dst=%s,readonly\n' "$ca" $OC_CERTIFICATES
-  for line in NODE_EXTRA_CA_CERTS SSL_CERT_FILE CURL_CA_BUNDLE GIT_SSL_CAINFO PIP_CERT; do printf -- '--env=%s=%s\n' $line $OC_CERTIFICATES; done
+  echo "--mount=type=bind,src=$ca,dst=$OC_CERTIFICATES,readonly"
+  for name in NODE_EXTRA_CA_CERTS SSL_CERT_FILE CURL_CA_BUNDLE GIT_SSL_CAINFO PIP_CERT; do echo "--env=$name=$OC_CERTIFICATES"; done
 }
 
 oc_secrets() {
