@@ -20,6 +20,8 @@ from openclaw_hosted.domain.errors import PortError
 REFUSED_SETTINGS_EXIT_CODE: Final = 78
 STOP_TIMEOUT_SECONDS: Final = 330.0
 """OpenClaw 2026.9.6 ends at once when idle, and lets a turn under way go on for up to 315 s."""
+SKILL_TOOLS: Final = ".openclaw/tools/node/npm/bin"
+"""Where OpenClaw 2026.9.6 installs what skills need, below the home."""
 NICE: Final = 5
 """Of a gateway that is a process: where all want more processor time than there is, the platform and the edge come first."""
 PROCESS: Final = "process"
@@ -136,7 +138,7 @@ class ProcessRuntime:
             env={
                 **passed_on(),
                 **{name: str(path) for name, path in certificate_files().items()},
-                "PATH": f"{home / '.local' / 'bin'}:{self._commands}:/usr/local/bin:/usr/bin:/bin",
+                "PATH": f"{home}/.local/bin:{home}/{SKILL_TOOLS}:{self._commands}:/usr/local/bin:/usr/bin:/bin",
                 "NPM_CONFIG_PREFIX": str(home / ".local"),
                 "HOME": str(home),
                 "TMPDIR": str(tmp),
