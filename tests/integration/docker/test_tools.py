@@ -77,6 +77,7 @@ async def test_real_plugins_and_what_a_skill_needs_can_be_installed_and_outlive_
     for plugin in ("discord", "slack"):
         assert (await called(real.ref, "plugins.install", {"source": "official", "pluginId": plugin}))["ok"]
     assert (await called(real.ref, "skills.install", {"name": "mcporter", "installId": "node", "timeoutMs": 240_000}))["ok"]
+    await run(real.ref, "sh", "-c", PACKAGE)
     ref = await followed(real.computer, real)
     listed = {each["id"]: each for each in (await called(ref, "plugins.list", {}))["plugins"]}
     assert all(listed[plugin]["enabled"] for plugin in ("discord", "slack"))
