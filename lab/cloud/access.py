@@ -138,12 +138,12 @@ def _principals(account: Account, role_name: str) -> Iterator[str]:
 
 def role_arn(account: Account, role_name: str) -> str:
     """Of a role of this account."""
-    return str(_role(account, role_name).arn)
+    return str(role_of(account, role_name).arn)
 
 
 def documents(account: Account, role_name: str) -> Iterator[Mapping[str, Any]]:
     """A role's policies, inline and managed."""
-    role = _role(account, role_name)
+    role = role_of(account, role_name)
     for document in role.policies.values():
         yield parsed(document)
     for policy in role.managed_policies.values():
@@ -151,7 +151,8 @@ def documents(account: Account, role_name: str) -> Iterator[Mapping[str, Any]]:
         yield parsed(version.document)
 
 
-def _role(account: Account, role_name: str) -> Any:
+def role_of(account: Account, role_name: str) -> Any:
+    """Moto's own object. Raises `ServiceException`."""
     return iam_backends[account.account_id]["aws"].get_role(role_name)
 
 

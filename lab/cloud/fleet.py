@@ -31,6 +31,7 @@ class Row:
     role_name: str | None
     credits: str
     token: str = ""
+    tags_in_metadata: bool = False
     state: str = "pending"
     changed_at: float = 0.0
     """When its state last began to change."""

@@ -1,4 +1,9 @@
-"""CreateFleet of type `instant`: machines spread over overrides by the capacity that is there, answered at once."""
+"""CreateFleet of type `instant`: machines spread over overrides by the capacity that is there, answered at once.
+
+What can't be launched from a template is an error in the answer, as AWS has it. AWS's own tools keep subnets and market options out of
+the templates that fleets use (aws-parallelcluster, pull request 4521; EKS managed node groups; mixed Auto Scaling groups). So the lab
+refuses a subnet in a template's network interface under one of an override, and machines on demand from a template for Spot.
+"""
 
 from __future__ import annotations
 
@@ -24,11 +29,13 @@ BY_PRIORITY = frozenset({"prioritized", "capacity-optimized-prioritized"})
 class Choice:
     """One override of a fleet's request: where and as what machines may be launched."""
 
-    launch: Launch
+    launch: Launch | Refused
+    """Or why there can't be any."""
     template: Mapping[str, Any]
     override: Mapping[str, Any]
     count: int = 0
-    refused: bool = False
+    problem: Refused | None = None
+    """Why there were no more."""
 
     def shown(self) -> dict[str, Any]:
         """As the answer names it."""
@@ -73,8 +80,8 @@ def _create(account: Account, params: Mapping[str, Any]) -> dict[str, Any]:
     instances, errors = [], []
     for market, purchase in bought:
         for choice in purchase.choices:
-            if choice.refused:
-                errors.append(_error(choice, market))
+            if choice.problem is not None:
+                errors.append(_error(choice, choice.problem, market))
             if choice.count:
                 instances.append(_launched(account, choice, market))
     return {"FleetId": fleet_id, "Instances": instances, "Errors": errors}
@@ -99,17 +106,20 @@ def _buy(account: Account, params: Mapping[str, Any], fleet_id: str, market: str
 
 
 def _spread(account: Account, choices: list[Choice], count: int) -> None:
-    while count and any(not choice.refused for choice in choices):
+    while count and any(choice.problem is None for choice in choices):
         for choice in choices:
-            if count and not choice.refused and _take(account, choice):
+            if count and choice.problem is None and _take(account, choice):
                 choice.count += 1
                 count -= 1
 
 
 def _take(account: Account, choice: Choice) -> bool:
-    taken = account.faults.take_capacity(choice.launch.instance_type, choice.launch.zone, choice.launch.market())
-    choice.refused = not taken
-    return taken
+    launch = choice.launch
+    if isinstance(launch, Refused):
+        choice.problem = launch
+    elif not account.faults.take_capacity(launch.instance_type, launch.zone, launch.market()):
+        choice.problem = launching.insufficient(launch)
+    return choice.problem is None
 
 
 def _choices(account: Account, params: Mapping[str, Any], fleet_id: str, market: str) -> Iterator[Choice]:
@@ -117,8 +127,24 @@ def _choices(account: Account, params: Mapping[str, Any], fleet_id: str, market:
         reference = config["LaunchTemplateSpecification"]
         template, tags = launching.template_data(account, reference)
         for override in config.get("Overrides") or [{}]:
-            launch = launching.resolve(account, _request(params, override, template), template, {**tags, "aws:ec2:fleet-id": fleet_id})
-            yield Choice(replace(launch, spot=market == "spot"), reference, override)
+            yield Choice(_planned(account, params, override, template, {**tags, "aws:ec2:fleet-id": fleet_id}, market), reference, override)
+
+
+def _planned(
+    account: Account, params: Mapping[str, Any], override: Mapping[str, Any], template: Mapping[str, Any], tags: Mapping[str, str], market: str
+) -> Launch | Refused:
+    try:
+        _check(override, template, market)
+        return replace(launching.resolve(account, _request(params, override, template), template, tags), spot=market == "spot")
+    except Refused as problem:
+        return problem
+
+
+def _check(override: Mapping[str, Any], template: Mapping[str, Any], market: str) -> None:
+    if override.get("SubnetId") and any(each.get("SubnetId") for each in template.get("NetworkInterfaces") or ()):
+        raise Refused("InvalidParameterCombination", "Network interfaces and an instance-level subnet ID may not be specified on the same request")
+    if market == "on-demand" and (template.get("InstanceMarketOptions") or {}).get("MarketType") == "spot":
+        raise Refused("InvalidFleetConfiguration", "The launch template asks for the Spot market, and the fleet for On-Demand capacity")
 
 
 def _request(params: Mapping[str, Any], override: Mapping[str, Any], template: Mapping[str, Any]) -> dict[str, Any]:
@@ -140,15 +166,16 @@ def _request(params: Mapping[str, Any], override: Mapping[str, Any], template: M
 
 
 def _launched(account: Account, choice: Choice, market: str) -> dict[str, Any]:
-    rows = launching.start(account, choice.launch, choice.count)
+    launch = choice.launch
+    assert not isinstance(launch, Refused)
+    rows = launching.start(account, launch, choice.count)
     return {
         "LaunchTemplateAndOverrides": choice.shown(),
         "Lifecycle": market,
         "InstanceIds": [row.id for row in rows],
-        "InstanceType": choice.launch.instance_type,
+        "InstanceType": launch.instance_type,
     }
 
 
-def _error(choice: Choice, market: str) -> dict[str, Any]:
-    error = launching.insufficient(choice.launch)
-    return {"LaunchTemplateAndOverrides": choice.shown(), "Lifecycle": market, "ErrorCode": error.code, "ErrorMessage": error.message}
+def _error(choice: Choice, problem: Refused, market: str) -> dict[str, Any]:
+    return {"LaunchTemplateAndOverrides": choice.shown(), "Lifecycle": market, "ErrorCode": problem.code, "ErrorMessage": problem.message}

@@ -12,6 +12,7 @@ from moto.ec2.utils import filter_iam_instance_profiles
 
 from lab.cloud.fleet import Row
 from lab.cloud.refused import Refused
+from lab.cloud.tags import check_keys
 from lab.plane.base import MachineOrder
 
 if TYPE_CHECKING:
@@ -48,6 +49,11 @@ class Launch:
     moto: Params = field(default_factory=dict)
     """What moto takes as it is."""
 
+    @property
+    def tags_in_metadata(self) -> bool:
+        """Whether the machine reads its own tags at the metadata address."""
+        return bool(self.metadata.get("InstanceMetadataTags") == "enabled")
+
     def market(self) -> str:
         """As capacity is counted."""
         return "spot" if self.spot else "on-demand"
@@ -71,7 +77,7 @@ def template_data(account: Account, reference: Params | None) -> tuple[Params, M
 
 
 def resolve(account: Account, request: Params, template: Params, extra_tags: Mapping[str, str]) -> Launch:
-    """Merge a request with its template's data: what the request says wins, tags and disks are merged by key."""
+    """Merge a request with its template's data: what the request says wins, tags and disks are merged by key. Raises `Refused`."""
     merged = {**template, **request}
     image_id = str(merged.get("ImageId") or "")
     if not image_id:
@@ -82,7 +88,7 @@ def resolve(account: Account, request: Params, template: Params, extra_tags: Map
     instance_type = str(merged.get("InstanceType") or "m1.small")
     market = merged.get("InstanceMarketOptions") or {}
     groups = interface.get("Groups") or merged.get("SecurityGroupIds") or ()
-    return Launch(
+    launch = Launch(
         image_id=image_id,
         instance_type=instance_type,
         subnet_id=subnet_id,
@@ -104,6 +110,9 @@ def resolve(account: Account, request: Params, template: Params, extra_tags: Map
             "security_group_names": merged.get("SecurityGroups") or [],
         },
     )
+    if launch.tags_in_metadata:
+        check_keys(launch.tags.get("instance", {}))
+    return launch
 
 
 def _encoded(user_data: Any) -> str | None:
@@ -203,6 +212,7 @@ def _make(account: Account, launch: Launch, count: int) -> list[Row]:
             role_name=launch.profile.roles[0].name if launch.profile and launch.profile.roles else None,
             credits=launch.credits,
             token=launch.token,
+            tags_in_metadata=launch.tags_in_metadata,
             changed_at=account.clock(),
             settled=False,
         )
@@ -233,7 +243,7 @@ def _boot(account: Account, launch: Launch, row: Row) -> None:
             role_name=row.role_name,
             volumes={device: (disk.volume_id, int(disk.size)) for device, disk in row.instance.get_block_device_mapping if device != root},
             hop_limit=int(launch.metadata.get("HttpPutResponseHopLimit") or 1),
-            tags_in_metadata=launch.metadata.get("InstanceMetadataTags") == "enabled",
+            tags_in_metadata=launch.tags_in_metadata,
             boot_seconds=account.delays.boot_seconds,
         )
         _hand_over(account, row, order)

@@ -6,18 +6,20 @@ from moto.cloudwatch.responses import CloudWatchResponse
 from moto.ec2.responses import EC2Response
 from moto.ecr.responses import ECRResponse
 from moto.elbv2.responses import ELBV2Response
+from moto.iam.responses import IamResponse
 from moto.secretsmanager.responses import SecretsManagerResponse
 from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.sts.responses import TokenResponse
 
-from lab.cloud import alarms, ec2, ecr, elbv2, fleets, ssm, sts, tags, targets, volumes
+from lab.cloud import alarms, ec2, ecr, elbv2, fleets, iam, ssm, sts, tags, targets, volumes
 
-MODULES = (alarms, ec2, ecr, elbv2, fleets, ssm, sts, tags, targets, volumes)
+MODULES = (alarms, ec2, ecr, elbv2, fleets, iam, ssm, sts, tags, targets, volumes)
 CLASSES: dict[str, type] = {
     "cloudwatch": CloudWatchResponse,
     "ec2": EC2Response,
     "ecr": ECRResponse,
     "elbv2": ELBV2Response,
+    "iam": IamResponse,
     "secretsmanager": SecretsManagerResponse,
     "ssm": SimpleSystemManagerResponse,
     "sts": TokenResponse,

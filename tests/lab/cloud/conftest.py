@@ -91,26 +91,27 @@ def _role(site: Site) -> None:
 
 
 def _template(site: Site) -> None:
-    template = site.client("ec2").create_launch_template(
-        LaunchTemplateName="machines",
-        LaunchTemplateData={
-            "ImageId": IMAGE,
-            "InstanceType": "t3.small",
-            "UserData": base64.b64encode(b"#!/bin/sh\necho booted\n").decode(),
-            "IamInstanceProfile": {"Name": "machine"},
-            "InstanceMarketOptions": {"MarketType": "spot", "SpotOptions": {"SpotInstanceType": "one-time"}},
-            "MetadataOptions": {"HttpTokens": "required", "HttpPutResponseHopLimit": 1, "InstanceMetadataTags": "enabled"},
-            "CreditSpecification": {"CpuCredits": "unlimited"},
-            "NetworkInterfaces": [
-                {"DeviceIndex": 0, "SubnetId": site.subnets["us-west-2a"], "Groups": [site.group_id], "AssociatePublicIpAddress": True}
-            ],
-            "BlockDeviceMappings": [
-                {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 4, "VolumeType": "gp3", "DeleteOnTermination": False, "Encrypted": True}}
-            ],
-            "TagSpecifications": [
-                {"ResourceType": "instance", "Tags": [{"Key": "Pool", "Value": "spares"}]},
-                {"ResourceType": "volume", "Tags": [{"Key": "Kind", "Value": "state"}]},
-            ],
-        },
-    )
-    site.template_id = template["LaunchTemplate"]["LaunchTemplateId"]
+    interface = {"DeviceIndex": 0, "Groups": [site.group_id], "AssociatePublicIpAddress": True}
+    fleets = {
+        "ImageId": IMAGE,
+        "InstanceType": "t3.small",
+        "UserData": base64.b64encode(b"#!/bin/sh\necho booted\n").decode(),
+        "IamInstanceProfile": {"Name": "machine"},
+        "MetadataOptions": {"HttpTokens": "required", "HttpPutResponseHopLimit": 1, "InstanceMetadataTags": "enabled"},
+        "CreditSpecification": {"CpuCredits": "unlimited"},
+        "NetworkInterfaces": [interface],
+        "BlockDeviceMappings": [
+            {"DeviceName": "/dev/sdf", "Ebs": {"VolumeSize": 4, "VolumeType": "gp3", "DeleteOnTermination": False, "Encrypted": True}}
+        ],
+        "TagSpecifications": [
+            {"ResourceType": "instance", "Tags": [{"Key": "Pool", "Value": "spares"}]},
+            {"ResourceType": "volume", "Tags": [{"Key": "Kind", "Value": "state"}]},
+        ],
+    }
+    by_hand = {
+        **fleets,
+        "InstanceMarketOptions": {"MarketType": "spot", "SpotOptions": {"SpotInstanceType": "one-time"}},
+        "NetworkInterfaces": [{**interface, "SubnetId": site.subnets["us-west-2a"]}],
+    }
+    site.template_id = site.template("machines", by_hand)
+    site.fleet_template_id = site.template("fleets", fleets)

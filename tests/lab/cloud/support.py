@@ -98,8 +98,14 @@ class Site:
     subnets: dict[str, str] = field(default_factory=dict)
     group_id: str = ""
     template_id: str = ""
+    """For launches by hand: on Spot, in a subnet."""
+    fleet_template_id: str = ""
     balancer_arn: str = ""
     listener_arn: str = ""
+
+    def template(self, name: str, data: dict[str, Any]) -> str:
+        made = self.client("ec2").create_launch_template(LaunchTemplateName=name, LaunchTemplateData=data)
+        return str(made["LaunchTemplate"]["LaunchTemplateId"])
 
     def pass_time(self, seconds: float) -> None:
         self.now[0] += seconds

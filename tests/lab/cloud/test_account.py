@@ -12,7 +12,7 @@ from tests.lab.cloud.support import Site
 
 def test_everything_that_costs_money_is_counted(site: Site) -> None:
     empty = site.cloud.inventory()
-    assert (empty["load_balancers"], empty["listeners"], empty["launch_templates"], empty["rules"]) == (1, 1, 1, 0)
+    assert (empty["load_balancers"], empty["listeners"], empty["launch_templates"], empty["rules"]) == (1, 1, 2, 0)
     instance_id, group = site.launch()[0], site.target_group("one")
     assert site.state(instance_id) == "running"
     site.rule(5, group)

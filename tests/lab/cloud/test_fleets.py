@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.lab.cloud.support import Site
+from tests.lab.cloud.support import IMAGE, Site
 
 
-def create(site: Site, count: int = 1, market: str = "spot", **asked: Any) -> Any:
+def create(site: Site, count: int = 1, market: str = "spot", template: str = "", **asked: Any) -> Any:
     request = {
         "Type": "instant",
         "LaunchTemplateConfigs": [
             {
-                "LaunchTemplateSpecification": {"LaunchTemplateId": site.template_id, "Version": "$Default"},
+                "LaunchTemplateSpecification": {"LaunchTemplateId": template or site.fleet_template_id, "Version": "$Default"},
                 "Overrides": [{"SubnetId": subnet, "InstanceType": "t3.small"} for subnet in site.subnets.values()],
             }
         ],
@@ -81,3 +81,26 @@ def test_a_dry_run_launches_nothing(site: Site) -> None:
     with pytest.raises(ClientError, match="DryRunOperation"):
         create(site, DryRun=True)
     assert site.cloud.inventory()["instances"] == 0
+
+
+def test_a_subnet_in_the_template_is_one_too_many_under_an_override(site: Site) -> None:
+    answer = create(site, template=site.template_id)
+    assert answer["Instances"] == []
+    assert {error["ErrorCode"] for error in answer["Errors"]} == {"InvalidParameterCombination"}
+    assert len(answer["Errors"]) == len(site.subnets)
+
+
+def test_a_template_for_spot_launches_nothing_on_demand(site: Site) -> None:
+    data = {"ImageId": IMAGE, "InstanceMarketOptions": {"MarketType": "spot"}}
+    template = site.template("spot", data)
+    assert len(create(site, template=template)["Instances"]) == 1
+    answer = create(site, market="on-demand", template=template)
+    assert answer["Instances"] == []
+    assert {error["ErrorCode"] for error in answer["Errors"]} == {"InvalidFleetConfiguration"}
+
+
+def test_a_tag_that_the_metadata_address_can_not_name_ends_a_launch(site: Site) -> None:
+    for key in ("cost center", "team/cost", "..", "_index"):
+        answer = create(site, TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": key, "Value": "x"}]}])
+        assert answer["Instances"] == []
+        assert "is not a valid tag key" in answer["Errors"][0]["ErrorMessage"]

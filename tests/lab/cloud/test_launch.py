@@ -47,6 +47,18 @@ def test_what_a_request_says_wins_over_the_template(site: Site) -> None:
     assert {"Key": "Pool", "Value": "mine"} in found["Tags"]
 
 
+def test_tags_that_machines_read_at_the_metadata_address_have_neither_blanks_nor_slashes(site: Site) -> None:
+    tags = [{"Key": "cost center", "Value": "x"}]
+    with pytest.raises(ClientError, match="'cost center' is not a valid tag key"):
+        site.launch(TagSpecifications=[{"ResourceType": "instance", "Tags": tags}])
+    site.launch(TagSpecifications=[{"ResourceType": "volume", "Tags": tags}])
+    (instance_id,) = site.launch(TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "cost-center=+.,:@_", "Value": "x"}]}])
+    with pytest.raises(ClientError, match="'a/b' is not a valid tag key"):
+        site.client("ec2").create_tags(Resources=[instance_id], Tags=[{"Key": "a/b", "Value": "x"}])
+    (silent,) = site.launch(MetadataOptions={"InstanceMetadataTags": "disabled"}, TagSpecifications=[{"ResourceType": "instance", "Tags": tags}])
+    site.client("ec2").create_tags(Resources=[silent], Tags=[{"Key": "a/b", "Value": "x"}])
+
+
 def test_the_same_client_token_launches_once(site: Site) -> None:
     assert site.launch(ClientToken="row-1") == site.launch(ClientToken="row-1")
     assert site.cloud.inventory()["instances"] == 1
