@@ -78,6 +78,8 @@ class Site:
     subnets: dict[str, str] = field(default_factory=dict)
     security_group: str = ""
     template: str = ""
+    """For launches by hand."""
+    fleet_template: str = ""
     load_balancers: list[str] = field(default_factory=list)
     listeners: list[str] = field(default_factory=list)
     repository: str = ""
@@ -88,7 +90,7 @@ class Site:
         self._role()
         for number in range(self.plan.shards):
             self._load_balancer(number)
-        self._template()
+        self._templates()
         self._log_group()
         made = self.client("ecr").create_repository(repositoryName=REPOSITORY)
         self.repository = made["repository"]["repositoryUri"]
@@ -116,6 +118,7 @@ class Site:
             "AWS_REGION": self.cloud.region,
             "USER_INSTANCE_TYPE": "t3.small",
             "LAUNCH_TEMPLATE_ID": self.template,
+            "FLEET_TEMPLATE_ID": self.fleet_template,
             "VPC_ID": self.vpc,
             "SUBNET_IDS": ",".join(self.subnets.values()),
             "SECURITY_GROUP_ID": self.security_group,
@@ -161,30 +164,33 @@ class Site:
         logs.create_log_group(logGroupName=LOG_GROUP)
         logs.put_retention_policy(logGroupName=LOG_GROUP, retentionInDays=LOG_DAYS)
 
-    def _template(self) -> None:
+    def _templates(self) -> None:
         tags = [{"Key": "Name", "Value": "openclaw-user-instance"}, {"Key": "Deployment", "Value": self.plan.deployment}]
         disk = {"VolumeSize": VOLUME_GIB, "VolumeType": "gp3", "DeleteOnTermination": False, "Encrypted": True}
-        first = next(iter(self.subnets.values()))
-        made = self.client("ec2").create_launch_template(
-            LaunchTemplateName=f"{self.plan.deployment}-machines",
-            LaunchTemplateData={
-                "ImageId": AMI,
-                "InstanceType": "t3.small",
-                "UserData": base64.b64encode(self.plan.user_data(self.addresses()).encode()).decode(),
-                "IamInstanceProfile": {"Name": ROLE},
-                "InstanceMarketOptions": {"MarketType": "spot", "SpotOptions": {"SpotInstanceType": "one-time"}},
-                "MetadataOptions": {
-                    "HttpTokens": "required", "HttpPutResponseHopLimit": self.plan.hop_limit, "InstanceMetadataTags": "enabled"
-                },
-                "CreditSpecification": {"CpuCredits": "unlimited"},
-                "NetworkInterfaces": [
-                    {"DeviceIndex": 0, "SubnetId": first, "Groups": [self.security_group], "AssociatePublicIpAddress": True}
-                ],
-                "BlockDeviceMappings": [{"DeviceName": "/dev/sdf", "Ebs": disk}],
-                "TagSpecifications": [{"ResourceType": "instance", "Tags": tags}, {"ResourceType": "volume", "Tags": tags}],
+        interface = {"DeviceIndex": 0, "Groups": [self.security_group], "AssociatePublicIpAddress": True}
+        fleets = {
+            "ImageId": AMI,
+            "InstanceType": "t3.small",
+            "UserData": base64.b64encode(self.plan.user_data(self.addresses()).encode()).decode(),
+            "IamInstanceProfile": {"Name": ROLE},
+            "MetadataOptions": {
+                "HttpTokens": "required", "HttpPutResponseHopLimit": self.plan.hop_limit, "InstanceMetadataTags": "enabled"
             },
-        )  # fmt: skip
-        self.template = made["LaunchTemplate"]["LaunchTemplateId"]
+            "CreditSpecification": {"CpuCredits": "unlimited"},
+            "NetworkInterfaces": [interface],
+            "BlockDeviceMappings": [{"DeviceName": "/dev/sdf", "Ebs": disk}],
+            "TagSpecifications": [{"ResourceType": "instance", "Tags": tags}, {"ResourceType": "volume", "Tags": tags}],
+        }  # fmt: skip
+        by_hand = {
+            **fleets,
+            "InstanceMarketOptions": {"MarketType": "spot", "SpotOptions": {"SpotInstanceType": "one-time"}},
+            "NetworkInterfaces": [{**interface, "SubnetId": next(iter(self.subnets.values()))}],
+        }
+        self.template, self.fleet_template = self._template("machine", by_hand), self._template("fleet", fleets)
+
+    def _template(self, name: str, data: Mapping[str, Any]) -> str:
+        made = self.client("ec2").create_launch_template(LaunchTemplateName=f"{self.plan.deployment}-{name}", LaunchTemplateData=data)
+        return str(made["LaunchTemplate"]["LaunchTemplateId"])
 
     def _load_balancer(self, number: int) -> None:
         elbv2 = self.client("elbv2")

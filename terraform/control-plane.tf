@@ -13,7 +13,8 @@ locals {
       POOL_SPARE_COUNT         = tostring(var.pool_spare_count)
       POOL_WARMTH              = var.pool_warmth
       FLEET_CAP                = tostring(var.fleet_cap)
-      LAUNCH_TEMPLATE_ID       = aws_launch_template.machine.id
+      LAUNCH_TEMPLATE_ID       = aws_launch_template.machine["by-hand"].id
+      FLEET_TEMPLATE_ID        = aws_launch_template.machine["fleet"].id
       AWS_REGION               = var.aws_region
       VPC_ID                   = local.vpc_id
       SUBNET_IDS               = join(",", local.subnet_ids)

@@ -1,4 +1,4 @@
-# The machines of users: launch template and security group.
+# The machines of users: launch templates and security group.
 
 resource "aws_security_group" "machine" {
   name        = "${var.deployment_name}-machine"
@@ -53,8 +53,13 @@ locals {
   machine_tags = { Name = "openclaw-user-instance", Deployment = var.deployment_name }
 }
 
+# Two that differ in what CreateFleet says with each call, and can't also take from a template: the market and the subnet.
 resource "aws_launch_template" "machine" {
-  name                   = "${var.deployment_name}-machine"
+  for_each = {
+    by-hand = { name = "machine", market = var.on_demand_spares ? [] : ["spot"], subnet_id = local.subnet_ids[0] }
+    fleet   = { name = "fleet", market = [], subnet_id = null }
+  }
+  name                   = "${var.deployment_name}-${each.value.name}"
   description            = "A machine that is hot before it has a user"
   update_default_version = true
   image_id               = local.ami_id
@@ -65,11 +70,11 @@ resource "aws_launch_template" "machine" {
     arn = aws_iam_instance_profile.machine.arn
   }
 
-  # Started by hand from the template (SEED.md, Replenish Pool Manually), a machine is on Spot. CreateFleet says so itself.
+  # As SEED.md starts them (Replenish Pool Manually).
   dynamic "instance_market_options" {
-    for_each = var.on_demand_spares ? [] : ["spot"]
+    for_each = each.value.market
     content {
-      market_type = "spot"
+      market_type = instance_market_options.value
       spot_options {
         spot_instance_type             = "one-time"
         instance_interruption_behavior = "terminate"
@@ -94,7 +99,7 @@ resource "aws_launch_template" "machine" {
     associate_public_ip_address = true
     delete_on_termination       = true
     security_groups             = [aws_security_group.machine.id]
-    subnet_id                   = local.subnet_ids[0]
+    subnet_id                   = each.value.subnet_id
   }
 
   block_device_mappings {

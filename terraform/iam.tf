@@ -3,8 +3,10 @@
 locals {
   secrets_arn       = "${local.arn}:secretsmanager:${var.aws_region}:${local.account_id}:secret:${var.deployment_name}/*"
   target_groups_arn = "${local.elb_arn}:targetgroup/${var.deployment_name}-mc-*/*"
-  rules_arns        = [for arn in local.listeners : "${replace(arn, ":listener/", ":listener-rule/")}/*"]
-  own_machines      = { StringEquals = { "aws:ResourceTag/Deployment" = var.deployment_name } }
+  # Of all load balancers of this deployment, which are numbered: an ARN for each would make the policy too long.
+  listeners_arns = [for number in ["?", "??"] : "${local.elb_arn}:listener/app/${var.deployment_name}-${number}/*"]
+  rules_arns     = [for number in ["?", "??"] : "${local.elb_arn}:listener-rule/app/${var.deployment_name}-${number}/*"]
+  own_machines   = { StringEquals = { "aws:ResourceTag/Deployment" = var.deployment_name } }
   assumed_by_ec2 = jsonencode({
     Version   = "2012-10-17"
     Statement = [{ Effect = "Allow", Principal = { Service = "ec2.amazonaws.com" }, Action = "sts:AssumeRole" }]
@@ -64,11 +66,12 @@ locals {
     local.agent_statement,
   ]
 
-  control_plane_statements = concat(
-    [
+  # By duty, a policy each: IAM takes 6,144 characters in a managed policy.
+  control_plane_statements = {
+    machines = [
       {
-        # None of these can be limited to a resource.
-        Sid    = "Look"
+        # None of these can be limited to a resource; nor can those of LookAtRoutes and LookAtSecrets.
+        Sid    = "LookAtMachines"
         Effect = "Allow"
         Action = [
           "ec2:DescribeInstances",
@@ -77,26 +80,19 @@ locals {
           "ec2:DescribeSubnets",
           "ec2:DescribeSecurityGroups",
           "ec2:DescribeLaunchTemplateVersions",
-          "elasticloadbalancing:DescribeLoadBalancers",
-          "elasticloadbalancing:DescribeListeners",
-          "elasticloadbalancing:DescribeRules",
-          "elasticloadbalancing:DescribeTargetGroups",
-          "elasticloadbalancing:DescribeTargetHealth",
-          "logs:DescribeLogGroups",
-          "secretsmanager:ListSecrets",
           "ssm:DescribeInstanceInformation",
           "ssm:GetCommandInvocation",
         ]
         Resource = "*"
       },
       {
-        # From this template, image, network and group only; the machine itself has to get the platform's tag.
+        # From this template, network and group only; the machine itself has to get the platform's tag.
         Sid    = "Launch"
         Effect = "Allow"
         Action = ["ec2:CreateFleet", "ec2:RunInstances"]
         Resource = concat(
           [
-            aws_launch_template.machine.arn,
+            aws_launch_template.machine["fleet"].arn,
             aws_security_group.machine.arn,
             "${local.arn}:ec2:${var.aws_region}::image/${local.ami_id}",
             "${local.ec2_arn}:fleet/*",
@@ -106,6 +102,14 @@ locals {
           ],
           [for subnet in local.subnet_ids : "${local.ec2_arn}:subnet/${subnet}"],
         )
+      },
+      {
+        # Any image of these owners, as the template's changes before this policy does: launches go on while both are brought up to date.
+        Sid       = "LaunchImage"
+        Effect    = "Allow"
+        Action    = ["ec2:CreateFleet", "ec2:RunInstances"]
+        Resource  = "${local.arn}:ec2:${var.aws_region}::image/*"
+        Condition = { StringEquals = { "ec2:Owner" = ["amazon", local.account_id] } }
       },
       {
         Sid       = "LaunchTagged"
@@ -196,6 +200,15 @@ locals {
         Resource  = "${local.ec2_arn}:instance/*"
         Condition = { StringEquals = { "ssm:resourceTag/Deployment" = var.deployment_name } }
       },
+    ]
+
+    users = [
+      {
+        Sid      = "LookAtSecrets"
+        Effect   = "Allow"
+        Action   = "secretsmanager:ListSecrets"
+        Resource = "*"
+      },
       {
         Sid    = "Vault"
         Effect = "Allow"
@@ -213,10 +226,22 @@ locals {
         Resource = local.secrets_arn
       },
       {
+        Sid    = "LookAtRoutes"
+        Effect = "Allow"
+        Action = [
+          "elasticloadbalancing:DescribeLoadBalancers",
+          "elasticloadbalancing:DescribeListeners",
+          "elasticloadbalancing:DescribeRules",
+          "elasticloadbalancing:DescribeTargetGroups",
+          "elasticloadbalancing:DescribeTargetHealth",
+        ]
+        Resource = "*"
+      },
+      {
         Sid      = "MakeRules"
         Effect   = "Allow"
         Action   = "elasticloadbalancing:CreateRule"
-        Resource = local.listeners
+        Resource = local.listeners_arns
       },
       {
         Sid      = "Rules"
@@ -250,15 +275,22 @@ locals {
         Resource = aws_ecr_repository.this["gateway"].arn
       },
       {
+        Sid      = "LookAtLogs"
+        Effect   = "Allow"
+        Action   = "logs:DescribeLogGroups"
+        Resource = "*"
+      },
+      {
         Sid       = "Meter"
         Effect    = "Allow"
         Action    = "cloudwatch:PutMetricData"
         Resource  = "*"
         Condition = { StringEquals = { "cloudwatch:namespace" = "OpenClawHosted" } }
       },
-    ],
-    # What the machine of the control plane itself needs, as control-plane.sh and Docker do.
-    [
+    ]
+
+    # As control-plane.sh and Docker need it.
+    own-machine = concat([
       local.agent_statement,
       {
         Sid      = "LogInToRegistry"
@@ -278,21 +310,21 @@ locals {
         Action   = ["logs:CreateLogStream", "logs:PutLogEvents"]
         Resource = "${aws_cloudwatch_log_group.platform.arn}:*"
       },
-    ],
-    [for arn in module.database[*].secret_arn : {
-      Sid      = "DatabasePassword"
-      Effect   = "Allow"
-      Action   = "secretsmanager:GetSecretValue"
-      Resource = arn
-    }],
-    [for arn in aws_ebs_volume.platform[*].arn : {
-      Sid       = "OwnVolume"
-      Effect    = "Allow"
-      Action    = "ec2:AttachVolume"
-      Resource  = [arn, "${local.ec2_arn}:instance/*"]
-      Condition = { StringEquals = { "aws:ResourceTag/Name" = "${var.deployment_name}-control-plane" } }
-    }],
-  )
+      ],
+      [for arn in module.database[*].secret_arn : {
+        Sid      = "DatabasePassword"
+        Effect   = "Allow"
+        Action   = "secretsmanager:GetSecretValue"
+        Resource = arn
+      }],
+      [for arn in aws_ebs_volume.platform[*].arn : {
+        Sid       = "OwnVolume"
+        Effect    = "Allow"
+        Action    = "ec2:AttachVolume"
+        Resource  = [arn, "${local.ec2_arn}:instance/*"]
+        Condition = { StringEquals = { "aws:ResourceTag/Name" = "${var.deployment_name}-control-plane" } }
+    }])
+  }
 }
 
 resource "aws_iam_role" "machine" {
@@ -318,16 +350,17 @@ resource "aws_iam_role" "control_plane" {
   assume_role_policy = local.assumed_by_ec2
 }
 
-# A managed policy, as it is longer than what a role takes inline beside others.
 resource "aws_iam_policy" "control_plane" {
-  name        = "${var.deployment_name}-control-plane"
-  description = "What the control plane of ${var.deployment_name} calls"
-  policy      = jsonencode({ Version = "2012-10-17", Statement = local.control_plane_statements })
+  for_each    = local.control_plane_statements
+  name        = "${var.deployment_name}-control-plane-${each.key}"
+  description = "What the control plane of ${var.deployment_name} calls: ${each.key}"
+  policy      = jsonencode({ Version = "2012-10-17", Statement = each.value })
 }
 
 resource "aws_iam_role_policy_attachment" "control_plane" {
+  for_each   = aws_iam_policy.control_plane
   role       = aws_iam_role.control_plane.name
-  policy_arn = aws_iam_policy.control_plane.arn
+  policy_arn = each.value.arn
 }
 
 resource "aws_iam_instance_profile" "control_plane" {

@@ -148,6 +148,8 @@ def context_of(account: Account, call: Call, role_name: str, subject: str | None
         for key, value in _tags(account, subject).items():
             for prefix in {"aws", call.action.partition(":")[0]}:
                 context[f"{prefix}:resourcetag/{key}".lower()] = value
+    if subject is not None and subject.startswith("ami-"):
+        context["ec2:owner"] = _owner(account, subject)
     if call.action == "cloudwatch:PutMetricData":
         context["cloudwatch:namespace"] = call.params["Namespace"]
     requested = _requested_tags(call)
@@ -159,6 +161,12 @@ def context_of(account: Account, call: Call, role_name: str, subject: str | None
         context["iam:passedtoservice"] = "ec2.amazonaws.com"
         context["ec2:createaction"] = call.operation
     return context
+
+
+def _owner(account: Account, image_id: str) -> str:
+    """Of a machine image: an account, or `amazon`, whose images moto launches whether it knows them or not."""
+    image = account.ec2.amis.get(image_id)
+    return account.account_id if image is not None and image.owner_id == account.account_id else "amazon"
 
 
 def _tags(account: Account, subject: str) -> Mapping[str, str]:

@@ -17,6 +17,7 @@ from openclaw_hosted.settings import SettingsError, as_browsers_write, explain
 DEPLOYMENT_LENGTH: Final = 18
 """A target group's name is the deployment's, a hyphen and a machine id (11 characters), and may have 32."""
 _LISTENER: Final = re.compile(r"arn:aws[\w-]*:elasticloadbalancing:[\w-]+:\d{12}:listener/app/[\w-]+/[0-9a-f]+/[0-9a-f]+")
+_TEMPLATE: Final = r"^lt-[0-9a-f]+$"
 _REPOSITORY: Final = re.compile(r"[a-z0-9.-]+(:\d{1,5})?/[a-z0-9._/-]+")
 
 
@@ -55,7 +56,10 @@ class AwsSettings(MachineSettings):
 
     extra_instance_types: Listed = Field(("t3a.small",), alias="EXTRA_INSTANCE_TYPES")
     """Where else Spot capacity is looked for; of the same processor architecture."""
-    launch_template: str = Field(alias="LAUNCH_TEMPLATE_ID", pattern=r"^lt-[0-9a-f]+$")
+    launch_template: str = Field(alias="LAUNCH_TEMPLATE_ID", pattern=_TEMPLATE)
+    """For machines that operators start by hand."""
+    own_fleet_template: str | None = Field(None, alias="FLEET_TEMPLATE_ID", pattern=_TEMPLATE)
+    """For those that the platform launches: without market options and subnet, which it names itself. Without it, `launch_template`."""
     region: str = Field(alias="AWS_REGION", pattern=r"^[a-z]{2}(-[a-z]+)+-\d$")
     vpc: str = Field(alias="VPC_ID", pattern=r"^vpc-[0-9a-f]+$")
     subnets: Listed = Field(alias="SUBNET_IDS")
@@ -123,6 +127,11 @@ class AwsSettings(MachineSettings):
         if self.shard_urls and len(self.shard_urls) != len(self.listeners):
             raise ValueError(f"SHARD_URLS has {len(self.shard_urls)} addresses, ALB_LISTENER_ARN {len(self.listeners)}; give one for each")
         return self
+
+    @property
+    def fleet_template(self) -> str:
+        """What the platform launches machines from."""
+        return self.own_fleet_template or self.launch_template
 
     @property
     def instance_types(self) -> tuple[str, ...]:

@@ -64,23 +64,27 @@ run "machines" {
   command = plan
 
   assert {
-    condition     = aws_launch_template.machine.instance_market_options[0].spot_options[0].spot_instance_type == "one-time"
+    condition     = aws_launch_template.machine["by-hand"].instance_market_options[0].spot_options[0].spot_instance_type == "one-time"
     error_message = "Spot requests are one-time: a persistent one starts another machine that nobody knows."
   }
   assert {
-    condition     = aws_launch_template.machine.metadata_options[0].http_tokens == "required" && aws_launch_template.machine.metadata_options[0].http_put_response_hop_limit == 1 && aws_launch_template.machine.metadata_options[0].instance_metadata_tags == "enabled"
+    condition     = length(aws_launch_template.machine["fleet"].instance_market_options) == 0 && aws_launch_template.machine["fleet"].network_interfaces[0].subnet_id == null
+    error_message = "A fleet names market and subnet itself."
+  }
+  assert {
+    condition     = aws_launch_template.machine["fleet"].metadata_options[0].http_tokens == "required" && aws_launch_template.machine["fleet"].metadata_options[0].http_put_response_hop_limit == 1 && aws_launch_template.machine["fleet"].metadata_options[0].instance_metadata_tags == "enabled"
     error_message = "The metadata address takes tokens, is out of a container's reach, and tells tags."
   }
   assert {
-    condition     = alltrue([for disk in aws_launch_template.machine.block_device_mappings : disk.ebs[0].encrypted == "true" && disk.ebs[0].volume_type == "gp3" && disk.ebs[0].delete_on_termination == (disk.device_name == "/dev/sdf" ? "false" : "true")])
+    condition     = alltrue([for disk in aws_launch_template.machine["fleet"].block_device_mappings : disk.ebs[0].encrypted == "true" && disk.ebs[0].volume_type == "gp3" && disk.ebs[0].delete_on_termination == (disk.device_name == "/dev/sdf" ? "false" : "true")])
     error_message = "Disks are encrypted; the user's outlives the machine, the system's does not."
   }
   assert {
-    condition     = toset(aws_launch_template.machine.tag_specifications[*].resource_type) == toset(["instance", "volume"]) && alltrue([for spec in aws_launch_template.machine.tag_specifications : spec.tags.Name == "openclaw-user-instance" && spec.tags.Deployment == "openclaw"])
+    condition     = toset(aws_launch_template.machine["fleet"].tag_specifications[*].resource_type) == toset(["instance", "volume"]) && alltrue([for spec in aws_launch_template.machine["fleet"].tag_specifications : spec.tags.Name == "openclaw-user-instance" && spec.tags.Deployment == "openclaw"])
     error_message = "Machines and volumes are tagged from their first moment."
   }
   assert {
-    condition     = aws_launch_template.machine.network_interfaces[0].associate_public_ip_address == "true" && aws_launch_template.machine.credit_specification[0].cpu_credits == "unlimited"
+    condition     = aws_launch_template.machine["fleet"].network_interfaces[0].associate_public_ip_address == "true" && aws_launch_template.machine["fleet"].credit_specification[0].cpu_credits == "unlimited"
     error_message = "Machines have an address of their own and start at full speed."
   }
   assert {
@@ -142,7 +146,7 @@ run "routing_by_host_name_in_an_existing_network" {
     error_message = "Each instance has a name of its own."
   }
   assert {
-    condition     = length(aws_launch_template.machine.instance_market_options) == 0
+    condition     = length(aws_launch_template.machine["by-hand"].instance_market_options) == 0
     error_message = "On demand means on demand also for machines that are started by hand."
   }
 }

@@ -36,7 +36,8 @@ WAIT_SECONDS: Final = 120.0
 TEMPLATE_TAGS: Final = "moto lists a launch template's own tags among those that it gives to machines"
 DESCRIPTION: Final = "moto drops the description of a rule that names a group"
 DIFFERENCES: Final = {
-    "aws_launch_template.machine": TEMPLATE_TAGS,
+    'aws_launch_template.machine["by-hand"]': TEMPLATE_TAGS,
+    'aws_launch_template.machine["fleet"]': TEMPLATE_TAGS,
     "aws_launch_template.control_plane": TEMPLATE_TAGS,
     "aws_autoscaling_group.control_plane": "follows the template's version",
     'aws_vpc_security_group_egress_rule.alb_to["control-plane"]': DESCRIPTION,

@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from itertools import chain
 from typing import Any, Final
 
 import pytest
 from botocore.exceptions import ClientError
 
 from lab.cloud.calls import Done
+from lab.cloud.iam import INLINE_CHARACTERS, MANAGED_CHARACTERS, length
 from lab.plain import PlainLab, plain_lab
 from lab.site import AMI, ROLE
 from openclaw_hosted.adapters.aws.sdk import Call
@@ -66,12 +69,13 @@ class Policies:
     """As Terraform would make them for one account."""
 
     machine: dict[str, Any]
-    platform: dict[str, Any]
+    platform: dict[str, dict[str, Any]]
+    """By duty."""
 
     def granted(self) -> frozenset[str]:
         """What the platform may call."""
         found: set[str] = set()
-        for statement in self.platform["Statement"]:
+        for statement in chain.from_iterable(policy["Statement"] for policy in self.platform.values()):
             actions = statement["Action"]
             found |= {actions} if isinstance(actions, str) else set(actions)
         return frozenset(found)
@@ -88,16 +92,25 @@ def policies(lab: PlainLab, terraform: Terraform) -> Policies:
     """For the lab's own account, and put there."""
     site = lab.site
     found = Found(
-        lab.cloud.account_id, AMI, site.vpc, tuple(site.subnets.values()), site.security_group, site.template, site.listeners[0],
+        lab.cloud.account_id, AMI, site.vpc, tuple(site.subnets.values()), site.security_group, site.fleet_template, site.listeners[0],
         site.repository,
     )  # fmt: skip
     plan = planned(terraform, found)
-    made = Policies(json.loads(plan["aws_iam_role_policy.machine"]["policy"]), json.loads(plan["aws_iam_policy.control_plane"]["policy"]))
+    made = policies_of(plan)
     iam = site.client("iam")
     iam.put_role_policy(RoleName=ROLE, PolicyName="machine", PolicyDocument=json.dumps(made.machine))
     iam.create_role(RoleName=PLATFORM, AssumeRolePolicyDocument=plan["aws_iam_role.control_plane"]["assume_role_policy"])
-    iam.put_role_policy(RoleName=PLATFORM, PolicyName="platform", PolicyDocument=json.dumps(made.platform))
+    for name, document in made.platform.items():
+        policy = iam.create_policy(PolicyName=f"platform-{name}", PolicyDocument=json.dumps(document))["Policy"]
+        iam.attach_role_policy(RoleName=PLATFORM, PolicyArn=policy["Arn"])
     return made
+
+
+def policies_of(plan: dict[str, dict[str, Any]]) -> Policies:
+    """The documents of a plan."""
+    address = re.compile(r'aws_iam_policy\.control_plane\["(.+)"\]')
+    platform = {found[1]: json.loads(plan[each]["policy"]) for each in plan if (found := address.fullmatch(each))}
+    return Policies(json.loads(plan["aws_iam_role_policy.machine"]["policy"]), platform)
 
 
 def keys(lab: PlainLab) -> dict[str, str]:
@@ -213,6 +226,21 @@ async def end(provided: Provided, spec: LaunchSpec, ref: str) -> None:
     assert list(await provided.vault.list()) == [spec.reserved_instance_id]
     await provided.machines.terminate(ref)
     await provided.vault.purge(spec.reserved_instance_id)
+
+
+def test_policies_are_no_longer_than_iam_takes_whatever_the_size_of_the_deployment(terraform: Terraform) -> None:
+    largest = planned(
+        terraform,
+        replace(Found(), subnets=tuple(f"subnet-0123456789abcde{number:02}" for number in range(16))),
+        load_balancer_count=10,
+        deployment_name="a-name-of-eighteen",
+        aws_region="ap-southeast-2",
+        database="sqlite",
+    )
+    found = policies_of(largest)
+    lengths = {name: length(json.dumps(document)) for name, document in found.platform.items()}
+    assert max(lengths.values()) <= MANAGED_CHARACTERS, lengths
+    assert length(json.dumps(found.machine)) <= INLINE_CHARACTERS
 
 
 async def test_every_call_is_granted_and_nothing_is_that_is_not_called(lab: PlainLab, policies: Policies) -> None:

@@ -64,7 +64,7 @@ def test_machines_boot_by_the_user_data_that_the_package_renders(terraform: Terr
         "routing": "host", "instance_domain": "claw.example.com", "deployment_name": "a-long-deployment",
     }  # fmt: skip
     plan = planned(terraform, found, **variables)
-    made = base64.b64decode(plan["aws_launch_template.machine"]["user_data"]).decode()
+    made = base64.b64decode(plan['aws_launch_template.machine["fleet"]']["user_data"]).decode()
     origins = ["https://claw.example.com", "https://@ID@.claw.example.com"]
     wanted = render_user_data(
         f"{found.repository}@{DIGEST}", origins, ["10.0.0.0/16"], "a-long-deployment", "/openclaw-hosted/a-long-deployment/gateways"
@@ -81,7 +81,7 @@ def test_the_control_planes_user_data_holds_its_settings_and_no_secret(terraform
     settings = re.search(r"ENVIRONMENT=\$\(cat <<'END'\n([\s\S]*?)\nEND\n", script)
     assert settings is not None
     given = dict(line.split("=", 1) for line in settings[1].splitlines())
-    assert AwsSettings(**given).launch_template == Found().template  # type: ignore[arg-type]
+    assert AwsSettings(**given).fleet_template == Found().template  # type: ignore[arg-type]
     assert "DATABASE_URL" not in given
     assert "DATABASE_SECRET='arn:aws:secretsmanager:" in script
     assert len(script.encode()) <= MOST_BYTES

@@ -74,7 +74,7 @@ async def provide_aws(settings: Settings, clock: SystemClock, progress: Progress
     gateways = AwsGateways(fleet, RunCommand(sdk, clock), vault, volumes, clock, inside)
     stack.push_async_callback(gateways.aclose)
     plan = LaunchPlan(
-        aws.deployment, aws.launch_template, aws.instance_types, network.subnets, aws.on_demand_spares, aws.on_demand_fallback
+        aws.deployment, aws.fleet_template, aws.instance_types, network.subnets, aws.on_demand_spares, aws.on_demand_fallback
     )
     await router.ensure_own_rules()
     return Provided(

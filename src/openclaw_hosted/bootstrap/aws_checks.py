@@ -66,12 +66,27 @@ async def _security_group(sdk: Sdk, aws: AwsSettings) -> str:
 
 
 async def _template(sdk: Sdk, aws: AwsSettings) -> str:
-    answer = await sdk.call(Call.DESCRIBE_TEMPLATE_VERSIONS, LaunchTemplateId=aws.launch_template, Versions=["$Latest"])
-    version = answer["LaunchTemplateVersions"][0]
-    problems = list(_template_problems(version["LaunchTemplateData"], aws))
-    if problems:
-        raise PortError("; ".join(problems))
-    return f"{aws.launch_template}, version {version['VersionNumber']}"
+    found = []
+    for template in dict.fromkeys((aws.launch_template, aws.fleet_template)):
+        answer = await sdk.call(Call.DESCRIBE_TEMPLATE_VERSIONS, LaunchTemplateId=template, Versions=["$Latest"])
+        version = answer["LaunchTemplateVersions"][0]
+        data = version["LaunchTemplateData"]
+        problems = [*_template_problems(data, aws), *(_fleet_problems(data) if template == aws.fleet_template else ())]
+        if problems:
+            raise PortError(f"{template}: {'; '.join(problems)}")
+        found.append(f"{template}, version {version['VersionNumber']}")
+    return "; ".join(found)
+
+
+def _fleet_problems(data: dict[str, Any]) -> Sequence[str]:
+    """What CreateFleet may not take from a template, as it is given it with each call."""
+    checks = {
+        "a template for fleets has no market options (give another one as FLEET_TEMPLATE_ID)": "InstanceMarketOptions" not in data,
+        "a template for fleets has no subnet (give another one as FLEET_TEMPLATE_ID)": not any(
+            interface.get("SubnetId") for interface in data.get("NetworkInterfaces", ())
+        ),
+    }
+    return [problem for problem, holds in checks.items() if not holds]
 
 
 def _template_problems(data: dict[str, Any], aws: AwsSettings) -> Sequence[str]:
@@ -123,7 +138,7 @@ async def _permissions(sdk: Sdk, aws: AwsSettings) -> str:
     network = await find_network(sdk, aws.vpc, aws.subnets)
     zone = next(iter(network.subnets))
     override = {"InstanceType": aws.instance_type, "SubnetId": aws.subnets[0]}
-    template = {"LaunchTemplateId": aws.launch_template, "Version": "$Latest"}
+    template = {"LaunchTemplateId": aws.fleet_template, "Version": "$Latest"}
     tags = as_tags({Tag.NAME: MACHINE_NAME, Tag.DEPLOYMENT: aws.deployment})
     dry: list[tuple[Call, dict[str, Any]]] = [
         (
@@ -174,7 +189,10 @@ CHECKS: Final[dict[str, tuple[Check, str]]] = {
     "aws account": (_account, "Give the machine a role, or set AWS_PROFILE; check AWS_REGION."),
     "aws subnets": (_subnets, "Correct SUBNET_IDS and VPC_ID: public subnets of one VPC, in two zones at least."),
     "aws security group": (_security_group, "Correct SECURITY_GROUP_ID."),
-    "aws launch template": (_template, "Correct LAUNCH_TEMPLATE_ID, or the template: terraform/ec2-per-user.tf has it as it should be."),
+    "aws launch template": (
+        _template,
+        "Correct LAUNCH_TEMPLATE_ID and FLEET_TEMPLATE_ID, or the templates: terraform/ec2-per-user.tf has them as they should be.",
+    ),
     "aws load balancers": (_listeners, "Correct ALB_LISTENER_ARN."),
     "aws image": (_image, "Push an image to ECR_REPOSITORY_URL; docs/aws.md says how."),
     "aws log group": (_log_group, "Make the group with a retention, or correct GATEWAY_LOG_GROUP: terraform/monitoring.tf has it."),

@@ -13,7 +13,7 @@ from lab.plane.plain_gateway import Fault
 from openclaw_hosted.adapters.system import SystemIds
 from openclaw_hosted.bootstrap import examine
 from openclaw_hosted.doctor import Finding, Verdict
-from openclaw_hosted.domain.errors import NoCapacity, NotFound
+from openclaw_hosted.domain.errors import NoCapacity, NotFound, PortError
 from openclaw_hosted.domain.instance import Phase
 from openclaw_hosted.domain.machine import MachineFailure
 from openclaw_hosted.ports.machines import LaunchSpec
@@ -80,6 +80,7 @@ async def test_a_doctor_warns_of_logs_that_are_kept_forever_and_wants_none(lab: 
     ("name", "value", "check"),
     [
         ("LAUNCH_TEMPLATE_ID", "lt-0123456789abcdef0", "aws launch template"),
+        ("FLEET_TEMPLATE_ID", "lt-0123456789abcdef0", "aws launch template"),
         ("SECURITY_GROUP_ID", "sg-0123456789abcdef0", "aws security group"),
         ("SUBNET_IDS", "subnet-0123456789abcdef0", "aws subnets"),
         ("ECR_REPOSITORY_URL", "registry.example.com/absent", "aws image"),
@@ -91,6 +92,17 @@ async def test_a_doctor_names_what_is_not_there(lab: PlainLab, name: str, value:
         findings = {finding.check: finding for finding in await examine(load_settings())}
     assert findings[check].verdict is Verdict.PROBLEM
     assert findings[check].fix
+
+
+async def test_a_template_for_launches_by_hand_is_no_template_for_fleets(world: AwsWorld) -> None:
+    with aws_environment(world.lab.site, FLEET_TEMPLATE_ID=""):
+        found = next(finding for finding in await examine(load_settings()) if finding.check == "aws launch template")
+    assert found.verdict is Verdict.PROBLEM
+    assert "no market options" in found.message
+    assert "no subnet" in found.message
+    async with provided_on(world.lab.site, FLEET_TEMPLATE_ID="") as provided:
+        with pytest.raises(PortError, match="subnet"):
+            await provided.machines.launch(a_launch())
 
 
 async def test_without_spot_capacity_there_is_no_room_unless_machines_on_demand_are_allowed(world: AwsWorld) -> None:
