@@ -131,7 +131,12 @@ def _choices(account: Account, params: Mapping[str, Any], fleet_id: str, market:
 
 
 def _planned(
-    account: Account, params: Mapping[str, Any], override: Mapping[str, Any], template: Mapping[str, Any], tags: Mapping[str, str], market: str
+    account: Account,
+    params: Mapping[str, Any],
+    override: Mapping[str, Any],
+    template: Mapping[str, Any],
+    tags: Mapping[str, str],
+    market: str,
 ) -> Launch | Refused:
     try:
         _check(override, template, market)
@@ -142,7 +147,9 @@ def _planned(
 
 def _check(override: Mapping[str, Any], template: Mapping[str, Any], market: str) -> None:
     if override.get("SubnetId") and any(each.get("SubnetId") for each in template.get("NetworkInterfaces") or ()):
-        raise Refused("InvalidParameterCombination", "Network interfaces and an instance-level subnet ID may not be specified on the same request")
+        raise Refused(
+            "InvalidParameterCombination", "Network interfaces and an instance-level subnet ID may not be specified on the same request"
+        )
     if market == "on-demand" and (template.get("InstanceMarketOptions") or {}).get("MarketType") == "spot":
         raise Refused("InvalidFleetConfiguration", "The launch template asks for the Spot market, and the fleet for On-Demand capacity")
 

@@ -33,6 +33,7 @@ from openclaw_hosted.ports.router import Target
 from tests.support.aws import aws_environment, provided_on
 from tests.support.seats import seat
 from tests.support.waiting import until
+from tests.terraform.iam_reference import problems
 from tests.terraform.support import Found, Terraform, planned
 
 pytestmark = [pytest.mark.terraform, pytest.mark.slow, pytest.mark.xdist_group("roles")]
@@ -241,6 +242,24 @@ def test_policies_are_no_longer_than_iam_takes_whatever_the_size_of_the_deployme
     lengths = {name: length(json.dumps(document)) for name, document in found.platform.items()}
     assert max(lengths.values()) <= MANAGED_CHARACTERS, lengths
     assert length(json.dumps(found.machine)) <= INLINE_CHARACTERS
+
+
+def test_aws_knows_each_action_resource_and_condition_key(policies: Policies) -> None:
+    assert [problem for document in (policies.machine, *policies.platform.values()) for problem in problems(document)] == []
+
+
+def test_the_reference_notices_what_aws_would_not_heed() -> None:
+    statement = {
+        "Sid": "Wrong", "Effect": "Allow", "Action": ["ec2:TerminateInstance", "ec2:DeleteVolume"],
+        "Resource": ["arn:aws:ec2:us-west-2:123456789012:volume/*", "arn:aws:ec2:us-west-2:123456789012:instance/*"],
+        "Condition": {"StringEquals": {"ec2:CreateAction": "RunInstances"}},
+    }  # fmt: skip
+    assert list(problems({"Statement": [statement]})) == [
+        "Wrong: there is no action ec2:TerminateInstance",
+        "Wrong: ec2:TerminateInstance has no condition key ec2:createaction",
+        "Wrong: ec2:DeleteVolume has no condition key ec2:createaction",
+        "Wrong: none of its actions is about arn:aws:ec2:us-west-2:123456789012:instance/*",
+    ]
 
 
 async def test_every_call_is_granted_and_nothing_is_that_is_not_called(lab: PlainLab, policies: Policies) -> None:

@@ -23,9 +23,9 @@ def policy(characters: int, indent: int | None = None) -> str:
 def test_a_managed_policy_has_6144_characters_at_most_and_white_space_does_not_count(site: Site) -> None:
     iam = site.client("iam")
     arn = iam.create_policy(PolicyName="longest", PolicyDocument=policy(MANAGED_CHARACTERS, 8))["Policy"]["Arn"]
-    with pytest.raises(ClientError, match="LimitExceeded.*PolicySize: 6144"):
+    with pytest.raises(ClientError, match=r"LimitExceeded.*PolicySize: 6144"):
         iam.create_policy(PolicyName="longer", PolicyDocument=policy(MANAGED_CHARACTERS + 1))
-    with pytest.raises(ClientError, match="LimitExceeded.*PolicySize: 6144"):
+    with pytest.raises(ClientError, match=r"LimitExceeded.*PolicySize: 6144"):
         iam.create_policy_version(PolicyArn=arn, PolicyDocument=policy(MANAGED_CHARACTERS + 1), SetAsDefault=True)
 
 
@@ -34,7 +34,7 @@ def test_the_policies_that_a_role_holds_itself_have_10240_characters_in_sum(site
     iam.put_role_policy(RoleName="machine", PolicyName="one", PolicyDocument=policy(INLINE_CHARACTERS - 1000))
     iam.put_role_policy(RoleName="machine", PolicyName="one", PolicyDocument=policy(INLINE_CHARACTERS - 500))
     iam.put_role_policy(RoleName="machine", PolicyName="two", PolicyDocument=policy(500))
-    with pytest.raises(ClientError, match="LimitExceeded.*RolePolicySize: 10240"):
+    with pytest.raises(ClientError, match=r"LimitExceeded.*RolePolicySize: 10240"):
         iam.put_role_policy(RoleName="machine", PolicyName="two", PolicyDocument=policy(501))
 
 
@@ -44,5 +44,5 @@ def test_a_role_takes_ten_managed_policies(site: Site) -> None:
     for arn in arns[:-1]:
         iam.attach_role_policy(RoleName="machine", PolicyArn=arn)
     iam.attach_role_policy(RoleName="machine", PolicyArn=arns[0])
-    with pytest.raises(ClientError, match="LimitExceeded.*PoliciesPerRole: 10"):
+    with pytest.raises(ClientError, match=r"LimitExceeded.*PoliciesPerRole: 10"):
         iam.attach_role_policy(RoleName="machine", PolicyArn=arns[-1])

@@ -55,7 +55,9 @@ def test_tags_that_machines_read_at_the_metadata_address_have_neither_blanks_nor
     (instance_id,) = site.launch(TagSpecifications=[{"ResourceType": "instance", "Tags": [{"Key": "cost-center=+.,:@_", "Value": "x"}]}])
     with pytest.raises(ClientError, match="'a/b' is not a valid tag key"):
         site.client("ec2").create_tags(Resources=[instance_id], Tags=[{"Key": "a/b", "Value": "x"}])
-    (silent,) = site.launch(MetadataOptions={"InstanceMetadataTags": "disabled"}, TagSpecifications=[{"ResourceType": "instance", "Tags": tags}])
+    (silent,) = site.launch(
+        MetadataOptions={"InstanceMetadataTags": "disabled"}, TagSpecifications=[{"ResourceType": "instance", "Tags": tags}]
+    )
     site.client("ec2").create_tags(Resources=[silent], Tags=[{"Key": "a/b", "Value": "x"}])
 
 
