@@ -38,7 +38,8 @@ printf '%s\n' "$ENVIRONMENT" >"$ROOT/environment"
 printf '%s=%q\n' REGION "$REGION" IMAGE "$IMAGE" LOG_GROUP "$LOG_GROUP" DATA "$DATA" OWNER "$OWNER" \
   DATABASE_SECRET "$DATABASE_SECRET" DATABASE_HOST "$DATABASE_HOST" INSTANCE "$(own_address)" >"$ROOT/machine"
 
-# Each start fetches image and password anew, so that a restart takes up what was changed.
+# Each start fetches image and password anew, so that a restart takes up what was changed. Nothing waits for CloudWatch: what is more than
+# 16 MB while it can't be reached is lost.
 cat >/usr/local/sbin/openclaw-hosted-serve <<'SCRIPT'
 #!/bin/bash
 set -eu -o pipefail
@@ -57,6 +58,7 @@ docker rm -f openclaw-hosted >/dev/null 2>&1 || true
 exec docker run --rm --name openclaw-hosted --network host --init --user "$OWNER:$OWNER" --read-only --tmpfs /tmp \
   --cap-drop ALL --security-opt no-new-privileges --env-file /etc/openclaw-hosted/environment --env-file "$secret" \
   --log-driver awslogs --log-opt "awslogs-region=$REGION" --log-opt "awslogs-group=$LOG_GROUP" --log-opt "awslogs-stream=$INSTANCE" \
+  --log-opt mode=non-blocking --log-opt max-buffer-size=16m \
   --mount "type=bind,src=$DATA,dst=/var/lib/openclaw-hosted" "$IMAGE"
 SCRIPT
 chmod 755 /usr/local/sbin/openclaw-hosted-serve

@@ -140,10 +140,11 @@ resource "aws_autoscaling_group" "control_plane" {
   max_size         = 1
   desired_capacity = 1
   # With SQLite it has to be where its volume is.
-  vpc_zone_identifier       = local.postgres ? local.subnet_ids : [local.subnet_ids[0]]
-  target_group_arns         = [for group in aws_lb_target_group.web : group.arn]
-  health_check_type         = "ELB"
-  health_check_grace_period = 600
+  vpc_zone_identifier = local.postgres ? local.subnet_ids : [local.subnet_ids[0]]
+  target_group_arns   = [for group in aws_lb_target_group.web : group.arn]
+  health_check_type   = "ELB"
+  # One that has never answered, for want of an image or by a wrong setting, stays for an hour: long enough to look at it.
+  health_check_grace_period = 3600
   wait_for_capacity_timeout = "0"
 
   launch_template {

@@ -44,7 +44,7 @@ resource "aws_sns_topic_subscription" "alarms" {
   endpoint  = var.alarm_email
 }
 
-# Also when nothing is heard of the pool any more: then the control plane itself is down.
+# Also when nothing is heard of the pool any more: then the control plane itself is down. Without spares, that alone is an alarm.
 resource "aws_cloudwatch_metric_alarm" "pool_depleted" {
   alarm_name          = "${var.deployment_name}-pool-depleted"
   alarm_description   = "No spare is available, or the control plane tells nothing: new users wait. See Pool on the admin pages."
@@ -53,7 +53,7 @@ resource "aws_cloudwatch_metric_alarm" "pool_depleted" {
   dimensions          = local.dimensions
   statistic           = "Maximum"
   comparison_operator = "LessThanThreshold"
-  threshold           = 1
+  threshold           = min(1, var.pool_spare_count)
   period              = 60
   evaluation_periods  = 5
   treat_missing_data  = "breaching"

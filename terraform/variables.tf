@@ -9,6 +9,11 @@ variable "user_instance_type" {
     condition     = can(regex("^[a-z][a-z0-9-]*\\.[a-z0-9-]+$", var.user_instance_type))
     error_message = "Give an instance type such as t3.small."
   }
+
+  validation {
+    condition     = !can(regex("^([cm][134]|cc2|cr1|d2|f1|g[23]s?|h1|hs1|i[23]|m2|p[23]|r[34]|t[12]|x1e?)\\.", var.user_instance_type))
+    error_message = "Give a type of the Nitro system such as t3.small: t2 and its contemporaries do not tell disks apart."
+  }
 }
 
 variable "extra_instance_types" {
@@ -19,6 +24,11 @@ variable "extra_instance_types" {
   validation {
     condition     = alltrue([for type in var.extra_instance_types : can(regex("^[a-z][a-z0-9-]*\\.[a-z0-9-]+$", type))])
     error_message = "Give instance types such as t3a.small."
+  }
+
+  validation {
+    condition     = !anytrue([for type in var.extra_instance_types : can(regex("^([cm][134]|cc2|cr1|d2|f1|g[23]s?|h1|hs1|i[23]|m2|p[23]|r[34]|t[12]|x1e?)\\.", type))])
+    error_message = "Give types of the Nitro system such as t3a.small: t2 and its contemporaries do not tell disks apart."
   }
 }
 
@@ -176,6 +186,12 @@ variable "tags" {
   validation {
     condition     = !anytrue([for key in keys(var.tags) : contains(["Name", "Deployment", "Status"], key) || startswith(key, "aws:")])
     error_message = "Name, Deployment and Status are the platform's own tags."
+  }
+
+  # Machines read their tags at the metadata address, and EC2 launches none with a key that could not be asked for there.
+  validation {
+    condition     = alltrue([for key in keys(var.tags) : can(regex("^[0-9A-Za-z_+=,.@:-]{1,128}$", key)) && !contains([".", "..", "_index"], key)])
+    error_message = "Keys of tags are letters, digits and + - = . , _ : @ here: with a blank or a slash in one, EC2 launches no machine."
   }
 }
 
@@ -443,8 +459,8 @@ variable "retention_days" {
   default     = 7
 
   validation {
-    condition     = var.retention_days >= 0 && var.retention_days <= 3650
-    error_message = "Give 0 to 3650."
+    condition     = var.retention_days >= 0 && var.retention_days <= 30
+    error_message = "Give 0 to 30: Secrets Manager keeps what was deleted no longer."
   }
 }
 

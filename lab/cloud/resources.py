@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from moto.secretsmanager.models import secretsmanager_backends
-
 from lab.cloud.calls import RESOURCE, Call, resources
 from lab.cloud.policy import parsed
+from lab.cloud.secrets import stored
 
 if TYPE_CHECKING:
     from lab.cloud.account import Account
@@ -120,7 +119,7 @@ def _secret_target(account: Account, call: Call) -> Target:
 
 
 def _secret(account: Account, identity: str) -> Any:
-    store = secretsmanager_backends[account.account_id][account.region].secrets
+    store = stored(account)
     return store.get(identity) if identity in store else None
 
 

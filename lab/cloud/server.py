@@ -22,6 +22,7 @@ from lab.cloud.latency import Delays, Latencies
 from lab.cloud.metadata import metadata
 from lab.cloud.operations import BODY, CUT, install, serve
 from lab.cloud.secret import read_secret
+from lab.cloud.secrets import expire
 from lab.cloud.topology import topology
 from lab.plane.base import Balancer, Machines, Metadata
 
@@ -106,6 +107,7 @@ class LabCloud(Account):
         """Do what is due by the clock. Done several times a second anyway."""
         look(self)
         tick(self)
+        expire(self)
 
     def _tick(self) -> None:
         while not self._closing.wait(TICK_SECONDS):

@@ -18,6 +18,10 @@ DEPLOYMENT_LENGTH: Final = 18
 """A target group's name is the deployment's, a hyphen and a machine id (11 characters), and may have 32."""
 _LISTENER: Final = re.compile(r"arn:aws[\w-]*:elasticloadbalancing:[\w-]+:\d{12}:listener/app/[\w-]+/[0-9a-f]+/[0-9a-f]+")
 _TEMPLATE: Final = r"^lt-[0-9a-f]+$"
+_XEN: Final = re.compile(r"([cm][134]|cc2|cr1|d2|f1|g[23]s?|h1|hs1|i[23]|m2|p[23]|r[34]|t[12]|x1e?)\.")
+"""Families before the Nitro system: there a disk's name does not hold its volume's id, by which machines find theirs."""
+MOST_RETENTION_DAYS: Final = 30
+"""As long as Secrets Manager keeps what was deleted (decision 65)."""
 _REPOSITORY: Final = re.compile(r"[a-z0-9.-]+(:\d{1,5})?/[a-z0-9._/-]+")
 
 
@@ -77,6 +81,8 @@ class AwsSettings(MachineSettings):
     """Begins the names of secrets and target groups, and is the tag `Deployment` of everything: keeps two platforms of an account apart."""
     on_demand_fallback: bool = Field(default=False, alias="ON_DEMAND_FALLBACK")
     """Launch on demand where there is no Spot capacity."""
+    retention_days: float | None = Field(None, alias="RETENTION_DAYS")
+    """The platform's own setting, which has a limit here."""
     routing: Routing = Field(Routing.PATH, alias="ROUTING")
     instance_domain: str | None = Field(None, alias="INSTANCE_DOMAIN", pattern=r"^[a-z0-9.-]+$")
     """With `ROUTING=host`: instances answer at `{id}.INSTANCE_DOMAIN`."""
@@ -89,6 +95,20 @@ class AwsSettings(MachineSettings):
     @classmethod
     def _split(cls, value: object) -> object:
         return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+    @field_validator("instance_type", "extra_instance_types")
+    @classmethod
+    def _are_nitro(cls, value: str | tuple[str, ...]) -> str | tuple[str, ...]:
+        if any(_XEN.match(kind) for kind in ([value] if isinstance(value, str) else value)):
+            raise ValueError("give types of the Nitro system such as t3.small; t2 and its contemporaries do not tell disks apart")
+        return value
+
+    @field_validator("retention_days")
+    @classmethod
+    def _is_kept(cls, value: float | None) -> float | None:
+        if value is not None and value > MOST_RETENTION_DAYS:
+            raise ValueError(f"give {MOST_RETENTION_DAYS} days at most: Secrets Manager keeps what was deleted no longer")
+        return value
 
     @field_validator("subnets")
     @classmethod

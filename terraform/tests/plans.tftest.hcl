@@ -169,6 +169,44 @@ run "a_name_that_is_too_long_is_refused" {
   expect_failures = [var.deployment_name]
 }
 
+run "a_key_that_metadata_can_not_name_is_refused" {
+  command = plan
+  variables { tags = { "cost center" = "42" } }
+  expect_failures = [var.tags]
+}
+
+run "types_before_nitro_are_refused" {
+  command = plan
+  variables {
+    user_instance_type   = "t2.small"
+    extra_instance_types = ["t3a.small", "m4.large"]
+  }
+  expect_failures = [var.user_instance_type, var.extra_instance_types]
+}
+
+run "what_secrets_manager_does_not_keep_is_refused" {
+  command = plan
+  variables { retention_days = 31 }
+  expect_failures = [var.retention_days]
+}
+
+run "without_spares" {
+  command = plan
+  variables {
+    pool_spare_count = 0
+    tags             = { "cost-center" = "42", "team:name" = "a b/c" }
+  }
+
+  assert {
+    condition     = aws_cloudwatch_metric_alarm.pool_depleted.threshold == 0 && aws_cloudwatch_metric_alarm.pool_depleted.treat_missing_data == "breaching"
+    error_message = "No spare is no alarm then; a control plane that says nothing is."
+  }
+  assert {
+    condition     = aws_autoscaling_group.control_plane.health_check_grace_period >= 3600
+    error_message = "A machine that never answered can be looked at."
+  }
+}
+
 run "no_backups_are_refused" {
   command = plan
   variables { database_backup_days = 0 }

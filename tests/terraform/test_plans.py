@@ -83,6 +83,7 @@ def test_the_control_planes_user_data_holds_its_settings_and_no_secret(terraform
     given = dict(line.split("=", 1) for line in settings[1].splitlines())
     assert AwsSettings(**given).fleet_template == Found().template  # type: ignore[arg-type]
     assert "DATABASE_URL" not in given
+    assert "--log-opt mode=non-blocking" in script, "else OpenClaw Hosted stands still while CloudWatch can't be reached"
     assert "DATABASE_SECRET='arn:aws:secretsmanager:" in script
     assert len(script.encode()) <= MOST_BYTES
     assert subprocess.run(["bash", "-n"], input=script, text=True, capture_output=True).stderr == ""
@@ -90,7 +91,7 @@ def test_the_control_planes_user_data_holds_its_settings_and_no_secret(terraform
 
 @pytest.mark.terraform
 def test_the_plans_of_the_main_sets_of_variables_are_as_its_own_tests_say(terraform: Terraform) -> None:
-    assert "Success! 9 passed, 0 failed." in terraform.run("test").stdout
+    assert "Success! 13 passed, 0 failed." in terraform.run("test").stdout
 
 
 @pytest.mark.terraform

@@ -47,6 +47,9 @@ def no_spot(lab: PlainLab, *zones: str) -> None:
         ("ROUTING", "host", "INSTANCE_DOMAIN"),
         ("SHARD_URLS", "https://one.example.com", "one for each"),
         ("GATEWAY_LOG_GROUP", "arn:aws:logs:us-west-2:1:log-group:x", "GATEWAY_LOG_GROUP"),
+        ("RETENTION_DAYS", "31", "RETENTION_DAYS: give 30 days at most"),
+        ("USER_INSTANCE_TYPE", "t2.small", "USER_INSTANCE_TYPE: give types of the Nitro system"),
+        ("EXTRA_INSTANCE_TYPES", "t3a.small,m4.large", "EXTRA_INSTANCE_TYPES: give types of the Nitro system"),
     ],
 )
 def test_a_wrong_setting_is_named_with_the_way_out(lab: PlainLab, name: str, value: str, way_out: str) -> None:

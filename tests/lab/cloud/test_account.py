@@ -60,6 +60,22 @@ def test_a_secret_is_made_once_per_token_and_comes_back_from_deletion(site: Site
     assert vault.get_secret_value(SecretId="openclaw/oc-1")["SecretString"] == "one"
 
 
+def test_a_deleted_secret_is_gone_when_its_days_are_over_and_those_are_thirty_at_most(site: Site) -> None:
+    vault = site.client("secretsmanager")
+    vault.create_secret(Name="openclaw/oc-1", SecretString="one")
+    with pytest.raises(ClientError, match="between 7 and 30 days"):
+        vault.delete_secret(SecretId="openclaw/oc-1", RecoveryWindowInDays=31)
+    vault.delete_secret(SecretId="openclaw/oc-1", RecoveryWindowInDays=30)
+    site.pass_time(30 * 86_400 - 1)
+    site.cloud.tick()
+    vault.restore_secret(SecretId="openclaw/oc-1")
+    vault.delete_secret(SecretId="openclaw/oc-1", RecoveryWindowInDays=30)
+    site.pass_time(30 * 86_400)
+    site.cloud.tick()
+    with pytest.raises(ClientError, match="ResourceNotFoundException"):
+        vault.restore_secret(SecretId="openclaw/oc-1")
+
+
 async def test_the_control_planes_own_client_works(site: Site) -> None:
     (instance_id,) = site.launch()
     async with get_session().create_client(

@@ -16,7 +16,7 @@ from openclaw_hosted.ports.machines import LaunchSpec, MachineHealth, ObservedMa
 
 SPOT: Final = "spot"
 ON_DEMAND: Final = "on-demand"
-BURSTABLE: Final = ("t2.", "t3.", "t3a.", "t4g.")
+BURSTABLE: Final = ("t3.", "t3a.", "t4g.")
 SHUTTING_DOWN: Final = frozenset({"shutting-down", "stopping"})
 
 
