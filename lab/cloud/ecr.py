@@ -9,15 +9,22 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import httpx
+from botocore import xform_name
 
 from lab.cloud.calls import Call
-from lab.cloud.describe import moment
+from lab.cloud.describe import moment, page
 from lab.cloud.operations import moto, operation
 from lab.cloud.refused import Refused
 
 if TYPE_CHECKING:
     from lab.cloud.account import Account
 
+PAGE, LARGEST_PAGE = 100, 1000
+"""Images in an answer, unless it is asked for another number, and at most."""
+FIELDS = (
+    "registryId", "repositoryName", "imageDigest", "imageTags", "imageSizeInBytes", "imagePushedAt", "imageManifestMediaType",
+    "artifactMediaType",
+)  # fmt: skip
 TOKEN_SECONDS = 12 * 3600.0
 USER = "AWS"
 DOCKER, OCI = "application/vnd.docker.distribution", "application/vnd.oci.image"
@@ -81,10 +88,24 @@ def _place(account: Account, repository: Any) -> None:
 
 @operation("ecr", "DescribeImages", locked=False)
 def describe_images(account: Account, call: Call) -> Any:
-    """The images that are in the registry; moto's own where there is no registry."""
+    """A page of the images that are in the registry; of moto's own where there is no registry."""
+    params = call.params
+    if params.get("imageIds") and (params.get("maxResults") or params.get("nextToken")):
+        raise Refused("InvalidParameterException", "The parameters 'imageIds' and 'maxResults' or 'nextToken' exclude each other")
     if account.registry is None:
         with account.lock:
-            return moto(call)
+            found = moto(call).result["imageDetails"]
+        images = [{field: value for field in FIELDS if (value := getattr(image, xform_name(field), None))} for image in found]
+    else:
+        images = _in_registry(account, account.registry, call)
+    if status := (params.get("filter") or {}).get("tagStatus"):
+        images = [image for image in images if status == "ANY" or bool(image.get("imageTags")) is (status == "TAGGED")]
+    asked = {"maxResults": PAGE, **params}
+    shown, token = page(images, asked, key=lambda image: image["imageDigest"], most=LARGEST_PAGE, size="maxResults", token="nextToken")
+    return {"imageDetails": shown, "nextToken": token}
+
+
+def _in_registry(account: Account, registry: Registry, call: Call) -> list[dict[str, Any]]:
     name = call.params["repositoryName"]
     with account.lock:
         known = any(each.name == name for each in account.ecr.repositories.values())
@@ -92,13 +113,13 @@ def describe_images(account: Account, call: Call) -> Any:
         raise Refused("RepositoryNotFoundException", f"The repository with name '{name}' does not exist in the registry")
     wanted = call.params.get("imageIds")
     if wanted is None:
-        tags = account.registry.ask("GET", f"{name}/tags/list")
+        tags = registry.ask("GET", f"{name}/tags/list")
         wanted = [{"imageTag": tag} for tag in (tags.json().get("tags") or [])] if tags.is_success else []
     found: dict[str, dict[str, Any]] = {}
     for each in wanted:
-        image = _image(account.registry, name, each)
+        image = _image(registry, name, each)
         found.setdefault(image["imageDigest"], image)["imageTags"] += [each["imageTag"]] if each.get("imageTag") else []
-    return {"imageDetails": [{**image, "registryId": account.account_id, "repositoryName": name} for image in found.values()]}
+    return [{**image, "registryId": account.account_id, "repositoryName": name} for image in found.values()]
 
 
 def _image(registry: Registry, name: str, identity: Mapping[str, str]) -> dict[str, Any]:

@@ -124,8 +124,8 @@ async def _image(sdk: Sdk, aws: AwsSettings) -> str:
 async def _log_group(sdk: Sdk, aws: AwsSettings) -> str:
     if aws.log_group is None:
         return "none: what gateways print stays on their machines"
-    answer = await sdk.call(Call.DESCRIBE_LOG_GROUPS, logGroupNamePrefix=aws.log_group)
-    found = [group for group in answer["logGroups"] if group["logGroupName"] == aws.log_group]
+    pages = sdk.pages(Call.DESCRIBE_LOG_GROUPS, logGroupNamePrefix=aws.log_group)
+    found = [group async for page in pages for group in page["logGroups"] if group["logGroupName"] == aws.log_group]
     if not found:
         raise PortError(f"GATEWAY_LOG_GROUP: there is no log group {aws.log_group} in {aws.region}, so that what gateways print gets lost.")
     days = found[0].get("retentionInDays")

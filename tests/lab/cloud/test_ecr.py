@@ -85,3 +85,19 @@ def test_images_are_those_that_the_registry_has(site: Site) -> None:
 def test_without_a_registry_there_is_no_token(site: Site) -> None:
     with pytest.raises(ClientError, match="no registry"):
         site.client("ecr").get_authorization_token()
+
+
+def test_a_page_has_a_hundred_images_and_tagged_ones_can_be_asked_for_alone(site: Site) -> None:
+    ecr = site.client("ecr")
+    ecr.create_repository(repositoryName="many")
+    for number in range(101):
+        site.push("many", number, f"tag-{number}")
+    site.push("many", 200, None)
+    first = ecr.describe_images(repositoryName="many")
+    assert len(first["imageDetails"]) == 100
+    second = ecr.describe_images(repositoryName="many", nextToken=first["nextToken"])
+    assert len(second["imageDetails"]) == 2
+    assert "nextToken" not in second
+    tagged = ecr.describe_images(repositoryName="many", filter={"tagStatus": "TAGGED"}, maxResults=1000)["imageDetails"]
+    assert len(tagged) == 101
+    assert all(image["imageTags"] for image in tagged)

@@ -15,6 +15,8 @@ from openclaw_hosted.adapters.sealing import KEY_BYTES
 from openclaw_hosted.domain.errors import Conflict, Denied, NotFound
 
 SEALING_KEY: Final = "sealing-key"
+IMAGES: Final = (None, "application/vnd.docker.container.image.v1+json", "application/vnd.oci.image.config.v1+json")
+"""What ECR says of images; of signatures and charts beside them it names others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +64,15 @@ async def find_shards(sdk: Sdk, listeners: Sequence[str], addresses: Sequence[st
 
 
 async def find_image(sdk: Sdk, repository: str, tag: str | None) -> str:
-    """The gateway's image by digest, such as `…/openclaw@sha256:…`: of this tag or with this digest, or else the newest."""
+    """The gateway's image by digest, such as `…/openclaw@sha256:…`: of this tag or with this digest, or else the newest that has a tag.
+
+    What has none may be a part of an image, or an attestation that was pushed with it.
+    """
     name = repository.partition("/")[2]
     key = "imageDigest" if tag and tag.startswith("sha256:") else "imageTag"
-    wanted: dict[str, Any] = {"imageIds": [{key: tag}]} if tag else {}
-    found = [image async for page in sdk.pages(Call.DESCRIBE_IMAGES, repositoryName=name, **wanted) for image in page["imageDetails"]]
+    wanted: dict[str, Any] = {"imageIds": [{key: tag}]} if tag else {"filter": {"tagStatus": "TAGGED"}}
+    pages = sdk.pages(Call.DESCRIBE_IMAGES, repositoryName=name, **wanted)
+    found = [image async for page in pages for image in page["imageDetails"] if image.get("artifactMediaType") in IMAGES]
     if not found:
         raise NotFound(f"ECR_REPOSITORY_URL: the repository {name} has no image yet. Push one: make image, then as docs/aws.md says.")
     newest = max(found, key=lambda image: image["imagePushedAt"].timestamp() if image.get("imagePushedAt") else 0.0)

@@ -34,6 +34,9 @@ BUDGET: Final = 20.0
 BUDGET_A_SECOND: Final = 1.0
 CONNECTIONS: Final = 50
 
+NEXT_PAGE: Final[Mapping[str, str]] = {"NextMarker": "Marker", "NextToken": "NextToken", "nextToken": "nextToken"}
+"""From how an answer names the next page to how it is asked for."""
+
 
 @dataclass
 class CallStats:
@@ -101,16 +104,13 @@ class AwsSdk:
         raise AssertionError("unreachable")
 
     async def pages(self, call: Call, **parameters: Any) -> AsyncIterator[Answer]:
-        """All pages; AWS has three ways to name the next one."""
+        """All pages; each service names the next one in its own way."""
         marks: dict[str, Any] = {}
         while True:
             page = await self.call(call, **parameters, **marks)
             yield page
-            if page.get("NextMarker"):
-                marks = {"Marker": page["NextMarker"]}
-            elif page.get("NextToken"):
-                marks = {"NextToken": page["NextToken"]}
-            else:
+            marks = {asked: page[said] for said, asked in NEXT_PAGE.items() if page.get(said)}
+            if not marks:
                 return
 
     async def _once(self, call: Call, parameters: dict[str, Any]) -> Answer:
