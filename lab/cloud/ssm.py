@@ -26,6 +26,8 @@ EXECUTION_SECONDS = 3600.0
 DELIVERY_SECONDS = 3600
 ENDED = frozenset({"Success", "Failed", "TimedOut", "Cancelled"})
 NO_CODE = -1
+AGENT_SAYS = "failed to run commands: exit status "
+"""What the agent adds to the errors of a command that failed (amazon-ssm-agent, agent/plugins/runscript/runscript.go)."""
 PING_SECONDS = 300.0
 
 
@@ -41,6 +43,13 @@ class Invocation:
     stderr: str = ""
     started_at: float | None = None
     ended_at: float | None = None
+    given_up_at: float | None = None
+    """When a machine that is gone has had its time."""
+
+    def look(self, now: float) -> None:
+        """Bring it up to now."""
+        if self.given_up_at is not None and now >= self.given_up_at and self.status not in ENDED:
+            self.end("TimedOut", "Execution Timed Out", now)
 
     def end(self, status: str, details: str, at: float) -> None:
         """Come to an end."""
@@ -167,18 +176,14 @@ def _execute(account: Account, command: Command, invocation: Invocation) -> None
 
 def _lost(account: Account, command: Command, invocation: Invocation) -> None:
     """A machine that goes away while it runs a command never tells how that ended: the execution time-out does."""
-    deadline = account.clock() + command.execution_seconds
-    while account.clock() < deadline and command.command_id in account.commands.commands:
-        row = account.fleet.rows.get(invocation.instance_id)
-        if row is None or row.state == "terminated":
-            break
-        time.sleep(POLL_SECONDS)
-    with account.lock:
-        invocation.end("TimedOut", "Execution Timed Out", account.clock())
+    invocation.given_up_at = account.clock() + command.execution_seconds
 
 
 def _finish(account: Account, invocation: Invocation, result: CommandResult) -> None:
-    invocation.stdout, invocation.stderr = result.stdout[:STDOUT_CHARACTERS], result.stderr[:STDERR_CHARACTERS]
+    stderr = result.stderr
+    if result.exit_code != 0 and not result.timed_out:
+        stderr += f"{AGENT_SAYS}{result.exit_code}"
+    invocation.stdout, invocation.stderr = result.stdout[:STDOUT_CHARACTERS], stderr[:STDERR_CHARACTERS]
     if result.timed_out:
         invocation.end("TimedOut", "Execution Timed Out", account.clock())
         return
@@ -201,6 +206,7 @@ def get_command_invocation(account: Account, call: Call) -> Any:
     invocation = command.invocations.get(call.params["InstanceId"]) if command else None
     if command is None or invocation is None or account.clock() < command.requested_at + account.delays.unsaid_seconds:
         raise Refused("InvocationDoesNotExist", "The command ID and managed node ID you specified did not match any invocations.")
+    invocation.look(account.clock())
     return {
         "CommandId": command.command_id,
         "InstanceId": invocation.instance_id,
@@ -235,6 +241,8 @@ def list_command_invocations(account: Account, call: Call) -> Any:
     ]
     shown, token = page(found, params, key=lambda pair: f"{pair[0].command_id}:{pair[1].instance_id}", most=50)
     details = bool(params.get("Details"))
+    for _, each in shown:
+        each.look(account.clock())
     return {"CommandInvocations": [_invocation(command, each, details=details) for command, each in shown], "NextToken": token}
 
 

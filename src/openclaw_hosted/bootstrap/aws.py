@@ -71,7 +71,7 @@ async def provide_aws(settings: Settings, clock: SystemClock, progress: Progress
     vault = AwsVault(sdk, clock, aws.deployment, place, settings.retention_days)
     volumes = AwsVolumes(sdk, fleet, clock, aws.deployment, aws.volume_gib)
     inside = Inside(lambda instance_id: _origins(address, router.public_url(instance_id)), network.cidrs, aws.deployment, aws.log_group)
-    gateways = AwsGateways(fleet, RunCommand(sdk, clock), vault, volumes, clock, inside)
+    gateways = AwsGateways(fleet, RunCommand(sdk, fleet, clock), vault, volumes, clock, inside)
     stack.push_async_callback(gateways.aclose)
     plan = LaunchPlan(aws.deployment, aws.fleet_template, aws.instance_types, network.subnets, aws.on_demand_spares, aws.on_demand_fallback)
     await router.ensure_own_rules()

@@ -61,6 +61,9 @@ async def test_a_lost_answer_is_asked_for_again(lab: PlainLab, sdk: AwsSdk) -> N
     ("code", "meaning"),
     [
         ("UnauthorizedOperation", Denied),
+        ("AuthFailure.ServiceLinkedRoleCreationNotPermitted", Denied),
+        ("PendingVerification", Denied),
+        ("Blocked", Denied),
         ("InvalidInstanceID.NotFound", NotFound),
         ("IncorrectInstanceState", Conflict),
         ("InternalError", Unavailable),

@@ -27,7 +27,9 @@ def push(lab: PlainLab, repository: str, number: int, tag: str | None) -> str:
     manifest = {"schemaVersion": 2, "mediaType": OCI, "layers": [{"digest": f"sha256:{number:064x}"}], "number": number}
     named = {} if tag is None else {"imageTag": tag}
     made = lab.site.client("ecr").put_image(repositoryName=repository, imageManifest=json.dumps(manifest), **named)
-    image = next(each for each in lab.cloud.ecr.repositories[repository].images if each.image_digest == made["image"]["imageId"]["imageDigest"])
+    image = next(
+        each for each in lab.cloud.ecr.repositories[repository].images if each.image_digest == made["image"]["imageId"]["imageDigest"]
+    )
     image.image_pushed_at = 1_800_000_000 + number
     return str(image.image_digest)
 

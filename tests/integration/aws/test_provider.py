@@ -143,6 +143,15 @@ async def test_a_machine_is_launched_as_spot_with_its_tags_and_closed_metadata(w
     assert (tags["MachineId"], tags["ReservedInstanceId"], tags["Status"]) == (spec.machine_id, spec.reserved_instance_id, "initializing")
 
 
+async def test_a_machine_that_ends_says_so_in_its_tags(world: AwsWorld) -> None:
+    async with provided_on(world.lab.site) as provided:
+        ref = await provided.machines.launch(a_launch())
+        for _ in range(2):
+            await provided.machines.terminate(ref)
+    tagged = world.lab.cloud.ec2.tags[ref]
+    assert tagged["Status"] == "terminating"
+
+
 async def test_a_machine_that_never_boots_is_replaced(world: AwsWorld) -> None:
     world.lab.machines.fail_next(Fault.NEVER_BOOTS)
     world.ready_timeout_seconds = 4.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from botocore.exceptions import ClientError
 
-from lab.plane.base import Power
+from lab.plane.base import CommandResult, Power
 from tests.lab.cloud.support import Site, until
 
 
@@ -20,7 +20,10 @@ def test_a_command_runs_on_the_machine_and_tells_its_exit_code_and_output(site: 
     command_id = site.command(instance_id, "echo out\necho err >&2\nexit 7")
     found = site.ended(command_id, instance_id)
     assert (found["Status"], found["StatusDetails"], found["ResponseCode"]) == ("Failed", "Failed", 7)
-    assert (found["StandardOutputContent"], found["StandardErrorContent"]) == ("out\n", "err\n")
+    assert (found["StandardOutputContent"], found["StandardErrorContent"]) == (
+        "out\n",
+        "err\nfailed to run commands: exit status 7",
+    )
     assert site.ended(site.command(instance_id, "true"), instance_id)["Status"] == "Success"
 
 
@@ -74,6 +77,27 @@ def test_a_machine_that_is_offline_gets_the_command_when_it_comes_back(site: Sit
     site.client("ec2").start_instances(InstanceIds=[instance_id])
     until(lambda: site.state(instance_id), lambda state: state == "running")
     assert site.ended(command_id, instance_id)["StandardOutputContent"] == "late\n"
+
+
+def test_a_machine_that_goes_away_while_it_runs_a_command_never_tells_how_that_ended(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    instance_id = running(site)
+
+    def gone(*_: object) -> CommandResult:
+        raise LookupError(instance_id)
+
+    monkeypatch.setattr(site.machines, "run", gone)
+    sent = site.client("ssm").send_command(
+        InstanceIds=[instance_id], DocumentName="AWS-RunShellScript", Parameters={"commands": ["true"], "executionTimeout": ["900"]}
+    )
+    command_id = str(sent["Command"]["CommandId"])
+    until(lambda: site.invocation(command_id, instance_id)["Status"], lambda status: status == "InProgress")
+    site.client("ec2").terminate_instances(InstanceIds=[instance_id])
+    site.cloud.settle()
+    assert site.state(instance_id) == "terminated"
+    assert site.invocation(command_id, instance_id)["Status"] == "InProgress"
+    site.pass_time(900)
+    found = site.invocation(command_id, instance_id)
+    assert (found["Status"], found["StatusDetails"]) == ("TimedOut", "Execution Timed Out")
 
 
 def test_a_command_that_is_not_delivered_in_time_is_never_run(site: Site) -> None:

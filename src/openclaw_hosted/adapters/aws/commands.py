@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib import resources
 from typing import Final
 
+from openclaw_hosted.adapters.aws.fleet import Fleet
 from openclaw_hosted.adapters.aws.sdk import Answer, Call, Sdk
 from openclaw_hosted.domain.errors import Conflict, Denied, NotFound, PortError, Unavailable
 from openclaw_hosted.ports.clock import Clock
@@ -19,6 +21,10 @@ LOOK_SECONDS: Final = 1.0
 LONGEST_LOOK_SECONDS: Final = 4.0
 WORKING: Final = frozenset({"Pending", "InProgress", "Delayed", "Cancelling"})
 LONGEST_REASON: Final = 300
+GONE_LOOK_SECONDS: Final = 10.0
+"""After how long, and from how old a listing of the fleet, it is seen whether the machine at work is still there."""
+AGENT_SAYS: Final = re.compile(r"\s*failed to run commands: exit status \d+\s*$")
+"""What the agent adds to a script's own errors (amazon-ssm-agent, agent/plugins/runscript)."""
 EXIT_CODES: Final[Mapping[int, type[PortError]]] = {3: Conflict, 4: Conflict, 5: NotFound, 6: Denied, 7: Unavailable, 8: NotFound}
 """What the script's exit codes mean (machine/openclaw-machine.sh)."""
 
@@ -37,15 +43,17 @@ class CommandOutput:
 class RunCommand:
     """Runs verbs of the machine's script. What it sends, SSM shows to whoever may list commands for 30 days: never a secret."""
 
-    def __init__(self, sdk: Sdk, clock: Clock) -> None:
+    def __init__(self, sdk: Sdk, fleet: Fleet, clock: Clock) -> None:
         self._sdk = sdk
+        self._fleet = fleet
         self._clock = clock
         self._script = machine_script()
 
     async def run(self, provider_ref: str, verb: str, *, before: str = "", **arguments: str | int) -> CommandOutput:
         """Run one verb and wait for its end; `before` is another line of script whose failure does not count.
 
-        Raises what the script's exit code means, `NotFound` for a machine that SSM does not know, `Unavailable` when it did not answer.
+        Raises what the script's exit code means, `NotFound` for a machine that SSM does not know, or that ends meanwhile, and `Unavailable`
+        when it did not answer.
         """
         return await self._send(provider_ref, verb, f"{self._script}{before}\n{_line(verb, arguments)}")
 
@@ -55,7 +63,7 @@ class RunCommand:
         return (
             int(answer.get("ResponseCode", -1)),
             str(answer.get("StandardOutputContent", "")),
-            str(answer.get("StandardErrorContent", "")),
+            _errors(answer),
         )
 
     async def _send(self, provider_ref: str, verb: str, script: str) -> CommandOutput:
@@ -63,7 +71,7 @@ class RunCommand:
         code = int(answer.get("ResponseCode", -1))
         if answer["Status"] == "Success" and code == 0:
             return CommandOutput(str(answer.get("StandardOutputContent", "")))
-        reason = str(answer.get("StandardErrorContent", "")).strip()[-LONGEST_REASON:]
+        reason = _errors(answer).strip()[-LONGEST_REASON:]
         if answer["Status"] != "Failed":
             raise Unavailable(f"Machine {provider_ref} did not run “{verb}”: {answer.get('StatusDetails') or answer['Status']}.")
         raise EXIT_CODES.get(code, Unavailable)(f"Machine {provider_ref}, “{verb}”: {reason or f'exit code {code}'}")
@@ -75,13 +83,15 @@ class RunCommand:
             Parameters={"commands": script.splitlines(), "executionTimeout": [str(EXECUTION_SECONDS)]},
         )  # fmt: skip
         command_id = sent["Command"]["CommandId"]
-        deadline = self._clock.monotonic() + DELIVERY_SECONDS + EXECUTION_SECONDS
+        began_at = self._clock.monotonic()
         pause = FIRST_LOOK_SECONDS
-        while self._clock.monotonic() < deadline:
+        while (passed := self._clock.monotonic() - began_at) < DELIVERY_SECONDS + EXECUTION_SECONDS:
             await self._clock.sleep(pause)
             answer = await self._look(provider_ref, command_id)
             if answer is not None and answer["Status"] not in WORKING:
                 return answer
+            if passed >= GONE_LOOK_SECONDS and not await self._fleet.runs(provider_ref, GONE_LOOK_SECONDS):
+                raise NotFound(f"Machine {provider_ref} ended before its command did.")
             pause = min(LONGEST_LOOK_SECONDS, max(LOOK_SECONDS, pause * 1.25))
         raise Unavailable(f"Machine {provider_ref} did not end a command in time.")
 
@@ -91,6 +101,11 @@ class RunCommand:
             return await self._sdk.call(Call.GET_INVOCATION, CommandId=command_id, InstanceId=provider_ref)
         except NotFound:
             return None
+
+
+def _errors(answer: Answer) -> str:
+    """What the script itself wrote to its standard error. SSM keeps the first 8,000 characters."""
+    return AGENT_SAYS.sub("\n", str(answer.get("StandardErrorContent", "")))
 
 
 def machine_script() -> str:

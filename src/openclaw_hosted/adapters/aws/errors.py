@@ -36,7 +36,7 @@ NOT_FOUND: Final = frozenset({
 DENIED: Final = frozenset({
     "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "UnauthorizedAccess", "AuthFailure", "ExpiredToken",
     "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException", "SignatureDoesNotMatch",
-    "OptInRequired", "NotAuthorized",
+    "OptInRequired", "NotAuthorized", "AuthFailure.ServiceLinkedRoleCreationNotPermitted", "PendingVerification", "Blocked",
 })  # fmt: skip
 CONFLICT: Final = frozenset({
     "PriorityInUse", "ResourceInUse", "DuplicateTargetGroupName", "VolumeInUse", "IncorrectState", "IncorrectInstanceState",

@@ -22,6 +22,8 @@ REMEMBERED_SECONDS: Final = 60.0
 PAGE: Final = 1000
 EXISTING: Final = ["pending", "running", "shutting-down", "stopping", "stopped"]
 
+RUNNING: Final = frozenset({"pending", "running"})
+
 
 @dataclass(frozen=True, slots=True)
 class Ec2Machine:
@@ -75,6 +77,12 @@ class Fleet:
         for machine in await self._look(instance_id=ref):
             return machine
         raise NotFound(f"EC2 lists no machine {ref[:40]!r}.")
+
+    async def runs(self, ref: str, newer_than: float) -> bool:
+        """Whether a machine was there and on its way or up, `newer_than` seconds ago at most. One that is not listed so is looked at."""
+        if any(machine.ref == ref and machine.state in RUNNING for machine in await self.list(newer_than=newer_than)):
+            return True
+        return any(machine.state in RUNNING for machine in await self._look(instance_id=ref))
 
     async def called(self, machine_id: MachineId) -> Ec2Machine:
         """The machine that has this id of ours. Raises `NotFound`."""

@@ -87,9 +87,10 @@ class AwsMachines:
             self._fleet.forget()
 
     async def terminate(self, provider_ref: str) -> None:
-        """Ask for its end. Does nothing where it is gone."""
+        """Ask for its end, and write so in its tags, by which operators look for machines. Does nothing where it is gone."""
         with suppress(NotFound):
             await self._sdk.call(Call.TERMINATE_INSTANCES, InstanceIds=[provider_ref])
+            await self._sdk.call(Call.CREATE_TAGS, Resources=[provider_ref], Tags=as_tags({Tag.STATUS: "terminating"}))
         self._online.discard(provider_ref)
         self._fleet.forget()
 

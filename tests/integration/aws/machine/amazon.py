@@ -22,6 +22,8 @@ class Account:
     secrets: dict[str, str] = field(default_factory=dict)
     failing: int = 0
     """How many calls fail before one succeeds."""
+    refusing: str = ""
+    """What all calls are refused with."""
     cloudwatch_seconds: float = 0.0
     """How long CloudWatch takes to say that it is away."""
     metadata: dict[str, str] = field(
@@ -72,6 +74,8 @@ class Handler(BaseHTTPRequestHandler):
         if account.failing > 0:
             account.failing -= 1
             return self._say(500, "{}")
+        if account.refusing:
+            return self._refuse(account.refusing)
         return self._answer(target, json.loads(body))
 
     def _answer(self, target: str, asked: Mapping[str, str]) -> None:

@@ -83,6 +83,22 @@ def test_a_secret_that_is_not_for_this_machine_is_told_apart_from_one_that_can_n
     assert (done.returncode, done.stderr) == (9, "secret openclaw/oc-22222222 can not be fetched now\n")
 
 
+@pytest.mark.parametrize(
+    ("kind", "code"),
+    [
+        ("ThrottlingException", 9),
+        ("com.amazon.coral.availability#ThrottlingException", 9),
+        ("ExpiredTokenException", 9),
+        ("AccessDeniedException", 6),
+        ("ResourceNotFoundException", 6),
+    ],
+)
+def test_a_call_that_is_throttled_is_not_taken_for_one_that_is_denied(shell: Shell, amazon: Amazon, kind: str, code: int) -> None:
+    amazon.account.secrets["openclaw/oc-22222222"] = "{}"
+    amazon.account.refusing = kind
+    assert shell(f"{SECRET}\noc_secret").returncode == code
+
+
 def test_keys_and_tokens_stand_in_no_command_line(shell: Shell, amazon: Amazon, tmp_path: Path) -> None:
     amazon.account.secrets["openclaw/oc-22222222"] = "{}"
     seen = tmp_path / "bin" / "seen"

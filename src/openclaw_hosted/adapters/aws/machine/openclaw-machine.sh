@@ -7,6 +7,7 @@ readonly OC_NAME=openclaw-gateway OC_ROOT=${OPENCLAW_ROOT:-/var/lib/openclaw}
 readonly OC_VOLUME=$OC_ROOT/volume OC_SECRETS=$OC_ROOT/secrets OC_UID=1000 OC_BLOT=●●●
 readonly OC_DISK_TRIES=${OPENCLAW_DISK_TRIES:-120} OC_STOP_SECONDS=330 OC_REFUSED=78 OC_NOTE=/tmp/openclaw-refused OC_LOG=/tmp/openclaw.jsonl
 readonly OC_ENVIRONMENT=${OPENCLAW_ENVIRONMENT:-/etc/openclaw-hosted/machine.env} OC_CERTIFICATES=/run/certificates.pem
+readonly OC_LATER='Throttl|TooManyRequests|LimitExceeded|ExpiredToken|RequestExpired|InternalService'
 readonly OC_FAILURE='Gateway failed to start|Gateway start blocked|Refusing to bind|EADDRINUSE|SECRETS_OWNER_UNAVAILABLE'
 # The container's first process: passes TERM on, so that a turn may end, and keeps a refused configuration from being tried forever.
 # OpenClaw prints replies to its standard output whatever the level, and warnings and errors to the other one: only those reach Docker.
@@ -112,7 +113,7 @@ oc_field() { # NAME: the plain text of this name in the JSON on standard input
   tr -d '\n' | sed -n "s/.*\"$1\" *: *\"\([^\"\\\\]*\)\".*/\1/p"
 }
 
-oc_aws() { # SERVICE HOST TARGET BODY: the answer; returns 6 where AWS says no, 1 where it can't be asked
+oc_aws() { # SERVICE HOST TARGET BODY: the answer; returns 6 where AWS says no, 1 where it can't be asked now
   local role keys endpoint answer
   region=${region:-${AWS_REGION:-$(oc_imds placement/region)}}
   role=$(oc_imds iam/security-credentials/) && keys=$(oc_imds "iam/security-credentials/${role%%$'\n'*}") || return 1
@@ -125,7 +126,7 @@ oc_aws() { # SERVICE HOST TARGET BODY: the answer; returns 6 where AWS says no, 
   } | oc_curl --write-out '\n%{http_code}') || return 1
   case ${answer##*$'\n'} in
     200) printf %s "${answer%$'\n'*}" ;;
-    4??) return 6 ;;
+    4??) [[ $(oc_field __type <<<"$answer") =~ $OC_LATER ]] && return 1 || return 6 ;;
     *) return 1 ;;
   esac
 }
