@@ -19,6 +19,7 @@ from lab.cloud.calls import Call, Caller, action_of, error_code, parameters
 from lab.cloud.faults import AnswerLost, Loss
 from lab.cloud.fleet import look
 from lab.cloud.refused import Refused
+from lab.cloud.shapes import check
 
 if TYPE_CHECKING:
     from lab.cloud.account import Account
@@ -117,6 +118,7 @@ def _carried_out(account: Account, call: Call) -> Answer:
     response = call.response
     try:
         account.admit(call)
+        check(call)
         account.latencies.wait(call.action)
         account.faults.before(call)
         answer = _effect(account, call)
