@@ -103,13 +103,36 @@ locals {
   ]
 }
 
+locals {
+  # From the lines of adapters/aws/health.py. A query is paid for when somebody looks.
+  containers = {
+    type   = "log"
+    x      = 0
+    y      = 0
+    width  = 24
+    height = 6
+    properties = {
+      title  = "Container health of each instance"
+      region = var.aws_region
+      view   = "table"
+      query = join(" | ", [
+        "SOURCE '${aws_cloudwatch_log_group.platform.name}'",
+        "filter event = 'container health'",
+        "stats latest(health) as health, latest(restarts) as restarts, latest(machine) as machine, latest(@timestamp) as seen by instance",
+        "sort health asc, restarts desc",
+        "limit 1000",
+      ])
+    }
+  }
+}
+
 resource "aws_cloudwatch_dashboard" "platform" {
   dashboard_name = var.deployment_name
   dashboard_body = jsonencode({
-    widgets = [for number, graph in local.graphs : {
+    widgets = concat([local.containers], [for number, graph in local.graphs : {
       type   = "metric"
       x      = 12 * (number % 2)
-      y      = 6 * floor(number / 2)
+      y      = 6 + 6 * floor(number / 2)
       width  = 12
       height = 6
       properties = {
@@ -119,6 +142,6 @@ resource "aws_cloudwatch_dashboard" "platform" {
         period  = 60
         metrics = [for name in graph.names : [local.metrics, name, "Deployment", var.deployment_name]]
       }
-    }]
+    }])
   })
 }

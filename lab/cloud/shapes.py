@@ -102,7 +102,7 @@ CHECKS: Mapping[str, Callable[[Any, Any, str], Iterator[str]]] = {
 
 @cache
 def _pattern(text: str | None) -> re.Pattern[str] | None:
-    """None for those that Python does not know, such as `\\p{L}`."""
+    """None for those that Python does not know, such as Unicode categories."""
     try:
         return re.compile(text) if text else None
     except re.error:

@@ -72,7 +72,11 @@ def copied(folder: Path) -> Terraform:
         pytest.skip("Terraform is missing: install 1.11 or newer, https://developer.hashicorp.com/terraform/install")
     shutil.copytree(SOURCE, folder / "terraform", ignore=shutil.ignore_patterns(".terraform*", "*.tfstate*", "*.tfvars"))
     (folder / "src").symlink_to(ROOT / "src")
-    made = Terraform(folder / "terraform")
+    return started(Terraform(folder / "terraform"))
+
+
+def started(made: Terraform) -> Terraform:
+    """A folder with the provider made ready in it. Skips the test where that can't be had."""
     where = (f"-plugin-dir={PLUGINS}",) if PLUGINS.is_dir() else ()
     try:
         made.run("init", "-input=false", "-backend=false", *where)

@@ -13,7 +13,7 @@ import pytest
 from openclaw_hosted.adapters.aws.user_data import MOST_BYTES, render_user_data
 from openclaw_hosted.settings_aws import AwsSettings
 from scripts.gateway_config import TARGET, gateway_config
-from tests.terraform.support import ROOT, SOURCE, Found, Terraform, planned
+from tests.terraform.support import ROOT, SOURCE, Found, Terraform, planned, started
 
 pytestmark = pytest.mark.slow
 DIGEST = f"sha256:{'a' * 64}"
@@ -33,10 +33,11 @@ def test_what_gateways_start_with_is_as_the_package_says() -> None:
     assert TARGET.read_text(encoding="utf-8") == gateway_config(), "run: make gateway-config"
 
 
-def test_every_variable_is_described_typed_and_checked() -> None:
-    text = (SOURCE / "variables.tf").read_text(encoding="utf-8")
+@pytest.mark.parametrize(("file", "least"), [("variables.tf", 30), ("machine-image/variables.tf", 5)])
+def test_every_variable_is_described_typed_and_checked(file: str, least: int) -> None:
+    text = (SOURCE / file).read_text(encoding="utf-8")
     blocks = re.findall(r'^variable "(\w+)" \{\n([\s\S]*?)^\}', text, re.MULTILINE)
-    assert len(blocks) > 30
+    assert len(blocks) > least
     for name, body in blocks:
         assert re.search(r'^  description = ".{10,}"', body, re.MULTILINE), name
         kind = re.search(r"^  type +=\s*(\S+)", body, re.MULTILINE)
@@ -92,6 +93,13 @@ def test_the_control_planes_user_data_holds_its_settings_and_no_secret(terraform
 @pytest.mark.terraform
 def test_the_plans_of_the_main_sets_of_variables_are_as_its_own_tests_say(terraform: Terraform) -> None:
     assert "Success! 13 passed, 0 failed." in terraform.run("test").stdout
+
+
+@pytest.mark.terraform
+def test_the_machine_image_is_valid_and_planned_as_its_own_tests_say(terraform: Terraform) -> None:
+    image = started(Terraform(terraform.folder / "machine-image"))
+    assert json.loads(image.run("validate", "-json").stdout)["diagnostics"] == []
+    assert "Success! 4 passed, 0 failed." in image.run("test").stdout
 
 
 @pytest.mark.terraform

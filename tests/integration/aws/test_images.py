@@ -36,9 +36,8 @@ def push(lab: PlainLab, repository: str, number: int, tag: str | None) -> str:
 
 async def test_the_newest_image_is_found_beyond_the_first_page(lab: PlainLab, sdk: AwsSdk) -> None:
     lab.site.client("ecr").create_repository(repositoryName="many")
-    for number in range(101):
-        newest = push(lab, "many", number, f"tag-{number}")
-    assert await find_image(sdk, "registry/many", None) == f"registry/many@{newest}"
+    pushed = [push(lab, "many", number, f"tag-{number}") for number in range(101)]
+    assert await find_image(sdk, "registry/many", None) == f"registry/many@{pushed[-1]}"
     assert sdk.stats[Call.DESCRIBE_IMAGES].made == 2
 
 

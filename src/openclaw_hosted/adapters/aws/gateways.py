@@ -18,6 +18,7 @@ import httpx
 
 from openclaw_hosted.adapters.aws.commands import RunCommand
 from openclaw_hosted.adapters.aws.fleet import Ec2Machine, Fleet
+from openclaw_hosted.adapters.aws.health import HealthLog
 from openclaw_hosted.adapters.aws.names import secret_of
 from openclaw_hosted.adapters.aws.vault import AwsVault
 from openclaw_hosted.adapters.aws.volumes import AwsVolumes
@@ -89,6 +90,7 @@ class AwsGateways:
         self._volumes = volumes
         self._clock = clock
         self._inside = inside
+        self._health = HealthLog(clock)
         self._memory: dict[tuple[str, InstanceId], Remembered] = {}
         self._tokens: dict[InstanceId, str] = {}
         self._http = httpx.AsyncClient(trust_env=False, limits=httpx.Limits(max_keepalive_connections=100))
@@ -155,6 +157,11 @@ class AwsGateways:
 
     async def status(self, seat: Seat) -> GatewayStatus:
         """How it is now; ready means that it proved who it is, with its token."""
+        status = await self._seen(seat)
+        self._health.note(seat, status)
+        return status
+
+    async def _seen(self, seat: Seat) -> GatewayStatus:
         await self._fleet.find(seat.provider_ref)
         memory = self._remembered(seat)
         try:
