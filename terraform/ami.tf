@@ -1,5 +1,5 @@
-# Amazon Linux 2023, where no other image is named. A machine image of one's own, with Docker and the gateway's image on it, saves a
-# spare about a minute: docs/deploy.md says how to make one.
+# Amazon Linux 2023, where no other image is named. One with Docker and the gateway's image on it saves each spare their installation:
+# machine-image/ builds it.
 
 data "aws_ssm_parameter" "al2023" {
   for_each = toset(concat(

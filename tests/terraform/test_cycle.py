@@ -159,6 +159,8 @@ async def is_in(platform: Platform, instance_id: InstanceId, phase: Phase) -> bo
 
 async def test_an_account_goes_from_empty_to_a_running_platform_and_back(bare: Bare, terraform: Terraform, tmp_path: Path) -> None:
     before = bare.cloud.inventory()
+    terraform.run("apply", "-auto-approve", "-input=false", "-target=aws_ecr_repository.this", *VARIABLES)
+    bare.push(terraform.outputs()["gateway_repository_url"], "latest")
     terraform.run("apply", "-auto-approve", "-input=false", *VARIABLES)
     outputs = terraform.outputs()
     state = (terraform.folder / "terraform.tfstate").read_text(encoding="utf-8")
@@ -166,7 +168,6 @@ async def test_an_account_goes_from_empty_to_a_running_platform_and_back(bare: B
     assert len(password) == 40
     assert password not in state
     assert changes(terraform).keys() <= DIFFERENCES.keys()
-    bare.push(outputs["gateway_repository_url"], "latest")
     async with running(bare, outputs, tmp_path / "data") as platform:
         await used(platform)
     denied = [call for call in bare.cloud.calls if call.caller == "openclaw-control-plane" and "Denied" in (call.error or "")]

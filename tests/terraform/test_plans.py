@@ -95,6 +95,7 @@ def test_the_plans_of_the_main_sets_of_variables_are_as_its_own_tests_say(terraf
     assert "Success! 13 passed, 0 failed." in terraform.run("test").stdout
 
 
+@pytest.mark.long  # a folder of its own, made ready and planned by itself: nine seconds of processor time
 @pytest.mark.terraform
 def test_the_machine_image_is_valid_and_planned_as_its_own_tests_say(terraform: Terraform) -> None:
     image = started(Terraform(terraform.folder / "machine-image"))
