@@ -165,7 +165,7 @@ def context_of(account: Account, call: Call, role_name: str, subject: str | None
 def _owner(account: Account, image_id: str) -> str:
     """Of a machine image: an account, or `amazon`, whose images moto launches whether it knows them or not."""
     image = account.ec2.amis.get(image_id)
-    return account.account_id if image is not None and image.owner_id == account.account_id else "amazon"
+    return "amazon" if image is None else str(image.owner_alias or image.owner_id)
 
 
 def _tags(account: Account, subject: str) -> Mapping[str, str]:

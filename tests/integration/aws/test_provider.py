@@ -144,12 +144,17 @@ async def test_a_machine_is_launched_as_spot_with_its_tags_and_closed_metadata(w
 
 
 async def test_a_machine_that_ends_says_so_in_its_tags(world: AwsWorld) -> None:
+    lab = world.lab.cloud
     async with provided_on(world.lab.site) as provided:
-        ref = await provided.machines.launch(a_launch())
+        told, untold = [await provided.machines.launch(a_launch()) for _ in range(2)]
+        lab.calls.clear()
         for _ in range(2):
-            await provided.machines.terminate(ref)
-    tagged = world.lab.cloud.ec2.tags[ref]
-    assert tagged["Status"] == "terminating"
+            await provided.machines.terminate(told)
+        assert lab.ec2.tags[told]["Status"] == "terminating"
+        assert lab.calls.counts() == {"ec2:TerminateInstances": 2, "ec2:CreateTags": 1}
+        lab.faults.fail("ec2:CreateTags", "UnauthorizedOperation")
+        await provided.machines.terminate(untold)
+    assert lab.fleet.rows[untold].state in ("shutting-down", "terminated")
 
 
 async def test_a_machine_that_never_boots_is_replaced(world: AwsWorld) -> None:

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.lab.cloud.support import Site
+from tests.lab.cloud.support import IMAGE, Site
 
 OWN_SECRET = {
     "Effect": "Allow",
@@ -88,6 +88,23 @@ def test_a_machine_tags_itself_with_the_key_that_it_may_and_not_its_neighbour(si
         ec2.create_tags(Resources=[mine], Tags=[{"Key": "UserId", "Value": "me"}])
     with pytest.raises(ClientError, match="UnauthorizedOperation"):
         ec2.create_tags(Resources=[mine, other], Tags=[{"Key": "Health", "Value": "ok"}])
+
+
+def test_images_can_be_granted_by_their_owner(site: Site) -> None:
+    images = {
+        "Effect": "Allow", "Action": "ec2:RunInstances", "Resource": "arn:aws:ec2:*::image/*",
+        "Condition": {"StringEquals": {"ec2:Owner": ["amazon", "123456789012"]}},
+    }  # fmt: skip
+    rest = [f"arn:aws:ec2:*:*:{kind}/*" for kind in ("instance", "volume", "network-interface")]
+    allow(site, images, {"Effect": "Allow", "Action": "ec2:RunInstances", "Resource": rest})
+    (mine,) = site.launch()
+    ec2 = machine(site, mine, "ec2")
+    own = site.client("ec2").create_image(InstanceId=mine, Name="own")["ImageId"]
+    for image in (IMAGE, own):
+        ec2.run_instances(ImageId=image, InstanceType="t3.small", MinCount=1, MaxCount=1)
+    site.cloud.ec2.amis[own].owner_id = "999999999999"
+    with pytest.raises(ClientError, match="UnauthorizedOperation"):
+        ec2.run_instances(ImageId=own, InstanceType="t3.small", MinCount=1, MaxCount=1)
 
 
 def test_a_secrets_own_policy_denies_whatever_the_role_may(site: Site) -> None:

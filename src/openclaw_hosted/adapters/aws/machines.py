@@ -11,12 +11,13 @@ from openclaw_hosted.adapters.aws.errors import NO_CAPACITY, refusal
 from openclaw_hosted.adapters.aws.fleet import Ec2Machine, Fleet
 from openclaw_hosted.adapters.aws.names import MACHINE_NAME, Tag, as_tags
 from openclaw_hosted.adapters.aws.sdk import Answer, Call, Sdk
-from openclaw_hosted.domain.errors import NoCapacity, NotFound
+from openclaw_hosted.domain.errors import NoCapacity, NotFound, PortError
 from openclaw_hosted.ports.machines import LaunchSpec, MachineHealth, ObservedMachine
 
 SPOT: Final = "spot"
 ON_DEMAND: Final = "on-demand"
 BURSTABLE: Final = ("t3.", "t3a.", "t4g.")
+ENDED: Final = frozenset({"shutting-down", "terminated"})
 SHUTTING_DOWN: Final = frozenset({"shutting-down", "stopping"})
 
 
@@ -89,14 +90,20 @@ class AwsMachines:
     async def terminate(self, provider_ref: str) -> None:
         """Ask for its end, and write so in its tags, by which operators look for machines. Does nothing where it is gone."""
         with suppress(NotFound):
-            await self._sdk.call(Call.TERMINATE_INSTANCES, InstanceIds=[provider_ref])
-            await self._sdk.call(Call.CREATE_TAGS, Resources=[provider_ref], Tags=as_tags({Tag.STATUS: "terminating"}))
+            answer = await self._sdk.call(Call.TERMINATE_INSTANCES, InstanceIds=[provider_ref])
+            if any(each["PreviousState"]["Name"] not in ENDED for each in answer["TerminatingInstances"]):
+                await self._tell_of_its_end(provider_ref)
         self._online.discard(provider_ref)
         self._fleet.forget()
 
     async def room(self) -> int | None:
         """EC2 tells only by trying."""
         return None
+
+    async def _tell_of_its_end(self, provider_ref: str) -> None:
+        """For people alone: where the tag can't be written, the machine ends all the same."""
+        with suppress(PortError):
+            await self._sdk.call(Call.CREATE_TAGS, Resources=[provider_ref], Tags=as_tags({Tag.STATUS: "terminating"}))
 
     async def _ask(self, spec: LaunchSpec, market: str, token: str) -> str:
         options: dict[str, Any] = (
