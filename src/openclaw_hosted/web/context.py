@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Final, cast
 
 from fastapi import Request
 from fastapi.templating import Jinja2Templates
 
 from openclaw_hosted.domain.cookies import session_cookies
-from openclaw_hosted.domain.gateway import Channel
-from openclaw_hosted.domain.naming import UserId
 from openclaw_hosted.services import Services
+
+ADDRESS_LENGTH: Final = 60
+"""More than any network address has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,6 @@ class WebOptions:
     """What has to be well for the platform to be ready, each by name."""
     authority: Callable[[], bytes | None] | None = None
     """The root certificate that devices have to trust; None where they trust the platform's certificate anyway."""
-    channels: tuple[Channel, ...] = tuple(Channel)
-    """The channels that the installed OpenClaw has."""
     mark: str = ""
     """What tells this platform from others on the same host."""
 
@@ -56,7 +55,7 @@ class Web:
     services: Services
     options: WebOptions
     templates: Jinja2Templates
-    streams: Counter[UserId] = field(default_factory=Counter)
+    streams: Counter[str] = field(default_factory=Counter)
     """How many live views each user has open now."""
 
 
@@ -65,8 +64,8 @@ def web_of(request: Request) -> Web:
     return cast("Web", request.app.state.web)
 
 
-def client_address(request: Request) -> str:
+def client_address(request: Request) -> str | None:
     """The network address that a request came from. The edge, which alone reaches the socket, sets X-Forwarded-For."""
     if request.client is not None and request.client.host:
-        return request.client.host
-    return request.headers.get("x-forwarded-for", "").rsplit(",", 1)[-1].strip() or "unknown"
+        return request.client.host[:ADDRESS_LENGTH]
+    return request.headers.get("x-forwarded-for", "").rsplit(",", 1)[-1].strip()[:ADDRESS_LENGTH] or None
