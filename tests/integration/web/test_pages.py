@@ -7,14 +7,16 @@ import re
 import pytest
 
 from openclaw_hosted.domain.account import User
+from openclaw_hosted.domain.actor import SETUP
 from openclaw_hosted.domain.instance import DesiredState, Phase
 from openclaw_hosted.domain.machine import MachineState
 from openclaw_hosted.web.live import STREAMS_PER_USER
 from tests.integration.web.conftest import PAGE, PASSWORD, SECRET_KEY, World
+from tests.support.actors import acting
 
 
 async def test_a_set_up_link_makes_the_first_admin_once(world: World) -> None:
-    secret = await world.kit.accounts.setup_link()
+    secret = await world.kit.accounts.setup_link(SETUP)
     async with world.client(**PAGE) as client:
         assert "set-up link" in (await client.get("/sign-in")).text
         assert (await client.get(f"/setup/{secret}")).status_code == 200
@@ -73,7 +75,7 @@ async def test_a_revoked_session_is_out_at_once(world: World, admin: User, ada: 
         assert (await browser.get("/")).status_code == 200
         await operator.post(f"/admin/users/{ada.id}/disable")
         assert (await browser.get("/")).headers["location"] == "/sign-in?next=/"
-        assert world.edge.admitted.keys() == {session.hash for session in await world.kit.accounts.sessions_of(admin)}
+        assert world.edge.admitted.keys() == {session.hash for session in await world.kit.accounts.sessions(acting(admin))}
 
 
 async def test_signing_out_ends_the_session(world: World, ada: User) -> None:
@@ -98,7 +100,7 @@ async def test_a_token_is_shown_once_and_can_be_revoked(world: World, ada: User)
         token = re.search(r"ochs_[\w-]+", shown.text)
         assert token is not None
         assert token[0] not in (await browser.get("/account")).text
-        token_id = (await world.kit.accounts.tokens_of(ada))[0][0]
+        token_id = (await world.kit.accounts.tokens(acting(ada)))[0][0]
         assert (await browser.post(f"/account/tokens/{token_id}/revoke")).status_code == 303
         assert await world.kit.accounts.user_by_token(token[0]) is None
 
