@@ -32,7 +32,7 @@ from openclaw_hosted.domain.naming import UserId, clean_display_name
 from openclaw_hosted.ports.clock import Clock, Ids
 from openclaw_hosted.ports.router import Gate
 from openclaw_hosted.ports.stores import AccountStore, PlatformStore
-from openclaw_hosted.services.gatekeeping import admit, dismiss
+from openclaw_hosted.services.gatekeeping import admit, check_own, dismiss
 from openclaw_hosted.services.guesses import GuessLimiter
 from openclaw_hosted.services.passwords import VERIFIED_LENGTH, Passwords
 
@@ -44,7 +44,6 @@ RESET_SECONDS: Final = DAY_SECONDS
 TOKEN_PREFIX: Final = "ochs_"
 CONFIRMED_SECONDS: Final = 600.0
 """For so long after a password was given, it is not asked for again."""
-NO_SESSION: Final = "There is no such session."
 USED_LINK: Final = "This link was used already, or is too old. Ask for a new one."
 
 
@@ -149,7 +148,7 @@ class AccountService:
     async def confirm(self, actor: Actor, session: Session, password: str) -> None:
         """Take note that whoever has this session knows the password. Counts as an attempt to sign in, and raises what `sign_in`
         raises; `NotFound` for anyone else's session."""
-        _check_own(actor, session)
+        check_own(actor, session)
         user = await self.me(actor)
         await self._prove(actor, user.email, password)
         await self._accounts.confirm_session(session.hash, self._clock.now(), self._event(actor, EventName.USER_CONFIRMED, user.id))
@@ -190,7 +189,7 @@ class AccountService:
 
     async def end_session(self, actor: Actor, session: Session) -> None:
         """End one of the actor's own sessions. Raises `NotFound` for anyone else's."""
-        _check_own(actor, session)
+        check_own(actor, session)
         await self._accounts.end_session(session.hash, self._event(actor, EventName.SESSION_ENDED, session.user_id))
         await dismiss(self._gate, [session.hash])
 
@@ -325,11 +324,6 @@ class AccountService:
 
     def _event(self, actor: Actor, name: EventName, user_id: UserId | None = None, **detail: str) -> Event:
         return Event(name, self._clock.now(), user_id=user_id, detail=detail, actor=actor)
-
-
-def _check_own(actor: Actor, session: Session) -> None:
-    if session.user_id != actor.id:
-        raise NotFound(NO_SESSION)
 
 
 def check_same(password: str, again: str) -> None:

@@ -18,7 +18,7 @@ from openclaw_hosted.ports.clock import Clock
 from openclaw_hosted.ports.gateways import BootstrapTicket, Gateways
 from openclaw_hosted.ports.router import Gate, Router
 from openclaw_hosted.ports.stores import AccountStore, InstanceStore, MachineStore, PlatformStore
-from openclaw_hosted.services.gatekeeping import admit
+from openclaw_hosted.services.gatekeeping import admit, check_own
 from openclaw_hosted.services.reach import provider_ref, running_instance
 
 GRANT_SECONDS = 60.0
@@ -50,6 +50,7 @@ class OpeningService:
 
     async def open(self, actor: Actor, session: Session, instance_id: InstanceId) -> str:
         """Where to send the browser. Raises `NotFound` for another user's instance, `StateConflict` while it is not running."""
+        check_own(actor, session)
         instance = await running_instance(self._instances, actor, instance_id)
         await admit(self._gate, self._accounts, self._clock, session)
         address = self._router.public_url(instance.id)
@@ -69,6 +70,7 @@ class OpeningService:
 
     async def redeem(self, actor: Actor, session: Session, instance_id: InstanceId) -> BootstrapAnswer:
         """The answer to OpenClaw's page. Raises `NotAllowed` without a grant that this session armed just now."""
+        check_own(actor, session)
         instance = await running_instance(self._instances, actor, instance_id)
         if not await self._accounts.redeem_grant(session.hash, instance.id, self._clock.now()):
             raise NotAllowed("Open the instance from its page; this way in is good once, for a minute.")

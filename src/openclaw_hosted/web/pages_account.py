@@ -12,7 +12,8 @@ from starlette.datastructures import FormData
 
 from openclaw_hosted.domain.account import LinkPurpose
 from openclaw_hosted.domain.errors import InvalidInput, LimitReached, NotAllowed, NotFound
-from openclaw_hosted.services.accounts import NO_SESSION, SignedIn, check_same
+from openclaw_hosted.services.accounts import SignedIn, check_same
+from openclaw_hosted.services.gatekeeping import NO_SESSION
 from openclaw_hosted.web.context import web_of
 from openclaw_hosted.web.cookies import admit, dismiss
 from openclaw_hosted.web.errors import STATUS

@@ -26,7 +26,7 @@ async def give_password(store: Store, hashed: str) -> None:
         await connection.execute(tables.users.update().where(tables.users.c.id == OWNER).values(password_hash=hashed))
 
 
-def happened(user: User) -> Event:
+def a_reset(user: User) -> Event:
     return Event(EventName.USER_PASSWORD_CHANGED, NOW, user_id=user.id, actor=acting(user))
 
 
@@ -176,7 +176,7 @@ async def test_what_a_new_password_ends_is_the_users_alone(store: Store, ends: f
 async def test_a_reset_ends_all_that_was_given_out_and_other_links_with_it(store: Store) -> None:
     await give_proofs(store)
     await store.accounts.add_link("invite", LinkPurpose.INVITE, "new@example.com", Role.USER, LATER, None)
-    done = await store.accounts.reset_password(f"link-{OWNER}", NOW, "changed", ALL_PROOFS, happened)
+    done = await store.accounts.reset_password(f"link-{OWNER}", NOW, "changed", ALL_PROOFS, a_reset)
     assert done is not None
     assert (done[0].id, done[1]) == (OWNER, [f"session-{OWNER}"])
     assert await proofs_of(store, OWNER) == set()
@@ -185,8 +185,8 @@ async def test_a_reset_ends_all_that_was_given_out_and_other_links_with_it(store
     (event,) = await store.platform.events(limit=1)
     assert (event.name, event.user_id, event.actor) == (EventName.USER_PASSWORD_CHANGED, OWNER, acting(done[0]))
     for link in (f"link-{OWNER}", "unknown", "invite"):
-        assert await store.accounts.reset_password(link, NOW, "again", ALL_PROOFS, happened) is None
-    assert await store.accounts.reset_password(f"link-{OTHER}", LATER, "again", ALL_PROOFS, happened) is None
+        assert await store.accounts.reset_password(link, NOW, "again", ALL_PROOFS, a_reset) is None
+    assert await store.accounts.reset_password(f"link-{OTHER}", LATER, "again", ALL_PROOFS, a_reset) is None
 
 
 async def test_disabling_enabling_and_another_role_end_all_that_was_given_out(store: Store) -> None:
@@ -200,7 +200,7 @@ async def test_disabling_enabling_and_another_role_end_all_that_was_given_out(st
     assert await proofs_of(store, OTHER) == {*ALL_PROOFS, "grant"}
 
 
-def happened(user: User) -> Event:
+def a_reset(user: User) -> Event:
     return Event(EventName.USER_PASSWORD_CHANGED, NOW, user_id=user.id, actor=acting(user))
 
 
@@ -219,7 +219,7 @@ async def test_a_disabled_user_is_given_nothing(store: Store) -> None:
     for attempt in (
         store.accounts.add_session(Session("one", OWNER, NOW, LATER), None),
         store.accounts.add_token("tk", "hash", OWNER, "laptop", NOW, an_event()),
-        store.accounts.reset_password("left", NOW, "changed", ALL_PROOFS, happened),
+        store.accounts.reset_password("left", NOW, "changed", ALL_PROOFS, a_reset),
     ):
         with pytest.raises(NotAllowed):
             await attempt

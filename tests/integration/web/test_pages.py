@@ -234,7 +234,7 @@ async def test_where_machines_cost_money_operators_see_how_much(world: World, ad
     await billed.add_machine(MachineState.AVAILABLE)
     async with billed.browser(admin) as browser:
         page = (await browser.get("/admin")).text
-    report = await billed.kit.costs.report()
+    report = await billed.kit.costs.report(acting(admin))
     assert report.now is not None
     assert f"<strong>${report.now.total_usd:.2f}</strong> a month" in page
     assert "on Spot: 1 × $0.006 an hour" in page
