@@ -200,10 +200,6 @@ async def test_disabling_enabling_and_another_role_end_all_that_was_given_out(st
     assert await proofs_of(store, OTHER) == {*ALL_PROOFS, "grant"}
 
 
-def a_reset(user: User) -> Event:
-    return Event(EventName.USER_PASSWORD_CHANGED, NOW, user_id=user.id, actor=acting(user))
-
-
 async def give_proofs_anew(store: Store) -> None:
     await store.accounts.set_role(OTHER, Role.ADMIN)
     await store.accounts.set_disabled(OWNER, disabled=False, event=an_event())

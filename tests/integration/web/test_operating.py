@@ -15,7 +15,7 @@ from tests.integration.web.conftest import World
 
 async def spares_events(world: World) -> list[tuple[str | None, dict[str, Any]]]:
     return [
-        (event.actor and event.actor.id, dict(event.detail))
+        (event.actor.id if event.actor else None, dict(event.detail))
         for event in await world.store.platform.events()
         if event.name == "pool.spares_changed"
     ]
