@@ -118,13 +118,13 @@ MUTANTS: Final = (
     ),
     Mutant(
         "routes-are-not-mended",
-        "controllers/liveness.py",
-        "        if not bound or address != machine.address:",
-        "        if address != machine.address:",
+        "controllers/edge.py",
+        "        if route is None or not _leads(route, target, instance):",
+        "        if route is not None and not _leads(route, target, instance):",
     ),
     Mutant(
         "sessions-that-ended-still-pass",
-        "controllers/liveness.py",
+        "controllers/edge.py",
         "            await self._ports.gate.dismiss(session_hash)",
         "            pass",
     ),

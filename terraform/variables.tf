@@ -34,13 +34,13 @@ variable "pool_spare_count" {
 }
 
 variable "pool_warmth" {
-  description = "How far spares are brought: booted, pulled (the image is there), or hot (OpenClaw runs and was asked once)"
+  description = "How far spares are brought: booted, or hot (OpenClaw runs and was asked once)"
   type        = string
   default     = "hot"
 
   validation {
-    condition     = contains(["booted", "pulled", "hot"], var.pool_warmth)
-    error_message = "Give booted, pulled or hot."
+    condition     = contains(["booted", "hot"], var.pool_warmth)
+    error_message = "Give booted or hot."
   }
 }
 

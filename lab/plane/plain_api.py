@@ -39,6 +39,11 @@ class Running(Protocol):
         ...
 
     @property
+    def started_at(self) -> float:
+        """When it was started last, in seconds since the epoch."""
+        ...
+
+    @property
     def volume(self) -> PlainVolume:
         """Where its state is."""
         ...
@@ -69,7 +74,7 @@ class GatewayApi:
         self._gateway = gateway
         self._methods: dict[str, dict[str, Callable[[Document], Document]]] = {
             "/api/v1/oc-hosted/rpc": {
-                "identity": lambda _: {"instanceId": gateway.instance_id, "pid": gateway.pid},
+                "identity": lambda _: {"instanceId": gateway.instance_id, "pid": gateway.pid, "startedAt": gateway.started_at},
                 "browser.bootstrap": self._bootstrap,
                 "sessions.list": self._sessions,
                 "sessions.patch": lambda _: {},

@@ -11,24 +11,29 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from openclaw_hosted.choices import MachineKind, Tls
+from openclaw_hosted.domain.addresses import parse_local_models
 from openclaw_hosted.domain.errors import OpenClawHostedError, StateConflict, Unavailable
 
 if TYPE_CHECKING:
     from openclaw_hosted.settings import Settings
 
 DEFAULT_DATA_DIR: Final = Path("~/.local/share/openclaw-hosted")
+LEAST_FREE_BYTES: Final = 4_000_000
+"""With less, the disk counts as full: what one request writes may not fit."""
 SOCKET_PATH_MAX_BYTES = 107
 LONGEST_SOCKET_NAME = "caddy-admin.sock"
 STARTED_FILE = "started.json"
 SHARED_FOLDERS = ("run", "vault", "machines", "volumes", "edge", "logs")
 REMEMBERED = (
-    "host", "port", "public_url", "machines", "spares", "fleet_cap", "instances_per_user", "instances_total", "retention_days",
-    "backup_every_hours", "backup_dir", "tls", "http_port",
+    "host", "port", "public_url", "other_urls", "machines", "spares", "fleet_cap", "instances_per_user", "instances_total",
+    "retention_days", "backup_every_hours", "backup_dir", "tls", "http_port", "local_models",
 )  # fmt: skip
-CONVERTED: Mapping[str, Callable[[str], object]] = {"backup_dir": Path, "machines": MachineKind, "tls": Tls}
+CONVERTED: Mapping[str, Callable[[Any], object]] = {
+    "backup_dir": Path, "other_urls": tuple, "machines": MachineKind, "tls": Tls, "local_models": parse_local_models,
+}  # fmt: skip
 """What JSON does not know by its type."""
 
 
@@ -46,6 +51,12 @@ class Role(StrEnum):
 def absolute(data_dir: Path | None) -> Path:
     """`data_dir` as the settings take it; the default one for None."""
     return (data_dir or DEFAULT_DATA_DIR).expanduser().absolute()
+
+
+def free_bytes(data_dir: Path) -> int:
+    """What is left for the platform on the disk of its data directory."""
+    disk = os.statvfs(data_dir)
+    return disk.f_bavail * disk.f_frsize
 
 
 def has_platform(settings: Settings) -> bool:

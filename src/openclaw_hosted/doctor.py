@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import platform as computer
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
@@ -110,11 +109,14 @@ def check_memory(settings: Settings) -> Finding:
 def check_disk(settings: Settings) -> Finding:
     """There is room for OpenClaw and some data."""
     parent = next(path for path in (settings.data_dir, *settings.data_dir.parents) if path.exists())
-    free = shutil.disk_usage(parent).free
+    free = datadir.free_bytes(parent)
     text = f"{free / GIB:.1f} GiB free at {parent}"
     if free >= DISK_BYTES:
         return Finding("disk", Verdict.OK, text)
-    return Finding("disk", Verdict.PROBLEM, text, f"Make room: {DISK_BYTES / GIB:.0f} GiB at least, or choose another --data-dir.")
+    way_out = (
+        f"Make room: {DISK_BYTES / GIB:.0f} GiB at least. Delete old backups and logs, enlarge the disk, or choose another --data-dir."
+    )
+    return Finding("disk", Verdict.PROBLEM, text, way_out)
 
 
 CHECKS: Final[Sequence[Check]] = (

@@ -17,12 +17,16 @@ from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource
 from openclaw_hosted.choices import MachineKind, Provider, SettingsError, Tls
 from openclaw_hosted.datadir import DEFAULT_DATA_DIR
 from openclaw_hosted.domain.account import check_password, clean_email
+from openclaw_hosted.domain.addresses import MACHINE_PORTS, LocalModel, parse_local_models
 from openclaw_hosted.domain.errors import InvalidInput
 from openclaw_hosted.domain.machine import Warmth
 from openclaw_hosted.domain.origins import origin_of
 from openclaw_hosted.proxies import parse_networks
 
 HTTPS_PORT: Final = 443
+POSTGRES_PORT: Final = 5432
+LOWEST_OPEN_PORT: Final = 1024
+"""That a program may listen on without a permission."""
 EVERYWHERE: Final = "0.0.0.0"  # noqa: S104 - HTTPS is asked for in order to be reached
 
 __all__ = ["MachineKind", "Provider", "Settings", "SettingsError", "Tls", "explain", "load_settings"]
@@ -40,9 +44,13 @@ class Settings(BaseSettings):
     port: int = Field(8080, alias="PORT", ge=1, le=65535)
     public_url: str = Field("", alias="PUBLIC_URL")
     """The address that users open, without a trailing slash."""
+    other_urls: Annotated[tuple[str, ...], NoDecode] = Field((), alias="OTHER_URLS")
+    """More addresses that lead here, in the scheme of that one."""
     machines: MachineKind = Field(MachineKind.AUTO, alias="MACHINES")
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field((), alias="TRUSTED_PROXIES")
     """Networks of the proxies in front, whose X-Forwarded-For counts: the client is the last address in it that is not among them."""
+    local_models: Annotated[tuple[LocalModel, ...], NoDecode] = Field((), alias="ALLOW_LOCAL_MODELS")
+    """Servers of models outside of the internet that users may give as an address; machines get a way to those on this computer."""
     tls: Tls = Field(Tls.OFF, alias="TLS")
     """Who ends HTTPS, if anyone on this computer does."""
     http_port: int = Field(80, alias="HTTP_PORT", ge=0, le=65535)
@@ -64,6 +72,10 @@ class Settings(BaseSettings):
     instances_total: int = Field(100, alias="INSTANCES_TOTAL", ge=1)
     retention_days: float = Field(7.0, alias="RETENTION_DAYS", ge=0, le=3650)
     """How long a deleted instance can be brought back."""
+    events_days: float = Field(90.0, alias="EVENTS_DAYS", ge=1, le=3650)
+    """How long events are kept."""
+    machines_days: float = Field(30.0, alias="MACHINES_DAYS", ge=1, le=3650)
+    """How long the record of a machine that is gone is kept."""
     backup_every_hours: float = Field(0.0, alias="BACKUP_EVERY_HOURS", ge=0, le=8760)
     """0 makes none."""
     backup_dir: Path | None = Field(None, alias="BACKUP_DIR")
@@ -101,6 +113,11 @@ class Settings(BaseSettings):
     def _are_networks(cls, value: str | tuple[str, ...]) -> tuple[str, ...]:
         return parse_networks(value)
 
+    @field_validator("local_models", mode="before")
+    @classmethod
+    def _are_servers(cls, value: str | tuple[LocalModel, ...]) -> tuple[LocalModel, ...]:
+        return parse_local_models(value)
+
     @field_validator("public_url")
     @classmethod
     def _is_address(cls, value: str) -> str:
@@ -110,6 +127,12 @@ class Settings(BaseSettings):
         if parts.scheme not in ("http", "https") or not parts.hostname or parts.path.strip("/") or parts.query or parts.fragment:
             raise ValueError("give scheme and host only, such as https://claw.example.com")
         return as_browsers_write(value)
+
+    @field_validator("other_urls", mode="before")
+    @classmethod
+    def _are_addresses(cls, value: str | tuple[str, ...]) -> tuple[str, ...]:
+        words = value.replace(",", " ").split() if isinstance(value, str) else value
+        return tuple(cls._is_address(word) for word in words)
 
     @field_validator("database")
     @classmethod
@@ -147,6 +170,19 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _are_reached_alike(self) -> Settings:
+        if not self.other_urls:
+            return self
+        if self.provider is Provider.AWS:
+            raise ValueError("OTHER_URLS is for one computer; on AWS each load balancer has its address in SHARD_URLS. Leave it out")
+        scheme = urlsplit(self.address).scheme
+        if any(urlsplit(url).scheme != scheme for url in self.other_urls):
+            raise ValueError(f"OTHER_URLS: write them with {scheme}://, as PUBLIC_URL: the session cookie holds for one scheme only")
+        if self.tls is Tls.ACME and not all(_is_public_name(urlsplit(url).hostname or "") for url in self.other_urls):
+            raise ValueError("OTHER_URLS: TLS=acme gets certificates only for host names that the world can resolve")
+        return self
+
+    @model_validator(mode="after")
     def _admin_is_whole(self) -> Settings:
         if self.admin_password is not None and self.admin_email is None:
             raise ValueError("OPENCLAW_HOSTED_ADMIN_PASSWORD is set without OPENCLAW_HOSTED_ADMIN_EMAIL; set both, or neither")
@@ -181,6 +217,20 @@ class Settings(BaseSettings):
         return self
 
     @model_validator(mode="after")
+    def _local_models_are_others(self) -> Settings:
+        for model in self.local_models:
+            if model.is_on_this_computer and self.provider is Provider.AWS:
+                raise ValueError(
+                    f"ALLOW_LOCAL_MODELS: {model} is the control plane itself, which no machine in AWS reaches; name another server"
+                )
+            if model.is_on_this_computer and (model.port < LOWEST_OPEN_PORT or model.port in self.ports or model.port in MACHINE_PORTS):
+                raise ValueError(
+                    f"ALLOW_LOCAL_MODELS: port {model.port} of this computer is the platform's own, for machines ({MACHINE_PORTS.start} to "
+                    f"{MACHINE_PORTS.stop - 1}), or below {LOWEST_OPEN_PORT}; have the model listen on another"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _passphrase_is_one(self) -> Settings:
         if self.backup_passphrase is not None and self.backup_passphrase_file is not None:
             raise ValueError("BACKUP_PASSPHRASE and BACKUP_PASSPHRASE_FILE are both set; set one of them")
@@ -190,6 +240,13 @@ class Settings(BaseSettings):
     def database_url(self) -> str:
         """Where the database is. May hold a password: never print it."""
         return self.database.get_secret_value() if self.database else f"sqlite:///{self.data_dir / 'platform.sqlite'}"
+
+    @property
+    def ports(self) -> frozenset[int]:
+        """Of this computer, on which the platform itself is reached, and its database where that is a server."""
+        redirect = {self.http_port} if self.tls is not Tls.OFF else set()
+        database = urlsplit(self.database_url)
+        return frozenset({self.port, *redirect, *([database.port or POSTGRES_PORT] if database.scheme.startswith("postgres") else [])})
 
     @property
     def public_host(self) -> str:
@@ -204,7 +261,10 @@ class Settings(BaseSettings):
     @property
     def address(self) -> str:
         """The address that users open, without a trailing slash."""
-        return self.public_url or f"http://localhost:{self.port}"
+        if self.public_url:
+            return self.public_url
+        host = "localhost" if is_everywhere(self.host) or is_loopback(self.host) else self.host
+        return as_browsers_write(f"http://[{host}]:{self.port}" if ":" in host else f"http://{host}:{self.port}")
 
     @property
     def backups_into(self) -> Path:
@@ -215,6 +275,19 @@ class Settings(BaseSettings):
     def run_dir(self) -> Path:
         """Sockets and locks."""
         return self.data_dir / "run"
+
+
+def is_everywhere(host: str) -> bool:
+    """Whether who listens there is reached by all addresses of the computer."""
+    return host in ("", "0.0.0.0", "::", "[::]")  # noqa: S104 - compared, not listened on
+
+
+def is_loopback(host: str) -> bool:
+    """Whether who listens there is reached from this computer only."""
+    try:
+        return ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return host == "localhost"
 
 
 def as_browsers_write(address: str) -> str:

@@ -24,14 +24,16 @@ OTHER_EMAIL = "other@example.com"
 OTHER_PASSWORD = "another long password"
 
 
-def sign_in(context: BrowserContext, platform: RunningPlatform, email: str, password: str) -> Page:
+def sign_in(context: BrowserContext, platform: RunningPlatform, email: str, password: str, address: str = "") -> Page:
+    """At the platform's address, or at another one that leads there."""
+    address = address or platform.url
     context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
-    page.goto(f"{platform.url}/sign-in")
+    page.goto(f"{address}/sign-in")
     page.get_by_label("E-mail").fill(email)
     page.get_by_label("Password", exact=True).fill(password)
     page.get_by_role("button", name="Sign in").click()
-    expect(page).to_have_url(f"{platform.url}/")
+    expect(page).to_have_url(f"{address}/")
     return page
 
 
@@ -116,6 +118,16 @@ def test_a_newcomer_gets_from_sign_in_to_a_chat(owner: Page, opened: str) -> Non
     assert f"/{opened}/" in owner.url
 
 
+def test_who_comes_by_number_stays_there_and_chats(browser: Browser, platform: RunningPlatform, opened: str) -> None:
+    context, address = new_context(browser), f"http://127.0.0.1:{platform.port}"
+    page = sign_in(context, platform, ADMIN_EMAIL, ADMIN_PASSWORD, address)
+    open_instance(page, f"{address}/instances/{opened}")
+    assert page.url.startswith(f"{address}/{opened}/")
+    say(page, "okapi gnu")
+    expect(page.get_by_text("You said: okapi gnu").first).to_be_visible()
+    context.close()
+
+
 def test_another_user_who_opens_the_same_address_is_refused(browser: Browser, platform: RunningPlatform, opened: str) -> None:
     platform.cli("users", "create", OTHER_EMAIL, "--password-stdin", stdin=OTHER_PASSWORD)
     context = new_context(browser)
@@ -153,6 +165,26 @@ def test_the_gateways_own_apis_are_not_reachable_from_outside(platform: RunningP
         answer = httpx.post(platform.url + path, json={"method": "health"}, cookies=cookies, headers={"Authorization": "Bearer x"})
         assert answer.status_code in (400, 404, 405, 415), f"{path}: {answer.status_code}"
         assert '"payload"' not in answer.text
+
+
+@pytest.mark.long  # over the API: integration/docker/test_real_machine.py::test_a_turn_whose_model_can_not_be_reached_says_so
+def test_a_chat_whose_model_can_not_be_reached_says_so(platform: RunningPlatform, owner: Page, opened: str, api: httpx.Client) -> None:
+    absent = {"provider": "compatible", "base_url": "http://127.0.0.1:9/v1", "model": "llama3"}
+    choose(platform, api, opened, absent, "custom/llama3")
+    say(owner, "is anybody there")
+    expect(owner.get_by_text("custom/llama3 can't be reached").first).to_be_visible()
+    choose(platform, api, opened, {"provider": "echo"}, "echo/echo")
+
+
+def choose(platform: RunningPlatform, api: httpx.Client, instance_id: str, settings: dict[str, str], model: str) -> None:
+    """Change an instance's settings, and wait until its OpenClaw has them."""
+    assert api.patch(f"/instances/{instance_id}", json={"settings": settings}).status_code == 200
+    kept = "volumes/*/state/openclaw.json"
+    wait_until(
+        lambda: any(model in path.read_text() for path in platform.data_dir.glob(kept)),
+        PATIENCE_SECONDS,
+        lambda: f"{model} is not in force:\n{platform.output}",
+    )
 
 
 def test_gateways_outlive_the_control_plane_and_are_adopted(platform: RunningPlatform, owner: Page, opened: str, api: httpx.Client) -> None:

@@ -6,17 +6,17 @@ import hashlib
 import json
 import shutil
 import subprocess
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
 
-from openclaw_hosted.adapters.local.containers import DockerHost, prepare_network
+from openclaw_hosted.adapters.local.containers import DockerHost, prepare_network, remove_docker
 from openclaw_hosted.adapters.local.docker import docker
 from openclaw_hosted.adapters.local.image import ensure_image, image_exists
 from openclaw_hosted.adapters.local.install import OpenClawRelease
-from openclaw_hosted.adapters.local.network import remove_network
+from openclaw_hosted.domain.addresses import LocalModel
 from openclaw_hosted.domain.errors import PortError
 from tests.support.stand_in import PROGRAM
 from tests.support.waiting import run_apart
@@ -72,13 +72,13 @@ async def _ensure_stand_in(image: str, folder: Path) -> str:
 
 
 @asynccontextmanager
-async def docker_machines(data_dir: Path, image: str) -> AsyncIterator[DockerHost]:
+async def docker_machines(data_dir: Path, image: str, models: Collection[LocalModel] = ()) -> AsyncIterator[DockerHost]:
     """A network of the data directory's own, on which machines run this image."""
-    host = await prepare_network(data_dir, image)
+    host = await prepare_network(data_dir, image, models)
     try:
         yield host
     finally:
-        await remove_network(host.network, image)
+        await remove_docker(host)
 
 
 @pytest.fixture

@@ -42,6 +42,10 @@ async def hand_over(store: Store, lease: Lease, revision: int) -> Instance:
     return await store.instances.update(InstanceId(lease.key), partial(lifecycle.hand_over, revision=revision), lease=lease)
 
 
+async def restart(store: Store, lease: Lease, number: int) -> Instance:
+    return await store.instances.update(InstanceId(lease.key), partial(lifecycle.restart, number=number), lease=lease)
+
+
 async def change(store: Store, instance: Instance, now: float = NOW, **wanted: Any) -> Instance:
     return await store.instances.update(instance.id, partial(lifecycle.change, actor=ACTOR, now=now, **wanted))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -14,8 +15,10 @@ from openclaw_hosted.adapters.local.runtimes import ProcessRuntime, Runtimes
 from openclaw_hosted.adapters.local.vault import LocalVault
 from openclaw_hosted.adapters.local.volumes import LocalVolumes
 from openclaw_hosted.adapters.system import SystemClock, SystemIds
+from openclaw_hosted.domain.addresses import LocalModel
 from openclaw_hosted.domain.gateway import Credential, GatewaySpec
 from openclaw_hosted.ports.machines import LaunchSpec, MachineHealth
+from tests.support.seats import seat
 from tests.support.waiting import until
 
 
@@ -27,13 +30,15 @@ class Computer:
     release: OpenClawRelease
     docker: DockerHost | None = None
     """Where given, machines are containers."""
+    models: Collection[LocalModel] = ()
+    """Those of this computer that containers reach."""
     clock: SystemClock = field(default_factory=SystemClock)
     ids: SystemIds = field(default_factory=SystemIds)
     opened: list[LocalGateways] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         processes = ProcessRuntime(self.data_dir, self.release)
-        self.runtimes = Runtimes(DockerRuntime(self.docker, self.clock), processes) if self.docker else Runtimes(processes)
+        self.runtimes = Runtimes(DockerRuntime(self.docker, self.clock, self.models), processes) if self.docker else Runtimes(processes)
         self.machines = self.new_machines()
         self.vault = LocalVault(self.data_dir)
         self.volumes = LocalVolumes(self.data_dir)
@@ -68,7 +73,7 @@ class Computer:
 
     async def is_ready(self, ref: str) -> bool:
         """Whether the gateway has proved itself."""
-        return (await self.gateways.status(ref)).ready
+        return (await self.gateways.status(seat(ref))).ready
 
     async def health(self, ref: str) -> MachineHealth | None:
         """What the provider says of the machine; None where it is gone."""

@@ -24,9 +24,11 @@ from openclaw_hosted.doctor import Verdict
 from openclaw_hosted.domain.gateway import Credential, GatewaySpec
 from openclaw_hosted.domain.metering import Metric, Reading
 from openclaw_hosted.domain.naming import UserId
+from openclaw_hosted.ports.gateways import Seat
 from openclaw_hosted.ports.machines import LaunchSpec, MachineHealth
 from openclaw_hosted.ports.router import Target
 from tests.support.aws import aws_environment, provided_on
+from tests.support.seats import seat
 from tests.support.waiting import until
 from tests.terraform.support import Found, Terraform, planned
 
@@ -178,16 +180,17 @@ async def serve(provided: Provided, spec: LaunchSpec, ref: str) -> None:
     second = IDS.volume_id()
     for volume_id in (spec.volume_id, second):
         await provided.volumes.create(volume_id, ref)
-    await provided.gateways.start(ref, GatewaySpec(instance_id, 0, spec.volume_id, "lab"))
-    await until(lambda: is_ready(provided, ref), 20)
-    await provided.gateways.stop(ref)
+    gateway = GatewaySpec(instance_id, 0, spec.volume_id, "lab")
+    await provided.gateways.start(seat(ref, gateway), gateway)
+    await until(lambda: is_ready(provided, seat(ref, gateway)), 20)
+    await provided.gateways.stop(seat(ref, gateway))
     await provided.volumes.attach(second, spec.machine_id)
     await provided.volumes.detach(second, spec.machine_id)
     await provided.volumes.purge(second, instance_id)
 
 
-async def is_ready(provided: Provided, ref: str) -> bool:
-    return (await provided.gateways.status(ref)).ready
+async def is_ready(provided: Provided, there: Seat) -> bool:
+    return (await provided.gateways.status(there)).ready
 
 
 async def stopped(provided: Provided, ref: str) -> bool:

@@ -73,6 +73,35 @@ def test_an_empty_pool_launches_as_many_as_may_start_at_once() -> None:
     assert plan.status is PoolStatus.FILLING
 
 
+ONE_COMPUTER = replace(POLICY, fleet_cap=20, starts_compete=True, warmth=Warmth.HOT)
+"""Two cores, two spares wanted."""
+
+
+def test_on_one_computer_machines_that_users_wait_for_are_launched_first_and_start_openclaw_once() -> None:
+    assert plan_pool(PoolView(0, [], {"": 1}), ONE_COMPUTER).actions == (Launch(1, is_awaited=True),)
+    on_its_way = [machine(1, MachineState.INITIALIZING)]
+    assert plan_pool(PoolView(0, on_its_way, {"": 1}), ONE_COMPUTER).actions == ()
+    assert plan_pool(PoolView(0, on_its_way, {"": 2}), ONE_COMPUTER).actions == (Launch(1, is_awaited=True),)
+    assert plan_pool(PoolView(0, on_its_way), ONE_COMPUTER).actions == (Launch(1),)
+    assert plan_pool(PoolView(0, [], {"": 1}), POLICY).actions == (Launch(2),)
+
+
+@pytest.mark.parametrize(("initializing", "placing", "launched"), [(0, 0, 2), (1, 0, 1), (0, 1, 1), (2, 0, 0), (1, 1, 0), (0, 9, 0)])
+def test_on_one_computer_as_many_start_at_once_as_there_are_cores(initializing: int, placing: int, launched: int) -> None:
+    machines = [machine(number, MachineState.INITIALIZING) for number in range(initializing)]
+    plan = plan_pool(PoolView(0, machines, {"": 5}, placing=placing), ONE_COMPUTER)
+    assert sum(action.count for action in plan.actions if isinstance(action, Launch)) == launched
+    assert plan.look_again_seconds == 1.0
+
+
+def test_a_machine_for_a_user_who_waits_no_more_becomes_no_spare() -> None:
+    cold = replace(machine(1, MachineState.AVAILABLE), warmth=Warmth.BOOTED)
+    spares = [machine(number, MachineState.AVAILABLE) for number in (2, 3)]
+    assert plan_pool(PoolView(0, [cold, *spares], {"": 1}), ONE_COMPUTER).actions == ()
+    assert plan_pool(PoolView(0, [cold, *spares]), ONE_COMPUTER).actions == (Condemn(cold.id, MachineFailure.SURPLUS),)
+    assert plan_pool(PoolView(0, [cold, spares[0]]), replace(ONE_COMPUTER, warmth=Warmth.BOOTED)).actions == ()
+
+
 def test_a_full_pool_does_nothing() -> None:
     plan = plan_pool(PoolView(0, [machine(1, MachineState.AVAILABLE), machine(2, MachineState.AVAILABLE)]), POLICY)
     assert (plan.actions, plan.status) == ((), PoolStatus.READY)

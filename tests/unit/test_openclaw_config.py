@@ -9,6 +9,7 @@ import pytest
 
 from openclaw_hosted.adapters.openclaw.config import Places, primary_model, render_config, replaced_arrays, settings_patch
 from openclaw_hosted.adapters.openclaw.logs import blot, failure_since, readable
+from openclaw_hosted.domain.addresses import LocalModel, LocalModels
 from openclaw_hosted.domain.gateway import Channel, GatewaySettings, GatewaySpec, ModelProvider
 from openclaw_hosted.domain.naming import InstanceId, VolumeId
 
@@ -60,6 +61,21 @@ def test_what_earlier_settings_put_there_is_taken_away() -> None:
 )
 def test_a_model_is_named_with_its_provider(settings: GatewaySettings, model: str) -> None:
     assert primary_model(settings) == model
+
+
+@pytest.mark.parametrize(
+    ("address", "written"),
+    [
+        ("http://127.0.0.1:11434/v1", "http://172.18.0.1:11434/v1"),
+        ("http://localhost:11434/v1/", "http://172.18.0.1:11434/v1/"),
+        ("http://127.0.0.1:1234/v1", "http://127.0.0.1:1234/v1"),
+        ("http://192.168.1.7:11434/v1", "http://192.168.1.7:11434/v1"),
+    ],
+)
+def test_a_model_of_this_computer_is_written_as_the_machine_reaches_it(address: str, written: str) -> None:
+    places = replace(PLACE, local_models=LocalModels("172.18.0.1", [LocalModel("127.0.0.1", 11434)]))
+    spec = with_settings(GatewaySettings(ModelProvider.COMPATIBLE, "m", address))
+    assert render_config(spec, places, {})["models"]["providers"]["custom"]["baseUrl"] == written
 
 
 def test_credentials_are_blotted_out_of_logs() -> None:

@@ -1,29 +1,44 @@
 """Tries a user's keys against their owners' APIs: one small request that costs nothing, and a plain report.
 
-An address that a user gives is resolved first and then called by its number, so that it can't lead to the machine's own metadata
-service, and redirects are not followed. Nothing that comes back is repeated, but for a bot's name.
+An address that a user gives is called through the guard in `outgoing`, and from where the user's gateway would call it. Nothing that
+comes back is repeated, but for a bot's name.
 """
 
 from __future__ import annotations
 
-import asyncio
-import ipaddress
 import logging
-import socket
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 import httpx
 
-from openclaw_hosted.adapters.fetching import fetch
+from openclaw_hosted.adapters.fetching import Answer, fetch
+from openclaw_hosted.adapters.outgoing import Destination, NotReached, Outgoing, UnknownName
+from openclaw_hosted.domain.addresses import is_model_address
 from openclaw_hosted.domain.errors import InvalidInput
 from openclaw_hosted.domain.foreign import foreign_object
-from openclaw_hosted.domain.gateway import Channel, Credential, Credentials, GatewaySettings, ModelProvider, check_credentials, needs_key
+from openclaw_hosted.domain.gateway import (
+    MODEL_ADDRESS_WANTED,
+    Channel,
+    Credential,
+    Credentials,
+    GatewaySettings,
+    ModelProvider,
+    check_credentials,
+    needs_key,
+)
 from openclaw_hosted.ports.models import KeyReport
 
 TIMEOUT_SECONDS: Final = 8.0
+OK: Final = 200
 REFUSED: Final = (401, 403)
+TOO_MANY: Final = 429
+NO_API: Final = "No model's API answers at this address. Check host, port and path; most paths end in /v1."
+NOT_REACHED: Final = (
+    "This address is not reached from a machine. For a model on the platform's computer or network, ask an operator to name it in "
+    "ALLOW_LOCAL_MODELS."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,10 +66,10 @@ class _Call:
 
 
 class HttpKeyTester:
-    """Tries keys over HTTP. `allow_private` lets a user's address lead to this computer and its network."""
+    """Tries keys over HTTP."""
 
-    def __init__(self, *, allow_private: bool, endpoints: Endpoints | None = None) -> None:
-        self._allow_private = allow_private
+    def __init__(self, outgoing: Outgoing, endpoints: Endpoints | None = None) -> None:
+        self._outgoing = outgoing
         self._at = endpoints or Endpoints()
         logging.getLogger("httpx").addFilter(_names_no_bot)
 
@@ -114,46 +129,48 @@ class HttpKeyTester:
         return calls[provider]
 
     async def _try_address(self, settings: GatewaySettings, key: str | None) -> KeyReport:
-        """Whether the address answers, and whether it wants a key: it is asked without one first."""
+        """Whether a model's API answers there, and whether it wants a key: it is asked without one first.
+
+        What else there may be at such an address is not told apart: a user would learn what runs where only the platform reaches.
+        """
+        address = settings.base_url or ""
+        if not is_model_address(address):
+            return _failed(MODEL_ADDRESS_WANTED)
         try:
-            url = httpx.URL(f"{(settings.base_url or '').rstrip('/')}/models")
-            number = await self._resolve(url)
-        except (httpx.InvalidURL, ValueError):
-            return KeyReport(ok=False, message="Give the address of the API, such as https://models.example.com/v1.")
-        except OSError:
-            return KeyReport(ok=False, message="This address is not known to the name service. Check its spelling.")
-        if number is None:
-            return KeyReport(ok=False, message="This address leads to a network that is not reached from here.")
-        headers = {"Host": url.netloc.decode("ascii")}
-        call = _Call("This address", str(url.copy_with(host=number)), headers)
-        answer, status = await _exchange(call, server_name=url.host)
-        wants_key = status in REFUSED
-        if wants_key and key is None:
-            return _failed("This address answers, but wants a key. Type it, then try again.")
-        if wants_key:
-            answer = await _send(replace(call, headers={**headers, "Authorization": f"Bearer {key}"}), server_name=url.host)
-        if isinstance(answer, KeyReport):
-            return answer
-        said = "takes the key" if wants_key else "needs no key"
-        return _with_model(KeyReport(ok=True, message=f"This address answers and {said}."), settings.model, answer)
+            destination = await self._outgoing.destination(f"{address.rstrip('/')}/models")
+            answer = await self._ask(destination, {})
+            wants_key = answer.status in REFUSED
+            if wants_key and key is not None:
+                answer = await self._ask(destination, {"Authorization": f"Bearer {key}"})
+        except NotReached:
+            return _failed(NOT_REACHED)
+        except UnknownName:
+            return _failed("This address is not known to the name service. Check its spelling.")
+        except (httpx.HTTPError, httpx.InvalidURL):
+            return _failed(NO_API)
+        return _said(answer, settings.model, wants_key=wants_key, with_key=key is not None)
 
-    async def _resolve(self, url: httpx.URL) -> str | None:
-        """The number behind a name, if all that it stands for may be called."""
-        if url.scheme not in ("http", "https") or not url.host or url.userinfo:
-            raise ValueError("not an address")
-        loop = asyncio.get_running_loop()
-        found = await loop.getaddrinfo(url.host, url.port or (443 if url.scheme == "https" else 80), type=socket.SOCK_STREAM)
-        numbers = [str(entry[4][0]) for entry in found]
-        return numbers[0] if all(self._may_call(number) for number in numbers) else None
+    async def _ask(self, destination: Destination, headers: Mapping[str, str]) -> Answer:
+        return await self._outgoing.get(destination, headers, TIMEOUT_SECONDS)
 
-    def _may_call(self, number: str) -> bool:
-        address = ipaddress.ip_address(number.partition("%")[0])
-        if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-            address = address.ipv4_mapped
-        metadata = address in ipaddress.ip_network("fd00:ec2::/32") if address.version == 6 else False
-        if address.is_link_local or address.is_multicast or address.is_unspecified or metadata:
-            return False
-        return self._allow_private or address.is_global
+
+def _said(answer: Answer, model: str | None, *, wants_key: bool, with_key: bool) -> KeyReport:
+    """What came of asking an address for its models."""
+    body = foreign_object(answer.body)
+    if body is None:
+        return _failed(NO_API)
+    if answer.status in REFUSED:
+        return _failed(
+            "This address refuses this key. Copy it once more."
+            if with_key
+            else "This address answers, but wants a key. Type it, then try again."
+        )
+    if answer.status == TOO_MANY:
+        return _failed("This address asks to wait: too many requests, or the credit is used up.")
+    if answer.status != OK or not {"data", "models"} & body.keys():
+        return _failed(NO_API)
+    said = "takes the key" if wants_key else "needs no key"
+    return _with_model(KeyReport(ok=True, message=f"This address answers and {said}."), model, body)
 
 
 def _names_no_bot(record: logging.LogRecord) -> bool:
@@ -161,27 +178,21 @@ def _names_no_bot(record: logging.LogRecord) -> bool:
     return "/bot" not in record.getMessage()
 
 
-async def _send(call: _Call, server_name: str | None = None) -> dict[str, Any] | KeyReport:
+async def _send(call: _Call) -> dict[str, Any] | KeyReport:
     """The JSON object that came back, or a report of what went wrong."""
-    return (await _exchange(call, server_name))[0]
-
-
-async def _exchange(call: _Call, server_name: str | None = None) -> tuple[dict[str, Any] | KeyReport, int]:
-    """Like `_send`, and the status of the answer, 0 without one."""
-    extensions = {"sni_hostname": server_name} if server_name else {}
     try:
-        async with httpx.AsyncClient(follow_redirects=False, trust_env=server_name is None) as client:
-            answer = await fetch(client, call.method, call.url, headers=call.headers, seconds=TIMEOUT_SECONDS, extensions=extensions)
+        async with httpx.AsyncClient(follow_redirects=False) as client:
+            answer = await fetch(client, call.method, call.url, headers=call.headers, seconds=TIMEOUT_SECONDS)
     except (httpx.HTTPError, httpx.InvalidURL, ValueError):
-        return _failed(f"{call.who} could not be reached from here, so the key is neither right nor wrong. Try later."), 0
+        return _failed(f"{call.who} could not be reached from here, so the key is neither right nor wrong. Try later.")
     status = answer.status
     if status in REFUSED or (status in (400, 404) and call.who in ("Google", "Telegram")):
-        return _failed(f"{call.who} refuses this key. Copy it once more."), status
-    if status == 429:
-        return _failed(f"{call.who} asks to wait: too many requests, or the credit is used up."), status
-    if status != 200:
-        return _failed(f"{call.who} answered with status {status}, so the key could not be tried."), status
-    return foreign_object(answer.body) or {}, status
+        return _failed(f"{call.who} refuses this key. Copy it once more.")
+    if status == TOO_MANY:
+        return _failed(f"{call.who} asks to wait: too many requests, or the credit is used up.")
+    if status != OK:
+        return _failed(f"{call.who} answered with status {status}, so the key could not be tried.")
+    return foreign_object(answer.body) or {}
 
 
 def _failed(message: str) -> KeyReport:

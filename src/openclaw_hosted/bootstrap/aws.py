@@ -23,7 +23,7 @@ from openclaw_hosted.adapters.system import SystemClock, SystemIds
 from openclaw_hosted.bootstrap.costs import deployment_of
 from openclaw_hosted.bootstrap.provided import Progress, Provided
 from openclaw_hosted.controllers.ports import ControllerOptions
-from openclaw_hosted.domain.origins import origin_of
+from openclaw_hosted.domain.origins import Addresses, origin_of
 from openclaw_hosted.domain.pool import PoolPolicy
 from openclaw_hosted.domain.shards import Shards
 from openclaw_hosted.settings import Settings
@@ -92,15 +92,9 @@ async def provide_aws(settings: Settings, clock: SystemClock, progress: Progress
             shards=Shards(len(shards), aws.shard_capacity),
             deployment=deployment_of(settings, aws),
         ),
-        address=address,
+        addresses=Addresses(address, tuple(shard.address for shard in shards)),
         trusted_proxies=network.cidrs,
     )
-
-
-def _shard_addresses(settings: Settings, aws: AwsSettings) -> tuple[str, ...]:
-    """Those of the settings; a single load balancer is at the platform's own address."""
-    only_one = (settings.public_url,) if settings.public_url and len(aws.listeners) == 1 else ()
-    return aws.shard_urls or only_one
 
 
 def _origins(*addresses: str) -> tuple[str, ...]:

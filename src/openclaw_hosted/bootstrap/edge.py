@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+import socket
+from typing import Final
+from urllib.parse import urlsplit
+
 from openclaw_hosted import datadir
+from openclaw_hosted.adapters.local.own_numbers import is_own_number
 from openclaw_hosted.adapters.local.processes import SupervisedProcess
 from openclaw_hosted.adapters.local.tls import EdgeTls, check_bindable, root_certificate
-from openclaw_hosted.settings import Settings, Tls
+from openclaw_hosted.domain.origins import OWN_NUMBER, Addresses, origin_of
+from openclaw_hosted.settings import Settings, Tls, is_everywhere, is_loopback
+
+LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
 
 
 def edge_tls(settings: Settings) -> EdgeTls | None:
@@ -20,6 +28,7 @@ def edge_tls(settings: Settings) -> EdgeTls | None:
         settings.acme_email,
         settings.acme_ca,
         settings.acme_ca_root,
+        tuple(host for url in settings.other_urls if (host := urlsplit(url).hostname)),
     )
 
 
@@ -34,10 +43,28 @@ def root_certificate_of(settings: Settings) -> bytes | None:
     return root_certificate(settings.tls_dir)
 
 
-def origins(settings: Settings) -> tuple[str, ...]:
-    """The origins from which OpenClaw's page may be used; on localhost also by number."""
-    local = f"http://localhost:{settings.port}"
-    return (local, f"http://127.0.0.1:{settings.port}") if settings.address == local else (settings.address,)
+def addresses(settings: Settings) -> Addresses:
+    """Where users reach the edge: what the settings name, and the names and numbers of this computer that lead there as well."""
+    found = (*settings.other_urls, *_of_this_computer(settings))
+    others = tuple(other for other in dict.fromkeys(found) if other != settings.address)
+    return Addresses(settings.address, others, bool(settings.public_url), is_own_number)
+
+
+def _of_this_computer(settings: Settings) -> tuple[str, ...]:
+    """None where a proxy in front ends HTTPS, or where the certificate is good for its one name alone."""
+    scheme = "http" if settings.tls is Tls.OFF else "https"
+    if settings.tls is Tls.ACME or urlsplit(settings.address).scheme != scheme:
+        return ()
+    written = (origin_of(f"{scheme}://{host}:{settings.port}") for host in _hosts(settings.host))
+    return tuple(str(origin) for origin in written if origin is not None)
+
+
+def _hosts(listening_on: str) -> tuple[str, ...]:
+    """The names and numbers that lead to whoever listens there."""
+    if is_everywhere(listening_on):
+        name = socket.gethostname().partition(".")[0]
+        return (*LOOPBACK, name, f"{name}.local", OWN_NUMBER)
+    return LOOPBACK if is_loopback(listening_on) else (f"[{listening_on}]" if ":" in listening_on else listening_on,)
 
 
 def check_port(settings: Settings) -> None:

@@ -12,8 +12,10 @@ from typing import Final
 from openclaw_hosted import __version__, datadir, local_socket
 from openclaw_hosted.adapters.keytester import HttpKeyTester
 from openclaw_hosted.adapters.local.files import subfolders
+from openclaw_hosted.adapters.local.machines import ports_of_machines
 from openclaw_hosted.adapters.local.processes import SupervisedProcess
 from openclaw_hosted.adapters.local.tls import root_certificate
+from openclaw_hosted.adapters.outgoing import Outgoing, Own
 from openclaw_hosted.adapters.system import SystemClock, SystemIds
 from openclaw_hosted.bootstrap.archives import HOUR_SECONDS, scheduled_backups
 from openclaw_hosted.bootstrap.edge import check_port, tls_notes
@@ -65,7 +67,7 @@ class Platform:
     @property
     def address(self) -> str:
         """What users open, without a trailing slash."""
-        return self.provided.address
+        return self.provided.addresses.public
 
     @property
     def web_place(self) -> WebPlace:
@@ -190,8 +192,13 @@ def _services(settings: Settings, store: Store, provided: Provided, clock: Syste
             provided.options.deployment or Deployment(),
             billed=provided.options.deployment is not None,
         ),
-        keys=KeyService(HttpKeyTester(allow_private=True), clock),
+        keys=KeyService(HttpKeyTester(_outgoing(settings, provided)), clock),
     )
+
+
+def _outgoing(settings: Settings, provided: Provided) -> Outgoing:
+    own = Own(frozenset({settings.public_host}) - {"localhost"}, lambda: {*settings.ports, *ports_of_machines(settings.data_dir)})
+    return replace(provided.outgoing, named=settings.local_models, own=own)
 
 
 def _control_ports(settings: Settings, store: Store, provided: Provided, clock: SystemClock, ids: SystemIds) -> Ports:
@@ -221,6 +228,8 @@ def _control_options(settings: Settings, provided: Provided) -> ControllerOption
         policy=_policy(settings, provided),
         warmth=settings.warmth,
         retention_seconds=settings.retention_days * DAY_SECONDS,
+        events_kept_seconds=settings.events_days * DAY_SECONDS,
+        machines_kept_seconds=settings.machines_days * DAY_SECONDS,
         backup_seconds=settings.backup_every_hours * HOUR_SECONDS,
     )
 
@@ -231,9 +240,10 @@ def _policy(settings: Settings, provided: Provided) -> PoolPolicy:
 
 def _web_options(settings: Settings, mark: str, provided: Provided, readiness: Readiness) -> WebOptions:
     return WebOptions(
-        public_url=provided.address,
+        addresses=provided.addresses,
+        is_one_place=provided.edge is not None,
         mark=mark,
-        secure_cookies=provided.address.startswith("https://"),
+        secure_cookies=provided.addresses.public.startswith("https://"),
         authority=partial(root_certificate, settings.tls_dir) if settings.tls is Tls.INTERNAL else None,
         isolation_note=provided.warning,
         version=__version__,
@@ -243,13 +253,22 @@ def _web_options(settings: Settings, mark: str, provided: Provided, readiness: R
 
 
 async def _readiness(settings: Settings, store: Store, provided: Provided) -> dict[str, bool]:
-    try:
-        await store.ping()
-        database = True
-    except OpenClawHostedError:
-        database = False
-    loops = datadir.holder(settings.data_dir, datadir.Role.CONTROLLER) is not None
+    checks = {
+        "database": await _does(store.ping()),
+        "writing": await _does(store.check_writing()),
+        "disk": datadir.free_bytes(settings.data_dir) >= datadir.LEAST_FREE_BYTES,
+        "control loops": datadir.holder(settings.data_dir, datadir.Role.CONTROLLER) is not None,
+    }
     if provided.edge is None:
-        return {"database": database, "control loops": loops}
+        return checks
     edge = [SupervisedProcess(folder).status().state == "running" for folder in subfolders(settings.data_dir / "edge")]
-    return {"database": database, "edge": bool(edge) and all(edge), "control loops": loops}
+    return {**checks, "edge": bool(edge) and all(edge)}
+
+
+async def _does(check: Awaitable[None]) -> bool:
+    """Whether a check passes."""
+    try:
+        await check
+    except OpenClawHostedError:
+        return False
+    return True

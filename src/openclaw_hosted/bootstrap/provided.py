@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from openclaw_hosted.adapters.local.edge import LocalEdge
+from openclaw_hosted.adapters.outgoing import Outgoing
 from openclaw_hosted.controllers.ports import ControllerOptions
+from openclaw_hosted.domain.origins import Addresses
 from openclaw_hosted.ports.gateways import Gateways
 from openclaw_hosted.ports.machines import Machines
 from openclaw_hosted.ports.meter import Meter
@@ -31,8 +33,10 @@ class Provided:
     meter: Meter
     options: ControllerOptions
     """What is the provider's to say of them; the settings come on top."""
-    address: str
-    """What users open, without a trailing slash."""
+    addresses: Addresses
+    """What users open."""
+    outgoing: Outgoing = field(default_factory=Outgoing)
+    """How far requests for users may go, and from where they are sent; the settings name further servers."""
     edge: LocalEdge | None = None
     """This computer's own edge; without it the web application listens by itself, behind the provider's."""
     trusted_proxies: Sequence[str] = ()

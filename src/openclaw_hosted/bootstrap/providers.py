@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
 from pathlib import Path
@@ -23,15 +24,17 @@ from openclaw_hosted.adapters.local.install import (
     installed_release,
 )
 from openclaw_hosted.adapters.local.machines import LocalMachines
+from openclaw_hosted.adapters.local.requests import FromMachines
 from openclaw_hosted.adapters.local.router import LocalGate, LocalRouter
 from openclaw_hosted.adapters.local.runtimes import DOCKER, ProcessRuntime, Runtimes
 from openclaw_hosted.adapters.local.sealing import LocalSealer
 from openclaw_hosted.adapters.local.vault import LocalVault
 from openclaw_hosted.adapters.local.volumes import LocalVolumes
 from openclaw_hosted.adapters.meter import KeptMeter
+from openclaw_hosted.adapters.outgoing import FROM_MACHINES, FROM_PROCESSES, Outgoing
 from openclaw_hosted.adapters.system import SystemClock
 from openclaw_hosted.bootstrap.aws import provide_aws
-from openclaw_hosted.bootstrap.edge import edge_tls, origins
+from openclaw_hosted.bootstrap.edge import addresses, edge_tls
 from openclaw_hosted.bootstrap.provided import Progress, Provided
 from openclaw_hosted.controllers.ports import ControllerOptions
 from openclaw_hosted.domain.account import Session
@@ -44,6 +47,7 @@ from openclaw_hosted.settings import MachineKind, Provider, Settings
 
 NOT_ISOLATED: Final = "Machines are processes of this computer and are not isolated from each other. Let in only people whom you trust."
 FAKE: Final = "The provider is a fake: nothing runs on these machines, and they are forgotten when the platform stops."
+REFILL_WAITS_SECONDS: Final = 60.0
 FAKE_LAUNCHES: Final = 50
 FAKE_WORKERS: Final = 4
 """The fake answers at once: more workers place no more machines, and have users' requests wait (docs/decisions/0023-hot-placement.md)."""
@@ -75,7 +79,7 @@ def known_runtimes(settings: Settings, clock: Clock) -> Runtimes:
 
 def _docker_used(settings: Settings, clock: Clock) -> tuple[DockerRuntime, ...]:
     host = known_docker_host(settings.data_dir)
-    return (DockerRuntime(host, clock),) if host else ()
+    return (DockerRuntime(host, clock, settings.local_models),) if host else ()
 
 
 async def _local_with_machines(settings: Settings, mark: str, release: OpenClawRelease, clock: Clock, progress: Progress) -> Provided:
@@ -87,13 +91,13 @@ async def _local_with_machines(settings: Settings, mark: str, release: OpenClawR
     try:
         progress("Looking for a Docker engine")
         await docker("version", "--format", "{{.Server.Version}}")
-        host = await prepare_docker(data_dir, release, progress)
+        host = await prepare_docker(data_dir, release, progress, settings.local_models)
     except PortError as problem:
         if settings.machines is MachineKind.DOCKER:
             raise
         note = f"Machines would be containers, isolated from each other, but: {problem}"
         return _local(settings, mark, Runtimes(processes, *before), clock, gate, note)
-    return _local(settings, mark, Runtimes(DockerRuntime(host, clock), processes), clock, gate)
+    return _local(settings, mark, Runtimes(DockerRuntime(host, clock, settings.local_models), processes), clock, gate)
 
 
 def _local(settings: Settings, mark: str, runtimes: Runtimes, clock: Clock, gate: Gate, *notes: str) -> Provided:
@@ -101,19 +105,39 @@ def _local(settings: Settings, mark: str, runtimes: Runtimes, clock: Clock, gate
     vault, volumes = LocalVault(data_dir), LocalVolumes(data_dir)
     return Provided(
         machines=LocalMachines(data_dir, runtimes, clock),
-        gateways=LocalGateways(data_dir, runtimes, vault, volumes, clock, public_origins=origins(settings)),
+        gateways=LocalGateways(data_dir, runtimes, vault, volumes, clock, public_origins=(settings.address,)),
         volumes=volumes,
         vault=vault,
         sealer=LocalSealer(data_dir),
         router=LocalRouter(data_dir, settings.address, mark=mark),
         gate=gate,
         meter=KeptMeter(),
-        options=ControllerOptions(policy=PoolPolicy(image=runtimes.chosen.image), allowed_origins=origins(settings)),
-        address=settings.address,
+        options=_pace(runtimes.chosen.image, settings),
+        addresses=addresses(settings),
+        outgoing=_outgoing(settings, runtimes),
         edge=_edge(settings, mark),
         warning=None if runtimes.chosen.kind == DOCKER else NOT_ISOLATED,
         notes=notes,
     )
+
+
+def _outgoing(settings: Settings, runtimes: Runtimes) -> Outgoing:
+    """As machines reach it: from within their network, or from this computer where they are its processes."""
+    host = known_docker_host(settings.data_dir)
+    if runtimes.chosen.kind != DOCKER or host is None:
+        return Outgoing(zones=FROM_PROCESSES)
+    return Outgoing(FromMachines(host.network, host.image, host.nearby(settings.local_models)), FROM_MACHINES)
+
+
+def _pace(image: str, settings: Settings) -> ControllerOptions:
+    """A start of OpenClaw takes more than one core for some ten seconds (docs/decisions/0056-starts-on-one-computer.md)."""
+    policy = PoolPolicy(image=image, starts_compete=True, max_launches_at_once=_cores())
+    return ControllerOptions(policy=policy, allowed_origins=(settings.address,), refill_waits_seconds=REFILL_WAITS_SECONDS)
+
+
+def _cores() -> int:
+    """Those that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _fake(settings: Settings, mark: str, clock: Clock) -> Provided:
@@ -131,7 +155,7 @@ def _fake(settings: Settings, mark: str, clock: Clock) -> Provided:
         gate=LocalGate(settings.data_dir),
         meter=KeptMeter(),
         options=ControllerOptions(policy=PoolPolicy(image=OPENCLAW_VERSION, max_launches_at_once=FAKE_LAUNCHES), workers=FAKE_WORKERS),
-        address=settings.address,
+        addresses=addresses(settings),
         edge=_edge(settings, mark),
         warning=FAKE,
     )
@@ -139,7 +163,8 @@ def _fake(settings: Settings, mark: str, clock: Clock) -> Provided:
 
 def _edge(settings: Settings, mark: str) -> LocalEdge:
     tls, proxies = edge_tls(settings), settings.trusted_proxies
-    return LocalEdge(settings.data_dir, settings.host, settings.port, settings.address, tls, mark, proxies)
+    others = addresses(settings).others
+    return LocalEdge(settings.data_dir, settings.host, settings.port, settings.address, tls, mark, proxies, others)
 
 
 class EdgeMayBeDown:

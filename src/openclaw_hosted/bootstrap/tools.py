@@ -10,12 +10,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from openclaw_hosted.adapters.local.containers import known_docker_host
+from openclaw_hosted.adapters.local.containers import known_docker_host, remove_docker
 from openclaw_hosted.adapters.local.files import subfolders
 from openclaw_hosted.adapters.local.image import ensure_image, image_bytes
 from openclaw_hosted.adapters.local.install import ensure_openclaw
 from openclaw_hosted.adapters.local.machines import machine_facts
-from openclaw_hosted.adapters.local.network import remove_network
 from openclaw_hosted.adapters.local.processes import SupervisedProcess
 from openclaw_hosted.adapters.local.vault import LocalVault
 from openclaw_hosted.adapters.system import SystemClock
@@ -59,7 +58,7 @@ async def stop_everything(settings: Settings, progress: Progress) -> int:
     host = known_docker_host(settings.data_dir)
     if host is not None:
         with suppress(PortError):
-            await remove_network(host.network, host.image)
+            await remove_docker(host)
     return alive
 
 

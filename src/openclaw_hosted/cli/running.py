@@ -17,6 +17,7 @@ from openclaw_hosted.bootstrap import Platform, open_platform, stop_everything
 from openclaw_hosted.choices import Provider
 from openclaw_hosted.cli.output import CommandError, out, say
 from openclaw_hosted.cli.progress import Progress
+from openclaw_hosted.cli.stopping import stop_event
 from openclaw_hosted.datadir import Role
 from openclaw_hosted.logging import logging_to
 from openclaw_hosted.settings import Settings
@@ -61,7 +62,7 @@ def down(settings: Settings) -> None:
 
 
 async def _up(settings: Settings, roles: tuple[Role, ...]) -> None:
-    stop = _stop_event()
+    stop = stop_event()
     with Progress() as progress:
         async with _running(settings, roles, progress) as (platform, setup_link):
             progress.close()
@@ -80,7 +81,7 @@ def _what_runs_on(settings: Settings) -> str:
 
 
 async def _serve(settings: Settings, roles: tuple[Role, ...]) -> None:
-    stop = _stop_event()
+    stop = stop_event()
     with Progress(quiet=True) as progress:
         async with _running(settings, roles, progress):
             await stop.wait()
@@ -98,21 +99,6 @@ async def _running(settings: Settings, roles: tuple[Role, ...], progress: Progre
             await platform.start_edge(progress)
             await stack.enter_async_context(platform.controlling())
         yield platform, setup_link
-
-
-def _stop_event() -> asyncio.Event:
-    """Set by the first Ctrl-C or SIGTERM; the second ends the process at once."""
-    event = asyncio.Event()
-    loop = asyncio.get_running_loop()
-
-    def asked() -> None:
-        if event.is_set():
-            os._exit(130)
-        event.set()
-
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, asked)
-    return event
 
 
 def _stop_control_plane(data_dir: Path, pid: int) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -23,6 +24,8 @@ def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
         pool = api.get("/pool")
     report |= {"running": runs, "ready": runs and ready["status"] == "ready", "checks": ready["checks"]}
     report |= {"pool": {name: pool[name] for name in ("status", "available", "spares_wanted", "note")}}
+    if target.remote is None and not ready["checks"].get("disk", True):
+        report["note"] = _no_room(datadir.absolute(target.data_dir))
     _print(report, as_json=as_json)
     if not runs:
         raise typer.Exit(Exit.NOT_REACHABLE)
@@ -46,6 +49,14 @@ def _address(target: Target) -> tuple[str, bool]:
 
     settings = datadir.as_started(load_settings({"OPENCLAW_HOSTED_DATA_DIR": target.data_dir}))
     return settings.address, datadir.has_platform(settings)
+
+
+def _no_room(directory: Path) -> str:
+    free = datadir.free_bytes(directory) / 1e6
+    return (
+        f"The disk with {directory} is full: {free:.1f} MB are free. Free room on it: delete old backups and logs/*.log.*, or enlarge it. "
+        "Nobody can sign in or create until then; the platform goes on by itself."
+    )
 
 
 def _print(report: dict[str, Any], *, as_json: bool) -> None:

@@ -1,7 +1,8 @@
 """Backup: makes one whenever the last good one has become too old, and keeps the newest few.
 
 A backup may take longer than a lease lasts, so it runs beside the ticks, which renew the lease and look whether it has ended. Stopping
-the loops stops it, and nothing of it is left. It never touches the backups that an operator made by hand elsewhere.
+the loops stops it, and nothing of it is left; one that hangs is left behind. It never touches the backups that an operator made by hand
+elsewhere.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from openclaw_hosted.ports.backups import Backup, Backups
 
 log = structlog.get_logger("backup")
 ERROR_LENGTH: Final = 300
+STOP_SECONDS: Final = 2.0
 
 
 class BackupController:
@@ -44,10 +46,10 @@ class BackupController:
         return pause
 
     async def stop(self) -> None:
-        """End a backup that is being made."""
+        """Have a backup that is being made end, and wait a moment for that: one that hangs keeps nobody from stopping."""
         if self._making is not None:
             self._making.cancel()
-            await asyncio.gather(self._making, return_exceptions=True)
+            await asyncio.wait([asyncio.gather(self._making, return_exceptions=True)], timeout=STOP_SECONDS)
 
     async def _seconds_until_due(self) -> float:
         history = await self._backups.history()

@@ -5,16 +5,18 @@ from __future__ import annotations
 from openclaw_hosted.controllers.ports import ControllerOptions, Ports
 from openclaw_hosted.domain.errors import GatewayRejectedSettings, NotFound, Unavailable
 from openclaw_hosted.domain.gateway import Credential, Credentials
+from openclaw_hosted.domain.machine import Machine
 from openclaw_hosted.domain.naming import InstanceId
+from openclaw_hosted.ports.gateways import Seat
 
 EXIT_SETTINGS_REFUSED = 78
 """OpenClaw's exit code for a configuration that it can't start with."""
 
 
-async def ensure_token(ports: Ports, instance_id: InstanceId) -> Credentials:
+async def ensure_token(ports: Ports, instance_id: InstanceId, *, fresh: bool = False) -> Credentials:
     """The vault's document for an id, with a gateway token in it, made if there is none. A retired one is restored."""
     try:
-        return await ports.vault.get(instance_id)
+        return await ports.vault.get(instance_id, fresh=fresh)
     except NotFound:
         pass
     try:
@@ -26,16 +28,22 @@ async def ensure_token(ports: Ports, instance_id: InstanceId) -> Credentials:
         return document
 
 
-async def wait_until_ready(ports: Ports, options: ControllerOptions, provider_ref: str, instance_id: InstanceId) -> None:
-    """Wait until the gateway has proven that it serves this id.
+def seat_of(machine: Machine) -> Seat:
+    """The seat that the row of a launched machine tells of."""
+    assert machine.provider_ref is not None
+    return Seat(machine.provider_ref, machine.instance_id or machine.reserved_instance_id, machine.generation, machine.address)
+
+
+async def wait_until_ready(ports: Ports, options: ControllerOptions, seat: Seat) -> None:
+    """Wait until the gateway has proven that it serves whom it should.
 
     Raises `GatewayRejectedSettings` when it exited over its settings, `Unavailable` when it was not ready in time.
     """
     deadline = ports.clock.monotonic() + options.gateway_ready_seconds
     problem = "OpenClaw was not ready in time."
     while ports.clock.monotonic() < deadline:
-        status = await ports.gateways.status(provider_ref)
-        if status.ready and status.instance_id == instance_id:
+        status = await ports.gateways.status(seat)
+        if status.ready and status.instance_id == seat.instance_id:
             return
         if not status.running and status.exit_code == EXIT_SETTINGS_REFUSED:
             raise GatewayRejectedSettings(status.problem or "OpenClaw refused to start with these settings.")

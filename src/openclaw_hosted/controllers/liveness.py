@@ -1,36 +1,32 @@
-"""Liveness: sees that what is said to run does run, and that the edge knows what the store knows.
+"""Liveness: sees that what is said to run does run.
 
 Looks at all machines in one listing, and at each gateway. A spare that is dead is condemned; an assigned machine that stopped is started,
-and one that is gone is given up, so that placement finds another. One bad look is never enough. It mends routes and sessions at
-the edge, and changes nothing that is as it should be. What surprises it about one machine, or takes too long, is that machine's alone.
+and one that is gone is given up, so that placement finds another. One bad look is never enough. What surprises it about one machine, or
+takes too long, is that machine's alone. What it saw stands in the store, for whoever looks next.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from collections.abc import Mapping
 from contextlib import suppress
+from dataclasses import replace
 from functools import partial
 
 import structlog
 
 from openclaw_hosted.controllers.describing import describe
-from openclaw_hosted.controllers.gateways import EXIT_SETTINGS_REFUSED
+from openclaw_hosted.controllers.gateways import EXIT_SETTINGS_REFUSED, seat_of
 from openclaw_hosted.controllers.mishaps import Mishaps
 from openclaw_hosted.controllers.ports import ControllerOptions, Ports
 from openclaw_hosted.domain import lifecycle
 from openclaw_hosted.domain.errors import Conflict, NotFound, PortError, ProviderAway, StateConflict
 from openclaw_hosted.domain.events import Event, EventName
-from openclaw_hosted.domain.instance import Instance, Phase
 from openclaw_hosted.domain.machine import Machine, MachineFailure, MachineState, Warmth
-from openclaw_hosted.domain.naming import InstanceId
+from openclaw_hosted.domain.observation import Observation
 from openclaw_hosted.ports.gateways import GatewayStatus
 from openclaw_hosted.ports.machines import MachineHealth, ObservedMachine
-from openclaw_hosted.ports.router import Route, Target
 
 log = structlog.get_logger("liveness")
-ROUTED_PHASES = frozenset({Phase.RUNNING, Phase.UPDATING})
 LOOK_SHARE = 0.45
 """Of a lease: how long one machine is looked at. A tick ends with its lease, whatever is left to do."""
 ACT_SHARE = 0.25
@@ -43,11 +39,6 @@ class LivenessController:
     def __init__(self, ports: Ports, options: ControllerOptions) -> None:
         self._ports = ports
         self._options = options
-        self._bad_looks: Counter[str] = Counter()
-        self._restarts: dict[str, int] = {}
-        self._answered: dict[str, float | None] = {}
-        """When what last answered was started."""
-        self._touched: dict[str, float] = {}
         self._mishaps = Mishaps("liveness", ports, options)
 
     async def tick(self) -> None:
@@ -55,170 +46,133 @@ class LivenessController:
         ports = self._ports
         observed = {seen.provider_ref: seen for seen in await ports.machines.observe()}
         machines = [m for m in await ports.machine_store.list_live() if m.state in (MachineState.AVAILABLE, MachineState.ASSIGNED)]
-        routes = {route.instance_id: route for route in await ports.router.list()}
-        instances = {instance.id: instance for instance in await ports.instance_store.list_placed()}
-        await asyncio.gather(*(self._guarded(machine, observed, routes, instances) for machine in machines))
-        await self._sync_sessions()
-        self._forget_others({machine.id for machine in machines})
+        before = await ports.machine_store.observations()
+        looks = [_Look(ports, self._options, m, observed.get(m.provider_ref or ""), before.get(m.id, Observation(m.id))) for m in machines]
+        try:
+            await asyncio.gather(*(self._guarded(look) for look in looks))
+        finally:  # what was seen counts, though the tick may have taken too long
+            await ports.machine_store.observe([look.observation for look in looks if look.observation != before.get(look.machine.id)])
+        self._mishaps.forget_others({machine.id for machine in machines})
 
-    async def _guarded(
-        self,
-        machine: Machine,
-        observed: Mapping[str, ObservedMachine],
-        routes: Mapping[InstanceId, Route],
-        instances: Mapping[InstanceId, Instance],
-    ) -> None:
+    async def _guarded(self, look: _Look) -> None:
+        machine = look.machine
         if not self._mishaps.rests(machine.id):
-            look = self._look_at(machine, observed, routes, instances)
-            await self._mishaps.guard(machine.id, look, instance_id=machine.instance_id, machine_id=machine.id)
+            await self._mishaps.guard(machine.id, look.take(), instance_id=machine.instance_id, machine_id=machine.id)
 
-    async def _look_at(
-        self,
-        machine: Machine,
-        observed: Mapping[str, ObservedMachine],
-        routes: Mapping[InstanceId, Route],
-        instances: Mapping[InstanceId, Instance],
+
+class _Look:
+    """A look at one machine, and what follows from it. `observation` is what was seen until now."""
+
+    def __init__(
+        self, ports: Ports, options: ControllerOptions, machine: Machine, seen: ObservedMachine | None, observation: Observation
     ) -> None:
+        self._ports = ports
+        self._options = options
+        self.machine = machine
+        self._seen = seen
+        self.observation = observation
+
+    async def take(self) -> None:
+        """Look, and act once it was bad too often in a row."""
         try:
             async with asyncio.timeout(self._options.lease_seconds * LOOK_SHARE):
-                if await self._is_well(machine, observed.get(machine.provider_ref or "")):
-                    self._bad_looks.pop(machine.id, None)
-                    await self._mend_route(machine, observed[machine.provider_ref or ""], routes, instances)
-                    await self._keep_warm(machine)
+                if await self._is_well():
+                    self._note(bad_looks=0)
+                    await self._keep_warm()
                     return
         except ProviderAway as error:
-            log.warning("provider does not answer", machine=machine.id, error=str(error))
+            log.warning("provider does not answer", machine=self.machine.id, error=str(error))
             return
         except (PortError, TimeoutError) as error:
-            log.warning("look failed", machine=machine.id, error=describe(error))
-        self._bad_looks[machine.id] += 1
-        if self._bad_looks[machine.id] >= self._options.dead_after_looks:
+            log.warning("look failed", machine=self.machine.id, error=describe(error))
+        self._note(bad_looks=self.observation.bad_looks + 1)
+        if self.observation.bad_looks >= self._options.dead_after_looks:
             async with asyncio.timeout(self._options.lease_seconds * ACT_SHARE):
-                await self._condemn(machine, seen=observed.get(machine.provider_ref or ""))
+                await self._give_up()
 
-    async def _is_well(self, machine: Machine, seen: ObservedMachine | None) -> bool:
+    def _note(self, **seen: int | float | bool | None) -> None:
+        self.observation = replace(self.observation, **seen)  # type: ignore[arg-type]
+
+    async def _is_well(self) -> bool:
+        machine, seen = self.machine, self._seen
         if seen is None:
             return False
         if seen.health is MachineHealth.STOPPED:
-            if machine.state is MachineState.AVAILABLE:
-                return False
-            try:
-                await self._ports.machines.start(seen.provider_ref)
-            except (Conflict, NotFound):
-                self._bad_looks[machine.id] = self._options.dead_after_looks
-                return False
-            return True
+            return machine.state is MachineState.ASSIGNED and await self._start(seen)
         if seen.address is not None and seen.address != machine.address:
-            await self._ports.machine_store.update(machine.id, partial(lifecycle.relocate, address=seen.address))
+            self.machine = machine = await self._ports.machine_store.update(machine.id, partial(lifecycle.relocate, address=seen.address))
         if machine.warmth is not Warmth.HOT and machine.state is MachineState.AVAILABLE:
             return True
-        status = await self._ports.gateways.status(seen.provider_ref)
-        await self._notice_restarts(machine, status.restarts)
-        await self._mend_gateway(machine, status)
+        status = await self._ports.gateways.status(seat_of(machine))
+        await self._notice_restarts(status.restarts)
+        await self._mend_gateway(status)
         if machine.state is MachineState.AVAILABLE:
             return status.ready and status.instance_id == machine.reserved_instance_id
-        if status.ready:
-            self._answered[machine.id] = status.started_at
-        elif not status.running or self._answered.get(machine.id) != status.started_at:
-            self._answered.pop(machine.id, None)
-        return status.ready
+        self._remember_answer(status)
+        return status.ready or status.stopping
 
-    async def _mend_gateway(self, machine: Machine, status: GatewayStatus) -> None:
+    async def _start(self, seen: ObservedMachine) -> bool:
+        try:
+            await self._ports.machines.start(seen.provider_ref)
+        except (Conflict, NotFound):
+            self._note(bad_looks=self._options.dead_after_looks)
+            return False
+        return True
+
+    def _remember_answer(self, status: GatewayStatus) -> None:
+        if status.ready:
+            self._note(answered=True, answering_since=status.started_at)
+        elif not status.running or self.observation.answering_since != status.started_at:
+            self._note(answered=False, answering_since=None)
+
+    async def _mend_gateway(self, status: GatewayStatus) -> None:
         """Have placement look at a gateway that names the platform's old addresses, or that ended over its settings."""
         if not status.running and status.exit_code == EXIT_SETTINGS_REFUSED:
-            await self._ask_update(machine, "its settings were refused")
+            await self._ask_update("its settings were refused")
         elif status.outdated:
-            await self._ask_update(machine, "the platform's address changed")
+            await self._ask_update("the platform's address changed")
 
-    async def _ask_update(self, machine: Machine, reason: str) -> None:
-        if machine.instance_id is None:
-            return
-        rule = partial(lifecycle.ask_update, now=self._ports.clock.now(), reason=reason)
-        await self._ports.instance_store.update(machine.instance_id, rule)
+    async def _ask_update(self, reason: str) -> None:
+        if self.machine.instance_id is not None:
+            rule = partial(lifecycle.ask_update, now=self._ports.clock.now(), reason=reason)
+            await self._ports.instance_store.update(self.machine.instance_id, rule)
 
-    async def _revive(self, machine: Machine) -> None:
-        """Have placement look after a gateway that does not answer, so that its user sees why; end one by force that hangs."""
-        await self._ask_update(machine, "its OpenClaw does not answer")
-        hangs = machine.id in self._answered and self._bad_looks[machine.id] >= self._options.hung_after_looks
-        if hangs and machine.provider_ref is not None:
-            event = Event(EventName.GATEWAY_HUNG, self._ports.clock.now(), machine.instance_id, machine.id)
-            await self._ports.platform_store.add_event(event)
-            with suppress(PortError):
-                await self._ports.gateways.restart(machine.provider_ref, at_once=True)
+    async def _notice_restarts(self, restarts: int) -> None:
+        before = self.observation.restarts
+        self._note(restarts=restarts)
+        if before is not None and restarts > before:
+            await self._say(EventName.GATEWAY_RESTARTED, restarts=restarts)
 
-    async def _keep_warm(self, machine: Machine) -> None:
+    async def _keep_warm(self) -> None:
         """Touch a hot spare now and then, so that its user does not pay for what it let go of while nobody asked."""
-        now = self._ports.clock.monotonic()
+        machine, now = self.machine, self._ports.clock.now()
         if machine.state is not MachineState.AVAILABLE or machine.warmth is not Warmth.HOT or machine.provider_ref is None:
             return
-        if now - self._touched.setdefault(machine.id, now) >= self._options.keep_warm_seconds:
-            self._touched[machine.id] = now
-            await self._ports.gateways.keep_warm(machine.provider_ref)
+        touched_at = machine.state_changed_at if self.observation.touched_at is None else self.observation.touched_at
+        if not 0 <= now - touched_at < self._options.keep_warm_seconds:
+            self._note(touched_at=now)
+            await self._ports.gateways.keep_warm(seat_of(machine))
 
-    async def _notice_restarts(self, machine: Machine, restarts: int) -> None:
-        before = self._restarts.get(machine.id, restarts)
-        self._restarts[machine.id] = restarts
-        if restarts > before:
-            event = Event(
-                EventName.GATEWAY_RESTARTED,
-                self._ports.clock.now(),
-                machine.instance_id,
-                machine.id,
-                detail={"restarts": restarts},
-            )
-            await self._ports.platform_store.add_event(event)
-
-    async def _mend_route(
-        self,
-        machine: Machine,
-        seen: ObservedMachine,
-        routes: Mapping[InstanceId, Route],
-        instances: Mapping[InstanceId, Instance],
-    ) -> None:
-        address = seen.address or machine.address
-        if address is None:
-            return
-        target = Target(machine.id, seen.provider_ref, address)
-        if machine.state is MachineState.AVAILABLE:
-            if machine.warmth is Warmth.HOT and machine.reserved_instance_id not in routes:
-                await self._ports.router.prepare(machine.reserved_instance_id, target)
-            return
-        instance = instances.get(machine.instance_id) if machine.instance_id else None
-        if instance is None or instance.phase not in ROUTED_PHASES or instance.machine_id != machine.id:
-            return
-        route = routes.get(instance.id)
-        bound = route is not None and (route.machine_id, route.owner_id) == (machine.id, instance.owner_id)
-        if not bound or address != machine.address:
-            await self._ports.router.bind(instance.id, target, instance.owner_id, instance.generation)
-
-    async def _condemn(self, machine: Machine, seen: ObservedMachine | None) -> None:
+    async def _give_up(self) -> None:
         """A spare at once; an assigned machine only when it is gone, or can't be started: its gateway has a supervisor."""
-        if machine.state is MachineState.ASSIGNED and seen is not None and seen.health is not MachineHealth.STOPPED:
-            await self._revive(machine)
-            return
-        store, now = self._ports.machine_store, self._ports.clock.now()
-        if machine.state is MachineState.ASSIGNED:
+        machine, store, now = self.machine, self._ports.machine_store, self._ports.clock.now()
+        if machine.state is MachineState.AVAILABLE:
+            with suppress(StateConflict):
+                await store.update(machine.id, partial(lifecycle.condemn, now=now, failure=MachineFailure.DIED, unassigned_only=True))
+        elif self._seen is None or self._seen.health is MachineHealth.STOPPED:
             await store.lose(machine.id, partial(lifecycle.lose, now=now))
-            return
-        with suppress(StateConflict):
-            await store.update(machine.id, partial(lifecycle.condemn, now=now, failure=MachineFailure.DIED, unassigned_only=True))
+        else:
+            await self._revive()
 
-    async def _sync_sessions(self) -> None:
-        valid = {session.hash: session for session in await self._ports.account_store.sessions(self._ports.clock.now())}
-        passing = await self._ports.gate.sessions()
-        missing = valid.keys() - passing.keys()
-        for session_hash in missing:
-            await self._mishaps.guard("a session", self._ports.gate.admit(valid[session_hash]))
-        for session_hash in sorted((passing.keys() - valid.keys()) | missing):
-            await self._mishaps.guard("a session", self._dismiss(session_hash))
+    async def _revive(self) -> None:
+        """Have placement look after a gateway that does not answer, so that its user sees why; end one by force that hangs."""
+        await self._ask_update("its OpenClaw does not answer")
+        hangs = self.observation.answered and self.observation.bad_looks >= self._options.hung_after_looks
+        if hangs and self.machine.provider_ref is not None:
+            await self._say(EventName.GATEWAY_HUNG)
+            with suppress(PortError):
+                await self._ports.gateways.restart(seat_of(self.machine), at_once=True)
 
-    async def _dismiss(self, session_hash: str) -> None:
-        """Unless it is good: one may begin meanwhile, and one that was just admitted may have ended."""
-        if await self._ports.account_store.session(session_hash, self._ports.clock.now()) is None:
-            await self._ports.gate.dismiss(session_hash)
-
-    def _forget_others(self, known: set[str]) -> None:
-        for memory in (self._bad_looks, self._restarts, self._touched, self._answered):
-            for machine_id in memory.keys() - known:
-                del memory[machine_id]
-        self._mishaps.forget_others(known)
+    async def _say(self, name: EventName, **detail: int) -> None:
+        event = Event(name, self._ports.clock.now(), self.machine.instance_id, self.machine.id, detail=detail)
+        await self._ports.platform_store.add_event(event)

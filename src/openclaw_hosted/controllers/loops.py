@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from openclaw_hosted.controllers.backup import BackupController
+from openclaw_hosted.controllers.edge import EdgeController
+from openclaw_hosted.controllers.housekeeping import HousekeepingController
 from openclaw_hosted.controllers.liveness import LivenessController
 from openclaw_hosted.controllers.metering import MeteringController
 from openclaw_hosted.controllers.orphans import OrphansController
@@ -24,19 +26,25 @@ class ControlLoops:
         self._machines = RowWorkers[Machine](Topic.MACHINES, ports.machine_store, readiness, ports.hints, ports.ids, options)
         self._instances = RowWorkers[Instance](Topic.PLACEMENT, ports.instance_store, placement, ports.hints, ports.ids, options)
         alone = (ports.platform_store, ports.hints, ports.ids, ports.clock, options)
-        pool, liveness, orphans = PoolController(ports, options), LivenessController(ports, options), OrphansController(ports, options)
-        self._pool = PeriodicLoop(Topic.POOL, pool.tick, *alone, options.scan_seconds * 5)
-        self._liveness = PeriodicLoop("liveness", liveness.tick, *alone, options.liveness_seconds)
-        self._orphans = PeriodicLoop("orphans", orphans.tick, *alone, options.orphans_seconds)
-        self._metering = PeriodicLoop("metering", MeteringController(ports, options).tick, *alone, options.metering_seconds)
+        self._periodic = [
+            PeriodicLoop(name, tick, *alone, seconds)
+            for name, tick, seconds in (
+                (Topic.POOL, PoolController(ports, options).tick, options.scan_seconds * 5),
+                ("liveness", LivenessController(ports, options).tick, options.liveness_seconds),
+                ("edge", EdgeController(ports, options).tick, options.liveness_seconds),
+                ("orphans", OrphansController(ports, options).tick, options.orphans_seconds),
+                ("housekeeping", HousekeepingController(ports, options).tick, options.housekeeping_seconds),
+                ("metering", MeteringController(ports, options).tick, options.metering_seconds),
+            )
+        ]
         self._backup = BackupController(ports, ports.backups, options) if ports.backups is not None else None
-        self._backups = PeriodicLoop("backup", self._backup.tick, *alone, options.lease_seconds / 3) if self._backup is not None else None
+        if self._backup is not None:
+            self._periodic.append(PeriodicLoop("backup", self._backup.tick, *alone, options.lease_seconds / 3))
 
     async def run(self) -> None:
         """Until cancelled; then work under way is dropped, and goes on where it stood when someone runs again."""
-        loops = [self._machines.run, self._instances.run, self._pool.run, self._liveness.run, self._orphans.run, self._metering.run]
         try:
-            await run_together(*loops, *([self._backups.run] if self._backups is not None else []))
+            await run_together(self._machines.run, self._instances.run, *(loop.run for loop in self._periodic))
         finally:
             if self._backup is not None:
                 await self._backup.stop()

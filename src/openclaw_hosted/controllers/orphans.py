@@ -1,4 +1,4 @@
-"""Orphans: whatever exists without a row, after a grace period; and machines that an operator started by hand, which get a row.
+"""Orphans: whatever exists without a row, after a grace period.
 
 The provider is listed before the store, so that the store's view is the fresher one. Machines, routes, credentials and volumes that
 no row knows are removed, and routes of deleted instances: a worker that was stopped and went on later may have built one.
@@ -14,7 +14,6 @@ import structlog
 
 from openclaw_hosted.controllers.mishaps import Mishaps
 from openclaw_hosted.controllers.ports import ControllerOptions, Ports
-from openclaw_hosted.controllers.reserving import new_machine, reserve_ids
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.naming import InstanceId, volume_of
 from openclaw_hosted.ports.machines import ObservedMachine
@@ -36,7 +35,6 @@ class OrphansController:
         """Look once."""
         ports = self._ports
         machines = await ports.machines.observe()
-        await self._adopt(machines)
         existing = await self._existing(machines)
         known = await self._known()
         orphans = {name: remove for name, (owner, remove) in existing.items() if owner not in known}
@@ -47,27 +45,12 @@ class OrphansController:
             due = now - self._first_seen.setdefault(name, now) >= self._options.orphan_grace_seconds
             if due and not self._mishaps.rests(name):
                 await self._mishaps.guard(name, self._remove(name, remove))
-        self._mishaps.forget_others({*orphans, *(f"adopting {machine.provider_ref}" for machine in machines)})
-        await ports.account_store.sweep(ports.clock.now())
+        self._mishaps.forget_others(orphans)
 
     async def _remove(self, name: str, remove: Removal) -> None:
         await remove()
         await self._ports.platform_store.add_event(Event(EventName.ORPHAN_REMOVED, self._ports.clock.now(), detail={"what": name}))
         log.warning("orphan removed", what=name)
-
-    async def _adopt(self, machines: Sequence[ObservedMachine]) -> None:
-        """Take machines into the pool that were started by hand as ours are."""
-        for observed in machines:
-            name = f"adopting {observed.provider_ref}"
-            if observed.adoptable and not self._mishaps.rests(name):
-                await self._mishaps.guard(name, self._adopt_one(observed))
-
-    async def _adopt_one(self, observed: ObservedMachine) -> None:
-        ports, options = self._ports, self._options
-        for reserved in await reserve_ids(ports, options, 1):
-            new, now = new_machine(ports, options, reserved, observed.zone), ports.clock.now()
-            event = Event(EventName.MACHINE_ADOPTED, now, machine_id=new.id, detail={"ref": observed.provider_ref})
-            await ports.machine_store.adopt(new, observed.provider_ref, options.policy.fleet_cap, now, event)
 
     async def _existing(self, machines: Sequence[ObservedMachine]) -> Mapping[str, tuple[str, Removal]]:
         """Everything at the provider: a name, the id of the row that it should belong to, and how to remove it."""

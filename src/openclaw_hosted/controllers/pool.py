@@ -20,9 +20,10 @@ from openclaw_hosted.controllers.reserving import new_machine, reserve_ids
 from openclaw_hosted.domain import lifecycle
 from openclaw_hosted.domain.errors import StateConflict
 from openclaw_hosted.domain.events import Event, EventName
-from openclaw_hosted.domain.machine import Machine, MachineFailure, MachineState
+from openclaw_hosted.domain.machine import Machine, MachineFailure, MachineState, Warmth
 from openclaw_hosted.domain.naming import MachineId
 from openclaw_hosted.domain.pool import Condemn, Launch, PoolPlan, PoolPolicy, PoolView, plan_pool
+from openclaw_hosted.ports.machines import ObservedMachine
 from openclaw_hosted.ports.stores import PoolMemory
 
 log = structlog.get_logger("pool")
@@ -35,26 +36,49 @@ class PoolController:
         self._ports = ports
         self._options = options
         self._missing_since: float | None = None
+        self._adopted_at: float | None = None
         self._mishaps = Mishaps("pool", ports, options)
 
     async def tick(self) -> float:
         """Do what the pool needs now; returns after how many seconds to look again."""
         ports = self._ports
+        by_hand = await self._adopt()
         memory = await ports.platform_store.pool_memory()
         machines, serving = await ports.machine_store.list_pooled()
         waiting = await ports.instance_store.count_waiting()
         policy, note = await self._policy(memory, machines, sum(waiting.values()))
-        view = PoolView(ports.clock.now(), machines, waiting, memory.failures_in_row, memory.last_failure_at, memory.paused, serving)
+        now = ports.clock.now()
+        placing = await ports.instance_store.count_placing(now - self._options.gateway_ready_seconds) if policy.starts_compete else 0
+        view = PoolView(now, machines, waiting, memory.failures_in_row, memory.last_failure_at, memory.paused, serving, placing)
         plan = await self._giving_way(plan_pool(view, policy), users_wait=bool(waiting))
         for action in plan.actions:
             match action:
-                case Launch(count, zone):
-                    note = await self._launch(count, zone, policy) or note
+                case Launch():
+                    note = await self._launch(action, policy) or note
                 case Condemn(machine_id, failure) if not self._mishaps.rests(machine_id):
                     await self._mishaps.guard(machine_id, self._condemn(machine_id, failure), machine_id=machine_id)
-        self._mishaps.forget_others({machine.id for machine in machines})
+        self._mishaps.forget_others({*by_hand, *(machine.id for machine in machines)})
         await self._say(memory, plan, note)
         return plan.look_again_seconds
+
+    async def _adopt(self) -> Sequence[str]:
+        """Give rows, now and then, to machines that an operator started by hand as ours are. Returns the names of what it tried."""
+        now = self._ports.clock.monotonic()
+        if self._adopted_at is not None and now - self._adopted_at < self._options.orphans_seconds:
+            return []
+        self._adopted_at = now
+        adoptable = {f"adopting {seen.provider_ref}": seen for seen in await self._ports.machines.observe() if seen.adoptable}
+        for name, observed in adoptable.items():
+            if not self._mishaps.rests(name):
+                await self._mishaps.guard(name, self._adopt_one(observed))
+        return list(adoptable)
+
+    async def _adopt_one(self, observed: ObservedMachine) -> None:
+        ports, options = self._ports, self._options
+        for reserved in await reserve_ids(ports, options, 1):
+            new, now = new_machine(ports, options, reserved, observed.zone), ports.clock.now()
+            event = Event(EventName.MACHINE_ADOPTED, now, machine_id=new.id, detail={"ref": observed.provider_ref})
+            await ports.machine_store.adopt(new, observed.provider_ref, options.policy.fleet_cap, now, event)
 
     async def _giving_way(self, plan: PoolPlan, *, users_wait: bool) -> PoolPlan:
         """The plan without its launches for a little while, where they would only slow down what users wait for."""
@@ -72,7 +96,7 @@ class PoolController:
     async def _policy(self, memory: PoolMemory, machines: Sequence[Machine], waiting: int) -> tuple[PoolPolicy, str]:
         """The policy in force, with fewer spares where the host has no room for all, and a line that says so."""
         wanted = self._options.policy.wanted(memory.spares)
-        policy = replace(self._options.policy, spares=wanted)
+        policy = replace(self._options.policy, spares=wanted, warmth=self._options.warmth)
         room = await self._ports.machines.room()
         if room is None:
             return policy, ""
@@ -84,15 +108,17 @@ class PoolController:
         spares = max(0, possible)
         return replace(policy, spares=spares), f"Memory allows {spares} of the {wanted} spares asked for."
 
-    async def _launch(self, count: int, zone: str, policy: PoolPolicy) -> str:
+    async def _launch(self, launch: Launch, policy: PoolPolicy) -> str:
         """Commit rows of machines to be launched; returns what an operator should know of it."""
-        ports = self._ports
-        ids = await reserve_ids(ports, self._options, count)
-        new = [new_machine(ports, self._options, reserved, zone) for reserved in ids]
+        ports, options = self._ports, self._options
+        if launch.is_awaited and options.warmth is Warmth.HOT:
+            options = replace(options, warmth=Warmth.BOOTED)
+        ids = await reserve_ids(ports, options, launch.count)
+        new = [new_machine(ports, options, reserved, launch.zone) for reserved in ids]
         now = ports.clock.now()
         events = [Event(EventName.MACHINE_LAUNCHED, now, machine_id=machine.id) for machine in new]
         await ports.machine_store.add(new, policy.fleet_cap, now, events)
-        return self._options.shards.full if len(ids) < count else ""
+        return options.shards.full if len(ids) < launch.count else ""
 
     async def _condemn(self, machine_id: MachineId, failure: MachineFailure) -> None:
         ports, now = self._ports, self._ports.clock.now()

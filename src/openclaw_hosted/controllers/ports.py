@@ -18,6 +18,8 @@ from openclaw_hosted.ports.stores import AccountStore, Hints, InstanceStore, Mac
 from openclaw_hosted.ports.vault import Sealer, Vault
 from openclaw_hosted.ports.volumes import Volumes
 
+DAY_SECONDS = 86_400.0
+
 
 @dataclass(frozen=True, slots=True)
 class Ports:
@@ -52,7 +54,7 @@ class ControllerOptions:
     deployment: Deployment | None = None
     """What costs are estimated with; None where nothing costs money."""
     allowed_origins: tuple[str, ...] = ()
-    retention_seconds: float = 7 * 86_400.0
+    retention_seconds: float = 7 * DAY_SECONDS
     workers: int = 8
     """Rows of a kind that are worked on at once. Most of that is waiting for the provider."""
     lease_seconds: float = 20.0
@@ -77,6 +79,12 @@ class ControllerOptions:
     """How often a hot spare is touched. OpenClaw 2026.9.6 ends idle workers after 60 s; bringing them up takes seconds."""
     orphans_seconds: float = 60.0
     orphan_grace_seconds: float = 600.0
+    housekeeping_seconds: float = 60.0
+    events_kept_seconds: float = 90 * DAY_SECONDS
+    machines_kept_seconds: float = 30 * DAY_SECONDS
+    """How long the row of a machine that is gone is kept for the record."""
+    steps_kept: int = 200
+    """The newest of each instance."""
     metering_seconds: float = 60.0
     backup_seconds: float = 86_400.0
     backup_retry_seconds: float = 900.0

@@ -9,7 +9,7 @@ from __future__ import annotations
 from contextlib import suppress
 from functools import partial
 
-from openclaw_hosted.controllers.gateways import ensure_token, wait_until_ready
+from openclaw_hosted.controllers.gateways import ensure_token, seat_of, wait_until_ready
 from openclaw_hosted.controllers.ports import ControllerOptions, Ports
 from openclaw_hosted.controllers.runtime import Waiting
 from openclaw_hosted.domain import lifecycle
@@ -100,11 +100,12 @@ class ReadinessController:
         await ensure_token(ports, instance_id)
         await ports.vault.grant(instance_id, machine.provider_ref)
         await ports.volumes.create(machine.volume_id, machine.provider_ref)
+        seat = seat_of(machine)
         spec = GatewaySpec(instance_id, 0, machine.volume_id, machine.image, allowed_origins=self._options.allowed_origins)
-        await ports.gateways.start(machine.provider_ref, spec)
-        await wait_until_ready(ports, self._options, machine.provider_ref, instance_id)
+        await ports.gateways.start(seat, spec)
+        await wait_until_ready(ports, self._options, seat)
         await ports.router.prepare(instance_id, Target(machine.id, machine.provider_ref, machine.address))
-        await ports.gateways.warm_up(machine.provider_ref)
+        await ports.gateways.warm_up(seat)
 
     async def _bring_down(self, machine: Machine) -> None:
         ports = self._ports
@@ -129,7 +130,7 @@ class ReadinessController:
         One that does not do as it is told is asked `POLITE_ATTEMPTS` times, and then ended all the same: it is billed while it lives.
         """
         try:
-            await self._let_go(machine, provider_ref)
+            await self._let_go(machine)
         except ProviderAway:
             raise
         except (Unavailable, Conflict):
@@ -139,10 +140,10 @@ class ReadinessController:
         if await self._observe(machine) is not None:
             raise Waiting(self._options.poll_seconds)
 
-    async def _let_go(self, machine: Machine, provider_ref: str) -> None:
+    async def _let_go(self, machine: Machine) -> None:
         ports = self._ports
         with suppress(NotFound):
-            await ports.gateways.stop(provider_ref)
+            await ports.gateways.stop(seat_of(machine))
         for volume in await ports.volumes.list():
             if volume.attached_to == machine.id:
                 await ports.volumes.detach(volume.volume_id, machine.id)

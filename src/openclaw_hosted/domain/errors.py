@@ -43,6 +43,14 @@ class Unavailable(PortError):
     """No answer came, so the effect is unknown; asking again is safe."""
 
 
+class NoRoom(Unavailable):
+    """The platform's disk is full, so nothing can be saved. Its operator has to free room on it; then it goes on by itself."""
+
+
+class TakesNoWrites(Unavailable):
+    """The database is read-only, so nothing can be saved. It goes on by itself once the database takes writes again."""
+
+
 class ProviderAway(Unavailable):
     """The provider itself does not answer: no fault of one machine, and over once it does."""
 

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
-from urllib.parse import urlsplit
 
+from openclaw_hosted.domain.addresses import is_model_address
 from openclaw_hosted.domain.errors import FieldProblem, InvalidInput
 from openclaw_hosted.domain.naming import InstanceId, VolumeId
 
@@ -55,6 +55,7 @@ NO_KEY: Final = "no-key-needed"
 """Stands in the vault for the key of a provider that takes none, as OpenClaw wants a word to send. It is no secret, and not the user's."""
 CREDENTIAL_MAX_LENGTH: Final = 512
 MODEL_MAX_LENGTH: Final = 120
+MODEL_ADDRESS_WANTED: Final = "Give the address of the API, such as https://models.example.com/v1, without a query."
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,8 +163,8 @@ def _model_problems(settings: GatewaySettings, present: frozenset[Credential]) -
     if settings.provider is ModelProvider.COMPATIBLE:
         if not settings.model:
             problems.append(FieldProblem("settings.model", "Name the model that this address serves."))
-        if not _is_http_url(settings.base_url or ""):
-            problems.append(FieldProblem("settings.base_url", "Give the address of the API, such as https://models.example.com/v1."))
+        if not is_model_address(settings.base_url or ""):
+            problems.append(FieldProblem("settings.base_url", MODEL_ADDRESS_WANTED))
     elif settings.base_url is not None:
         problems.append(FieldProblem("settings.base_url", "Only an OpenAI-compatible provider takes an address."))
     return problems
@@ -180,13 +181,3 @@ def _channel_problems(settings: GatewaySettings, present: frozenset[Credential])
 
 def _is_model_id(text: str) -> bool:
     return 0 < len(text) <= MODEL_MAX_LENGTH and all("!" <= char <= "~" for char in text)
-
-
-def _is_http_url(text: str) -> bool:
-    try:
-        parts = urlsplit(text)
-        port_is_valid = parts.port is None or parts.port > 0
-    except ValueError:
-        return False
-    plain = all("!" <= char <= "~" for char in text) and len(text) <= 2048
-    return plain and parts.scheme in ("http", "https") and bool(parts.hostname) and port_is_valid and parts.username is None

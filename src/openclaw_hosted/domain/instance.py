@@ -29,7 +29,7 @@ class Phase(StrEnum):
     RUNNING = "running"
     """Answers at its address."""
     UPDATING = "updating"
-    """Answers while new settings or a restart are brought into force."""
+    """New settings or a restart are brought into force; it may not answer before that is done."""
     REPLACING = "replacing"
     """Lost its machine; another one takes over its volume."""
     FAILED = "failed"
@@ -154,6 +154,7 @@ class Instance:
     """Of settings and credentials, as in force; None before the first placement."""
     restarts_asked: int = 0
     restarts_done: int = 0
+    """How many of them its machine was told of."""
     attempts: int = 0
     next_attempt_at: float = 0.0
     last_error: str | None = None

@@ -44,7 +44,6 @@ class MachineFailure(StrEnum):
     OLD_IMAGE = "old_image"
     SURPLUS = "surplus"
     INSTANCE_DELETED = "instance_deleted"
-    REPLACED = "replaced"
     BY_OPERATOR = "by_operator"
 
 
@@ -53,8 +52,6 @@ class Warmth(StrEnum):
 
     BOOTED = "booted"
     """The machine answers; no OpenClaw on it yet."""
-    PULLED = "pulled"
-    """OpenClaw is installed on it, not started."""
     HOT = "hot"
     """OpenClaw runs on it, has answered a turn and forgotten it; its route is prepared."""
 

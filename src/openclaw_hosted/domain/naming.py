@@ -34,11 +34,6 @@ def base_path(instance_id: InstanceId) -> str:
     return f"/{instance_id}"
 
 
-def secret_name(instance_id: InstanceId) -> str:
-    """The vault entry with an instance's credentials."""
-    return f"openclaw/{instance_id}"
-
-
 def volume_of(instance_id: InstanceId) -> VolumeId:
     """The volume that holds an instance's data: known before either exists, and never another's."""
     return VolumeId(f"vol-{instance_id.removeprefix('oc-')}")

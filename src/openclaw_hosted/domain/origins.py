@@ -1,14 +1,16 @@
-"""Browser origins: scheme, host and port, compared as browsers compare them rather than as text."""
+"""Browser origins: scheme, host and port, compared as browsers compare them rather than as text; and which are the platform's own."""
 
 from __future__ import annotations
 
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from ipaddress import IPv6Address
 from typing import Final
 from urllib.parse import urlsplit
 
 DEFAULT_PORTS: Final = {"http": 80, "https": 443}
+OWN_NUMBER: Final = "*"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,19 +39,48 @@ def origin_of(url: str) -> Origin | None:
     return Origin(parts.scheme, host, DEFAULT_PORTS[parts.scheme] if port is None else port)
 
 
-def is_from_here(origin: str, address: str, host: str) -> bool:
-    """Whether a request with this `Origin` and `Host` comes from a page of the platform that users open at `address`.
+def knows_no_number(host: str) -> bool:  # noqa: ARG001
+    """Where it is not known which numbers are the computer's own."""
+    return False
 
-    A proxy in front may put another `Host`, so `address` counts; and somebody may come by another name of this computer, such as
-    127.0.0.1, or by a port that leads here, so the host that they asked for counts as well. Not over HTTP where the address says HTTPS.
+
+@dataclass(frozen=True, slots=True)
+class Addresses:
+    """All addresses under which users open the platform, each of scheme, host and port.
+
+    What browsers name as a request's `Origin` is compared with them. `Host` proves nothing: a proxy in front may put another one, and
+    any name of the world can be made to lead here.
     """
-    sender, public = origin_of(origin), origin_of(address)
-    if sender is None:
-        return False
-    if sender == public:
-        return True
-    is_weaker = public is not None and sender.host == public.host and sender.scheme != public.scheme
-    return sender == origin_of(f"{sender.scheme}://{host}") and not is_weaker
+
+    public: str
+    """The one that stands in links."""
+    others: tuple[str, ...] = ()
+    """In the same scheme. The host `OWN_NUMBER` stands for each number (IP address) of this computer."""
+    is_chosen: bool = True
+    """Whether the operator chose `public`. Else links name the address by which they are asked for, if it is one of these."""
+    is_own: Callable[[str], bool] = knows_no_number
+    """Whether a host is a number of this computer."""
+
+    def know(self, origin: str) -> bool:
+        """Whether a page of this origin is the platform's own."""
+        sender = origin_of(origin)
+        if sender is None or sender.host == OWN_NUMBER:
+            return False
+        known = {origin_of(address) for address in (self.public, *self.others)}
+        return sender in known or (replace(sender, host=OWN_NUMBER) in known and self.is_own(sender.host))
+
+    def for_links(self, host: str) -> str:
+        """What a link starts with that is asked for by this `Host`; an unknown one never stands in it."""
+        asked = self._at(host)
+        return self.public if self.is_chosen or asked is None else asked
+
+    def know_host(self, host: str) -> bool:
+        """Whether a request with this `Host` came by one of the addresses, as far as that tells."""
+        return self._at(host) is not None
+
+    def _at(self, host: str) -> str | None:
+        origin = origin_of(f"{urlsplit(self.public).scheme}://{host}")
+        return str(origin) if origin is not None and self.know(str(origin)) else None
 
 
 def _plain_host(host: str) -> str:

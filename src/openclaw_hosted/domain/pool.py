@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from openclaw_hosted.domain.machine import LIVE_STATES, Machine, MachineFailure, MachineState
+from openclaw_hosted.domain.machine import LIVE_STATES, Machine, MachineFailure, MachineState, Warmth
 from openclaw_hosted.domain.naming import MachineId
 
 
@@ -21,10 +21,14 @@ class PoolPolicy:
     """The most machines that may exist at once, whatever their state."""
     image: str = ""
     """The OpenClaw release that spares must carry."""
+    warmth: Warmth = Warmth.BOOTED
+    """How far spares are brought."""
     ready_timeout_seconds: float = 300.0
     """How long a machine may take from launch to available."""
     max_launches_at_once: int = 4
     """How many machines may be initializing at once, so that a small host is not overrun."""
+    starts_compete: bool = False
+    """Whether OpenClaws that start at once slow each other down, as on one computer. Then the machines that users wait for go first."""
     failures_until_backoff: int = 1
     failures_until_stop: int = 8
     """After so many failed launches in a row the pool stops and says so, until an operator resumes it."""
@@ -63,6 +67,8 @@ class PoolView:
     paused: bool = False
     serving: int = 0
     """Live machines that are not listed, as the pool has nothing to do with them."""
+    placing: int = 0
+    """Instances whose machine has been in the making for a short while, so that one which never succeeds is not in the others' way."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +77,8 @@ class Launch:
 
     count: int
     zone: str = ""
+    is_awaited: bool = False
+    """Whether users wait for them. OpenClaw is started there once it is known for which instance; before, it would start twice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +102,7 @@ class PoolPlan:
 
 
 LOOK_AGAIN_SECONDS = 30.0
+LOOK_SOON_SECONDS = 1.0
 
 
 def backoff_seconds(policy: PoolPolicy, failures_in_row: int) -> float:
@@ -112,7 +121,8 @@ def plan_pool(view: PoolView, policy: PoolPolicy) -> PoolPlan:
     available = [m for m in live if m.state is MachineState.AVAILABLE and m.id not in gone]
     initializing = [m for m in live if m.state is MachineState.INITIALIZING and m.id not in gone]
 
-    wanted = policy.spares + sum(view.waiting.values())
+    waiting = sum(view.waiting.values())
+    wanted = policy.spares + waiting
     lacking = _lacking_by_zone(view, [*available, *initializing])
     short = wanted - len(available) - len(initializing)
     missing = max(short, sum(lacking.values()))
@@ -126,15 +136,24 @@ def plan_pool(view: PoolView, policy: PoolPolicy) -> PoolPlan:
     room = policy.fleet_cap - len(live) - view.serving
     if lacking and room <= 0 and not condemned:
         return PoolPlan(tuple(_surplus([m for m in available if m.zone not in view.waiting], (), 1)), PoolStatus.AT_CAP, LOOK_AGAIN_SECONDS)
-    slots = policy.max_launches_at_once - len(initializing)
+    users_first = policy.starts_compete and waiting > 0
+    now_wanted = max(short - policy.spares, sum(lacking.values())) if users_first else missing
+    slots = _slots(view, policy, len(initializing), min(len(available), waiting))
     wait = _wait_left(view, policy)
-    count = max(0, min(missing, room, slots)) if wait <= 0 else 0
-    launches = _launches(count, lacking)
+    count = max(0, min(now_wanted, room, slots)) if wait <= 0 else 0
+    launches = _launches(count, lacking, is_awaited=users_first)
+    again = LOOK_SOON_SECONDS if policy.starts_compete and count < min(missing, room) else LOOK_AGAIN_SECONDS
     return PoolPlan(
         (*condemned, *surplus, *launches),
         _status(view, policy, missing=missing, ready=len(available), room=room),
-        wait if wait > 0 else LOOK_AGAIN_SECONDS,
+        wait if wait > 0 else again,
     )
+
+
+def _slots(view: PoolView, policy: PoolPolicy, initializing: int, about_to_be_claimed: int) -> int:
+    """How many more machines may be started now."""
+    free = policy.max_launches_at_once - initializing
+    return free - about_to_be_claimed - view.placing if policy.starts_compete else free
 
 
 def _lacking_by_zone(view: PoolView, pooled: Sequence[Machine]) -> dict[str, int]:
@@ -154,14 +173,14 @@ def _awaited(view: PoolView, pooled: Sequence[Machine]) -> set[MachineId]:
     return awaited
 
 
-def _launches(count: int, lacking: Mapping[str, int]) -> tuple[Launch, ...]:
+def _launches(count: int, lacking: Mapping[str, int], *, is_awaited: bool) -> tuple[Launch, ...]:
     """`count` machines: first where volumes wait, the rest anywhere."""
     launches = []
     for zone, needed in sorted(lacking.items()):
         here = min(needed, count)
-        launches.append(Launch(here, zone))
+        launches.append(Launch(here, zone, is_awaited))
         count -= here
-    return tuple(launch for launch in (*launches, Launch(count)) if launch.count > 0)
+    return tuple(launch for launch in (*launches, Launch(count, is_awaited=is_awaited)) if launch.count > 0)
 
 
 def _unfit(view: PoolView, policy: PoolPolicy) -> list[Condemn]:
@@ -172,7 +191,14 @@ def _unfit(view: PoolView, policy: PoolPolicy) -> list[Condemn]:
             actions.append(Condemn(machine.id, MachineFailure.NOT_READY_IN_TIME))
         elif machine.state in (MachineState.AVAILABLE, MachineState.INITIALIZING) and machine.image != policy.image:
             actions.append(Condemn(machine.id, MachineFailure.OLD_IMAGE))
+        elif policy.starts_compete and not view.waiting and _is_cold(machine, policy):
+            actions.append(Condemn(machine.id, MachineFailure.SURPLUS))
     return actions
+
+
+def _is_cold(machine: Machine, policy: PoolPolicy) -> bool:
+    """Whether it was launched for a user who waits no more, and so is not what a spare should be."""
+    return machine.state is MachineState.AVAILABLE and policy.warmth is Warmth.HOT and machine.warmth is not Warmth.HOT
 
 
 def _surplus(available: Sequence[Machine], initializing: Sequence[Machine], count: int) -> list[Condemn]:

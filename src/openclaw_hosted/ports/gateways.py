@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from openclaw_hosted.domain.gateway import GatewaySpec
+from openclaw_hosted.domain.naming import InstanceId
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,9 @@ class GatewayStatus:
 
     running: bool
     ready: bool
+    """Never true of one that is `stopping`."""
+    stopping: bool = False
+    """Whether what runs was told to end, and finishes its turn first."""
     instance_id: str | None = None
     """Whom it serves, as it says itself; None before it answers."""
     started_at: float | None = None
@@ -55,17 +59,30 @@ class SenderRequest:
     expires_at: float
 
 
-class Gateways(Protocol):
-    """Runs gateways on machines. `provider_ref` names the machine. The machine itself fetches the credentials from the vault."""
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """A machine and whose gateway is on it, as its row says. Whoever calls makes it from a row that was just read: an adapter
+    remembers neither, since another control plane may have changed both."""
 
-    async def start(self, provider_ref: str, spec: GatewaySpec) -> None:
+    provider_ref: str
+    instance_id: InstanceId
+    """Whom the gateway serves, or is to serve: a spare its own reserved id."""
+    generation: int = 0
+    address: str | None = None
+    """`host:port` of the gateway, once known."""
+
+
+class Gateways(Protocol):
+    """Runs gateways on machines. The machine itself fetches the credentials from the vault."""
+
+    async def start(self, seat: Seat, spec: GatewaySpec) -> None:
         """Have the gateway of `spec` run: started if it is not, started anew if it serves another id. Does not wait for it.
 
         Raises `Conflict` when the volume holds another instance's data, or the machine has seen a later generation.
         """
         ...
 
-    async def apply(self, provider_ref: str, spec: GatewaySpec) -> None:
+    async def apply(self, seat: Seat, spec: GatewaySpec) -> None:
         """Bring the settings and credentials of `spec.revision` into force on a running gateway, without a restart where
         OpenClaw can; returns once they are in force. Does nothing for a revision that already is.
 
@@ -73,41 +90,43 @@ class Gateways(Protocol):
         """
         ...
 
-    async def restart(self, provider_ref: str, *, at_once: bool = False) -> None:
-        """Stop the gateway cleanly, letting a turn under way finish unless `at_once`, and start it again. Does not wait for it."""
+    async def restart(self, seat: Seat, *, at_once: bool = False) -> None:
+        """Stop the gateway cleanly, letting a turn under way finish unless `at_once`, and start it again. Does not wait for it: from
+        now on the gateway is not ready until another start of it is. Does nothing where it is `stopping`, unless `at_once`.
+        """
         ...
 
-    async def stop(self, provider_ref: str) -> None:
+    async def stop(self, seat: Seat) -> None:
         """Stop the gateway cleanly, letting a turn under way finish. Does nothing where none runs."""
         ...
 
-    async def status(self, provider_ref: str) -> GatewayStatus:
+    async def status(self, seat: Seat) -> GatewayStatus:
         """How it is now. Proves identity by an authenticated call that only this instance's gateway can answer."""
         ...
 
-    async def warm_up(self, provider_ref: str) -> None:
+    async def warm_up(self, seat: Seat) -> None:
         """Have it answer one turn from the echo model, and forget it, so that nothing is loaded lazily in the user's first turn."""
         ...
 
-    async def keep_warm(self, provider_ref: str) -> None:
+    async def keep_warm(self, seat: Seat) -> None:
         """Touch what the gateway lets go of when nobody asks for it. Cheap; leaves no trace that a user sees."""
         ...
 
-    async def mint_bootstrap(self, provider_ref: str) -> BootstrapTicket:
+    async def mint_bootstrap(self, seat: Seat) -> BootstrapTicket:
         """A ticket that lets one browser in as the owner."""
         ...
 
-    async def sender_requests(self, provider_ref: str) -> Sequence[SenderRequest]:
+    async def sender_requests(self, seat: Seat) -> Sequence[SenderRequest]:
         """Who waits to be approved, on all channels, the oldest first."""
         ...
 
-    async def settle_sender(self, provider_ref: str, request_id: str, *, approve: bool) -> None:
+    async def settle_sender(self, seat: Seat, request_id: str, *, approve: bool) -> None:
         """Answer this sender from now on, and tell them; or drop the request, so that they may ask again.
 
         Raises `NotFound` for a request that is gone.
         """
         ...
 
-    async def logs(self, provider_ref: str, lines: int = 200) -> Sequence[str]:
+    async def logs(self, seat: Seat, lines: int = 200) -> Sequence[str]:
         """The newest log lines, oldest first, with credentials blotted out."""
         ...

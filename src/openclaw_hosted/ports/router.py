@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
 from openclaw_hosted.domain.account import Session
@@ -28,6 +28,8 @@ class Route:
     machine_id: MachineId
     owner_id: UserId | None
     generation: int = 0
+    address: str | None = field(default=None, compare=False)
+    """Where it leads, as far as the router tells."""
 
 
 class Router(Protocol):

@@ -17,8 +17,9 @@ class Vault(Protocol):
         with the same content and so changes nothing."""
         ...
 
-    async def get(self, instance_id: InstanceId) -> Credentials:
-        """The document. Raises `NotFound` where there is none, or it is retired."""
+    async def get(self, instance_id: InstanceId, *, fresh: bool = False) -> Credentials:
+        """The document; `fresh` for one that is about to be changed: not as it was a few seconds ago, before another control plane
+        wrote it. Raises `NotFound` where there is none, or it is retired."""
         ...
 
     async def grant(self, instance_id: InstanceId, provider_ref: str) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import statistics
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,11 +33,15 @@ from openclaw_hosted.ports.router import Router
 from openclaw_hosted.ports.stores import Caps, Hints, IdempotencyKey, InstanceStore, MachineStore, NewInstance
 from openclaw_hosted.ports.vault import Sealer
 from openclaw_hosted.services.changes import check_channels, fitting_credentials
-from openclaw_hosted.services.reach import own_instance, owned
+from openclaw_hosted.services.reach import own_instance, owned, seat_of
 
 IDEMPOTENCY_KEY_MAX_LENGTH = 200
 CHANGE_ATTEMPTS = 5
 """How often a change is tried again that another one overtook."""
+
+
+RECENT_WAITS = 9
+"""Few enough to be of this computer as it is now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,10 +183,12 @@ class InstanceService:
         instance = await self.get(actor, instance_id)
         if instance.machine_id is None:
             return []
-        machine = await self._machines.get(instance.machine_id)
-        if machine.provider_ref is None:
-            return []
-        return await self._gateways.logs(machine.provider_ref, lines)
+        return await self._gateways.logs(await seat_of(self._machines, instance), lines)
+
+    async def usual_wait(self) -> float | None:
+        """How long an instance usually takes here for which no spare is free, in seconds; None where there was none yet."""
+        waits = await self._instances.recent_waits(RECENT_WAITS)
+        return statistics.median(waits) if waits else None
 
     def url(self, instance_id: InstanceId) -> str:
         """The public address of an instance."""

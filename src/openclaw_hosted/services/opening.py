@@ -19,7 +19,7 @@ from openclaw_hosted.ports.gateways import BootstrapTicket, Gateways
 from openclaw_hosted.ports.router import Gate, Router
 from openclaw_hosted.ports.stores import AccountStore, InstanceStore, MachineStore, PlatformStore
 from openclaw_hosted.services.gatekeeping import admit, check_own
-from openclaw_hosted.services.reach import provider_ref, running_instance
+from openclaw_hosted.services.reach import running_instance, seat_of
 
 GRANT_SECONDS = 60.0
 
@@ -81,7 +81,7 @@ class OpeningService:
         await self._platform.add_event(event)
 
     async def _mint(self, instance: Instance) -> BootstrapTicket:
-        return await self._gateways.mint_bootstrap(await provider_ref(self._machines, instance))
+        return await self._gateways.mint_bootstrap(await seat_of(self._machines, instance))
 
 
 def one_time_link(address: str, ticket: BootstrapTicket) -> str:

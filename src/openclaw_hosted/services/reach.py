@@ -6,9 +6,8 @@ from openclaw_hosted.domain.actor import Actor
 from openclaw_hosted.domain.errors import NotFound, StateConflict, Unavailable
 from openclaw_hosted.domain.instance import Instance, Phase
 from openclaw_hosted.domain.naming import InstanceId, is_instance_id
+from openclaw_hosted.ports.gateways import Seat
 from openclaw_hosted.ports.stores import InstanceStore, MachineStore
-
-REACHABLE_PHASES = frozenset({Phase.RUNNING, Phase.UPDATING})
 
 
 async def owned(instances: InstanceStore, actor: Actor, instance_id: str) -> Instance:
@@ -32,14 +31,14 @@ async def own_instance(instances: InstanceStore, actor: Actor, instance_id: str)
 async def running_instance(instances: InstanceStore, actor: Actor, instance_id: str) -> Instance:
     """One of the actor's own that runs. Raises `NotFound`, or `StateConflict` while it does not run."""
     instance = await own_instance(instances, actor, instance_id)
-    if instance.phase not in REACHABLE_PHASES:
+    if instance.phase is not Phase.RUNNING:
         raise StateConflict(f"It is {instance.phase}; it opens once it is running.")
     return instance
 
 
-async def provider_ref(machines: MachineStore, instance: Instance) -> str:
-    """The provider's name of its machine. Raises `Unavailable` where it has none just now."""
+async def seat_of(machines: MachineStore, instance: Instance) -> Seat:
+    """Its machine. Raises `Unavailable` where it has none just now."""
     machine = await machines.get(instance.machine_id) if instance.machine_id else None
     if machine is None or machine.provider_ref is None:
         raise Unavailable("Its machine is being replaced; try again in a moment.")
-    return machine.provider_ref
+    return Seat(machine.provider_ref, instance.id, instance.generation, machine.address)

@@ -9,9 +9,9 @@ from openclaw_hosted.domain.actor import Actor
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.instance import Instance
 from openclaw_hosted.ports.clock import Clock
-from openclaw_hosted.ports.gateways import Gateways, SenderRequest
+from openclaw_hosted.ports.gateways import Gateways, Seat, SenderRequest
 from openclaw_hosted.ports.stores import InstanceStore, MachineStore, PlatformStore
-from openclaw_hosted.services.reach import provider_ref, running_instance
+from openclaw_hosted.services.reach import running_instance, seat_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,8 +26,8 @@ class SenderService:
 
     async def waiting(self, actor: Actor, instance_id: str) -> Sequence[SenderRequest]:
         """Who waits, the oldest first. Raises `NotFound` for another user's instance, `StateConflict` while it is not running."""
-        _, ref = await self._reach(actor, instance_id)
-        return await self._gateways.sender_requests(ref)
+        _, seat = await self._reach(actor, instance_id)
+        return await self._gateways.sender_requests(seat)
 
     async def approve(self, actor: Actor, instance_id: str, request_id: str) -> None:
         """Have this sender answered from now on, and tell them. Raises `NotFound` for a request that is gone."""
@@ -38,11 +38,11 @@ class SenderService:
         await self._settle(actor, instance_id, request_id, EventName.INSTANCE_SENDER_DISMISSED)
 
     async def _settle(self, actor: Actor, instance_id: str, request_id: str, name: EventName) -> None:
-        instance, ref = await self._reach(actor, instance_id)
-        await self._gateways.settle_sender(ref, request_id, approve=name is EventName.INSTANCE_SENDER_APPROVED)
+        instance, seat = await self._reach(actor, instance_id)
+        await self._gateways.settle_sender(seat, request_id, approve=name is EventName.INSTANCE_SENDER_APPROVED)
         event = Event(name, self._clock.now(), instance_id=instance.id, user_id=instance.owner_id, actor=actor)
         await self._platform.add_event(event)
 
-    async def _reach(self, actor: Actor, instance_id: str) -> tuple[Instance, str]:
+    async def _reach(self, actor: Actor, instance_id: str) -> tuple[Instance, Seat]:
         instance = await running_instance(self._instances, actor, instance_id)
-        return instance, await provider_ref(self._machines, instance)
+        return instance, await seat_of(self._machines, instance)

@@ -6,6 +6,7 @@ On SQLite all writes go through one connection with `BEGIN IMMEDIATE`, so there 
 from __future__ import annotations
 
 import asyncio
+import errno
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
@@ -20,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_en
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 from sqlalchemy.sql.elements import ColumnElement
 
-from openclaw_hosted.domain.errors import Unavailable
+from openclaw_hosted.domain.errors import NoRoom, TakesNoWrites, Unavailable
 from openclaw_hosted.store.sqlite import connect_inline, run_once_free
 
 FLEET_LOCK = 7_331_001
@@ -28,6 +29,8 @@ CREATE_LOCK = 7_331_002
 ACCOUNT_LOCK = 7_331_003
 PASSING_SQLSTATES = ("08", "25P03", "40", "53", "57P")
 """Lost connections, transactions left open, deadlocks, exhausted resources, a server that stops or starts: undone, ask again."""
+DISK_FULL_SQLSTATE = "53100"
+READ_ONLY_SQLSTATE = "25006"
 CREATES_AT_ONCE = 8
 """How many creates may stand in the queue of SQLite's one writer, where controllers stand as well: those that came before get on."""
 OPEN_TRANSACTION_SECONDS = 5
@@ -127,6 +130,10 @@ class _translated:  # noqa: N801 - reads as a phrase
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        if _has_no_room(error):
+            raise NoRoom from error
+        if _sqlstate(error) == READ_ONLY_SQLSTATE:
+            raise TakesNoWrites from error
         if _is_passing(error):
             raise Unavailable("The database does not answer; it will be tried again.") from error
 
@@ -136,9 +143,24 @@ def _is_passing(error: BaseException | None) -> bool:
         return True
     if isinstance(error, DBAPIError) and error.connection_invalidated:
         return True
-    cause = error.orig if isinstance(error, DBAPIError) else error
-    state = getattr(cause, "sqlstate", None) if isinstance(error, DBAPIError | asyncpg.PostgresError) else None
-    return isinstance(state, str) and state.startswith(PASSING_SQLSTATES)
+    return _sqlstate(error).startswith(PASSING_SQLSTATES)
+
+
+def _has_no_room(error: BaseException | None) -> bool:
+    cause = _cause(error)
+    full = isinstance(cause, sqlite3.Error) and getattr(cause, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL
+    return full or _sqlstate(error) == DISK_FULL_SQLSTATE or (isinstance(cause, OSError) and cause.errno == errno.ENOSPC)
+
+
+def _sqlstate(error: BaseException | None) -> str:
+    """What Postgres calls an error; empty for any other."""
+    state = getattr(_cause(error), "sqlstate", None) if isinstance(error, DBAPIError | asyncpg.PostgresError) else None
+    return state if isinstance(state, str) else ""
+
+
+def _cause(error: BaseException | None) -> BaseException | None:
+    """The driver's own error."""
+    return error.orig if isinstance(error, DBAPIError) else error
 
 
 def _postgres_engine(url: str) -> AsyncEngine:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Text, and_, bindparam, func, select, union
+from sqlalchemy import Float, Integer, Text, and_, bindparam, func, select, union
 
 from openclaw_hosted.domain.errors import NotFound
-from openclaw_hosted.domain.instance import LIVE_PHASES, Instance, Phase, Step
+from openclaw_hosted.domain.instance import LIVE_PHASES, Instance, Phase, Step, StepName
 from openclaw_hosted.domain.machine import MachineState
 from openclaw_hosted.domain.naming import InstanceId, UserId
 from openclaw_hosted.domain.volume import Volume
@@ -25,7 +25,27 @@ BY_ID = select(tables.instances).where(_I.id == bindparam("instance_id", type_=T
 _V = tables.volumes.c
 _COUNT_WAITING = select(_V.zone, func.count()).select_from(tables.instances.join(tables.volumes)).where(WAITING).group_by(_V.zone)
 VOLUME = select(tables.volumes).where(_V.instance_id == bindparam("instance_id", type_=Text))
-_COUNT_PLACING = select(func.count()).select_from(tables.instances).where(_I.phase == Phase.PLACING)
+_COUNT_PLACING = (
+    select(func.count())
+    .select_from(tables.instances)
+    .where(_I.phase == Phase.PLACING, _I.phase_changed_at >= bindparam("since", type_=Float))
+)
+STEPS_LOOKED_AT = 5000
+_CLAIM, _PROBE = tables.steps.alias("claim"), tables.steps.alias("probe")
+_RECENT_WAITS = (
+    select(_PROBE.c.ended_at - _CLAIM.c.started_at)
+    .join(_PROBE, and_(_PROBE.c.instance_id == _CLAIM.c.instance_id, _PROBE.c.generation == _CLAIM.c.generation))
+    .where(
+        _CLAIM.c.id > select(func.max(tables.steps.c.id)).scalar_subquery() - STEPS_LOOKED_AT,
+        _CLAIM.c.name == StepName.MACHINE,
+        _CLAIM.c.ended_at > _CLAIM.c.started_at,
+        _PROBE.c.name == StepName.PROBE,
+        _PROBE.c.ended_at.is_not(None),
+        _PROBE.c.error.is_(None),
+    )
+    .order_by(_CLAIM.c.started_at.desc(), _PROBE.c.ended_at)
+    .limit(bindparam("limit", type_=Integer))
+)
 
 
 class InstanceReads:
@@ -65,9 +85,13 @@ class InstanceReads:
         async with self._database.read() as connection:
             return [InstanceId(row[0]) for row in await connection.execute(union(select(_I.id).where(LIVE), reserved))]
 
-    async def count_placing(self) -> int:
+    async def count_placing(self, since: float = 0.0) -> int:
         async with self._database.read() as connection:
-            return int((await connection.execute(_COUNT_PLACING)).scalar_one())
+            return int((await connection.execute(_COUNT_PLACING, {"since": since})).scalar_one())
+
+    async def recent_waits(self, limit: int) -> Sequence[float]:
+        async with self._database.read() as connection:
+            return [float(seconds) for (seconds,) in await connection.execute(_RECENT_WAITS, {"limit": limit})]
 
     async def known_ids(self) -> frozenset[InstanceId]:
         async with self._database.read() as connection:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import Float, Integer, Row, Text, bindparam, case, func, insert, or_, select, update
+from sqlalchemy import Float, Integer, Row, Text, bindparam, case, delete, func, insert, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openclaw_hosted.domain.errors import NotFound
@@ -13,12 +16,13 @@ from openclaw_hosted.domain.events import Event
 from openclaw_hosted.domain.lifecycle import Topic
 from openclaw_hosted.domain.machine import LIVE_STATES, TRANSITIONS, Machine, MachineEvent, MachineState, Warmth
 from openclaw_hosted.domain.naming import InstanceId, MachineId
+from openclaw_hosted.domain.observation import Observation
 from openclaw_hosted.ports.stores import Hints, Lease, LossRule, MachineRule, NewMachine
 from openclaw_hosted.store import tables
 from openclaw_hosted.store.changing import add_events, locked_instance, locked_machine, write_instance, write_machine
 from openclaw_hosted.store.database import FLEET_LOCK, Database
 from openclaw_hosted.store.hints import hint_all
-from openclaw_hosted.store.rows import ADD_EVENTS, event_values, to_instance, to_machine
+from openclaw_hosted.store.rows import ADD_EVENTS, event_values, to_instance, to_machine, to_observation
 from openclaw_hosted.store.work import WorkTable
 
 _M = tables.machines.c
@@ -27,7 +31,7 @@ _POOLED = _M.state.in_([MachineState.AVAILABLE, MachineState.INITIALIZING])
 _UNSETTLED = _M.state.in_([MachineState.INITIALIZING, MachineState.TERMINATING])
 _BY_ID = select(tables.machines).where(_M.id == bindparam("machine_id", type_=Text))
 _INSERT = insert(tables.machines).returning(*tables.machines.c, sort_by_parameter_order=True)
-_WARMEST_FIRST = case({Warmth.HOT.value: 0, Warmth.PULLED.value: 1}, value=_M.warmth, else_=2)
+_WARMEST_FIRST = case({Warmth.HOT.value: 0}, value=_M.warmth, else_=1)
 _ZONE = bindparam("only_zone", type_=Text)
 _COUNT_SPARES = select(func.count()).select_from(tables.machines).where(_M.state == MachineState.AVAILABLE)
 _CANDIDATE = (
@@ -49,6 +53,18 @@ _CLAIM = (
     )
     .returning(*tables.machines.c)
 )
+_SEEN = select(tables.observations)
+_ENDED = select(_M.id).where(_M.id == tables.observations.c.machine_id, _M.state == MachineState.TERMINATED)
+_FORGET = delete(tables.observations).where(_ENDED.exists())
+
+
+def _keep(*, is_sqlite: bool) -> Any:
+    add = sqlite_insert(tables.observations) if is_sqlite else postgres_insert(tables.observations)
+    others = [column.name for column in tables.observations.c if not column.primary_key]
+    return add.on_conflict_do_update(index_elements=[tables.observations.c.machine_id], set_={name: add.excluded[name] for name in others})
+
+
+_KEEP = {is_sqlite: _keep(is_sqlite=is_sqlite) for is_sqlite in (True, False)}
 
 
 class SqlMachines:
@@ -135,6 +151,17 @@ class SqlMachines:
             await add_events(connection, changed)
         await hint_all(self._hints, changed.wakes)
         return lost
+
+    async def observations(self) -> Mapping[MachineId, Observation]:
+        async with self._database.read() as connection:
+            rows = await connection.execute(_SEEN)
+            return {seen.machine_id: seen for seen in map(to_observation, rows)}
+
+    async def observe(self, seen: Sequence[Observation]) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(_FORGET)
+            if seen:
+                await connection.execute(_KEEP[self._database.is_sqlite], [asdict(each) for each in seen])
 
     async def put_off(self, lease: Lease, seconds: float, error: str | None, *, counts: bool = True) -> None:
         await self._work.put_off(lease, seconds, error, counts=counts)

@@ -32,6 +32,10 @@ class Store:
         async with self.database.read() as connection:
             await connection.execute(text("SELECT 1"))
 
+    async def check_writing(self) -> None:
+        """Raise `Unavailable`, with the reason, where the database takes no writes. Looks anew every few seconds at most."""
+        await self.platform.check_writing()
+
     async def mark(self) -> str:
         """What tells this platform from others on the same host: a few letters, made with the database."""
         async with self.database.read() as connection:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -12,10 +13,11 @@ from sqlalchemy.exc import IntegrityError
 from openclaw_hosted.domain.events import Event
 from openclaw_hosted.domain.lifecycle import Topic
 from openclaw_hosted.domain.naming import InstanceId, MachineId
-from openclaw_hosted.ports.stores import Hints, Lease, PoolMemory
+from openclaw_hosted.ports.stores import PRUNED_AT_ONCE, Hints, Lease, PoolMemory
 from openclaw_hosted.store import tables
 from openclaw_hosted.store.database import Database
 from openclaw_hosted.store.hints import hint_all
+from openclaw_hosted.store.pruning import pruning
 from openclaw_hosted.store.rows import ADD_EVENTS, event_values, to_event
 from openclaw_hosted.store.work import is_past
 
@@ -26,6 +28,10 @@ _LEASE, _HOLDER = bindparam("lease", type_=Text), bindparam("holder", type_=Text
 _NAMED = select(_L.name).where(_L.name == _LEASE)
 _RELEASE = delete(tables.leases).where(_L.name == _LEASE, _L.token == _HOLDER)
 POOL_ROW = 1
+WRITING = "writing"
+"""The named lease that is taken to see whether the database takes writes. It ends at once."""
+PROVEN_SECONDS = 10.0
+"""For so long a write that was committed proves that the next one will be."""
 
 
 class SqlPlatform:
@@ -42,6 +48,14 @@ class SqlPlatform:
             .returning(_L.expires_at)
         )
         self._add = insert(tables.leases).values(name=_LEASE, token=_HOLDER, expires_at=now + seconds).returning(_L.expires_at)
+        self._proven_until = 0.0
+
+    async def check_writing(self) -> None:
+        """Raise `Unavailable`, with the reason, unless a change was committed within `PROVEN_SECONDS`, or one is now."""
+        loop = asyncio.get_running_loop()
+        if loop.time() >= self._proven_until:
+            await self.acquire(WRITING, WRITING, 0.0)
+            self._proven_until = loop.time() + PROVEN_SECONDS
 
     async def add_event(self, event: Event) -> None:
         async with self._database.write() as connection:
@@ -65,6 +79,12 @@ class SqlPlatform:
             statement = statement.where(_E.id < before_id)
         async with self._database.read() as connection:
             return [to_event(row) for row in await connection.execute(statement)]
+
+    async def prune(self, *, events_before: float, machines_before: float, steps_kept: int) -> bool:
+        rules = pruning(events_before, machines_before, steps_kept)
+        async with self._database.write() as connection:
+            gone = [(await connection.execute(rule)).rowcount for rule in rules]
+        return max(gone) >= PRUNED_AT_ONCE
 
     async def acquire(self, name: str, token: str, seconds: float) -> Lease | None:
         values = {"lease": name, "holder": token, "seconds": seconds}

@@ -14,6 +14,7 @@ from openclaw_hosted.domain.gateway import Channel, Credential, GatewaySettings,
 from openclaw_hosted.domain.instance import DesiredState, Instance, Phase, Step, StepName
 from openclaw_hosted.domain.machine import Machine, MachineFailure, MachineState, Warmth
 from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId, VolumeId
+from openclaw_hosted.domain.observation import Observation
 from openclaw_hosted.domain.volume import Volume, VolumeState
 from openclaw_hosted.store import tables
 
@@ -142,6 +143,11 @@ def machine_values(machine: Machine) -> dict[str, Any]:
         "attempts": machine.attempts,
         "last_error": machine.last_error,
     }
+
+
+def to_observation(row: Any) -> Observation:
+    """A row of `observations`."""
+    return Observation(MachineId(row.machine_id), row.bad_looks, row.restarts, bool(row.answered), row.answering_since, row.touched_at)
 
 
 def to_volume(row: Any) -> Volume:

@@ -79,6 +79,17 @@ machines = Table(
     Index("ix_machines_state", "state", "created_at"),
 )
 
+observations = Table(
+    "observations",
+    metadata,
+    Column("machine_id", Text, ForeignKey("machines.id"), primary_key=True),
+    Column("bad_looks", Integer, nullable=False),
+    Column("restarts", Integer),
+    Column("answered", Boolean, nullable=False),
+    Column("answering_since", Float),
+    Column("touched_at", Float),
+)
+
 instances = Table(
     "instances",
     metadata,

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Depends, Request
 from openclaw_hosted.domain.naming import UserId, clean_display_name
 from openclaw_hosted.services.accounts import digest
 from openclaw_hosted.web.api_instances import problems
-from openclaw_hosted.web.context import web_of
+from openclaw_hosted.web.context import link_start, web_of
 from openclaw_hosted.web.models import InviteIn, Link, TokenCreate, TokenList, TokenMade, TokenOut, UserList, UserOut, user_out
 from openclaw_hosted.web.rendering import instant
 from openclaw_hosted.web.security import CONFIRMED_CALLER, Caller, require_admin_caller
@@ -52,8 +52,8 @@ async def list_users(request: Request, caller: Caller) -> UserList:
 @users.post("/invite", status_code=201, dependencies=[CONFIRMED_CALLER])
 async def invite_user(request: Request, caller: Caller, body: InviteIn) -> Link:
     """A one-time link with which the invited person joins, answered this once."""
-    web = web_of(request)
-    return Link(url=f"{web.options.public_url}/invite/{await web.services.accounts.invite(caller, body.email, body.role)}")
+    accounts = web_of(request).services.accounts
+    return Link(url=f"{link_start(request)}/invite/{await accounts.invite(caller, body.email, body.role)}")
 
 
 @users.post("/{user_id}/disable")
@@ -71,8 +71,8 @@ async def enable_user(request: Request, caller: Caller, user_id: str) -> UserOut
 @users.post("/{user_id}/reset-link", status_code=201, dependencies=[CONFIRMED_CALLER])
 async def reset_user(request: Request, caller: Caller, user_id: str) -> Link:
     """A one-time link with which a user sets another password, answered this once."""
-    web = web_of(request)
-    return Link(url=f"{web.options.public_url}/reset/{await web.services.accounts.reset_link(caller, UserId(user_id))}")
+    accounts = web_of(request).services.accounts
+    return Link(url=f"{link_start(request)}/reset/{await accounts.reset_link(caller, UserId(user_id))}")
 
 
 router.include_router(users)

@@ -11,6 +11,7 @@ from fastapi import Request
 from fastapi.templating import Jinja2Templates
 
 from openclaw_hosted.domain.cookies import session_cookies
+from openclaw_hosted.domain.origins import Addresses
 from openclaw_hosted.services import Services
 
 ADDRESS_LENGTH: Final = 60
@@ -21,8 +22,8 @@ ADDRESS_LENGTH: Final = 60
 class WebOptions:
     """What the platform decides about its pages."""
 
-    public_url: str
-    """Where people reach the platform, such as `http://localhost:8080`, without a trailing slash."""
+    addresses: Addresses
+    """Where people reach the platform."""
     secure_cookies: bool
     """Whether the session cookie is `__Host-`, for HTTPS only."""
     isolation_note: str | None
@@ -34,6 +35,8 @@ class WebOptions:
     """What has to be well for the platform to be ready, each by name."""
     authority: Callable[[], bytes | None] | None = None
     """The root certificate that devices have to trust; None where they trust the platform's certificate anyway."""
+    is_one_place: bool = False
+    """Whether each address leads to all instances, so that who opens one stays at the address that they came by."""
     mark: str = ""
     """What tells this platform from others on the same host."""
 
@@ -62,6 +65,17 @@ class Web:
 def web_of(request: Request) -> Web:
     """What this request's app was made with."""
     return cast("Web", request.app.state.web)
+
+
+def link_start(request: Request) -> str:
+    """What a link to a page of the platform starts with, without a trailing slash."""
+    return web_of(request).options.addresses.for_links(request.headers.get("host", ""))
+
+
+def path_within(request: Request, url: str) -> str:
+    """`url` of an instance as its path, which keeps a browser at the address that it came by; whole where instances are elsewhere."""
+    options = web_of(request).options
+    return url.removeprefix(options.addresses.public) if options.is_one_place else url
 
 
 def client_address(request: Request) -> str | None:

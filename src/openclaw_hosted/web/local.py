@@ -56,7 +56,7 @@ router = APIRouter(prefix="/api/v1/local", include_in_schema=False, dependencies
 @router.get("")
 async def about(request: Request) -> dict[str, str]:
     """The address that users open, as the platform was started."""
-    return {"address": web_of(request).options.public_url}
+    return {"address": web_of(request).options.addresses.public}
 
 
 @router.post("/users", status_code=201)

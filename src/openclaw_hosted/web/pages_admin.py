@@ -10,7 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 from openclaw_hosted.domain.account import Role
 from openclaw_hosted.domain.errors import FieldProblem, InvalidInput, StateConflict
 from openclaw_hosted.domain.naming import UserId
-from openclaw_hosted.web.context import web_of
+from openclaw_hosted.web.context import link_start, web_of
 from openclaw_hosted.web.errors import STATUS
 from openclaw_hosted.web.forms import by_field, text_of
 from openclaw_hosted.web.rendering import render
@@ -89,7 +89,7 @@ async def invite_user(request: Request, form: ConfirmedForm) -> Response:
         return await _users(request, visitor, status=422, email=email, errors=by_field(error.problems))
     except StateConflict as error:
         return await _users(request, visitor, status=STATUS[StateConflict], email=email, errors={"email": str(error)})
-    return await _users(request, visitor, link=f"{web.options.public_url}/invite/{secret}", link_for=email)
+    return await _users(request, visitor, link=f"{link_start(request)}/invite/{secret}", link_for=email)
 
 
 @router.post("/users/{user_id}/reset-link", dependencies=[CONFIRMED_FORM])
@@ -97,7 +97,7 @@ async def reset_user(request: Request, visitor: CurrentVisitor, user_id: str) ->
     """Make a link with which an account's password is set anew, and show it, this once."""
     web = web_of(request)
     secret = await web.services.accounts.reset_link(visitor.actor, UserId(user_id))
-    return await _users(request, visitor, link=f"{web.options.public_url}/reset/{secret}", link_for="this account")
+    return await _users(request, visitor, link=f"{link_start(request)}/reset/{secret}", link_for="this account")
 
 
 @router.post("/users/{user_id}/{action}", dependencies=[OWN_FORM])

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import hmac
 from typing import Any
+from urllib.parse import urljoin
 
 from fastapi import APIRouter, Request
-from fastapi.responses import RedirectResponse, Response
+from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from openclaw_hosted.domain.errors import InvalidInput, NotAllowed, PortError, StateConflict
 from openclaw_hosted.domain.text import folded
 from openclaw_hosted.services.instances import ChangeRequest
-from openclaw_hosted.web.context import web_of
+from openclaw_hosted.web.context import link_start, path_within, web_of
 from openclaw_hosted.web.errors import NotSignedIn, problem_of
 from openclaw_hosted.web.forms import InstanceForm, by_field, text_of
 from openclaw_hosted.web.live import Snapshot, snapshot, stream, watch
 from openclaw_hosted.web.pages_instances import instance_fields, try_keys
-from openclaw_hosted.web.rendering import render
+from openclaw_hosted.web.rendering import render, waits_for_machine
 from openclaw_hosted.web.security import (
     OWN_FORM,
     CurrentVisitor,
@@ -37,7 +38,7 @@ async def instance_page(request: Request, visitor: CurrentVisitor, instance_id: 
 
 @router.get("/live")
 async def instance_live(request: Request, instance_id: str, key: str = "") -> Response:
-    """The changing part of the page, as server-sent events. `key` shows that a page of the visitor's asks."""
+    """The changing part of the page: as server-sent events, or once, as HTML. `key` shows that a page of the visitor's asks."""
     visitor = await find_visitor(request)
     if visitor is None:
         raise NotSignedIn
@@ -45,10 +46,14 @@ async def instance_live(request: Request, instance_id: str, key: str = "") -> Re
         raise NotAllowed
     web = web_of(request)
     first = await snapshot(web.services.instances, visitor.actor, instance_id)
+    usual_wait = await web.services.instances.usual_wait()
     template = web.templates.get_template("_instance_live.html")
 
     def show(seen: Snapshot) -> str:
-        return template.render(instance=seen[0], steps=seen[1])
+        return template.render(instance=seen[0], steps=seen[1], usual_wait=usual_wait)
+
+    if "text/event-stream" not in request.headers.get("accept", ""):
+        return HTMLResponse(show(first))
 
     async def still_allowed() -> bool:
         return await find_visitor(request) is not None
@@ -62,7 +67,8 @@ async def open_instance(request: Request, visitor: CurrentVisitor, instance_id: 
     web = web_of(request)
     instance = await web.services.instances.get(visitor.actor, instance_id)
     try:
-        return RedirectResponse(await web.services.opening.open(visitor.actor, visitor.session, instance.id), 303)
+        address = await web.services.opening.open(visitor.actor, visitor.session, instance.id)
+        return RedirectResponse(path_within(request, address), 303)
     except (StateConflict, PortError) as error:
         return await _page(request, visitor, instance_id, status=problem_of(error).status, errors={"open": str(error)})
 
@@ -143,7 +149,9 @@ async def _page(
 ) -> Response:
     instances = web_of(request).services.instances
     instance, steps = await snapshot(instances, visitor.actor, instance_id)
-    context: dict[str, Any] = {"instance": instance, "steps": steps, "url": instances.url(instance.id), "errors": errors or {}}
+    url = urljoin(link_start(request), path_within(request, instances.url(instance.id)))
+    usual_wait = await instances.usual_wait() if waits_for_machine(instance, steps) else None
+    context: dict[str, Any] = {"instance": instance, "steps": steps, "url": url, "usual_wait": usual_wait, "errors": errors or {}}
     return render(request, "instance.html", status=status, **context)
 
 

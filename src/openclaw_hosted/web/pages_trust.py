@@ -19,7 +19,7 @@ async def trust_page(request: Request) -> Response:
     certificate = _certificate(request)
     options = web_of(request).options
     return render(
-        request, "trust.html", address=options.public_url, path=CERTIFICATE_PATH, steps=STEPS, fingerprint=fingerprint(certificate)
+        request, "trust.html", address=options.addresses.public, path=CERTIFICATE_PATH, steps=STEPS, fingerprint=fingerprint(certificate)
     )
 
 

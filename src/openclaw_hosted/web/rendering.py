@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,6 +21,8 @@ from openclaw_hosted.web.context import web_of
 from openclaw_hosted.web.navigation import navigates
 
 HERE: Final = Path(__file__).parent
+MINUTE_SECONDS: Final = 60
+ABOUT_SECONDS: Final = 5
 
 PHASE_WORDS: Final[Mapping[Phase, str]] = {
     Phase.PENDING: "Waiting for a machine",
@@ -108,6 +111,22 @@ def timeline(steps: Sequence[Step]) -> list[TimelineStep]:
     return [_timeline_step(step) for step in sorted(newest.values(), key=lambda step: step.started_at)]
 
 
+def waits_for_machine(instance: Instance, steps: Sequence[Step]) -> bool:
+    """Whether it is on its way without a spare: a machine is being made ready, or it got one that OpenClaw has yet to start on."""
+    if instance.phase is Phase.PLACING:
+        return any(
+            step.name is StepName.MACHINE and step.generation == instance.generation and step.ended_at != step.started_at for step in steps
+        )
+    return instance.phase is Phase.PENDING
+
+
+def about_text(seconds: float) -> str:
+    """A duration that nobody should count on to the second: `25 seconds`, `3 minutes`."""
+    if seconds > MINUTE_SECONDS:
+        return f"{math.ceil(seconds / MINUTE_SECONDS)} minutes"
+    return f"{max(1, math.ceil(seconds / ABOUT_SECONDS)) * ABOUT_SECONDS} seconds"
+
+
 def _timeline_step(step: Step) -> TimelineStep:
     seconds = None if step.ended_at is None else step.ended_at - step.started_at
     state = "failed" if step.error else "running" if step.ended_at is None else "done"
@@ -128,7 +147,7 @@ def duration_text(seconds: float) -> str:
     """A duration for people: `40 ms`, `1.2 s`, `3 min 5 s`."""
     if seconds < 1:
         return f"{max(0, round(seconds * 1000))} ms"
-    if seconds < 60:
+    if seconds < MINUTE_SECONDS:
         return f"{seconds:.1f} s"
     return f"{int(seconds // 60)} min {int(seconds % 60)} s"
 
@@ -157,7 +176,9 @@ def make_templates() -> Jinja2Templates:
     environment = Environment(
         loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
-    environment.filters.update(duration=duration_text, moment=time_text, iso=lambda at: instant(at).isoformat(), tone=tone)
+    environment.filters.update(
+        duration=duration_text, moment=time_text, iso=lambda at: instant(at).isoformat(), tone=tone, about=about_text
+    )
     environment.globals.update(
         phase_words=PHASE_WORDS,
         via_words=VIA_WORDS,
@@ -166,6 +187,7 @@ def make_templates() -> Jinja2Templates:
         channel_texts=CHANNEL_TEXTS,
         settled=is_settled,
         timeline=timeline,
+        waits_for_machine=waits_for_machine,
     )
     return Jinja2Templates(env=environment)
 

@@ -20,7 +20,6 @@ from starlette.datastructures import FormData
 from openclaw_hosted.domain.account import Role, Session, User
 from openclaw_hosted.domain.actor import Actor, Party, Via, require_admin
 from openclaw_hosted.domain.errors import LimitReached, NotAllowed
-from openclaw_hosted.domain.origins import is_from_here
 from openclaw_hosted.web.context import client_address, web_of
 from openclaw_hosted.web.errors import NotConfirmed, NotSignedIn
 from openclaw_hosted.web.local import is_local, local_actor
@@ -30,6 +29,9 @@ API_PATH: Final = "/api/"
 CSRF_FIELD: Final = "csrf_token"
 CONFIRM_FIELD: Final = "confirm_password"
 CSRF_HEADER: Final = "x-csrf-token"
+UNKNOWN_ADDRESS: Final = (
+    "The platform does not know the address that you opened. Open {} in its place, or have the operator add this one to OTHER_URLS."
+)
 STALE_FORM: Final = "This form is out of date. Go back, reload the page, and send it again."
 
 
@@ -172,8 +174,10 @@ def check_origin(request: Request) -> None:
     if request.headers.get("sec-fetch-site", "same-origin") not in ("same-origin", "none"):
         raise NotAllowed("This request came from another site.")
     origin = request.headers.get("origin")
-    if origin is not None and not is_from_here(origin, web_of(request).options.public_url, request.headers.get("host", "")):
-        raise NotAllowed("This request came from another site.")
+    addresses = web_of(request).options.addresses
+    if origin is not None and not addresses.know(origin):
+        is_same = request.headers.get("sec-fetch-site") == "same-origin"
+        raise NotAllowed(UNKNOWN_ADDRESS.format(addresses.public) if is_same else "This request came from another site.")
 
 
 def check_navigation(request: Request) -> None:

@@ -8,12 +8,14 @@ import pytest
 
 from openclaw_hosted.domain.errors import Conflict, Denied, NotFound
 from openclaw_hosted.domain.gateway import Credential
+from openclaw_hosted.ports.gateways import Seat
 from tests.contract.provider.harness import ProviderHarness, eventually, ready_to_start
+from tests.support.seats import seat
 
 
-async def until_ready(harness: ProviderHarness, ref: str) -> None:
+async def until_ready(harness: ProviderHarness, there: Seat) -> None:
     async def is_ready() -> bool:
-        return (await harness.gateways.status(ref)).ready
+        return (await harness.gateways.status(there)).ready
 
     await eventually(harness, is_ready)
 
@@ -21,59 +23,77 @@ async def until_ready(harness: ProviderHarness, ref: str) -> None:
 class GatewaysContract:
     async def test_a_gateway_starts_serves_stops_and_starts_again(self, harness: ProviderHarness) -> None:
         ref, spec = await ready_to_start(harness)
-        before = await harness.gateways.status(ref)
+        before = await harness.gateways.status(seat(ref, spec))
         assert (before.running, before.ready, before.instance_id) == (False, False, None)
         for _ in range(2):
-            await harness.gateways.start(ref, spec)
-        await until_ready(harness, ref)
-        status = await harness.gateways.status(ref)
+            await harness.gateways.start(seat(ref, spec), spec)
+        await until_ready(harness, seat(ref, spec))
+        status = await harness.gateways.status(seat(ref, spec))
         assert (status.running, status.instance_id, status.problem) == (True, spec.instance_id, None)
 
-        await harness.gateways.warm_up(ref)
-        await harness.gateways.keep_warm(ref)
-        first, second = [await harness.gateways.mint_bootstrap(ref) for _ in range(2)]
+        await harness.gateways.warm_up(seat(ref, spec))
+        await harness.gateways.keep_warm(seat(ref, spec))
+        first, second = [await harness.gateways.mint_bootstrap(seat(ref, spec)) for _ in range(2)]
         assert first.token != second.token
-        await harness.gateways.apply(ref, replace(spec, generation=1, revision=1))
+        await harness.gateways.apply(seat(ref, spec), replace(spec, generation=1, revision=1))
 
-        assert list(await harness.gateways.sender_requests(ref)) == []
+        assert list(await harness.gateways.sender_requests(seat(ref, spec))) == []
         with pytest.raises(NotFound):
-            await harness.gateways.settle_sender(ref, "unknown", approve=True)
+            await harness.gateways.settle_sender(seat(ref, spec), "unknown", approve=True)
 
         token = (await harness.vault.get(spec.instance_id))[Credential.GATEWAY_TOKEN]
-        assert not any(token in line for line in await harness.gateways.logs(ref))
+        assert not any(token in line for line in await harness.gateways.logs(seat(ref, spec)))
 
         for _ in range(2):
-            await harness.gateways.stop(ref)
-        assert not (await harness.gateways.status(ref)).running
-        await harness.gateways.start(ref, replace(spec, generation=1, revision=1))
-        await until_ready(harness, ref)
+            await harness.gateways.stop(seat(ref, spec))
+        assert not (await harness.gateways.status(seat(ref, spec))).running
+        await harness.gateways.start(seat(ref, spec), replace(spec, generation=1, revision=1))
+        await until_ready(harness, seat(ref, spec))
 
     async def test_an_older_generation_is_refused(self, harness: ProviderHarness) -> None:
         ref, spec = await ready_to_start(harness)
-        await harness.gateways.start(ref, replace(spec, generation=2))
+        await harness.gateways.start(seat(ref, spec), replace(spec, generation=2))
         with pytest.raises(Conflict):
-            await harness.gateways.start(ref, replace(spec, generation=1))
+            await harness.gateways.start(seat(ref, spec), replace(spec, generation=1))
 
     async def test_a_volume_with_anothers_data_is_refused(self, harness: ProviderHarness) -> None:
         ref, spec = await ready_to_start(harness)
         await harness.volumes.mark(spec.volume_id, harness.ids.instance_id())
         with pytest.raises(Conflict):
-            await harness.gateways.start(ref, spec)
-        assert not (await harness.gateways.status(ref)).running
+            await harness.gateways.start(seat(ref, spec), spec)
+        assert not (await harness.gateways.status(seat(ref, spec))).running
 
     async def test_credentials_that_are_not_granted_to_the_machine_are_not_read(self, harness: ProviderHarness) -> None:
         ref, spec = await ready_to_start(harness)
         await harness.vault.grant(spec.instance_id, harness.ids.machine_id())
         with pytest.raises(Denied):
-            await harness.gateways.start(ref, spec)
-        assert not (await harness.gateways.status(ref)).running
+            await harness.gateways.start(seat(ref, spec), spec)
+        assert not (await harness.gateways.status(seat(ref, spec))).running
 
     async def test_a_missing_volume_is_not_made_up(self, harness: ProviderHarness) -> None:
         ref, spec = await ready_to_start(harness)
         with pytest.raises(NotFound):
-            await harness.gateways.start(ref, replace(spec, volume_id=harness.ids.volume_id()))
+            await harness.gateways.start(seat(ref, spec), replace(spec, volume_id=harness.ids.volume_id()))
 
     async def test_a_machine_that_does_not_exist_has_no_gateway(self, harness: ProviderHarness) -> None:
         with pytest.raises(NotFound):
-            await harness.gateways.status("mc-unknown2")
-        await harness.gateways.stop("mc-unknown2")
+            await harness.gateways.status(seat("mc-unknown2"))
+        await harness.gateways.stop(seat("mc-unknown2"))
+
+
+class RestartContract:
+    async def test_a_restarted_gateway_is_ready_again_only_once_it_was_started_anew(self, harness: ProviderHarness) -> None:
+        ref, spec = await ready_to_start(harness)
+        await harness.gateways.start(seat(ref, spec), spec)
+        await until_ready(harness, seat(ref, spec))
+        before = await harness.gateways.status(seat(ref, spec))
+        assert before.started_at is not None
+        await harness.gateways.restart(seat(ref, spec))
+
+        async def is_ready() -> bool:
+            status = await harness.gateways.status(seat(ref, spec))
+            assert not status.ready or status.started_at != before.started_at
+            assert not (status.ready and status.stopping)
+            return status.ready
+
+        await eventually(harness, is_ready)

@@ -19,7 +19,7 @@ from openclaw_hosted.domain.account import Session
 from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId
 from openclaw_hosted.ports.router import Target
 from openclaw_hosted.server import WebPlace, serving
-from tests.contract.provider.gateways import GatewaysContract
+from tests.contract.provider.gateways import GatewaysContract, RestartContract
 from tests.contract.provider.harness import launch_spec, launched
 from tests.contract.provider.machines import MachinesContract
 from tests.contract.provider.router_suite import RouterContract
@@ -122,7 +122,7 @@ class TestAwsVault(VaultContract):
     pass
 
 
-class TestAwsGateways(GatewaysContract):
+class TestAwsGateways(GatewaysContract, RestartContract):
     pass
 
 

@@ -16,7 +16,7 @@ from openclaw_hosted.domain.gateway import GatewaySpec
 from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId
 from openclaw_hosted.ports.machines import MachineHealth
 from openclaw_hosted.ports.router import Target
-from tests.contract.provider.gateways import GatewaysContract
+from tests.contract.provider.gateways import GatewaysContract, RestartContract
 from tests.contract.provider.machines import MachinesContract
 from tests.contract.provider.router_suite import GateContract, RouterContract
 from tests.contract.provider.vault import VaultContract
@@ -72,7 +72,7 @@ class TestFakeVault(VaultContract):
     pass
 
 
-class TestFakeGateways(GatewaysContract):
+class TestFakeGateways(GatewaysContract, RestartContract):
     pass
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 import pytest
@@ -11,6 +12,7 @@ from openclaw_hosted.domain.errors import IllegalTransition, LeaseLost, NotFound
 from openclaw_hosted.domain.events import EventName
 from openclaw_hosted.domain.machine import MachineFailure, MachineState
 from openclaw_hosted.domain.naming import MachineId
+from openclaw_hosted.domain.observation import Observation
 from openclaw_hosted.store import Store
 from tests.support.life import NOW, become_ready, condemn, see_gone
 
@@ -189,6 +191,21 @@ async def test_a_machine_cannot_become_ready_twice(store: Store) -> None:
     lease = await lease_machine(store, "a")
     with pytest.raises(IllegalTransition):
         await become_ready(store, lease)
+
+
+async def test_what_was_seen_is_kept_until_the_machine_is_gone(store: Store, replica: Store) -> None:
+    await add_spares(store, "a", "b")
+    first, second = (
+        Observation(A, bad_looks=2, restarts=1),
+        Observation(MachineId("mc-b"), answered=True, answering_since=5.0, touched_at=6.0),
+    )
+    await store.machines.observe([first, second])
+    assert await replica.machines.observations() == {A: first, second.machine_id: second}
+    await replica.machines.observe([replace(first, bad_looks=0)])
+    await condemn(store, second.machine_id)
+    await see_gone(store, second.machine_id)
+    await store.machines.observe([])
+    assert await store.machines.observations() == {A: replace(first, bad_looks=0)}
 
 
 async def test_a_relocated_machine_answers_at_its_new_address(store: Store) -> None:

@@ -18,7 +18,7 @@ from openclaw_hosted.domain.naming import MachineId
 from openclaw_hosted.domain.volume import Volume, VolumeState
 from openclaw_hosted.ports.stores import Caps
 from openclaw_hosted.store import Store
-from tests.support.life import NOW, ask_delete, ask_restart, ask_restore, ask_update, change, fail, hand_over, lose, place, purge
+from tests.support.life import NOW, ask_delete, ask_restart, ask_restore, ask_update, change, fail, hand_over, lose, place, purge, restart
 
 from .make import FOR_EVER, LONG_AGO, MINUTE, ROOMY, add_spares, create, deleted, event_names, lease, running
 
@@ -51,6 +51,7 @@ async def test_a_lease_that_was_given_back_writes_nothing_more(store: Store) -> 
         store.instances.put_off(held, 0, None),
         store.instances.record_steps(held, [step]),
         hand_over(store, held, 0),
+        restart(store, held, 1),
     ):
         with pytest.raises(LeaseLost):
             await attempt
@@ -276,3 +277,15 @@ async def test_steps_are_listed_in_the_order_in_which_they_began(store: Store) -
     ended = Step(StepName.SECRET, 1, 1, NOW, NOW + 9, note="done")
     await store.instances.record_steps(held, [ended])
     assert await store.instances.steps(instance.id) == [ended, *begun[1:]]
+
+
+async def test_waits_are_those_of_instances_that_found_no_spare(store: Store) -> None:
+    instance = await create(store)
+    await add_spares(store, "late")
+    held = await lease(store, instance)
+    for generation, (found, answered) in enumerate(((0.0, 1.0), (4.0, 12.5), (2.0, 9.0), (1.0, 8.0)), start=1):
+        start, error = NOW + generation, "refused" if generation == 4 else None
+        claim = Step(StepName.MACHINE, generation, 1, start, start + found)
+        await store.instances.record_steps(held, [claim, Step(StepName.PROBE, generation, 1, start + found, start + answered, error)])
+    assert await store.instances.recent_waits(9) == [9.0, 12.5]
+    assert await store.instances.recent_waits(1) == [9.0]

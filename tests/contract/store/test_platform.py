@@ -11,18 +11,20 @@ from sqlalchemy import text
 
 from openclaw_hosted.domain.errors import LimitReached, StateConflict, Unavailable
 from openclaw_hosted.domain.events import Event, EventName
+from openclaw_hosted.domain.instance import Phase, Step, StepName
 from openclaw_hosted.domain.machine import MachineState
 from openclaw_hosted.domain.naming import InstanceId, MachineId
-from openclaw_hosted.ports.stores import Caps, PoolMemory
-from openclaw_hosted.store import Store, database, hints, migrate, open_store
+from openclaw_hosted.ports.stores import PRUNED_AT_ONCE, Caps, PoolMemory
+from openclaw_hosted.store import Store, database, hints, migrate, open_store, tables
 from openclaw_hosted.store.database import FLEET_LOCK, plain_url
 from openclaw_hosted.store.migrate import newest_schema
+from openclaw_hosted.store.rows import event_values
 from tests.support.cancelling import cancelled_at
-from tests.support.life import NOW
+from tests.support.life import NOW, ask_restart
 from tests.support.postgres import PostgresServer, running_postgres
 from tests.support.waiting import PATIENCE_SECONDS
 
-from .make import MINUTE, OWNER, add_spares, create, heard, new_machine
+from .make import MINUTE, OWNER, add_spares, create, deleted, heard, lease, new_machine, running
 
 
 async def test_events_come_newest_first_filtered_and_in_pages(store: Store) -> None:
@@ -174,6 +176,26 @@ async def test_a_refused_database_is_left_as_it_was(database_url: str) -> None:
         await open_store(database_url)
     assert await store.platform.schema_version() == "9999"
     await store.aclose()
+
+
+async def test_history_is_pruned_and_what_is_still_needed_is_kept(store: Store) -> None:
+    kept, gone = await running(store, "a"), await deleted(store, "b")
+    held = await lease(store, await ask_restart(store, kept))
+    await store.instances.record_steps(held, [Step(StepName.GATEWAY, 1, number, NOW + number) for number in range(6)])
+    await store.platform.add_event(Event(EventName.POOL_PAUSED, NOW + 100))
+    assert not await store.platform.prune(events_before=NOW + 50, machines_before=NOW + 50, steps_kept=4)
+    assert [event.name for event in await store.platform.events()] == [EventName.POOL_PAUSED]
+    assert [machine.id for machine in await store.machines.list_recent()] == ["mc-a"]
+    assert [step.attempt for step in await store.instances.steps(kept.id)] == [2, 3, 4, 5]
+    assert (await store.instances.get(gone.id)).phase is Phase.DELETED
+
+
+async def test_no_more_is_pruned_at_once_than_a_transaction_may_take(store: Store) -> None:
+    async with store.database.write() as connection:
+        values = [event_values(Event(EventName.POOL_PAUSED, NOW)) for _ in range(PRUNED_AT_ONCE + 5)]
+        await connection.execute(tables.events.insert(), values)
+    assert await store.platform.prune(events_before=NOW + 1, machines_before=0, steps_kept=4)
+    assert len(await store.platform.events(limit=100)) == 5
 
 
 async def test_the_fleet_cap_holds_between_replicas(store: Store, replica: Store) -> None:

@@ -21,6 +21,7 @@ from openclaw_hosted.settings import SettingsError, load_settings
 from openclaw_hosted.settings_aws import load_aws_settings
 from tests.integration.aws.world import WITH_KEY, AwsWorld
 from tests.support.aws import aws_environment, provided_on
+from tests.support.seats import seat
 from tests.support.waiting import until
 
 IDS = SystemIds()
@@ -185,5 +186,5 @@ async def test_two_control_planes_share_one_key_that_seals(world: AwsWorld) -> N
 async def test_a_machine_that_is_not_there_is_not_found(world: AwsWorld) -> None:
     async with provided_on(world.lab.site) as provided:
         with pytest.raises(NotFound):
-            await provided.gateways.status("i-0123456789abcdef0")
-        await asyncio.wait_for(provided.gateways.stop("i-0123456789abcdef0"), 10)
+            await provided.gateways.status(seat("i-0123456789abcdef0"))
+        await asyncio.wait_for(provided.gateways.stop(seat("i-0123456789abcdef0")), 10)

@@ -165,11 +165,22 @@ def test_the_disk_is_full_for_a_while(platform: RunningPlatform) -> None:
             ballast = platform.data_dir / "ballast"
             fill_up(ballast)
             answer = api.post("/instances", json={"name": "too much"})
-            assert answer.status_code in (202, 503), answer.text
+            assert answer.status_code == 202 or "disk is full" in answer.json()["detail"], answer.text
+            says_that_the_disk_is_full(platform)
             stays_up(platform, first, 6)
             ballast.unlink()
+            wait_until(platform.is_answering, PATIENCE_SECONDS)
             carries_on(platform, api, first)
         platform.down()
+
+
+def says_that_the_disk_is_full(platform: RunningPlatform) -> None:
+    ready = httpx.get(f"{platform.url}/readyz", timeout=30)
+    assert (ready.status_code, ready.json()["checks"]["disk"]) == (503, False)
+    told = json.loads(platform.cli("status", "--json", check=False).stdout)
+    assert told["ready"] is False
+    assert f"{platform.data_dir} is full" in told["note"]
+    assert "old backups" in told["note"]
 
 
 @pytest.mark.faketime
@@ -218,6 +229,34 @@ def test_settings_that_openclaw_refuses_are_named_and_can_be_mended(platform: Ru
         api.post(f"/instances/{instance_id}/restart").raise_for_status()
         assert until_phase(api, instance_id, "running")["error"] is None
         assert "nonsense" not in config.read_text()
+
+
+def test_a_restart_during_a_turn_shows_what_the_address_answers(platform: RunningPlatform) -> None:
+    platform.start(spares=0)
+    with platform.api() as api:
+        instance_id = created(api)
+        machine = machine_of(platform, instance_id)
+        before, turn = gateway_pid(machine), state_of(platform, instance_id) / "turn"
+        turn.touch()
+        try:
+            api.post(f"/instances/{instance_id}/restart").raise_for_status()
+            wait_until(lambda: has_told_of_the_restart(platform, instance_id), PATIENCE_SECONDS)
+            found = shown(api, instance_id)
+            assert (found["phase"], found["error"]) == ("updating", None)
+            assert gateway_pid(machine) == before
+            refused = api.post(f"/instances/{instance_id}/open")
+            assert (refused.status_code, refused.json()["detail"]) == (409, "It is updating; it opens once it is running.")
+        finally:
+            turn.unlink()
+        assert until_phase(api, instance_id, "running")["generation"] == 1
+        assert gateway_pid(machine) not in (None, before)
+
+
+def has_told_of_the_restart(platform: RunningPlatform, instance_id: str) -> bool:
+    """Whether placement has told the machine of the restart, and is through with that attempt."""
+    with closing(sqlite3.connect(f"file:{platform.data_dir / 'platform.sqlite'}?mode=ro", uri=True)) as database:
+        row = database.execute("SELECT restarts_done, lease_token FROM instances WHERE id = ?", [instance_id]).fetchone()
+    return bool(row == (1, None))
 
 
 @pytest.mark.long

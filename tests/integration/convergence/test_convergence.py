@@ -42,6 +42,30 @@ async def test_an_instance_without_a_spare_waits_and_then_runs_under_its_own_id(
         await world.until_full()
 
 
+async def test_on_one_computer_users_go_first_each_openclaw_starts_once_and_no_more_at_once_than_there_are_cores(world: World) -> None:
+    policy = replace(world.options.policy, starts_compete=True, max_launches_at_once=2)
+    world.options = replace(world.options, policy=policy, refill_waits_seconds=60.0)
+    waiting = [await world.create(number) for number in range(3)]
+    starts: list[int] = []
+    under_way = 0
+
+    async def count(call: str, moment: str) -> None:
+        nonlocal under_way
+        if call == "gateways.start":
+            under_way += 1 if moment == "before" else -1
+            starts.append(under_way)
+            if moment == "before":
+                await asyncio.sleep(0.5)
+
+    world.cloud.hook = count
+    async with world.running():
+        for instance in waiting:
+            await world.until_phase(instance.id, Phase.RUNNING)
+        await world.until_full()
+        assert (len(starts), max(starts)) == (2 * (len(waiting) + 1), 2)
+        await world.nothing_leaked()
+
+
 async def test_a_deleted_instance_keeps_its_volume_and_comes_back_with_it(world: World) -> None:
     async with world.running():
         await world.until_full()
@@ -115,6 +139,40 @@ async def test_a_gateway_that_hangs_is_ended_by_force(world: World) -> None:
         assert machine.restarts == 0
         back = await world.until_phase(instance.id, Phase.RUNNING)
         assert (back.machine_id, back.generation, machine.restarts) == (instance.machine_id, 1, 1)
+
+
+async def test_a_restart_waits_for_a_long_turn_keeps_the_machine_and_runs_only_once_it_answers_again(world: World) -> None:
+    async with world.running():
+        await world.until_full()
+        instance = await world.until_phase((await world.create()).id, Phase.RUNNING)
+        assert instance.machine_id is not None
+        machine = world.cloud.machines[instance.machine_id]
+        world.cloud.pace.turn = lambda: 6 * world.options.gateway_ready_seconds
+        await ask_restart(world.store, instance, world.clock.now())
+
+        async def told() -> bool:
+            return machine.restarts > 0
+
+        await eventually(told, lambda: "it was not told")
+        while world.clock.now() < machine.stopped_at:
+            waiting = await world.store.instances.get(instance.id)
+            assert (waiting.phase, waiting.attempts, waiting.machine_id) == (Phase.UPDATING, 0, instance.machine_id)
+            await world.clock.sleep(0.5)
+        back = await world.until_phase(instance.id, Phase.RUNNING)
+        assert world.cloud.ready(machine)
+        assert (back.machine_id, back.generation, machine.restarts) == (instance.machine_id, 1, 1)
+
+
+async def test_an_edge_that_is_away_keeps_a_restarted_instance_from_running_but_not_its_machine(world: World) -> None:
+    async with world.running():
+        await world.until_full()
+        instance = await world.until_phase((await world.create()).id, Phase.RUNNING)
+        for _ in range(6):
+            world.cloud.fail_next("router.probe", Unavailable("The edge does not answer."))
+        await ask_restart(world.store, instance, world.clock.now())
+        back = await world.until_phase(instance.id, Phase.RUNNING)
+        assert (back.machine_id, back.generation) == (instance.machine_id, 1)
+        assert not world.cloud.is_to_fail("router.probe")
 
 
 async def test_a_spare_that_dies_while_it_is_claimed_is_replaced_under_the_same_id(world: World) -> None:

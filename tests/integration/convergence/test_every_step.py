@@ -111,6 +111,7 @@ FLOWS = {
     ), warmth=Warmth.BOOTED),
     "update": Flow(update, Phase.RUNNING, Phase.RUNNING, (
         "vault.get", "vault.put", "vault.grant", "gateways.restart", "gateways.status", "gateways.apply",
+        "router.bind", "router.probe",
     )),
     "deletion": Flow(deletion, Phase.RUNNING, Phase.DELETED, BRING_DOWN),
     "restoration": Flow(restoration, Phase.DELETED, Phase.RUNNING, (

@@ -11,7 +11,7 @@ from openclaw_hosted.adapters.fake.cloud import FakeCloud
 from openclaw_hosted.adapters.fake.compute import FakeGateways
 from openclaw_hosted.adapters.system import SystemClock
 from openclaw_hosted.controllers import ControllerOptions, Ports
-from openclaw_hosted.controllers.liveness import LivenessController
+from openclaw_hosted.controllers.edge import EdgeController
 from openclaw_hosted.controllers.mishaps import Mishaps
 from openclaw_hosted.controllers.orphans import OrphansController
 from openclaw_hosted.domain.account import Session
@@ -20,7 +20,7 @@ from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.instance import Phase
 from openclaw_hosted.domain.machine import MachineState
 from openclaw_hosted.domain.naming import InstanceId, MachineId
-from openclaw_hosted.ports.gateways import GatewayStatus
+from openclaw_hosted.ports.gateways import GatewayStatus, Seat
 from tests.integration.convergence.world import OWNER, World, eventually
 from tests.support.waiting import until
 
@@ -35,10 +35,10 @@ class Haunted(FakeGateways):
         self.spell = spell
         self.cursed: set[str] = set()
 
-    async def status(self, provider_ref: str) -> GatewayStatus:
-        if provider_ref in self.cursed:
+    async def status(self, seat: Seat) -> GatewayStatus:
+        if seat.provider_ref in self.cursed:
             await self.spell()
-        return await super().status(provider_ref)
+        return await super().status(seat)
 
 
 def haunted(world: World, monkeypatch: pytest.MonkeyPatch, spell: Callable[[], Awaitable[None]]) -> Haunted:
@@ -147,7 +147,7 @@ async def test_a_session_that_the_edge_refuses_leaves_the_others_in(world: World
     for name in ("a", "b"):
         await world.store.accounts.add_session(Session(name, OWNER, now, now + 600), None)
     world.cloud.fail_next("gate.admit", KeyError("x"))
-    await LivenessController(_ports(world, _Clock()), ControllerOptions()).tick()
+    await EdgeController(_ports(world, _Clock()), ControllerOptions()).tick()
     assert len(world.cloud.sessions) == 1
 
 

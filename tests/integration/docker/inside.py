@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import socket
+import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -12,10 +13,12 @@ from typing import Any
 
 import httpx
 
+from openclaw_hosted.adapters.local.containers import MACHINE_LABEL
 from openclaw_hosted.adapters.local.docker import docker
 from openclaw_hosted.domain.errors import PortError
 from openclaw_hosted.domain.gateway import Credential, GatewaySpec
 from tests.support.local_computer import Computer
+from tests.support.seats import seat
 from tests.support.waiting import until
 
 CONNECT = """
@@ -38,7 +41,7 @@ class RunningMachine:
 async def started(computer: Computer) -> tuple[str, GatewaySpec]:
     """A machine whose gateway is ready."""
     ref, spec = await computer.launch()
-    await computer.gateways.start(ref, spec)
+    await computer.gateways.start(seat(ref, spec), spec)
     await until(lambda: computer.is_ready(ref))
     return ref, spec
 
@@ -58,7 +61,9 @@ async def chat(computer: Computer, ref: str, text: str) -> str:
 
 
 def container(ref: str) -> str:
-    return f"openclaw-{ref}"
+    """The id of the machine's container; empty where there is none."""
+    command = ["docker", "ps", "--quiet", "--filter", f"label={MACHINE_LABEL}={ref}"]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
 async def run(ref: str, *command: str) -> str:

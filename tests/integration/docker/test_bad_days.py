@@ -14,17 +14,18 @@ from openclaw_hosted.adapters.local.docker import docker
 from openclaw_hosted.ports.machines import MachineHealth
 from tests.integration.docker.inside import chat, container, run, started
 from tests.support.local_computer import Computer
+from tests.support.seats import seat
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.openclaw, pytest.mark.docker]
 
 
 async def test_a_gateway_that_hangs_is_ended_by_force(computer: Computer) -> None:
-    ref, _ = await started(computer)
+    ref, spec = await started(computer)
     await docker("pause", container(ref))
-    status = await computer.gateways.status(ref)
+    status = await computer.gateways.status(seat(ref, spec))
     assert (status.running, status.ready) == (True, False)
-    await computer.gateways.restart(ref, at_once=True)
+    await computer.gateways.restart(seat(ref, spec), at_once=True)
     await until(lambda: computer.is_ready(ref))
 
 
@@ -55,7 +56,7 @@ async def test_a_machine_that_is_gone_is_followed_by_another_on_its_volume(compu
     machine = (await computer.machines.observe())[0]
     assert machine.machine_id
     await computer.vault.grant(spec.instance_id, machine.machine_id)
-    await computer.gateways.start(machine.provider_ref, later)
+    await computer.gateways.start(seat(machine.provider_ref, later), later)
     await until(lambda: computer.is_ready(machine.provider_ref))
     assert await run(machine.provider_ref, "cat", ".openclaw/note.txt") == "kept"
     assert "zebra" in await chat(computer, machine.provider_ref, "zebra")
@@ -71,4 +72,4 @@ async def is_gone(computer: Computer, ref: str) -> bool:
 
 async def is_running(ref: str) -> bool:
     await asyncio.sleep(0)
-    return bool(await docker("ps", "--quiet", "--filter", f"name=^/{container(ref)}$"))
+    return bool(container(ref))

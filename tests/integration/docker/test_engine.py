@@ -19,6 +19,7 @@ from openclaw_hosted.domain.errors import ProviderAway
 from openclaw_hosted.ports.machines import MachineHealth
 from tests.integration.docker.inside import chat, run, started
 from tests.support.local_computer import Computer
+from tests.support.seats import seat
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.openclaw, pytest.mark.docker]
@@ -107,14 +108,14 @@ async def test_machines_come_back_after_the_engine_was_killed(
             await docker("ps")
         await until(lambda: computer.process(ref).status().restarts >= 1)
         assert await computer.health(ref) is MachineHealth.UP
-        status = await computer.gateways.status(ref)
+        status = await computer.gateways.status(seat(ref, spec))
         assert not status.ready
 
         engine.start()
         await until(lambda: computer.is_ready(ref))
         assert await run(ref, "cat", ".openclaw/note.txt") == "kept"
         assert "zebra" in await chat(computer, ref, "zebra")
-        assert (await computer.gateways.status(ref)).instance_id == spec.instance_id
+        assert (await computer.gateways.status(seat(ref, spec))).instance_id == spec.instance_id
         assert len((await docker("ps", "--quiet")).split()) == 1
     finally:
         await computer.clear()

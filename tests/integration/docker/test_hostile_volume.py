@@ -16,6 +16,7 @@ from openclaw_hosted.domain.errors import PortError
 from tests.integration.backup.owner import kept_of
 from tests.integration.docker.inside import container, run
 from tests.support.local_computer import Computer
+from tests.support.seats import seat
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.openclaw, pytest.mark.docker, pytest.mark.long]
@@ -46,7 +47,7 @@ async def test_neither_a_race_nor_a_trigger_from_inside_gets_anywhere(computer: 
     with closing(sqlite3.connect(computer.data_dir / "platform.sqlite")) as database, database:
         database.execute(f"CREATE TABLE users (secret DEFAULT '{CANARY}')")
     ref, spec = await computer.launch()
-    await computer.gateways.start(ref, spec)
+    await computer.gateways.start(seat(ref, spec), spec)
     await until(lambda: computer.is_ready(ref), 300, 0.2)
     volume = computer.volumes.state_dir(spec.volume_id).parent
     racing = asyncio.create_task(run(ref, "node", "-e", RACE))

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from openclaw_hosted.adapters.local.containers import DockerHost
+from openclaw_hosted.adapters.local.containers import HOST_NAME, DockerHost
 from openclaw_hosted.adapters.local.docker import docker
 from openclaw_hosted.adapters.local.gateway_home import config_path
 from openclaw_hosted.adapters.local.image import image_bytes
 from openclaw_hosted.adapters.local.network import ensure_guard
-from openclaw_hosted.domain.gateway import Credential, GatewaySettings, ModelProvider
+from openclaw_hosted.domain.gateway import NO_KEY, Credential, GatewaySettings, ModelProvider
 from tests.integration.docker.inside import (
     RunningMachine,
     address_of,
@@ -25,6 +25,7 @@ from tests.integration.docker.inside import (
     reach,
     run,
 )
+from tests.support.seats import seat
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.openclaw, pytest.mark.docker, pytest.mark.asyncio(loop_scope="module")]
@@ -78,7 +79,7 @@ async def test_a_container_has_no_rights_and_no_secrets_in_sight(real: RunningMa
     assert int(status["CapEff"], 16) == int(status["CapBnd"], 16) == 0
     assert status["NoNewPrivs"] == "1"
     assert await run(ref, "id", "-u") != "0"
-    assert await run(ref, "hostname") == spec.instance_id
+    assert await run(ref, "hostname") == HOST_NAME
     for path in ("/x", "/etc/x", "/opt/x", "/usr/x", "/run/openclaw/x", "/opt/compile-cache/x"):
         assert await fails(ref, "touch", path), path
     assert (await run(ref, "sh", "-c", "ls /var/run/docker.sock 2>&1 || true")).endswith("No such file or directory")
@@ -111,21 +112,35 @@ async def test_settings_come_into_force_without_a_restart_and_refused_ones_are_n
     child = computer.process(ref).status().child_pid
     own_echo = GatewaySettings(ModelProvider.COMPATIBLE, "echo", "http://127.0.0.1:8080/api/v1/oc-hosted/echo")
     await computer.vault.put(spec.instance_id, {**document, Credential.MODEL_API_KEY: document[Credential.GATEWAY_TOKEN]}, 2)
-    await computer.gateways.apply(ref, replace(spec, revision=2, settings=own_echo))
+    await computer.gateways.apply(seat(ref, spec), replace(spec, revision=2, settings=own_echo))
     assert "giraffe" in await chat(computer, ref, "giraffe")
     assert computer.process(ref).status().child_pid == child
 
     config = config_path(computer.volumes.state_dir(spec.volume_id))
-    await computer.gateways.stop(ref)
+    await computer.gateways.stop(seat(ref, spec))
     own_choice = json.loads(config.read_text())["models"]["providers"]["custom"]
     config.write_text('{"gateway": {"nonsense": 1}}')
-    await computer.gateways.start(ref, spec)
+    await computer.gateways.start(seat(ref, spec), spec)
     await until(lambda: computer.process(ref).status().state == "refused")
-    status = await computer.gateways.status(ref)
+    status = await computer.gateways.status(seat(ref, spec))
     assert (status.running, status.exit_code) == (False, 78)
     assert "nonsense" in (status.problem or "")
-    await computer.gateways.start(ref, replace(spec, revision=2, settings=own_echo))
+    await computer.gateways.start(seat(ref, spec), replace(spec, revision=2, settings=own_echo))
     await until(lambda: computer.is_ready(ref))
-    await computer.gateways.apply(ref, replace(spec, revision=2, settings=own_echo))
+    await computer.gateways.apply(seat(ref, spec), replace(spec, revision=2, settings=own_echo))
     assert json.loads(config.read_text())["models"]["providers"]["custom"] == own_choice
     assert "giraffe" in await chat(computer, ref, "giraffe")
+
+
+async def test_a_turn_whose_model_can_not_be_reached_says_so(real: RunningMachine) -> None:
+    """OpenClaw by itself tries again, for longer than this waits."""
+    computer, ref, spec = real.computer, real.ref, real.spec
+    document = dict(await computer.vault.get(spec.instance_id))
+    await computer.vault.put(spec.instance_id, {**document, Credential.MODEL_API_KEY: NO_KEY}, 3)
+    absent = GatewaySettings(ModelProvider.COMPATIBLE, "llama3", "http://127.0.0.1:11434/v1")
+    await computer.gateways.apply(seat(ref, spec), replace(spec, revision=3, settings=absent))
+    said = await chat(computer, ref, "hello")
+    assert "can't be reached" in said
+    assert "ECONNREFUSED" in said
+    await computer.gateways.apply(seat(ref, spec), replace(spec, revision=4))
+    assert "okapi" in await chat(computer, ref, "okapi")

@@ -87,6 +87,16 @@ async def test_whoever_trusts_the_root_gets_in_by_page_and_websocket(secure: Sec
                 await stranger.get(secure.url)
 
 
+@pytest.mark.parametrize(("offered", "taken"), [(["h2", "http/1.1"], "h2"), (["http/1.1"], "http/1.1")])
+async def test_a_browser_gets_http_2_where_it_can(secure: SecureEdge, offered: list[str], taken: str) -> None:
+    """One connection for all tabs. A WebSocket, and what else speaks HTTP/1.1 only, gets that."""
+    context = secure.trusting()
+    context.set_alpn_protocols(offered)
+    _, writer = await asyncio.open_connection("localhost", secure.port, ssl=context)
+    assert writer.get_extra_info("ssl_object").selected_alpn_protocol() == taken
+    writer.close()
+
+
 async def test_the_certificate_is_for_the_number_as_well(secure: SecureEdge) -> None:
     async with httpx.AsyncClient(verify=secure.trusting()) as client:
         assert (await client.get(secure.url.replace("localhost", "127.0.0.1"))).status_code == 503

@@ -17,6 +17,7 @@ from openclaw_hosted.adapters.local.files import read_foreign_json
 from openclaw_hosted.adapters.local.gateway_home import read_config
 from openclaw_hosted.adapters.openclaw.logs import failure_since, readable
 from openclaw_hosted.adapters.openclaw.rpc import GatewayClient
+from openclaw_hosted.adapters.outgoing import Outgoing
 from openclaw_hosted.domain.errors import Unavailable
 from openclaw_hosted.domain.gateway import Credential, GatewaySettings, ModelProvider
 
@@ -86,7 +87,7 @@ def test_a_log_line_nested_too_deep_is_shown_as_it_is() -> None:
 
 async def test_a_provider_that_answers_too_deep_is_a_report() -> None:
     async with serving(deep) as address:
-        tester = HttpKeyTester(allow_private=True, endpoints=Endpoints(openai=f"http://{address}/"))
+        tester = HttpKeyTester(Outgoing(), Endpoints(openai=f"http://{address}/"))
         report = await tester.try_model_key(GatewaySettings(ModelProvider.OPENAI, "m"), {Credential.MODEL_API_KEY: "sk-0123456789"})
     assert report.message == "OpenAI takes this key."
 

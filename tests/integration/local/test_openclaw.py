@@ -21,6 +21,7 @@ from openclaw_hosted.ports.machines import MachineHealth
 from tests.support.echo_model import EchoServer
 from tests.support.local_computer import Computer
 from tests.support.platform import share_install
+from tests.support.seats import seat
 from tests.support.stand_in import install_stand_in
 from tests.support.supervised import hurry_restarts, supervisor_has_looked
 from tests.support.waiting import until
@@ -53,26 +54,26 @@ async def is_gone(computer: Computer, ref: str) -> bool:
 async def test_a_gateway_lives_from_launch_to_termination(computer: Computer, echo: EchoServer) -> None:
     ref, spec = await computer.launch()
     token = (await computer.vault.get(spec.instance_id))[Credential.GATEWAY_TOKEN]
-    await computer.gateways.start(ref, spec)
+    await computer.gateways.start(seat(ref, spec), spec)
     await until(lambda: computer.is_ready(ref))
-    await computer.gateways.warm_up(ref)
+    await computer.gateways.warm_up(seat(ref, spec))
     state_dir = computer.volumes.state_dir(spec.volume_id)
     assert not list(state_dir.rglob("*.zst"))
 
     claimed = replace(spec, generation=1, revision=1)
-    await computer.gateways.start(ref, claimed)
-    await computer.gateways.apply(ref, claimed)
+    await computer.gateways.start(seat(ref, spec), claimed)
+    await computer.gateways.apply(seat(ref, spec), claimed)
     assert "zebra" in await chat(computer, ref, token, "zebra")
 
-    ticket = await computer.gateways.mint_bootstrap(ref)
+    ticket = await computer.gateways.mint_bootstrap(seat(ref, spec))
     assert ticket.token not in repr(ticket)
     assert 500 < ticket.expires_at - time.time() <= 601
-    assert (await computer.gateways.mint_bootstrap(ref)).token != ticket.token
+    assert (await computer.gateways.mint_bootstrap(seat(ref, spec))).token != ticket.token
 
     await a_model_key_comes_into_force_without_a_restart(computer, echo, ref, replace(claimed, revision=2))
     await the_platforms_new_address_comes_into_force(computer, ref, replace(claimed, revision=5))
     await a_killed_gateway_comes_back_and_is_adopted(computer, ref, token)
-    lines = await computer.gateways.logs(ref, 5000)
+    lines = await computer.gateways.logs(seat(ref, spec), 5000)
     assert lines
     assert not any("Migrated legacy config" in line for line in lines)
     assert not any(token in line or "sk-first" in line for line in lines)
@@ -84,7 +85,7 @@ async def test_a_gateway_lives_from_launch_to_termination(computer: Computer, ec
     assert not any(psutil.pid_exists(pid) for pid in marked)
     assert not (computer.data_dir / "machines" / ref).exists()
     with pytest.raises(NotFound):
-        await computer.gateways.status(ref)
+        await computer.gateways.status(seat(ref, spec))
 
 
 async def a_model_key_comes_into_force_without_a_restart(computer: Computer, echo: EchoServer, ref: str, spec: GatewaySpec) -> None:
@@ -94,11 +95,11 @@ async def a_model_key_comes_into_force_without_a_restart(computer: Computer, ech
     before = computer.process(ref).status().child_pid
     for revision, key in ((2, "sk-first-key-0001"), (3, "sk-first-key-0002")):
         await computer.vault.put(spec.instance_id, {**document, Credential.MODEL_API_KEY: key}, revision)
-        await computer.gateways.apply(ref, replace(spec, revision=revision))
+        await computer.gateways.apply(seat(ref, spec), replace(spec, revision=revision))
         assert "giraffe" in await chat(computer, ref, token, "giraffe")
         assert echo.keys[-1] == key
-    await computer.gateways.apply(ref, replace(spec, revision=4, settings=GatewaySettings(ModelProvider.ANTHROPIC)))
-    await computer.gateways.apply(ref, replace(spec, revision=5, settings=GatewaySettings()))
+    await computer.gateways.apply(seat(ref, spec), replace(spec, revision=4, settings=GatewaySettings(ModelProvider.ANTHROPIC)))
+    await computer.gateways.apply(seat(ref, spec), replace(spec, revision=5, settings=GatewaySettings()))
     assert "gnu" in await chat(computer, ref, token, "gnu")
     assert computer.process(ref).status().child_pid == before
 
@@ -117,11 +118,11 @@ async def a_killed_gateway_comes_back_and_is_adopted(computer: Computer, ref: st
 
 async def the_platforms_new_address_comes_into_force(computer: Computer, ref: str, spec: GatewaySpec) -> None:
     before = computer.process(ref).status().child_pid
-    assert not (await computer.gateways.status(ref)).outdated
+    assert not (await computer.gateways.status(seat(ref, spec))).outdated
     computer.gateways = computer.new_gateways("http://localhost:9090")
-    assert (await computer.gateways.status(ref)).outdated
-    await computer.gateways.apply(ref, spec)
-    assert not (await computer.gateways.status(ref)).outdated
+    assert (await computer.gateways.status(seat(ref, spec))).outdated
+    await computer.gateways.apply(seat(ref, spec), spec)
+    assert not (await computer.gateways.status(seat(ref, spec))).outdated
     config = json.loads(config_path(computer.volumes.state_dir(spec.volume_id)).read_text())
     assert config["gateway"]["controlUi"]["allowedOrigins"] == ["http://localhost:9090"]
     assert computer.process(ref).status().child_pid == before
@@ -133,14 +134,14 @@ async def test_settings_that_openclaw_refuses_are_reported_and_not_tried_again(
     hurry_restarts(monkeypatch, tmp_path, 0)
     ref, spec = await computer.launch()
     config_path(computer.volumes.state_dir(spec.volume_id)).write_text('{"gateway": {"nonsense": 1}}')
-    await computer.gateways.start(ref, spec)
+    await computer.gateways.start(seat(ref, spec), spec)
     await until(lambda: computer.process(ref).status().exit_code is not None)
-    status = await computer.gateways.status(ref)
+    status = await computer.gateways.status(seat(ref, spec))
     assert (status.running, status.ready, status.exit_code) == (False, False, 78)
     assert "nonsense" in (status.problem or "")
     await supervisor_has_looked(computer.process(ref))
     assert len((computer.data_dir / "machines" / ref / "exits.jsonl").read_text().splitlines()) == 1
-    await computer.gateways.start(ref, spec)
+    await computer.gateways.start(seat(ref, spec), spec)
     await until(lambda: computer.is_ready(ref))
     assert "nonsense" not in config_path(computer.volumes.state_dir(spec.volume_id)).read_text()
 
@@ -149,7 +150,7 @@ async def test_settings_that_openclaw_refuses_are_reported_and_not_tried_again(
 async def test_a_machine_whose_supervisor_was_killed_comes_back_with_its_state(computer: Computer) -> None:
     ref, spec = await computer.launch()
     token = (await computer.vault.get(spec.instance_id))[Credential.GATEWAY_TOKEN]
-    await computer.gateways.start(ref, spec)
+    await computer.gateways.start(seat(ref, spec), spec)
     await until(lambda: computer.is_ready(ref))
     note = computer.volumes.state_dir(spec.volume_id) / "note.txt"
     note.write_text("kept")
@@ -167,5 +168,5 @@ async def test_a_volume_with_another_instances_data_is_refused(computer: Compute
     ref, spec = await computer.launch()
     await computer.volumes.mark(spec.volume_id, computer.ids.instance_id())
     with pytest.raises(Conflict):
-        await computer.gateways.start(ref, spec)
-    assert not (await computer.gateways.status(ref)).running
+        await computer.gateways.start(seat(ref, spec), spec)
+    assert not (await computer.gateways.status(seat(ref, spec))).running

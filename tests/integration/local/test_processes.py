@@ -165,6 +165,24 @@ async def test_a_restart_is_a_new_process_and_a_later_ensure_leaves_it_alone(pro
     assert process.status().child_pid == second
 
 
+async def test_a_restart_of_what_is_ending_already_is_the_same_one(process: SupervisedProcess) -> None:
+    await process.ensure(program(process.directory, ENDS_ONCE_IT_MAY, stop_timeout_seconds=600))
+    log = process.directory / "out.log"
+    await until(lambda: log.exists() and "up" in log.read_text())
+    first = process.status()
+    assert not first.stopping
+    await process.restart()
+    assert process.status().stopping
+    await until(lambda: "asked to end" in log.read_text())
+    await process.restart()
+    assert (process.status().child_pid, process.status().stopping) == (first.child_pid, True)
+    (process.directory / "may-end").touch()
+    await until(lambda: process.status().child_pid not in (None, first.child_pid))
+    await supervisor_has_looked(process)
+    assert not process.status().stopping
+    assert len(exits(process)) == 1
+
+
 async def test_a_program_that_ignores_the_request_to_stop_is_killed(process: SupervisedProcess) -> None:
     await process.ensure(program(process.directory, STUBBORN, stop_timeout_seconds=0.05))
     await until(lambda: (process.directory / "out.log").exists() and "deaf" in (process.directory / "out.log").read_text())

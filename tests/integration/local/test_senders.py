@@ -12,6 +12,7 @@ from openclaw_hosted.domain.errors import NotFound
 from openclaw_hosted.domain.gateway import Channel, Credential, GatewaySettings
 from openclaw_hosted.ports.gateways import SenderRequest
 from tests.support.local_computer import Computer
+from tests.support.seats import seat
 from tests.support.serving import serving
 from tests.support.telegram import Telegram
 from tests.support.waiting import until
@@ -30,13 +31,13 @@ async def with_bot(computer: Computer, telegram: Telegram) -> str:
     config = {"channels": {"telegram": {"apiRoot": telegram.api_root, "network": {"dangerouslyAllowPrivateNetwork": True}}}}
     config_path(computer.volumes.state_dir(spec.volume_id)).write_text(json.dumps(config))
     settings = GatewaySettings(channels=frozenset({Channel.TELEGRAM}))
-    await computer.gateways.start(ref, replace(spec, revision=1, settings=settings))
+    await computer.gateways.start(seat(ref), replace(spec, revision=1, settings=settings))
     await until(lambda: computer.is_ready(ref))
     return ref
 
 
 async def waiting(computer: Computer, ref: str, sender_id: int) -> SenderRequest | None:
-    return next((each for each in await computer.gateways.sender_requests(ref) if each.sender_id == str(sender_id)), None)
+    return next((each for each in await computer.gateways.sender_requests(seat(ref)) if each.sender_id == str(sender_id)), None)
 
 
 async def test_a_sender_is_answered_once_approved(computer: Computer) -> None:
@@ -50,7 +51,7 @@ async def test_a_sender_is_answered_once_approved(computer: Computer) -> None:
         assert 3500 < request.expires_at - request.asked_at <= 3600
         assert "is an okapi there" not in telegram.said_to(ADA)
 
-        await computer.gateways.settle_sender(ref, request.id, approve=True)
+        await computer.gateways.settle_sender(seat(ref), request.id, approve=True)
         assert await waiting(computer, ref, ADA) is None
         telegram.write(ADA, "Ada", "and a zebra?")
         await until(lambda: "and a zebra?" in telegram.said_to(ADA))
@@ -59,9 +60,9 @@ async def test_a_sender_is_answered_once_approved(computer: Computer) -> None:
         await until(lambda: waiting(computer, ref, EVE))
         unwanted = await waiting(computer, ref, EVE)
         assert unwanted
-        await computer.gateways.settle_sender(ref, unwanted.id, approve=False)
+        await computer.gateways.settle_sender(seat(ref), unwanted.id, approve=False)
         with pytest.raises(NotFound):
-            await computer.gateways.settle_sender(ref, unwanted.id, approve=True)
+            await computer.gateways.settle_sender(seat(ref), unwanted.id, approve=True)
         assert await waiting(computer, ref, EVE) is None
         assert "let me in" not in telegram.said_to(EVE)
-        assert not any(TOKEN in line for line in await computer.gateways.logs(ref, 5000))
+        assert not any(TOKEN in line for line in await computer.gateways.logs(seat(ref), 5000))

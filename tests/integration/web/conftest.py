@@ -23,6 +23,7 @@ from openclaw_hosted.domain.cost import Deployment
 from openclaw_hosted.domain.instance import Instance, Phase, StepName
 from openclaw_hosted.domain.machine import MachineState, Warmth
 from openclaw_hosted.domain.naming import InstanceId, MachineId
+from openclaw_hosted.domain.origins import Addresses
 from openclaw_hosted.domain.pool import PoolPolicy
 from openclaw_hosted.domain.shards import Shards
 from openclaw_hosted.ports.gateways import SenderRequest
@@ -86,12 +87,17 @@ class World:
 
     def __post_init__(self) -> None:
         self.kit = self.services()
-        options = WebOptions(ORIGIN, self.secure, self.isolation_note, "1.2.3", 7, self._readiness)
+        options = WebOptions(Addresses(ORIGIN), self.secure, self.isolation_note, "1.2.3", 7, self._readiness)
         kind = (self.secure, self.billed, self.isolation_note)
         if kind not in APPS:
             APPS[kind] = create_app(self.kit, options)
         self.app = APPS[kind]
         self.app.state.web = replace(self.app.state.web, services=self.kit, options=options, streams=Counter())
+
+    def reach_at(self, addresses: Addresses, *, is_one_place: bool = False) -> None:
+        """Have users open it there."""
+        web = self.app.state.web
+        self.app.state.web = replace(web, options=replace(web.options, addresses=addresses, is_one_place=is_one_place))
 
     async def _readiness(self) -> dict[str, bool]:
         return self.ready
@@ -179,11 +185,13 @@ async def served(world: World) -> AsyncIterator[str]:
     """The application on a free loopback port."""
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
+    address = f"http://localhost:{listener.getsockname()[1]}"
+    world.reach_at(Addresses(address))
     server = uvicorn.Server(uvicorn.Config(world.app, log_level="critical", access_log=False, lifespan="off", timeout_graceful_shutdown=1))
     task = asyncio.create_task(server.serve([listener]))
     await until(lambda: server.started)
     try:
-        yield f"http://localhost:{listener.getsockname()[1]}"
+        yield address
     finally:
         server.should_exit = True
         await task

@@ -31,7 +31,7 @@ FINDS_OUT_WHO_ASKS = {
     "accounts.authenticate", "accounts.first_admin", "accounts.needs_setup", "accounts.peek_link", "accounts.session",
     "accounts.user_by_email", "accounts.user_by_token",
 }  # fmt: skip
-TELLS_NOTHING = {"instances.wait_for_change"}
+ABOUT_NOBODY = {"instances.usual_wait", "instances.wait_for_change"}
 
 
 class For(Enum):
@@ -166,7 +166,7 @@ async def stage(world: World, admin: User, ada: User, bob: User) -> Stage:
 
 async def test_whoever_asks_is_the_first_argument_of_every_use_case(world: World) -> None:
     methods = methods_of(world.kit)
-    asked = methods.keys() - FINDS_OUT_WHO_ASKS - TELLS_NOTHING
+    asked = methods.keys() - FINDS_OUT_WHO_ASKS - ABOUT_NOBODY
     assert asked == USE_CASES.keys(), "each use case stands in the table of this file"
     for name in asked:
         _, first, *_ = inspect.signature(methods[name]).parameters.values()

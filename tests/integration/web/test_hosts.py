@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import httpx
 import pytest
 
 from openclaw_hosted.domain.account import User
+from openclaw_hosted.domain.origins import Addresses, origin_of
 from openclaw_hosted.settings import SettingsError, load_settings
 from openclaw_hosted.web import WebOptions, create_app
 from tests.integration.web.conftest import ORIGIN, PAGE, PASSWORD, World
@@ -18,7 +21,7 @@ def reached(world: World, public_url: str = ORIGIN, mark: str = "", **headers: s
         return {}
 
     secure = public_url.startswith("https:")
-    app = create_app(world.kit, WebOptions(public_url, secure, None, "1.2.3", 7, ready, mark=mark))
+    app = create_app(world.kit, WebOptions(Addresses(str(origin_of(public_url))), secure, None, "1.2.3", 7, ready, mark=mark))
     return httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url=public_url, headers={**PAGE, **headers})
 
 
@@ -36,6 +39,66 @@ async def test_a_form_is_taken_behind_a_proxy_that_puts_another_host(world: Worl
     async with reached(world, "https://Claw.Example.com", Host="10.0.0.7:8080", Origin=origin) as client:
         answer = await client.post("/sign-in", data={"email": ada.email, "password": PASSWORD})
         assert answer.status_code == status
+
+
+LAN = "http://192.168.1.20:8080"
+"""By which the computer of `ONE_COMPUTER` is reached beside localhost."""
+ONE_COMPUTER = Addresses(ORIGIN, ("http://*:8080",), is_chosen=False, is_own="192.168.1.20".__eq__)
+
+
+async def test_open_stays_at_the_address_that_was_used(world: World, ada: User) -> None:
+    world.reach_at(ONE_COMPUTER, is_one_place=True)
+    async with world.browser(ada) as browser:
+        instance_id = await browser.create()
+        await world.run(instance_id)
+        at_lan = {"Host": "192.168.1.20:8080", "Origin": LAN}
+        page = await browser.get(f"/instances/{instance_id}", **at_lan)
+        assert f'<code class="url">{LAN}/{instance_id}/</code>' in page.text
+        answer = await browser.post(f"/instances/{instance_id}/open", at_lan)
+        assert (answer.status_code, answer.headers["location"].partition("#")[0]) == (303, f"/{instance_id}/")
+
+
+async def test_an_instance_with_an_address_of_its_own_is_opened_there(world: World, ada: User) -> None:
+    world.reach_at(ONE_COMPUTER)
+    async with world.browser(ada) as browser:
+        instance_id = await browser.create()
+        await world.run(instance_id)
+        answer = await browser.post(f"/instances/{instance_id}/open")
+        assert answer.headers["location"].startswith(f"{ORIGIN}/{instance_id}/#")
+
+
+@pytest.mark.parametrize(
+    ("host", "start"), [("192.168.1.20:8080", LAN), ("evil.example:8080", ORIGIN), ("192.168.1.20", ORIGIN), ("a.example/@", ORIGIN)]
+)
+async def test_a_link_names_no_host_that_the_platform_does_not_know(world: World, admin: User, host: str, start: str) -> None:
+    world.reach_at(ONE_COMPUTER)
+    async with world.browser(admin) as browser:
+        page = await browser.post("/admin/users/invite", {"Host": host}, email="new@example.com", role="user")
+    assert f"{start}/invite/" in page.text
+    assert "evil.example" not in page.text
+    async with world.api(admin) as api:
+        made = await api.post("/users/invite", json={"email": "other@example.com"}, headers={"Host": host})
+    assert made.json()["url"].startswith(f"{start}/invite/")
+
+
+async def test_a_link_names_the_address_that_the_operator_chose(world: World, admin: User) -> None:
+    world.reach_at(replace(ONE_COMPUTER, is_chosen=True))
+    async with world.browser(admin) as browser:
+        page = await browser.post("/admin/users/invite", {"Host": "192.168.1.20:8080"}, email="new@example.com", role="user")
+    assert f"{ORIGIN}/invite/" in page.text
+
+
+async def test_who_comes_by_an_unknown_address_is_told_the_right_one_before_they_sign_in(world: World, ada: User) -> None:
+    form = {"email": ada.email, "password": PASSWORD}
+    async with world.client(Host="evil.example:8080", **PAGE) as client:
+        page = await client.get("/sign-in")
+        assert f'data-unless-at="{ORIGIN}"' in page.text
+        assert "evil.example" not in page.text
+        refused = await client.post("/sign-in", data=form, headers={"Origin": "http://evil.example:8080", "Sec-Fetch-Site": "same-origin"})
+        assert (refused.status_code, "set-cookie" in refused.headers) == (403, False)
+        assert f"Open {ORIGIN} in its place" in refused.text
+    async with world.client(**PAGE) as client:
+        assert "data-unless-at" not in (await client.get("/sign-in")).text
 
 
 @pytest.mark.parametrize(

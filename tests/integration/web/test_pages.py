@@ -8,8 +8,9 @@ import pytest
 
 from openclaw_hosted.domain.account import User
 from openclaw_hosted.domain.actor import SETUP
-from openclaw_hosted.domain.instance import DesiredState, Phase
+from openclaw_hosted.domain.instance import DesiredState, Phase, StepName
 from openclaw_hosted.domain.machine import MachineState
+from openclaw_hosted.store import tables
 from openclaw_hosted.web.live import STREAMS_PER_USER
 from tests.integration.web.conftest import PAGE, PASSWORD, SECRET_KEY, World
 from tests.support.actors import acting
@@ -292,3 +293,29 @@ async def test_a_bootstrap_ticket_is_given_once_to_the_session_that_opened(world
         assert given.headers["cache-control"] == "no-store"
         assert given.headers["content-type"] == "application/json"
         assert (await owner.get(path)).status_code == 403
+
+
+async def test_who_waits_for_a_machine_is_told_how_long_that_usually_takes(world: World, ada: User) -> None:
+    async with world.browser(ada) as browser:
+        first = await browser.create()
+        assert "not known yet: it is the first time" in (await browser.get(f"/instances/{first}")).text
+        for number, seconds in enumerate((12.0, 21.0, 90.0)):
+            await waited(world, first, generation=number + 1, seconds=seconds)
+        await waited(world, first, generation=4, seconds=0.0)
+        assert "usually takes about 25 seconds" in (await browser.get(f"/instances/{first}")).text
+        await world.put(first, phase=Phase.PLACING, generation=2, machine_id=await world.add_machine(MachineState.ASSIGNED, first))
+        assert "usually takes about 25 seconds" in (await browser.get(f"/instances/{first}")).text
+        await world.put(first, generation=4)
+        assert "No machine was free" not in (await browser.get(f"/instances/{first}")).text
+
+
+async def waited(world: World, instance_id: str, *, generation: int, seconds: float) -> None:
+    """A machine became free after half of these seconds, and the address answered after all of them."""
+    start = world.clock.now() + generation
+    times = {StepName.MACHINE: (start, start + seconds / 2), StepName.PROBE: (start + seconds / 2, start + seconds)}
+    values = [
+        {"instance_id": instance_id, "name": name, "generation": generation, "attempt": 1, "started_at": began, "ended_at": ended}
+        for name, (began, ended) in times.items()
+    ]
+    async with world.store.database.write() as connection:
+        await connection.execute(tables.steps.insert(), values)

@@ -12,6 +12,7 @@ from playwright.async_api import BrowserContext, Page
 
 from openclaw_hosted.domain.account import Session, User
 from openclaw_hosted.domain.naming import InstanceId
+from openclaw_hosted.domain.origins import Addresses
 from openclaw_hosted.server import WebPlace, serving
 from tests.integration.web.conftest import World
 from tests.integration.web.test_browser import chromium, sign_in
@@ -81,6 +82,7 @@ class Shared:
 @pytest.fixture
 async def shared(world: World, ada: User, tmp_path: Path) -> AsyncIterator[Shared]:
     edge, instance_id = Edge(tmp_path / "edge", free_port()), IDS.instance_id()
+    world.reach_at(Addresses(edge.url))
     async with hostile_gateway() as gateway, chromium() as browser:
         try:
             await edge.local.ensure()
@@ -125,6 +127,7 @@ async def test_a_window_that_an_instances_page_opened_can_not_be_read(shared: Sh
 @pytest.mark.parametrize("how", ["event.preloadResponse", "fetch(event.request)"])
 async def test_a_worker_from_before_reads_no_page_and_is_thrown_out(world: World, ada: User, tmp_path: Path, how: str) -> None:
     edge, instance_id = Edge(tmp_path / "edge", free_port()), IDS.instance_id()
+    world.reach_at(Addresses(edge.url))
     async with chromium() as browser:
         context = await browser.new_context()
         async with hostile_gateway(edge.port) as gateway:

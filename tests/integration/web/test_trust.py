@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import httpx
 
+from openclaw_hosted.domain.origins import Addresses
 from openclaw_hosted.web import WebOptions, create_app
 from openclaw_hosted.web.trust import fingerprint
 from tests.integration.cli.test_https import a_certificate
@@ -12,7 +13,7 @@ from .conftest import World
 
 
 def client_of(world: World, certificate: bytes | None) -> httpx.AsyncClient:
-    options = WebOptions("https://192.0.2.7", True, None, "1", 7, world._readiness, authority=lambda: certificate)
+    options = WebOptions(Addresses("https://192.0.2.7"), True, None, "1", 7, world._readiness, authority=lambda: certificate)
     transport = httpx.ASGITransport(create_app(world.kit, options))
     return httpx.AsyncClient(transport=transport, base_url="http://192.0.2.7")
 

@@ -12,8 +12,10 @@ if ("nonsense" in config.gateway) {
 }
 if (existsSync(`${process.env.OPENCLAW_STATE_DIR}/crash`)) process.exit(1);
 const PAGE = `<!doctype html><openclaw-app data-machine="${process.env.HOME}"></openclaw-app>`;
+const STARTED_AT = Date.now() / 1000 - process.uptime();
+let stopping = false;
 const PAYLOADS = {
-  identity: () => ({ instanceId: basePath.slice(1), pid: process.pid }),
+  identity: () => ({ instanceId: basePath.slice(1), pid: process.pid, startedAt: STARTED_AT, stopping }),
   "browser.bootstrap": () => ({ bootstrapToken: "t".repeat(32), expiresAtMs: Date.now() + 600000 }),
   "config.get": () => ({ hash: "0", config: readJson(process.env.OPENCLAW_CONFIG_PATH) }),
 };
@@ -39,4 +41,8 @@ createServer(async (req, res) => {
   if (req.url === "/v1/chat/completions") return say(200, { choices: [{ message: { content: body.messages.at(-1).content } }] });
   return say(200, { ok: true, payload: PAYLOADS[body.method]?.() ?? {} });
 }).listen(config.gateway.port, config.gateway.bind === "lan" ? "0.0.0.0" : "127.0.0.1");
-process.on("SIGTERM", () => process.exit(0));
+process.once("SIGTERM", () => {
+  // A turn is under way for as long as there is a file of this name; until it ends, questions are answered.
+  stopping = true;
+  setInterval(() => existsSync(`${process.env.OPENCLAW_STATE_DIR}/turn`) || process.exit(0), 20);
+});

@@ -18,7 +18,7 @@ import httpx
 
 from openclaw_hosted.adapters.aws.commands import RunCommand
 from openclaw_hosted.adapters.aws.fleet import Ec2Machine, Fleet
-from openclaw_hosted.adapters.aws.names import Tag, secret_of
+from openclaw_hosted.adapters.aws.names import secret_of
 from openclaw_hosted.adapters.aws.vault import AwsVault
 from openclaw_hosted.adapters.aws.volumes import AwsVolumes
 from openclaw_hosted.adapters.openclaw import running, senders
@@ -26,11 +26,11 @@ from openclaw_hosted.adapters.openclaw.config import Places, merge_patch, settin
 from openclaw_hosted.adapters.openclaw.logs import blot, readable
 from openclaw_hosted.adapters.openclaw.patches import encoded_patch
 from openclaw_hosted.adapters.openclaw.rpc import GatewayClient
-from openclaw_hosted.domain.errors import Conflict, NotFound, PortError, Unavailable
+from openclaw_hosted.domain.errors import Conflict, Denied, NotFound, PortError, Unavailable
 from openclaw_hosted.domain.gateway import Credential, Credentials, GatewaySpec
 from openclaw_hosted.domain.naming import InstanceId, VolumeId
 from openclaw_hosted.ports.clock import Clock
-from openclaw_hosted.ports.gateways import BootstrapTicket, GatewayStatus, SenderRequest
+from openclaw_hosted.ports.gateways import BootstrapTicket, GatewayStatus, Seat, SenderRequest
 
 IDENTITY_SECONDS: Final = 5.0
 INSPECT_SECONDS: Final = 10.0
@@ -63,21 +63,20 @@ class Inside:
 
 @dataclass
 class Remembered:
-    """What this process knows of a machine's gateway; another process finds it out again."""
+    """What this process saw of one gateway, so as not to look again and again. Nothing of it is taken for a fact about whom it serves."""
 
-    instance_id: InstanceId | None = None
-    """Whom it was last started for."""
-    in_force: tuple[int, int] | None = None
-    """Generation and revision that it has for sure."""
-    delivered: str | None = None
-    """Of the credentials that it has for sure, a hash."""
+    delivered: tuple[int, str] | None = None
+    """Revision, and a hash, of the credentials that this process had the machine fetch last."""
     started_at: float | None = None
     """When it was last told to start, by the monotonic clock."""
     inspected_at: float | None = None
     inspected: GatewayStatus = field(default_factory=lambda: GatewayStatus(running=False, ready=False))
     answered: GatewayStatus | None = None
-    outdated: bool | None = None
-    """Whether its configuration names old addresses of the platform; None before it was looked at."""
+    """As it last was ready."""
+    replaced: float | None = None
+    """When the one was started that was told to end."""
+    up_to_date: float | None = None
+    """When the one was started whose configuration was seen to name the platform's addresses."""
 
 
 class AwsGateways:
@@ -90,7 +89,7 @@ class AwsGateways:
         self._volumes = volumes
         self._clock = clock
         self._inside = inside
-        self._memory: dict[str, Remembered] = {}
+        self._memory: dict[tuple[str, InstanceId], Remembered] = {}
         self._tokens: dict[InstanceId, str] = {}
         self._http = httpx.AsyncClient(trust_env=False, limits=httpx.Limits(max_keepalive_connections=100))
 
@@ -98,113 +97,112 @@ class AwsGateways:
         """Close the connections; gateways run on."""
         await self._http.aclose()
 
-    async def start(self, provider_ref: str, spec: GatewaySpec) -> None:
+    async def start(self, seat: Seat, spec: GatewaySpec) -> None:
         """Volume, credentials, configuration and container; see the port. The machine checks generation and mark itself."""
         running.check_shipped(spec)
-        machine = await self._fleet.find(provider_ref)
+        machine = await self._fleet.find(seat.provider_ref)
         volume = await self._volumes.existing(spec.volume_id)
         if volume.instance_id not in (None, spec.instance_id):
             raise Conflict(f"Volume {spec.volume_id} holds the data of instance {volume.instance_id}, not of {spec.instance_id}.")
-        attached = await self._volumes.attach_to(provider_ref, spec.volume_id)
+        attached = await self._volumes.attach_to(seat.provider_ref, spec.volume_id)
         document = await self._vault.get(spec.instance_id)
         await self._commands.run(
-            provider_ref, "start",
+            seat.provider_ref, "start",
             instance=spec.instance_id, generation=spec.generation, volume=attached.ref, fresh=int(volume.instance_id is None),
             image=spec.image, secret=secret_of(self._inside.secret_prefix, spec.instance_id),
             config=encoded_patch(spec, self._inside.places(spec.instance_id)),
             **({"log": self._inside.log_group} if self._inside.log_group else {}),
         )  # fmt: skip
         self._tokens[spec.instance_id] = document[Credential.GATEWAY_TOKEN]
-        self._memory[provider_ref] = Remembered(spec.instance_id, started_at=self._clock.monotonic())
+        self._forget(seat.provider_ref)
+        self._memory[seat.provider_ref, spec.instance_id] = Remembered(started_at=self._clock.monotonic())
         await self._volumes.mark(spec.volume_id, spec.instance_id)
         await self._let_go_of_others(machine, spec.volume_id)
 
-    async def apply(self, provider_ref: str, spec: GatewaySpec) -> None:
+    async def apply(self, seat: Seat, spec: GatewaySpec) -> None:
         """Bring settings and credentials into force. Costs no AWS call where the credentials are those that it has."""
         running.check_shipped(spec)
-        memory = self._remember(provider_ref)
-        if memory.in_force == (spec.generation, spec.revision):
-            return
+        memory = self._remembered(seat)
         document = await self._vault.get(spec.instance_id)
-        fingerprint = _fingerprint(document)
-        stale = memory.delivered != fingerprint and (spec.revision > 0 or memory.delivered is not None)
+        delivered = (spec.revision, _fingerprint(document))
+        stale = memory.delivered != delivered and (spec.revision > 0 or memory.delivered is not None)
         if stale:
-            await self._deliver(provider_ref, spec)
-        client = await self._client(provider_ref, spec.instance_id)
+            await self._deliver(seat.provider_ref, spec)
+        client = await self._client(seat)
         existing, _ = await running.present_config(client)
         patch = settings_patch(spec, self._inside.places(spec.instance_id), existing)
         await running.reload(client, existing, patch, document.values(), credentials_changed=stale)
         await running.check_in_force(client, spec)
-        memory.delivered, memory.in_force, memory.outdated = fingerprint, (spec.generation, spec.revision), False
+        memory.delivered = delivered
 
-    async def restart(self, provider_ref: str, *, at_once: bool = False) -> None:
-        """Stop the gateway and start it again."""
-        await self._commands.run(provider_ref, "restart", now=int(at_once))
-        memory = self._remember(provider_ref)
-        memory.started_at, memory.answered = self._clock.monotonic(), None
+    async def restart(self, seat: Seat, *, at_once: bool = False) -> None:
+        """Stop the gateway and start it again; the machine remembers that it told the one that runs."""
+        await self._commands.run(seat.provider_ref, "restart", now=int(at_once))
+        memory = self._remembered(seat)
+        memory.replaced = memory.answered.started_at if memory.answered is not None else memory.replaced
+        memory.started_at = memory.inspected_at = memory.answered = None
 
-    async def stop(self, provider_ref: str) -> None:
+    async def stop(self, seat: Seat) -> None:
         """Stop it cleanly, and unmount its volume. Does nothing on a machine that is gone."""
         try:
-            machine = await self._fleet.find(provider_ref)
+            machine = await self._fleet.find(seat.provider_ref)
             if machine.state == "running":
-                await self._commands.run(provider_ref, "stop")
+                await self._commands.run(seat.provider_ref, "stop")
         except NotFound:
             return
         finally:
-            self._memory.pop(provider_ref, None)
+            self._forget(seat.provider_ref)
 
-    async def status(self, provider_ref: str) -> GatewayStatus:
+    async def status(self, seat: Seat) -> GatewayStatus:
         """How it is now; ready means that it proved who it is, with its token."""
-        machine = await self._fleet.find(provider_ref)
-        instance_id = self._serves(machine)
-        if instance_id is None:
-            return GatewayStatus(running=False, ready=False)
-        memory = self._remember(provider_ref)
+        await self._fleet.find(seat.provider_ref)
+        memory = self._remembered(seat)
         try:
-            client = await self._client(provider_ref, instance_id)
+            client = await self._client(seat)
             identity = await client.bridge("identity", timeout_seconds=IDENTITY_SECONDS)
-            ready = memory.answered is not None or await client.is_ready()
+            said, started_at = identity.get("instanceId"), _number(identity.get("startedAt"))
+            was_ready = memory.answered is not None and memory.answered.started_at == started_at
+            ready = was_ready or await client.is_ready()
+        except Denied:
+            self._tokens.pop(seat.instance_id, None)
+            return await self._inspected(seat, memory)
         except PortError:
-            return await self._inspected(provider_ref, memory)
-        said = identity.get("instanceId")
+            return await self._inspected(seat, memory)
+        stopping = identity.get("stopping") is True or (started_at is not None and started_at == memory.replaced)
         status = GatewayStatus(
-            running=True, ready=ready and said == instance_id, instance_id=said if isinstance(said, str) else None,
-            started_at=_number(identity.get("startedAt")), restarts=memory.inspected.restarts,
-            outdated=await self._is_outdated(memory, client, instance_id),
+            running=True, ready=ready and said == seat.instance_id and not stopping, stopping=stopping,
+            instance_id=said if isinstance(said, str) else None, started_at=started_at, restarts=memory.inspected.restarts,
+            outdated=await self._is_outdated(seat, client, memory, started_at),
         )  # fmt: skip
         if status.ready:
             memory.answered = status
         return status
 
-    async def warm_up(self, provider_ref: str) -> None:
+    async def warm_up(self, seat: Seat) -> None:
         """Have it answer one turn and forget it; what it became ready with is kept, to go back to."""
-        machine = await self._fleet.find(provider_ref)
-        await running.warm_up(await self._client(provider_ref, self._serves(machine)))
-        await self._commands.run(provider_ref, "keep-config")
-        await self.keep_warm(provider_ref)
+        await running.warm_up(await self._client(seat))
+        await self._commands.run(seat.provider_ref, "keep-config")
+        await self.keep_warm(seat)
 
-    async def keep_warm(self, provider_ref: str) -> None:
+    async def keep_warm(self, seat: Seat) -> None:
         """Touch what OpenClaw lets go of when nobody asks for it."""
-        instance_id = self._serves(await self._fleet.find(provider_ref))
-        if instance_id is not None:
-            await running.keep_warm(await self._client(provider_ref, instance_id), instance_id)
+        await running.keep_warm(await self._client(seat), seat.instance_id)
 
-    async def mint_bootstrap(self, provider_ref: str) -> BootstrapTicket:
+    async def mint_bootstrap(self, seat: Seat) -> BootstrapTicket:
         """A ticket that lets one browser in as the owner."""
-        return await running.mint_bootstrap(await self._owner(provider_ref))
+        return await running.mint_bootstrap(await self._client(seat))
 
-    async def sender_requests(self, provider_ref: str) -> Sequence[SenderRequest]:
+    async def sender_requests(self, seat: Seat) -> Sequence[SenderRequest]:
         """Who waits to be approved, the oldest first."""
-        return await senders.sender_requests(await self._owner(provider_ref))
+        return await senders.sender_requests(await self._client(seat))
 
-    async def settle_sender(self, provider_ref: str, request_id: str, *, approve: bool) -> None:
+    async def settle_sender(self, seat: Seat, request_id: str, *, approve: bool) -> None:
         """Approve a sender, or drop the request. Raises `NotFound` for one that is gone."""
-        await senders.settle_sender(await self._owner(provider_ref), request_id, approve=approve)
+        await senders.settle_sender(await self._client(seat), request_id, approve=approve)
 
-    async def logs(self, provider_ref: str, lines: int = 200) -> Sequence[str]:
+    async def logs(self, seat: Seat, lines: int = 200) -> Sequence[str]:
         """The newest log lines; the machine itself blots out what its secrets file holds."""
-        said = await self._commands.run(provider_ref, "logs", lines=lines)
+        said = await self._commands.run(seat.provider_ref, "logs", lines=lines)
         return [blot(readable(line), ()) for line in said.stdout.splitlines()][-lines:]
 
     async def _deliver(self, provider_ref: str, spec: GatewaySpec) -> None:
@@ -220,7 +218,7 @@ class AwsGateways:
             if volume.volume_id != volume_id and machine.machine_id is not None:
                 await self._volumes.detach(volume.volume_id, machine.machine_id)
 
-    async def _inspected(self, provider_ref: str, memory: Remembered) -> GatewayStatus:
+    async def _inspected(self, seat: Seat, memory: Remembered) -> GatewayStatus:
         """How a gateway is that does not answer."""
         now = self._clock.monotonic()
         young = memory.started_at is not None and now - memory.started_at < GRACE_SECONDS
@@ -228,41 +226,39 @@ class AwsGateways:
             return GatewayStatus(running=True, ready=False) if young else memory.inspected
         memory.inspected_at = now
         try:
-            said = (await self._commands.run(provider_ref, "inspect")).fields()
+            said = (await self._commands.run(seat.provider_ref, "inspect")).fields()
         except NotFound:
             said = {}
         memory.inspected = _status(said, memory.answered)
         return memory.inspected
 
-    async def _is_outdated(self, memory: Remembered, client: GatewayClient, instance_id: InstanceId) -> bool:
-        """Looked at once for each machine and process: the platform's addresses are settings of the process."""
-        if memory.outdated is None:
-            existing, _ = await running.present_config(client)
-            origins = {"gateway": {"controlUi": {"allowedOrigins": sorted(self._inside.origins_of(instance_id))}}}
-            memory.outdated = merge_patch(existing, origins) != existing
-        return memory.outdated
+    async def _is_outdated(self, seat: Seat, client: GatewayClient, memory: Remembered, started_at: float | None) -> bool:
+        """Whether its configuration names old addresses of the platform. One that was seen to be right stays so until it starts anew;
+        one that is wrong may be mended by another process."""
+        if started_at is not None and memory.up_to_date == started_at:
+            return False
+        existing, _ = await running.present_config(client)
+        origins = {"gateway": {"controlUi": {"allowedOrigins": sorted(self._inside.origins_of(seat.instance_id))}}}
+        if merge_patch(existing, origins) != existing:
+            return True
+        memory.up_to_date = started_at
+        return False
 
-    async def _owner(self, provider_ref: str) -> GatewayClient:
-        return await self._client(provider_ref, self._serves(await self._fleet.find(provider_ref)))
+    async def _client(self, seat: Seat) -> GatewayClient:
+        address = seat.address or (await self._fleet.find(seat.provider_ref)).address
+        if address is None:
+            raise Unavailable(f"Machine {seat.provider_ref} has no address yet.")
+        if seat.instance_id not in self._tokens:
+            self._tokens[seat.instance_id] = (await self._vault.get(seat.instance_id))[Credential.GATEWAY_TOKEN]
+        return GatewayClient(self._http, address, self._tokens[seat.instance_id])
 
-    async def _client(self, provider_ref: str, instance_id: InstanceId | None) -> GatewayClient:
-        machine = await self._fleet.find(provider_ref)
-        if instance_id is None or machine.address is None:
-            raise Unavailable(f"No gateway was started on machine {provider_ref}.")
-        if instance_id not in self._tokens:
-            self._tokens[instance_id] = (await self._vault.get(instance_id))[Credential.GATEWAY_TOKEN]
-        return GatewayClient(self._http, machine.address, self._tokens[instance_id])
+    def _remembered(self, seat: Seat) -> Remembered:
+        return self._memory.setdefault((seat.provider_ref, seat.instance_id), Remembered())
 
-    def _serves(self, machine: Ec2Machine) -> InstanceId | None:
-        """Whose gateway it is: as this process started it, else as its tags say."""
-        memory = self._memory.get(machine.ref)
-        if memory is not None and memory.instance_id is not None:
-            return memory.instance_id
-        name = machine.tags.get(Tag.INSTANCE) or machine.tags.get(Tag.RESERVED)
-        return InstanceId(name) if name else None
-
-    def _remember(self, provider_ref: str) -> Remembered:
-        return self._memory.setdefault(provider_ref, Remembered())
+    def _forget(self, provider_ref: str) -> None:
+        """Whatever was seen of gateways on this machine: another one follows, or none."""
+        for key in [key for key in self._memory if key[0] == provider_ref]:
+            del self._memory[key]
 
 
 def _fingerprint(document: Credentials) -> str:
@@ -281,7 +277,8 @@ def _status(said: dict[str, str], answered: GatewayStatus | None) -> GatewayStat
     ):
         started_at = answered.started_at
     return GatewayStatus(
-        running=said.get("running") == "1" and said.get("refused") != "1", ready=False, started_at=started_at,
+        running=said.get("running") == "1" and said.get("refused") != "1", ready=False, stopping=said.get("stopping") == "1",
+        started_at=started_at,
         restarts=_count(said.get("restarts")) or 0, exit_code=exit_code, problem=_problem(said, exit_code),
     )  # fmt: skip
 

@@ -78,6 +78,8 @@ class AwsRouter:
     async def bind(self, instance_id: InstanceId, target: Target, owner_id: UserId, generation: int) -> None:
         """Conditions and actions of the rule in one call, whether it is a spare's, new, or led to another machine (swap)."""
         rule = await self._rule(instance_id)
+        if rule is not None and rule.owner_id is not None:
+            rule = await self._looked_up(instance_id)
         if rule is not None and rule.owner_id is not None and rule.generation > generation:
             raise Conflict(f"Generation {rule.generation} of {instance_id} is bound, which is later than {generation}.")
         name = group_of(self._deployment, target.machine_id)

@@ -73,7 +73,7 @@ class AwsVault:
     async def put(self, instance_id: InstanceId, document: Credentials, revision: int) -> None:
         """Store the document, whole; raises `Conflict` for an older revision than the stored one."""
         try:
-            stored = await self._read(instance_id)
+            stored = await self._read(instance_id, fresh=revision > 0)
         except NotFound:
             await self._create(instance_id, document, revision)
             return
@@ -86,9 +86,9 @@ class AwsVault:
             )
             self._note(instance_id, document, revision)
 
-    async def get(self, instance_id: InstanceId) -> Credentials:
-        """The document. Raises `NotFound` where there is none, or it is retired."""
-        return (await self._read(instance_id)).document
+    async def get(self, instance_id: InstanceId, *, fresh: bool = False) -> Credentials:
+        """The document; unless `fresh`, as it was at most `FRESH_SECONDS` ago. Raises `NotFound` where there is none, or it is retired."""
+        return (await self._read(instance_id, fresh=fresh)).document
 
     async def grant(self, instance_id: InstanceId, provider_ref: str) -> None:
         """Name the machine in the secret's tag, which the machines' role compares with its own ARN; and before that in the secret's own
@@ -147,8 +147,8 @@ class AwsVault:
         policy = json.dumps(lock_policy(self._place.machine_role, machine_arn))
         await self._sdk.call(Call.LOCK_SECRET, SecretId=self._name(instance_id), ResourcePolicy=policy, BlockPublicPolicy=True)
 
-    async def _read(self, instance_id: InstanceId) -> _Seen:
-        seen = self._seen.get(instance_id)
+    async def _read(self, instance_id: InstanceId, *, fresh: bool = False) -> _Seen:
+        seen = None if fresh else self._seen.get(instance_id)
         if seen is not None and self._clock.monotonic() - seen.at < FRESH_SECONDS:
             return seen
         try:

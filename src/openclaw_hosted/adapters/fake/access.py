@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from openclaw_hosted.adapters.fake.cloud import FakeCloud, FakeRoute, FakeSecret
 from openclaw_hosted.domain.account import Session
@@ -26,7 +27,7 @@ class FakeVault:
             granted = present.granted_to if present is not None else None
             self._cloud.secrets[instance_id] = FakeSecret(dict(document), revision, granted)
 
-    async def get(self, instance_id: InstanceId) -> Credentials:
+    async def get(self, instance_id: InstanceId, *, fresh: bool = False) -> Credentials:  # noqa: ARG002 - it always is
         async with self._cloud.call("vault.get"):
             secret = self._secret(instance_id)
             if secret.retired:
@@ -111,7 +112,7 @@ class FakeRouter:
 
     async def list(self) -> Sequence[Route]:
         async with self._cloud.call("router.list"):
-            return [found.route for found in self._cloud.routes.values()]
+            return [replace(found.route, address=found.address) for found in self._cloud.routes.values()]
 
     async def machines(self) -> Sequence[MachineId]:
         async with self._cloud.call("router.machines"):

@@ -49,6 +49,8 @@ class FakeMachine:
     """When it is up, while it is booting."""
     ends_at: float = 0.0
     """When it is gone, while it is shutting down."""
+    stopped_at: float = 0.0
+    """When the gateway that was told to end has ended."""
     ready_at: float = 0.0
     """When the gateway that was started last begins to answer."""
 
@@ -97,6 +99,8 @@ class Pace:
     """From launch to being listed."""
     end: Callable[[], float] = lambda: 0.0
     """From being told to end to being gone."""
+    turn: Callable[[], float] = lambda: 0.0
+    """From telling a gateway to end to its end: it finishes its turn first."""
     gateway: Callable[[], float] = lambda: 0.0
     """From the start of a gateway to its first answer."""
 
@@ -140,6 +144,10 @@ class FakeCloud:
     def fail_next(self, call: str, error: Exception) -> None:
         """The next call of this name raises, without effect."""
         self._failures.setdefault(call, []).append(error)
+
+    def is_to_fail(self, call: str) -> bool:
+        """Whether failures of this call are left."""
+        return bool(self._failures.get(call))
 
     def lose_answer(self, call: str) -> None:
         """The next call of this name has its effect, and then no answer comes."""

@@ -9,7 +9,7 @@ from openclaw_hosted.adapters.fake.cloud import FakeCloud, FakeMachine, FakeVolu
 from openclaw_hosted.domain.errors import Conflict, Denied, NoCapacity, NotFound, Unavailable
 from openclaw_hosted.domain.gateway import GatewaySpec
 from openclaw_hosted.domain.naming import InstanceId, MachineId, VolumeId
-from openclaw_hosted.ports.gateways import BootstrapTicket, GatewayStatus, SenderRequest
+from openclaw_hosted.ports.gateways import BootstrapTicket, GatewayStatus, Seat, SenderRequest
 from openclaw_hosted.ports.machines import LaunchSpec, MachineHealth, ObservedMachine
 from openclaw_hosted.ports.volumes import ObservedVolume
 
@@ -92,44 +92,49 @@ class FakeGateways:
     def __init__(self, cloud: FakeCloud) -> None:
         self._cloud = cloud
 
-    async def start(self, provider_ref: str, spec: GatewaySpec) -> None:
+    async def start(self, seat: Seat, spec: GatewaySpec) -> None:
         async with self._cloud.call("gateways.start"):
-            machine = self._newest(provider_ref, spec)
+            machine = self._newest(seat.provider_ref, spec)
             attach(self._cloud, spec.volume_id, machine.machine_id)
             mark(self._cloud, spec.volume_id, spec.instance_id)
-            self._check_granted(provider_ref, spec)
+            self._check_granted(seat.provider_ref, spec)
             if machine.spec is None or machine.spec.instance_id != spec.instance_id or machine.refuses:
                 machine.spec = spec
                 machine.ready_at = self._cloud.clock.now() + self._cloud.pace.gateway()
 
-    async def apply(self, provider_ref: str, spec: GatewaySpec) -> None:
+    async def apply(self, seat: Seat, spec: GatewaySpec) -> None:
         async with self._cloud.call("gateways.apply"):
-            machine = self._newest(provider_ref, spec)
+            machine = self._newest(seat.provider_ref, spec)
             if machine.spec is None or machine.spec.instance_id != spec.instance_id:
-                raise Conflict(f"Machine {provider_ref} does not serve {spec.instance_id}.")
-            self._check_granted(provider_ref, spec)
+                raise Conflict(f"Machine {seat.provider_ref} does not serve {spec.instance_id}.")
+            self._check_granted(seat.provider_ref, spec)
             machine.spec, machine.outdated = spec, False
 
-    async def restart(self, provider_ref: str, *, at_once: bool = False) -> None:
+    async def restart(self, seat: Seat, *, at_once: bool = False) -> None:
         async with self._cloud.call("gateways.restart"):
-            machine = self._up(provider_ref)
+            machine, now = self._up(seat.provider_ref), self._cloud.clock.now()
+            if now < machine.stopped_at and not at_once:
+                return
             machine.restarts += 1
             machine.hangs = machine.hangs and not at_once
-            machine.ready_at = self._cloud.clock.now() + self._cloud.pace.gateway()
+            machine.stopped_at = now if at_once else now + self._cloud.pace.turn()
+            machine.ready_at = machine.stopped_at + self._cloud.pace.gateway()
 
-    async def stop(self, provider_ref: str) -> None:
+    async def stop(self, seat: Seat) -> None:
         async with self._cloud.call("gateways.stop"):
-            if provider_ref in self._cloud.machines:
-                self._cloud.machines[provider_ref].spec = None
+            if seat.provider_ref in self._cloud.machines:
+                self._cloud.machines[seat.provider_ref].spec = None
 
-    async def status(self, provider_ref: str) -> GatewayStatus:
+    async def status(self, seat: Seat) -> GatewayStatus:
         async with self._cloud.call("gateways.status"):
-            machine = self._cloud.machine(provider_ref)
+            machine = self._cloud.machine(seat.provider_ref)
+            stopping = machine.answers and self._cloud.clock.now() < machine.stopped_at
             ready = self._cloud.ready(machine)
             serves = machine.spec.instance_id if machine.spec is not None and ready else None
             return GatewayStatus(
                 running=machine.answers or machine.hangs,
                 ready=ready,
+                stopping=stopping,
                 instance_id=serves,
                 started_at=float(machine.restarts),
                 restarts=machine.restarts,
@@ -138,33 +143,33 @@ class FakeGateways:
                 outdated=machine.outdated,
             )
 
-    async def warm_up(self, provider_ref: str) -> None:
+    async def warm_up(self, seat: Seat) -> None:
         async with self._cloud.call("gateways.warm_up"):
-            self._cloud.machine(provider_ref)
+            self._cloud.machine(seat.provider_ref)
 
-    async def keep_warm(self, provider_ref: str) -> None:
+    async def keep_warm(self, seat: Seat) -> None:
         async with self._cloud.call("gateways.keep_warm"):
-            self._cloud.machine(provider_ref)
+            self._cloud.machine(seat.provider_ref)
 
-    async def mint_bootstrap(self, provider_ref: str) -> BootstrapTicket:
+    async def mint_bootstrap(self, seat: Seat) -> BootstrapTicket:
         async with self._cloud.call("gateways.mint_bootstrap"):
-            self._cloud.machine(provider_ref)
+            self._cloud.machine(seat.provider_ref)
             return BootstrapTicket(self._cloud.new_ticket(), self._cloud.clock.now() + TICKET_SECONDS)
 
-    async def sender_requests(self, provider_ref: str) -> Sequence[SenderRequest]:
+    async def sender_requests(self, seat: Seat) -> Sequence[SenderRequest]:
         async with self._cloud.call("gateways.sender_requests"):
-            return list(self._cloud.machine(provider_ref).senders.values())
+            return list(self._cloud.machine(seat.provider_ref).senders.values())
 
-    async def settle_sender(self, provider_ref: str, request_id: str, *, approve: bool) -> None:
+    async def settle_sender(self, seat: Seat, request_id: str, *, approve: bool) -> None:
         async with self._cloud.call("gateways.settle_sender"):
-            machine = self._cloud.machine(provider_ref)
+            machine = self._cloud.machine(seat.provider_ref)
             if machine.senders.pop(request_id, None) is None:
                 raise NotFound("This request is gone.")
             machine.settled[request_id] = approve
 
-    async def logs(self, provider_ref: str, lines: int = 200) -> Sequence[str]:
+    async def logs(self, seat: Seat, lines: int = 200) -> Sequence[str]:
         async with self._cloud.call("gateways.logs"):
-            self._cloud.machine(provider_ref)
+            self._cloud.machine(seat.provider_ref)
             return ["gateway ready"][:lines]
 
     def _newest(self, provider_ref: str, spec: GatewaySpec) -> FakeMachine:

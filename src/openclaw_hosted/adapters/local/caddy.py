@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -31,6 +32,7 @@ any kind, nor what browsers may yet invent."""
 STAYS_OPEN: Final = [{"header": {"Upgrade": ["*"]}}, {"header_regexp": {"Accept": {"pattern": "text/event-stream"}}}]
 """Requests whose connection may outlast the right to it; they pass through the relay, which ends it."""
 BODY_BYTES: Final = 100_000_000
+SOME_ADDRESS: Final = "(?i)^https?://.*$"
 TOO_LONG: Final = r"^0*[1-9]\d{8,}$"
 """A Content-Length of `BODY_BYTES` or more."""
 PLATFORM_BODY_BYTES: Final = 64 * 1024
@@ -47,7 +49,6 @@ ASKED: Final = {
     "X-Worker": "{http.request.header.Service-Worker}",
     "X-Upgrade": "{http.request.header.Upgrade}",
     "X-Origin": "{http.request.header.Origin}",
-    "X-Host": "{http.request.hostport}",
 }
 """What the lookup service is told of a request."""
 
@@ -85,9 +86,11 @@ HTML: Final = "text/html; charset=utf-8"
 
 @dataclass(frozen=True, slots=True)
 class Face:
-    """How users know the platform: by the address that they open, and by the cookies under which their session is taken."""
+    """How users know the platform: by the addresses that they open, and by the cookies under which their session is taken."""
 
     address: str
+    """The one that stands in links, and that gateways know."""
+    others: tuple[str, ...]
     cookies: tuple[str, ...]
 
     @property
@@ -98,12 +101,12 @@ class Face:
     @property
     def told(self) -> dict[str, str]:
         """What the lookup service is told of it, with each request."""
-        return {"X-Address": self.address, "X-Cookies": " ".join(self.cookies)}
+        return {"X-Addresses": " ".join((self.address, *self.others)), "X-Cookies": " ".join(self.cookies)}
 
 
-def face_of(address: str, mark: str) -> Face:
+def face_of(address: str, others: Sequence[str], mark: str) -> Face:
     """That of the platform with this mark."""
-    return Face(address, session_cookies(mark, secure=address.startswith("https://")))
+    return Face(address, tuple(others), session_cookies(mark, secure=address.startswith("https://")))
 
 
 def caddy_config(host: str, port: int, run_dir: Path, face: Face, tls: EdgeTls | None = None) -> dict[str, Any]:
@@ -117,7 +120,7 @@ def caddy_config(host: str, port: int, run_dir: Path, face: Face, tls: EdgeTls |
     if tls is None:
         return config | {"apps": _http({"edge": _server([open_to_all, inside], run_dir, face)})}
     servers = {
-        "edge": _server([open_to_all], run_dir, face) | {"tls_connection_policies": connection_policies(tls)},
+        "edge": _server([open_to_all], run_dir, face) | {"protocols": ["h1", "h2"], "tls_connection_policies": connection_policies(tls)},
         "inside": _server([inside], run_dir, face),
     }
     if tls.http_port:
@@ -188,8 +191,8 @@ def _instance(run_dir: Path, face: Face) -> dict[str, Any]:
                     {"handle": [{"handler": "vars", **to_gateway}]},
                     {"match": [this_computer], "handle": [{"handler": "vars", "client": LOCAL_CLIENT}]},
                     {"match": [confined], "handle": [_sandboxed()]},
-                    {"match": STAYS_OPEN, "handle": [_relayed(run_dir, face.scheme)]},
-                    {"handle": [_gateway("{http.vars.upstream}", face.scheme)]},
+                    {"match": STAYS_OPEN, "handle": [_relayed(run_dir, face)]},
+                    {"handle": [_gateway("{http.vars.upstream}", face)]},
                 ],
             },
             {"match": {"status_code": [204]}, "routes": [{"handle": [_platform(run_dir, face.scheme)]}]},
@@ -197,19 +200,23 @@ def _instance(run_dir: Path, face: Face) -> dict[str, Any]:
     )
 
 
-def _relayed(run_dir: Path, scheme: str) -> dict[str, Any]:
+def _relayed(run_dir: Path, face: Face) -> dict[str, Any]:
     """To the gateway through the relay, a connection for each request."""
-    handler = _gateway(f"unix/{run_dir}/relay.sock", scheme)
+    handler = _gateway(f"unix/{run_dir}/relay.sock", face)
     told = {"X-Relay-To": "upstream", "X-Relay-Instance": "instance", "X-Relay-Session": "session"}
     handler["headers"]["request"]["set"] |= {name: [f"{{http.vars.{variable}}}"] for name, variable in told.items()}
     handler["transport"]["keep_alive"] = {"enabled": False}
     return handler
 
 
-def _gateway(dial: str, scheme: str) -> dict[str, Any]:
-    """To the gateway, path unchanged, without cookies: OpenClaw's page has none. Back from it comes what `GATEWAY_SAYS` lists."""
+def _gateway(dial: str, face: Face) -> dict[str, Any]:
+    """To the gateway, path unchanged, without cookies: OpenClaw's page has none. Back from it comes what `GATEWAY_SAYS` lists.
+
+    The lookup service has found the page's origin to be one of the platform's; the gateway is told the one that it knows.
+    """
     request = {
-        "set": {"X-Forwarded-For": ["{http.vars.client}"], "X-Forwarded-Proto": [scheme]},
+        "set": {"X-Forwarded-For": ["{http.vars.client}"], "X-Forwarded-Proto": [face.scheme]},
+        "replace": {"Origin": [{"search_regexp": SOME_ADDRESS, "replace": face.address}]},
         "delete": [*CLIENTS_CLAIMS, "Cookie"],
     }
     listed = [{"handler": "copy_response_headers", "include": GATEWAY_SAYS}, _for_this_origin(), {"handler": "copy_response"}]

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import os
 import subprocess
+from collections.abc import Collection, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -18,7 +19,8 @@ from openclaw_hosted.adapters.local.docker import docker_environment, docker_pat
 from openclaw_hosted.adapters.local.files import read_json, write_json
 from openclaw_hosted.adapters.local.image import Progress, ensure_image, image_uid
 from openclaw_hosted.adapters.local.install import OpenClawRelease
-from openclaw_hosted.adapters.local.network import MachineNetwork, ensure_guard, ensure_network
+from openclaw_hosted.adapters.local.local_models import ensure_relay, remove_relay
+from openclaw_hosted.adapters.local.network import MachineNetwork, ensure_guard, ensure_network, remove_network
 from openclaw_hosted.adapters.local.processes import ProcessStatus, Program
 from openclaw_hosted.adapters.local.runtimes import (
     DOCKER,
@@ -28,6 +30,7 @@ from openclaw_hosted.adapters.local.runtimes import (
     passed_on,
 )
 from openclaw_hosted.adapters.openclaw.config import Places
+from openclaw_hosted.domain.addresses import LocalModel, LocalModels
 from openclaw_hosted.domain.errors import Unavailable
 from openclaw_hosted.ports.clock import Clock
 
@@ -41,7 +44,15 @@ TMP: Final = "/tmp:mode=1777,size=256m"  # noqa: S108 - inside the container
 HOST_FILE: Final = "docker.json"
 GUARD_SECONDS: Final = 60.0
 CLEAR_SECONDS: Final = 30.0
-REMOVE: Final = '"$1" rm --force --volumes "$2"; found=$("$1" ps --all --quiet --filter "name=^/$2$") && [ -z "$found" ]'
+HOST_NAME: Final = "openclaw"
+"""What each container calls itself, and its neighbours may ask for; the same after a restart and on another machine."""
+MACHINE_LABEL: Final = "openclaw-hosted.machine"
+REMOVE: Final = """
+all() { "$1" ps --all --quiet --no-trunc --filter "label=$2"; }
+found=$(all "$1" "$2") || exit
+[ -z "$found" ] || "$1" rm --force --volumes $found
+found=$(all "$1" "$2") && [ -z "$found" ]
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,16 +62,22 @@ class DockerHost:
     image: str
     network: MachineNetwork
 
+    def nearby(self, models: Iterable[LocalModel]) -> LocalModels:
+        """Those of `models` that are on this computer, as its machines see them."""
+        return LocalModels(self.network.gateway, frozenset(model for model in models if model.is_on_this_computer))
 
-async def prepare_docker(data_dir: Path, release: OpenClawRelease, progress: Progress) -> DockerHost:
-    """Have image, network and firewall in place. Raises `Unavailable` or `PortError` with the way out."""
-    return await prepare_network(data_dir, await ensure_image(release, progress))
+
+async def prepare_docker(data_dir: Path, release: OpenClawRelease, progress: Progress, models: Collection[LocalModel] = ()) -> DockerHost:
+    """Have image, network, firewall and the ways to local models in place. Raises `Unavailable` or `PortError` with the way out."""
+    return await prepare_network(data_dir, await ensure_image(release, progress), models)
 
 
-async def prepare_network(data_dir: Path, image: str) -> DockerHost:
-    """Have network and firewall in place for machines that run this image."""
+async def prepare_network(data_dir: Path, image: str, models: Collection[LocalModel] = ()) -> DockerHost:
+    """Have network, firewall and the ways to local models in place for machines that run this image."""
     host = DockerHost(image, await ensure_network(data_dir))
-    await ensure_guard(host.network, image)
+    local = host.nearby(models)
+    await ensure_guard(host.network, image, local.ports)
+    await ensure_relay(host.network, image, local)
     write_json(data_dir / HOST_FILE, asdict(host))
     return host
 
@@ -71,13 +88,20 @@ def known_docker_host(data_dir: Path) -> DockerHost | None:
     return DockerHost(body["image"], MachineNetwork(**body["network"])) if body else None
 
 
+async def remove_docker(host: DockerHost) -> None:
+    """Take network, firewall and the ways to local models away, once no machine is left."""
+    await remove_relay(host.network)
+    await remove_network(host.network, host.image)
+
+
 class DockerRuntime:
     """Gateways are containers."""
 
     kind = DOCKER
 
-    def __init__(self, host: DockerHost, clock: Clock) -> None:
+    def __init__(self, host: DockerHost, clock: Clock, models: Collection[LocalModel] = ()) -> None:
         self._host = host
+        self._local = host.nearby(models)
         self._clock = clock
         self._guarded_at: float | None = None
         self._guarding = asyncio.Lock()
@@ -89,20 +113,22 @@ class DockerRuntime:
 
     def places(self, directory: Path, port: int) -> Places:  # noqa: ARG002
         """Paths of the container, the same in each."""
-        return Places(PORT, "lan", f"{SECRETS}/secrets.json", "/tmp/openclaw.jsonl", PLUGIN, (f"{self._host.network.gateway}/32",))  # noqa: S108
+        return Places(
+            PORT, "lan", f"{SECRETS}/secrets.json", "/tmp/openclaw.jsonl", PLUGIN, (f"{self._host.network.gateway}/32",),  # noqa: S108
+            local_models=self._local,
+        )  # fmt: skip
 
     def program(self, berth: Berth) -> Program:
         """`docker run`, which ends as the container ends."""
-        name = container_name(berth.directory)
         variables = passed_on()
         return Program(
-            argv=(_docker(), "run", *_options(berth, name, self._host.network.name, sorted(variables)), berth.image),
+            argv=(_docker(), "run", *_options(berth, self._host.network.name, sorted(variables)), berth.image),
             env={**docker_environment(), **variables},
             cwd="/",
             log=str(berth.log_path),
             stop_timeout_seconds=STOP_TIMEOUT_SECONDS,
             never_restart_exit_codes=(REFUSED_SETTINGS_EXIT_CODE,),
-            cleanup=_removal(name),
+            cleanup=_removal(berth.directory),
         )
 
     def hand_over(self, path: Path) -> None:
@@ -116,7 +142,7 @@ class DockerRuntime:
 
     def clear(self, directory: Path) -> bool:
         """Remove a container whose supervisor was killed."""
-        command, nowhere = _removal(container_name(directory)), subprocess.DEVNULL
+        command, nowhere = _removal(directory), subprocess.DEVNULL
         try:
             done = subprocess.run(
                 command, stdin=nowhere, stdout=nowhere, stderr=nowhere, timeout=CLEAR_SECONDS, check=False, env=docker_environment()
@@ -126,22 +152,24 @@ class DockerRuntime:
         return done.returncode == 0
 
     async def make_ready(self) -> None:
-        """Put the firewall in place, once a minute however often asked: something else may have flushed it."""
+        """Put the firewall and the relay in place, once a minute however often asked: something else may have flushed it."""
         async with self._guarding:
             now = self._clock.monotonic()
             if self._guarded_at is None or now - self._guarded_at >= GUARD_SECONDS:
-                await ensure_guard(self._host.network, self._host.image)
+                await ensure_guard(self._host.network, self._host.image, self._local.ports)
+                if self._local.models:
+                    await ensure_relay(self._host.network, self._host.image, self._local)
                 self._guarded_at = now
 
 
-def container_name(directory: Path) -> str:
-    """The container of the machine in this directory."""
-    return f"openclaw-{directory.name}"
+def _label(directory: Path) -> str:
+    """Tells the container of the machine in this directory. Its name is Docker's choice: any container of a network may ask for names."""
+    return f"{MACHINE_LABEL}={directory.name}"
 
 
-def _removal(name: str) -> tuple[str, ...]:
-    """Removes a container, and fails unless the engine says that there is none."""
-    return ("/bin/sh", "-c", REMOVE, "sh", _docker(), name)
+def _removal(directory: Path) -> tuple[str, ...]:
+    """Removes a machine's container, and fails unless the engine says that there is none."""
+    return ("/bin/sh", "-c", REMOVE, "sh", _docker(), _label(directory))
 
 
 def _docker() -> str:
@@ -151,13 +179,13 @@ def _docker() -> str:
     return path
 
 
-def _options(berth: Berth, name: str, network: str, variables: list[str]) -> list[str]:
+def _options(berth: Berth, network: str, variables: list[str]) -> list[str]:
     """The container's limits. Variables are passed by name, as their values may be secret."""
     uid = image_uid()
     owned = f"uid={uid},gid={uid},mode=0700"
     return [
-        "--name", name, "--hostname", berth.instance_id, "--init", "--log-driver", "none", "--restart", "no",
-        "--label", f"openclaw-hosted.machine={berth.directory.name}", "--label", f"openclaw-hosted.instance={berth.instance_id}",
+        "--hostname", HOST_NAME, "--init", "--log-driver", "none", "--restart", "no",
+        "--label", _label(berth.directory), "--label", f"openclaw-hosted.instance={berth.instance_id}",
         "--memory", MEMORY, "--memory-swap", MEMORY, "--pids-limit", str(PROCESSES), "--cap-drop", "ALL",
         "--security-opt", "no-new-privileges", "--user", f"{uid}:{uid}", "--read-only",
         "--tmpfs", TMP, "--tmpfs", f"/home/node/.cache:{owned}",

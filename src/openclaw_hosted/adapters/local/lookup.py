@@ -17,9 +17,10 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
 
+from openclaw_hosted.adapters.local.own_numbers import is_own_number
 from openclaw_hosted.adapters.local.relay import Pass
 from openclaw_hosted.domain.naming import INSTANCE_ID_PATTERN
-from openclaw_hosted.domain.origins import is_from_here
+from openclaw_hosted.domain.origins import Addresses
 
 BOOTSTRAP_PATH: Final = "/.well-known/openclaw/browser-bootstrap"
 _ADDRESS = re.compile(rf"/({INSTANCE_ID_PATTERN})(/[^?]*)?(?:\?.*)?", re.DOTALL)
@@ -193,10 +194,11 @@ class Lookup:
 def _is_foreign(headers: Mapping[bytes, bytes]) -> bool:
     """Whether a page of another site asks. Browsers name the origin of each WebSocket and of what may change something; a page without an
     origin, such as a sandboxed file, gets no WebSocket."""
-    origin, address, host = (headers.get(name, b"").decode("latin-1") for name in (b"x-origin", b"x-address", b"x-host"))
+    origin, addresses = (headers.get(name, b"").decode("latin-1") for name in (b"x-origin", b"x-addresses"))
     if not origin or (origin == "null" and not headers.get(b"x-upgrade")):
         return False
-    return not is_from_here(origin, address, host)
+    public, *others = addresses.split(" ")
+    return not Addresses(public, tuple(others), is_own=is_own_number).know(origin)
 
 
 def _shown(entries: Mapping[str, Any], key: str) -> Answer:

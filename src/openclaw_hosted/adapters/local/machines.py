@@ -16,9 +16,10 @@ import psutil
 import structlog
 
 from openclaw_hosted.adapters.local.beneath import remove_tree
-from openclaw_hosted.adapters.local.files import locked, read_json, write_json
+from openclaw_hosted.adapters.local.files import locked, read_json, subfolders, write_json
 from openclaw_hosted.adapters.local.processes import SupervisedProcess
 from openclaw_hosted.adapters.local.runtimes import PROCESS, Runtimes
+from openclaw_hosted.domain.addresses import MACHINE_PORTS
 from openclaw_hosted.domain.errors import NoCapacity, NotFound
 from openclaw_hosted.domain.naming import MachineId
 from openclaw_hosted.ports.clock import Clock
@@ -57,7 +58,7 @@ class MachineFacts:
 class LocalMachines:
     """DIR/machines/<machine id>/, each with a supervisor that outlives the control plane. The provider's id is the machine's id."""
 
-    def __init__(self, data_dir: Path, runtimes: Runtimes, clock: Clock, *, ports: range = range(20000, 60000, PORT_STEP)) -> None:
+    def __init__(self, data_dir: Path, runtimes: Runtimes, clock: Clock, *, ports: range = MACHINE_PORTS[::PORT_STEP]) -> None:
         self._directory = data_dir.resolve() / "machines"
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = self._directory / ".lock"
@@ -206,6 +207,13 @@ class LocalMachines:
         if not provider_ref or "/" in provider_ref or provider_ref.startswith("."):
             raise NotFound("That is not the id of a machine.")
         return self._directory / provider_ref
+
+
+def ports_of_machines(data_dir: Path) -> Iterator[int]:
+    """Those of this computer that machines of the data directory have taken, with what OpenClaw derives from them."""
+    for path in subfolders(data_dir / "machines"):
+        if (port := machine_facts(path).port) is not None:
+            yield from range(port, port + PORT_STEP)
 
 
 def machine_facts(path: Path) -> MachineFacts:

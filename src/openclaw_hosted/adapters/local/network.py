@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from string import Template
@@ -26,6 +27,8 @@ table inet $table {
     chain to_this_computer {
         type filter hook input priority filter - 5; policy accept;
         iifname "$bridge" ct state established,related accept
+        $models
+        iifname "$bridge" meta l4proto tcp reject with tcp reset
         iifname "$bridge" drop
     }
     chain onward {
@@ -35,6 +38,11 @@ table inet $table {
     }
 }
 """)
+
+
+MODELS: Final = Template("""iifname "$bridge" ip daddr $gateway tcp dport { $ports } accept
+        iifname != { "$bridge", "lo" } ip daddr $gateway tcp dport { $ports } drop""")
+"""Open to machines, and closed to the networks around this computer, which may route packets to the bridge."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,9 +79,15 @@ def _name_of(data_dir: Path) -> str:
     return hashlib.sha256(os.fsencode(data_dir.resolve())).hexdigest()[:8]
 
 
-async def ensure_guard(network: MachineNetwork, image: str) -> None:
-    """Put the rules in place, all at once, whatever was there before. Raises `Unavailable` where that can't be done."""
-    rules = RULES.substitute(table=network.table, bridge=network.bridge, metadata=METADATA)
+async def ensure_guard(network: MachineNetwork, image: str, open_ports: Collection[int] = ()) -> None:
+    """Put the rules in place, all at once, whatever was there before; `open_ports` of the bridge's own address are reached by machines.
+
+    A connection to anything else of this computer is refused rather than left without an answer, so that whoever tries it knows at
+    once. Raises `Unavailable` where the rules can't be put in place.
+    """
+    ports = ", ".join(map(str, sorted(open_ports)))
+    models = MODELS.substitute(bridge=network.bridge, gateway=network.gateway, ports=ports) if ports else ""
+    rules = RULES.substitute(table=network.table, bridge=network.bridge, metadata=METADATA, models=models)
     try:
         await _nft(image, rules)
     except ProviderAway:

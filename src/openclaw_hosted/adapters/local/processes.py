@@ -10,7 +10,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from openclaw_hosted.adapters.local import supervisor
@@ -64,6 +64,8 @@ class ProcessStatus:
     fingerprint: str | None = None
     clean: bool = True
     """Whether what it leaves elsewhere was cleared away since it last ran."""
+    stopping: bool = False
+    """Whether the program that runs is to end, as another, another start of it, or none is wanted."""
 
 
 class SupervisedProcess:
@@ -87,7 +89,10 @@ class SupervisedProcess:
         body = read_json(self.directory / "status.json") or {}
         if not self._is_my_supervisor(body.get("supervisor_pid")) or not self.is_alive():
             return ProcessStatus()
-        return ProcessStatus(**{name: body[name] for name in ProcessStatus.__slots__ if name in body})
+        status = ProcessStatus(**{name: body[name] for name in ProcessStatus.__slots__ if name in body})
+        desired = read_json(self.directory / "desired.json") or {}
+        wanted = desired.get("run") and desired.get("fingerprint") == status.fingerprint
+        return replace(status, stopping=status.child_pid is not None and not wanted)
 
     async def ensure(self, program: Program) -> None:
         """Have the program run, and no other. Does nothing where it does; does not wait for it."""
@@ -98,7 +103,8 @@ class SupervisedProcess:
         await asyncio.to_thread(self._supervise)
 
     async def restart(self, *, at_once: bool = False) -> None:
-        """Stop the program cleanly and start it again; does not wait for either. Does nothing where none is wanted.
+        """Stop the program cleanly and start it again; does not wait for either. Does nothing where none is wanted, nor where the one
+        that runs is ending already.
 
         `at_once`: it is ended by force after `HURRY_SECONDS`, whatever its own time-out.
         """
@@ -150,7 +156,7 @@ class SupervisedProcess:
     def _restart(self, *, at_once: bool) -> None:
         with locked(self._write_lock()):
             desired = read_json(self.directory / "desired.json")
-            if desired and desired.get("argv"):
+            if desired and desired.get("argv") and (at_once or not (desired.get("run") and self.status().stopping)):
                 count = int(str(desired["fingerprint"]).partition("#")[2] or 0) + 1
                 fingerprint = f"{str(desired['fingerprint']).partition('#')[0]}#{count}"
                 write_json(

@@ -104,7 +104,10 @@ class LocalRouter:
 
     async def list(self) -> Sequence[Route]:
         routes = await self._lookup.get("/routes")
-        return [Route(InstanceId(key), MachineId(route["machine"]), route["owner"], route["generation"]) for key, route in routes.items()]
+        return [
+            Route(InstanceId(key), MachineId(route["machine"]), route["owner"], route["generation"], route["address"])
+            for key, route in routes.items()
+        ]
 
     async def machines(self) -> Sequence[MachineId]:
         return ()

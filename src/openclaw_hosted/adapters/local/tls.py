@@ -43,11 +43,13 @@ class EdgeTls:
     """URL of the ACME directory; None for Caddy's defaults."""
     directory_root: Path | None = None
     """The root certificate of the authority at that URL, where it is a private one."""
+    other_names: tuple[str, ...] = ()
+    """Get a certificate as well."""
 
 
 def tls_apps(tls: EdgeTls, port: int) -> dict[str, Any]:
     """The parts of Caddy's configuration beside its HTTP servers."""
-    names = [tls.name, *(name for name in LOCAL_NAMES if tls.internal and name != tls.name)]
+    names = list(dict.fromkeys((tls.name, *tls.other_names, *(LOCAL_NAMES if tls.internal else ()))))
     issuer = {"module": "internal"} if tls.internal else _acme(tls, port)
     return {
         "tls": {"certificates": {"automate": names}, "automation": {"policies": [{"subjects": names, "issuers": [issuer]}]}},

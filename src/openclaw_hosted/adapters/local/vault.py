@@ -55,7 +55,7 @@ class LocalVault:
         """Store the document, whole; raises `Conflict` for an older revision than the stored one."""
         await asyncio.to_thread(self._put, instance_id, document, revision)
 
-    async def get(self, instance_id: InstanceId) -> Credentials:
+    async def get(self, instance_id: InstanceId, *, fresh: bool = False) -> Credentials:  # noqa: ARG002 - it always is
         """The document. Raises `NotFound` where there is none, or it is retired."""
         return (await asyncio.to_thread(self._readable, instance_id)).document
 

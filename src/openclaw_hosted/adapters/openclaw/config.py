@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final
 
+from openclaw_hosted.domain.addresses import LocalModels
 from openclaw_hosted.domain.gateway import Channel, Credential, GatewaySettings, GatewaySpec, ModelProvider
 from openclaw_hosted.domain.naming import InstanceId, base_path
 
@@ -44,6 +45,8 @@ class Places:
     public_origins: Sequence[str] = ()
     console_level: str | None = None
     """From which level on OpenClaw's loggers print; None leaves that to the user. What else it prints, such as replies, heeds none."""
+    local_models: LocalModels = field(default_factory=LocalModels)
+    """Those of this computer that it reaches at another address."""
 
 
 def provider_id(provider: ModelProvider) -> str:
@@ -69,7 +72,7 @@ def settings_patch(spec: GatewaySpec, places: Places, existing: Config) -> Confi
     settings = spec.settings
     providers = {"echo": _echo_stanza(places.port)}
     if settings.provider is not ModelProvider.ECHO:
-        providers[provider_id(settings.provider)] = _provider_stanza(settings)
+        providers[provider_id(settings.provider)] = _provider_stanza(settings, places)
     channels = {channel.value: _channel_stanza(channel) for channel in sorted(settings.channels)}
     return {
         "gateway": {"controlUi": {"allowedOrigins": sorted({*places.public_origins, *spec.allowed_origins})}},
@@ -125,7 +128,7 @@ def base_patch(instance_id: InstanceId, places: Places) -> Config:
             "load": {"paths": [places.plugin_path]},
             "entries": {
                 "admin-http-rpc": {"enabled": True},
-                "oc-hosted": {"enabled": True},
+                "oc-hosted": {"enabled": True, "hooks": {"allowConversationAccess": True}},
                 **{name: {"enabled": False} for name in UNUSED_PLUGINS},
             },
         },
@@ -154,12 +157,12 @@ def _echo_stanza(port: int) -> Config:
     return {"baseUrl": address, "apiKey": _secret(Credential.GATEWAY_TOKEN), "api": "openai-completions", "models": [model]}
 
 
-def _provider_stanza(settings: GatewaySettings) -> Config:
+def _provider_stanza(settings: GatewaySettings, places: Places) -> Config:
     key = {"apiKey": _secret(Credential.MODEL_API_KEY)}
     if settings.provider is not ModelProvider.COMPATIBLE:
         return key
     model = {"id": settings.model, "name": settings.model}
-    return {**key, "baseUrl": settings.base_url, "api": "openai-completions", "models": [model]}
+    return {**key, "baseUrl": places.local_models.as_seen(settings.base_url or ""), "api": "openai-completions", "models": [model]}
 
 
 def _channel_stanza(channel: Channel) -> Config:

@@ -7,7 +7,7 @@ from collections.abc import Coroutine
 from functools import partial
 from typing import Any
 
-from openclaw_hosted.controllers.gateways import ensure_token, wait_until_ready
+from openclaw_hosted.controllers.gateways import ensure_token, seat_of, wait_until_ready
 from openclaw_hosted.controllers.placement.steps import StepRecorder
 from openclaw_hosted.controllers.ports import ControllerOptions, Ports
 from openclaw_hosted.controllers.runtime import Waiting
@@ -39,23 +39,37 @@ class Placing:
         await self._or_lose(self._place_on(instance, machine, lease), instance, machine)
 
     async def update(self, instance: Instance, lease: Lease) -> None:
-        """Bring new settings, or a restart, into force on the machine that it has."""
-        machine = await self._machine_of(instance)
-        await self._or_lose(self._update_on(instance, machine, lease), instance, machine)
+        """Bring new settings, or a restart, into force on the machine that it has, and see that it answers at its address again.
 
-    async def _update_on(self, instance: Instance, machine: Machine, lease: Lease) -> None:
+        An address that does not answer though the gateway is ready is no fault of the machine.
+        """
+        machine = await self._machine_of(instance)
+        await self._or_lose(self._restart(instance, machine, lease), instance, machine)
+        steps = StepRecorder(self._ports, instance, lease)
+        await self._or_lose(self._apply_on(instance, machine, lease, steps), instance, machine)
+        await self._reach(instance, _target_of(machine), steps)
+        await self._settle(instance, lease, steps)
+
+    async def _restart(self, instance: Instance, machine: Machine, lease: Lease) -> None:
+        """Have the machine restart its gateway if that was asked for, once; come back later while that one finishes a turn."""
         ports = self._ports
         assert machine.provider_ref is not None
-        steps = StepRecorder(ports, instance, lease)
+        if instance.restarts_asked > instance.restarts_done:
+            await ports.gateways.restart(seat_of(machine))
+            await ports.instance_store.update(instance.id, partial(lifecycle.restart, number=instance.restarts_asked), lease=lease)
+        if (await ports.gateways.status(seat_of(machine))).stopping:
+            raise Waiting(self._options.scan_seconds)
+
+    async def _apply_on(self, instance: Instance, machine: Machine, lease: Lease, steps: StepRecorder) -> None:
+        ports = self._ports
+        assert machine.provider_ref is not None
         async with steps.step(StepName.SECRET):
             await self._hand_over_credentials(instance, lease)
             await ports.vault.grant(instance.id, machine.provider_ref)
         async with steps.step(StepName.GATEWAY):
-            if instance.restarts_asked > instance.restarts_done:
-                await ports.gateways.restart(machine.provider_ref)
-            await wait_until_ready(ports, self._options, machine.provider_ref, instance.id)
-            await ports.gateways.apply(machine.provider_ref, self._spec(instance, machine))
-        await self._settle(instance, lease, steps)
+            await wait_until_ready(ports, self._options, seat_of(machine))
+            await ports.gateways.apply(seat_of(machine), self._spec(instance, machine))
+            await wait_until_ready(ports, self._options, seat_of(machine))
 
     async def _claim(self, instance: Instance, lease: Lease) -> tuple[Instance, Machine]:
         ports = self._ports
@@ -79,9 +93,7 @@ class Placing:
     async def _place_on(self, instance: Instance, machine: Machine, lease: Lease) -> None:
         ports = self._ports
         steps = StepRecorder(ports, instance, lease)
-        assert machine.provider_ref is not None
-        assert machine.address is not None
-        target = Target(machine.id, machine.provider_ref, machine.address)
+        target = _target_of(machine)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._label(instance, machine, steps))
             if await self._is_made_for(instance, machine):
@@ -91,18 +103,22 @@ class Placing:
             else:
                 group.create_task(self._gateway_side(instance, machine, lease, steps))
                 group.create_task(self._target(instance, machine, target, steps))
-        async with steps.step(StepName.ROUTE):
-            await ports.router.bind(instance.id, target, instance.owner_id, instance.generation)
-        async with steps.step(StepName.PROBE):
-            await ports.router.probe(instance.id, target)
+        await self._reach(instance, target, steps)
         await self._settle(instance, lease, steps)
+
+    async def _reach(self, instance: Instance, target: Target, steps: StepRecorder) -> None:
+        """Have its address lead to the gateway, and ask there as its user would."""
+        async with steps.step(StepName.ROUTE):
+            await self._ports.router.bind(instance.id, target, instance.owner_id, instance.generation)
+        async with steps.step(StepName.PROBE):
+            await self._ports.router.probe(instance.id, target)
 
     async def _is_made_for(self, instance: Instance, machine: Machine) -> bool:
         """Whether it is a hot spare that serves this very instance already: then volume, secret and route are there as well."""
         if machine.warmth is not Warmth.HOT or machine.reserved_instance_id != instance.id:
             return False
         assert machine.provider_ref is not None
-        status = await self._ports.gateways.status(machine.provider_ref)
+        status = await self._ports.gateways.status(seat_of(machine))
         return status.ready and status.instance_id == instance.id
 
     async def _take_over(self, instance: Instance, machine: Machine, lease: Lease, steps: StepRecorder) -> None:
@@ -111,7 +127,7 @@ class Placing:
         async with steps.step(StepName.SECRET):
             await self._hand_over_credentials(instance, lease)
         async with steps.step(StepName.GATEWAY):
-            await self._ports.gateways.apply(machine.provider_ref, self._spec(instance, machine))
+            await self._ports.gateways.apply(seat_of(machine), self._spec(instance, machine))
 
     async def _gateway_side(self, instance: Instance, machine: Machine, lease: Lease, steps: StepRecorder) -> None:
         """Secret, volume and gateway, in this order; ends once the gateway has proven whom it serves."""
@@ -127,19 +143,19 @@ class Placing:
                 await ports.instance_store.update(instance.id, partial(lifecycle.make_volume, zone=machine.zone), lease=lease)
             await self._free_volume(instance, machine)
         async with steps.step(StepName.GATEWAY):
-            status = await ports.gateways.status(machine.provider_ref)
+            status = await ports.gateways.status(seat_of(machine))
             if not status.ready or status.instance_id != instance.id:
                 await steps.flush()
-                await ports.gateways.start(machine.provider_ref, spec)
-                await wait_until_ready(ports, self._options, machine.provider_ref, instance.id)
-            await ports.gateways.apply(machine.provider_ref, spec)
+                await ports.gateways.start(seat_of(machine), spec)
+                await wait_until_ready(ports, self._options, seat_of(machine))
+            await ports.gateways.apply(seat_of(machine), spec)
 
     async def _hand_over_credentials(self, instance: Instance, lease: Lease) -> None:
         """Credentials that the user just gave go to the vault, on top of those that are there."""
         ports = self._ports
         if instance.sealed_revision is None:
             return
-        document = await ensure_token(ports, instance.id)
+        document = await ensure_token(ports, instance.id, fresh=instance.revision > 1)
         sealed = await ports.instance_store.sealed_credentials(instance.id)
         if sealed is not None:
             revision, blob = sealed
@@ -210,3 +226,9 @@ class Placing:
             instance.revision,
             self._options.allowed_origins,
         )
+
+
+def _target_of(machine: Machine) -> Target:
+    assert machine.provider_ref is not None
+    assert machine.address is not None
+    return Target(machine.id, machine.provider_ref, machine.address)

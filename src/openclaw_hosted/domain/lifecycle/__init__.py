@@ -18,6 +18,7 @@ from openclaw_hosted.domain.lifecycle.instances import (
     make_volume,
     place,
     purge,
+    restart,
     take_down,
 )
 from openclaw_hosted.domain.lifecycle.machines import become_ready, condemn, launch, locate, lose, relocate, see_gone
@@ -44,6 +45,7 @@ __all__ = [
     "place",
     "purge",
     "relocate",
+    "restart",
     "see_gone",
     "take_down",
 ]

@@ -98,6 +98,11 @@ def purge(instance: Instance, *, now: float) -> Changed:
     return Changed(purged, events=(event,), wakes=frozenset({Topic.CHANGES}), instance_work=Work.FREE, volume=volume)
 
 
+def restart(instance: Instance, *, number: int) -> Changed:
+    """Its machine was told to restart its gateway for the `number`th time, and is not told so again."""
+    return Changed(replace(instance, restarts_done=number))
+
+
 def make_volume(instance: Instance, *, zone: str) -> Changed:
     """Its volume was made there, empty. Said before anything is written on it."""
     return Changed(volume=Volume(instance.id, VolumeState.MADE, zone))

@@ -9,9 +9,10 @@ from openclaw_hosted.ports.stores.accounts import AccountStore
 from openclaw_hosted.ports.stores.instances import Caps, CredentialSealing, IdempotencyKey, InstanceRule, InstanceStore, NewInstance
 from openclaw_hosted.ports.stores.lease import Lease
 from openclaw_hosted.ports.stores.machines import LossRule, MachineRule, MachineStore, NewMachine
-from openclaw_hosted.ports.stores.platform import Hints, PlatformStore, PoolMemory
+from openclaw_hosted.ports.stores.platform import PRUNED_AT_ONCE, Hints, PlatformStore, PoolMemory
 
 __all__ = [
+    "PRUNED_AT_ONCE",
     "AccountStore",
     "Caps",
     "CredentialSealing",

@@ -100,8 +100,12 @@ class InstanceStore(Protocol):
         """The ids that have a route or are about to: of live instances, and those reserved for machines not yet assigned."""
         ...
 
-    async def count_placing(self) -> int:
-        """How many have got their machine and are not yet running for the first time."""
+    async def count_placing(self, since: float = 0.0) -> int:
+        """How many have got their machine, no earlier than `since`, and do not run on it yet."""
+        ...
+
+    async def recent_waits(self, limit: int) -> Sequence[float]:
+        """What the newest instances took for which no spare was free: seconds from asking until they answered at their address."""
         ...
 
     async def known_ids(self) -> frozenset[InstanceId]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -11,6 +11,7 @@ from openclaw_hosted.domain.instance import Instance
 from openclaw_hosted.domain.lifecycle import Changed
 from openclaw_hosted.domain.machine import Machine, Warmth
 from openclaw_hosted.domain.naming import InstanceId, MachineId, VolumeId
+from openclaw_hosted.domain.observation import Observation
 from openclaw_hosted.ports.stores.lease import Lease
 
 
@@ -77,6 +78,14 @@ class MachineStore(Protocol):
 
     async def lose(self, machine_id: MachineId, rule: LossRule) -> Machine:
         """What the rule makes of it and of the instance that it is bound to, in one transaction."""
+        ...
+
+    async def observations(self) -> Mapping[MachineId, Observation]:
+        """What was seen of machines that are live."""
+        ...
+
+    async def observe(self, seen: Sequence[Observation]) -> None:
+        """Keep what was seen, in one transaction, and forget what was seen of machines that are no more."""
         ...
 
     async def put_off(self, lease: Lease, seconds: float, error: str | None, *, counts: bool = True) -> None:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from openclaw_hosted.domain.events import Event
 from openclaw_hosted.domain.naming import InstanceId, MachineId
 from openclaw_hosted.ports.stores.lease import Lease
+
+PRUNED_AT_ONCE: Final = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,11 @@ class PlatformStore(Protocol):
         self, *, instance_id: InstanceId | None = None, machine_id: MachineId | None = None, before_id: int | None = None, limit: int = 100
     ) -> Sequence[Event]:
         """The newest first; `before_id` pages on."""
+        ...
+
+    async def prune(self, *, events_before: float, machines_before: float, steps_kept: int) -> bool:
+        """Forget events and machines that are gone from before then, and all but the newest steps of each instance: `PRUNED_AT_ONCE` of
+        each at most. Whether there may be more."""
         ...
 
     async def acquire(self, name: str, token: str, seconds: float) -> Lease | None:

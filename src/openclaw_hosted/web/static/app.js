@@ -28,11 +28,12 @@
 
   document.addEventListener("DOMContentLoaded", () => {
     refresh(document);
+    for (const notice of document.querySelectorAll("[data-unless-at]")) notice.hidden = notice.dataset.unlessAt === location.origin;
     setInterval(count, 200);
     document.querySelector("[aria-invalid]")?.focus();
     document.querySelector("[data-select]")?.select();
   });
-  document.addEventListener("htmx:afterSwap", (event) => refresh(event.target));
+  for (const name of ["htmx:afterSwap", "live:shown"]) document.addEventListener(name, (event) => refresh(event.target));
   document.addEventListener("submit", (event) => {
     if (!event.target.matches("form[data-once]")) return;
     if (event.target.dataset.sent) event.preventDefault();

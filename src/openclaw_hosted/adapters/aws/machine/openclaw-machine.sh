@@ -356,6 +356,8 @@ oc_restart() { # the engine starts it again by its policy, so nobody has to wait
     docker start $OC_NAME >/dev/null 2>&1 || oc_fail 9 'the container can not be started'
     return
   fi
+  ((now)) || ! oc_is_stopping || return 0
+  oc_put "$OC_ROOT/told" < <(oc_fact '{{.State.StartedAt}}')
   kill -TERM "$pid"
   ((now)) || return 0
   for tries in {1..20}; do
@@ -364,6 +366,12 @@ oc_restart() { # the engine starts it again by its policy, so nobody has to wait
   done
   kill -KILL "$pid" 2>/dev/null
   return 0
+}
+
+oc_is_stopping() { # what runs was told to end, and has time left for that
+  local told
+  told=$(cat "$OC_ROOT/told" 2>/dev/null) && [[ -n $told && $told == "$(oc_fact '{{.State.StartedAt}}')" ]] &&
+    (($(date +%s) - $(stat -c %Y "$OC_ROOT/told") <= OC_STOP_SECONDS))
 }
 
 oc_keep_config() {
@@ -383,7 +391,7 @@ oc_mend() { # nothing is written through the state directory, where a tenant may
 # --- what can be seen of it ---
 
 oc_inspect() {
-  local found status=none pid exit='' restarts=0 started='' oom=false has='' refused=0 running=0 killed=0 problem=''
+  local found status=none pid exit='' restarts=0 started='' oom=false has='' refused=0 running=0 stopping=0 killed=0 problem=''
   found=$(docker ps -aq --filter "name=^/$OC_NAME$" 2>/dev/null) || oc_fail 9 'Docker does not answer'
   [[ -z $found ]] || read -r status pid exit restarts started oom has < <(oc_fact \
     '{{.State.Status}} {{.State.Pid}} {{.State.ExitCode}} {{.RestartCount}} {{.State.StartedAt}} {{.State.OOMKilled}} {{.Config.Image}}')
@@ -392,11 +400,12 @@ oc_inspect() {
     refused=1 exit=$OC_REFUSED
   elif [[ $status == running ]]; then
     running=1 exit=''
+    ! oc_is_stopping || stopping=1
   fi
   [[ $oom != true ]] || killed=1
   [[ -z $started ]] ||
     problem=$(docker logs --since $((started - 90)) --tail 500 $OC_NAME 2>&1 | grep -aE "$OC_FAILURE" | tail -n 1 | oc_blot | base64 -w 0)
-  printf '%s\n' "running=$running" "exit=$exit" "refused=$refused" "restarts=$restarts" "started=$started" "oom=$killed" \
+  printf '%s\n' "running=$running" "stopping=$stopping" "exit=$exit" "refused=$refused" "restarts=$restarts" "started=$started" "oom=$killed" \
     "instance=$(oc_known instance)" "generation=$(cat "$OC_ROOT/generation" 2>/dev/null)" "image=$has" \
     "volume=$(oc_known volume)" "problem=$problem"
 }

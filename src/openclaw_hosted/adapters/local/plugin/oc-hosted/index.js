@@ -4,6 +4,7 @@ import { issueDeviceBootstrapToken } from "openclaw/plugin-sdk/device-bootstrap"
 import { dispatchGatewayMethod } from "openclaw/plugin-sdk/gateway-method-runtime";
 import { echo } from "./echo.js";
 import { answer, readBody } from "./http.js";
+import { answerForAbsentModel, PATIENCE_MS } from "./presence.js";
 
 const MAX_BODY_BYTES = 65536;
 const OWNER = {
@@ -29,6 +30,10 @@ const DISPATCHED = new Set([
   "sessions.patch",
 ]);
 
+const STARTED_AT = Date.now() / 1000 - process.uptime();
+let stopping = false;
+process.once("SIGTERM", () => (stopping = true));
+
 function refuse(res, status, code, message) {
   return answer(res, status, { ok: false, error: { code, message } });
 }
@@ -48,7 +53,9 @@ function handler(instanceId) {
       return refuse(res, 400, "INVALID_REQUEST", "not a JSON body of at most 64 KB");
     }
     try {
-      if (request.method === "identity") return answer(res, 200, { ok: true, payload: { instanceId, pid: process.pid } });
+      if (request.method === "identity") {
+        return answer(res, 200, { ok: true, payload: { instanceId, pid: process.pid, startedAt: STARTED_AT, stopping } });
+      }
       if (request.method === "browser.bootstrap") return answer(res, 200, { ok: true, payload: await mintBootstrap() });
       if (!DISPATCHED.has(request.method)) return refuse(res, 400, "INVALID_REQUEST", "unknown method");
       const result = await dispatchGatewayMethod(request.method, request.params ?? {});
@@ -71,6 +78,7 @@ export default definePluginEntry({
       gatewayRuntimeScopeSurface: "trusted-operator",
       handler: handler(api.config?.gateway?.controlUi?.basePath?.replace(/^\//, "") ?? null),
     });
+    api.on("before_agent_reply", answerForAbsentModel, { timeoutMs: PATIENCE_MS + 5000 });
     api.registerHttpRoute({ path: "/api/v1/oc-hosted/echo/chat/completions", auth: "gateway", match: "exact", handler: echo });
   },
 });
