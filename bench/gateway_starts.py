@@ -108,8 +108,8 @@ def hub(data_dir: Path, release: OpenClawRelease, users: int) -> Iterator[Callab
 def write_down(data_dir: Path, release: OpenClawRelease, user: str) -> None:
     """How this user's gateway is started, and its files, as the platform writes them for a machine."""
     instance_id, directory, port = InstanceId("oc-22222222"), data_dir / user, free_port()
-    berth = Berth(directory, port, release.version, instance_id, directory / "state")
-    for path in (berth.state_dir, berth.secrets_dir):
+    berth = Berth(directory, port, release.version, instance_id, directory / "state", directory / "home")
+    for path in (berth.state_dir, berth.home_dir, berth.secrets_dir):
         path.mkdir(parents=True)
     runtime = ProcessRuntime(data_dir, release)
     spec = GatewaySpec(instance_id, 1, volume_of(instance_id), release.version)

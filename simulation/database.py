@@ -13,8 +13,7 @@ from functools import cache
 from types import SimpleNamespace
 from typing import Any, Final
 
-from sqlalchemy import Float, delete, event, insert, literal_column
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy import Connection, CursorResult, Float, create_engine, delete, event, insert, literal_column
 from sqlalchemy.pool import StaticPool
 from sqlalchemy.sql.elements import ColumnElement
 
@@ -23,7 +22,6 @@ from openclaw_hosted.store import tables
 from openclaw_hosted.store.database import Database
 from openclaw_hosted.store.platform import to_pool_memory
 from openclaw_hosted.store.rows import to_event, to_instance, to_machine, to_session, to_step, to_user, to_volume
-from openclaw_hosted.store.sqlite import InlineConnection
 from simulation.link import run_now
 from simulation.rows import POOL_ROW, Rows
 
@@ -40,6 +38,18 @@ _VALUES: Final[dict[str, Callable[[Any], Any]]] = {
 """The tables that are watched, in the order in which their rows are handed on, and what a row is to the domain."""
 
 
+class Inline:
+    """A connection that is awaited for nothing, in place of SQLAlchemy's asynchronous one."""
+
+    def __init__(self, connection: Connection) -> None:
+        self.begin = connection.begin
+        self._connection = connection
+
+    async def execute(self, *arguments: Any) -> CursorResult[Any]:
+        """Run a statement."""
+        return self._connection.execute(*arguments)
+
+
 class SimulatedDatabase(Database):
     """`Database` without files, threads or waiting. There is one in each process; each run empties it."""
 
@@ -51,7 +61,7 @@ class SimulatedDatabase(Database):
         self._driver.execute("PRAGMA foreign_keys=ON")
         self._watched = self._driver.cursor()
         self._watched.row_factory = _named
-        self._connection = run_now(self._connect())
+        self._connection = self._connect()
         self.rows = Rows()
 
     @property
@@ -66,47 +76,35 @@ class SimulatedDatabase(Database):
         return self.rows
 
     @asynccontextmanager
-    async def write(self) -> AsyncIterator[AsyncConnection]:
+    async def write(self) -> AsyncIterator[Any]:
         """A transaction: all of it, or on an error nothing."""
         async with self._transaction() as connection:
             yield connection
         self.rows.committed(self._written())
 
     @asynccontextmanager
-    async def read(self) -> AsyncIterator[AsyncConnection]:
+    async def read(self) -> AsyncIterator[Any]:
         """For reading."""
         async with self._transaction() as connection:
             yield connection
 
     @asynccontextmanager
-    async def _transaction(self) -> AsyncIterator[AsyncConnection]:
-        transaction = await self._connection.begin()
-        try:
+    async def _transaction(self) -> AsyncIterator[Any]:
+        with self._connection.begin():
             yield self._connection
-        except BaseException:
-            await transaction.rollback()
-            raise
-        await transaction.commit()
 
-    async def _connect(self) -> AsyncConnection:
-        async def connection() -> InlineConnection:
-            return await InlineConnection(lambda: self._driver, iter_chunk_size=64)
-
-        engine = create_async_engine("sqlite+aiosqlite://", async_creator=connection, poolclass=StaticPool)
-
-        @event.listens_for(engine.sync_engine, "begin")
-        def _begin(connection: Any) -> None:
-            connection.connection.dbapi_connection.run_async(lambda driver: driver.execute("BEGIN"))
-
-        made = await engine.connect()
-        async with made.begin():
-            await made.run_sync(tables.metadata.create_all)
+    def _connect(self) -> Inline:
+        engine = create_engine("sqlite://", creator=lambda: self._driver, poolclass=StaticPool)
+        event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN"))
+        connection = engine.connect()
+        with connection.begin():
+            tables.metadata.create_all(connection)
         self._driver.execute("CREATE TABLE written (name TEXT, key, UNIQUE (name, key) ON CONFLICT IGNORE)")
         for name in _VALUES:
             for verb, row in (("INSERT", "NEW"), ("UPDATE", "NEW"), ("DELETE", "OLD")):
                 note = f"INSERT INTO written VALUES ('{name}', {row}.{_key(name)})"  # noqa: S608 - our own names
                 self._driver.execute(f"CREATE TRIGGER {name}_{verb} AFTER {verb} ON {name} BEGIN {note}; END")
-        return made
+        return Inline(connection)
 
     async def _empty(self) -> None:
         async with self.write() as connection:

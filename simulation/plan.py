@@ -41,7 +41,7 @@ PORT_CALLS: Final = (
     "gateways.keep_warm", "gateways.mint_bootstrap",
     "vault.put", "vault.get", "vault.grant", "vault.retire", "vault.restore", "vault.purge", "vault.list",
     "router.prepare", "router.bind", "router.release", "router.probe", "router.list", "router.machines", "router.forget",
-    "volumes.create", "volumes.detach", "volumes.purge", "volumes.list",
+    "volumes.create", "volumes.detach", "volumes.purge", "volumes.list", "volumes.crowding",
     "gate.admit", "gate.dismiss", "gate.sessions",
 )  # fmt: skip
 STORE_CALLS: Final = (

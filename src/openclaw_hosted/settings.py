@@ -47,6 +47,8 @@ class Settings(BaseSettings):
     other_urls: Annotated[tuple[str, ...], NoDecode] = Field((), alias="OTHER_URLS")
     """More addresses that lead here, in the scheme of that one."""
     machines: MachineKind = Field(MachineKind.AUTO, alias="MACHINES")
+    machine_cpus: float | None = Field(None, alias="MACHINE_CPUS", ge=0.1, le=1024)
+    """How many processors' time one Docker machine may take; without it half of the computer's, one at least."""
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field((), alias="TRUSTED_PROXIES")
     """Networks of the proxies in front, whose X-Forwarded-For counts: the client is the last address in it that is not among them."""
     local_models: Annotated[tuple[LocalModel, ...], NoDecode] = Field((), alias="ALLOW_LOCAL_MODELS")

@@ -2,35 +2,47 @@
 
 from __future__ import annotations
 
+import shutil
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Final
 from urllib.parse import urlsplit
 
 from openclaw_hosted import OPENCLAW_VERSION, datadir
 from openclaw_hosted.adapters.local.docker import docker
 from openclaw_hosted.adapters.local.install import installed_release
 from openclaw_hosted.adapters.local.tls import certificate_lifetime
+from openclaw_hosted.adapters.local.volumes import LocalVolumes
 from openclaw_hosted.bootstrap.archives import check_backups
 from openclaw_hosted.bootstrap.aws_checks import examine_aws
 from openclaw_hosted.bootstrap.edge import check_port
+from openclaw_hosted.controllers.disk import WAY_OUT, in_gigabytes
 from openclaw_hosted.doctor import CHECKS, Finding, Verdict, check_python
 from openclaw_hosted.domain.errors import OpenClawHostedError, PortError
 from openclaw_hosted.settings import MachineKind, Provider, Settings, Tls
 from openclaw_hosted.store.open import open_store
+
+TOOLS: Final[Mapping[str, str]] = {
+    "curl": "curl", "git": "git", "jq": "jq", "openssh-client": "ssh", "python3-venv": "python3", "ripgrep": "rg", "unzip": "unzip",
+}  # fmt: skip
+"""Debian's packages that an assistant works with, and a command of each."""
 
 
 async def examine(settings: Settings) -> Sequence[Finding]:
     """All checks of `doctor`."""
     if settings.provider is Provider.AWS:
         return [check_python(settings), *await examine_aws(), await _check_database(settings)]
+    machines = await _check_machines(settings)
     findings = [check(datadir.as_started(settings)) for check in (*CHECKS, check_backups)]
     return [
         *findings,
         _check_port(datadir.as_started(settings)),
         _check_certificate(datadir.as_started(settings), time.time()),
         _check_openclaw(settings),
-        await _check_machines(settings),
+        machines,
+        *([] if machines.verdict is Verdict.OK else [_check_tools()]),
+        await _check_volumes(LocalVolumes(settings.data_dir) if (settings.data_dir / "volumes").is_dir() else None),
         await _check_database(settings),
     ]
 
@@ -83,6 +95,23 @@ async def _check_machines(settings: Settings) -> Finding:
     except PortError as problem:
         return shared if wanted is MachineKind.AUTO else Finding("machines", Verdict.PROBLEM, str(problem), "Start the Docker engine.")
     return Finding("machines", Verdict.OK, f"they are containers of Docker {version}, isolated from each other and this computer")
+
+
+async def _check_volumes(volumes: LocalVolumes | None) -> Finding:
+    """No instance fills the disk that all share."""
+    large = await volumes.crowding() if volumes is not None else ()
+    if not large:
+        return Finding("volumes", Verdict.OK, "no instance fills the disk")
+    named = ", ".join(f"{each.instance_id or each.volume_id} holds {in_gigabytes(each.held_bytes)}" for each in large)
+    return Finding("volumes", Verdict.PROBLEM, f"the disk has {in_gigabytes(large[0].free_bytes)} left; {named}", WAY_OUT)
+
+
+def _check_tools() -> Finding:
+    """What an assistant works with, where machines are processes; the image of Docker machines has it."""
+    missing = [package for package, command in TOOLS.items() if shutil.which(command) is None]
+    if not missing:
+        return Finding("tools", Verdict.OK, "what an assistant works with is there")
+    return Finding("tools", Verdict.WARNING, f"users' assistants do without {', '.join(missing)}", f"apt-get install {' '.join(missing)}")
 
 
 async def _check_database(settings: Settings) -> Finding:

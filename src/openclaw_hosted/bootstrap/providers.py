@@ -79,7 +79,7 @@ def known_runtimes(settings: Settings, clock: Clock) -> Runtimes:
 
 def _docker_used(settings: Settings, clock: Clock) -> tuple[DockerRuntime, ...]:
     host = known_docker_host(settings.data_dir)
-    return (DockerRuntime(host, clock, settings.local_models),) if host else ()
+    return (DockerRuntime(host, clock, settings.local_models, cpus=settings.machine_cpus),) if host else ()
 
 
 async def _local_with_machines(settings: Settings, mark: str, release: OpenClawRelease, clock: Clock, progress: Progress) -> Provided:
@@ -97,7 +97,8 @@ async def _local_with_machines(settings: Settings, mark: str, release: OpenClawR
             raise
         note = f"Machines would be containers, isolated from each other, but: {problem}"
         return _local(settings, mark, Runtimes(processes, *before), clock, gate, note)
-    return _local(settings, mark, Runtimes(DockerRuntime(host, clock, settings.local_models), processes), clock, gate)
+    containers = DockerRuntime(host, clock, settings.local_models, cpus=settings.machine_cpus)
+    return _local(settings, mark, Runtimes(containers, processes), clock, gate)
 
 
 def _local(settings: Settings, mark: str, runtimes: Runtimes, clock: Clock, gate: Gate, *notes: str) -> Provided:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from openclaw_hosted.controllers.backup import BackupController
+from openclaw_hosted.controllers.disk import DiskController
 from openclaw_hosted.controllers.edge import EdgeController
 from openclaw_hosted.controllers.housekeeping import HousekeepingController
 from openclaw_hosted.controllers.liveness import LivenessController
@@ -34,6 +35,7 @@ class ControlLoops:
                 ("edge", EdgeController(ports, options).tick, options.liveness_seconds),
                 ("orphans", OrphansController(ports, options).tick, options.orphans_seconds),
                 ("housekeeping", HousekeepingController(ports, options).tick, options.housekeeping_seconds),
+                ("disk", DiskController(ports).tick, options.disk_seconds),
                 ("metering", MeteringController(ports, options).tick, options.metering_seconds),
             )
         ]

@@ -86,6 +86,7 @@ class ControllerOptions:
     steps_kept: int = 200
     """The newest of each instance."""
     metering_seconds: float = 60.0
+    disk_seconds: float = 60.0
     backup_seconds: float = 86_400.0
     backup_retry_seconds: float = 900.0
     """How soon a failed backup is tried again."""

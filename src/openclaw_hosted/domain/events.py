@@ -21,6 +21,7 @@ class EventName(StrEnum):
     INSTANCE_OPENED = "instance.opened"
     INSTANCE_SENDER_APPROVED = "instance.sender_approved"
     INSTANCE_SENDER_DISMISSED = "instance.sender_dismissed"
+    INSTANCE_FILLED_DISK = "instance.filled_disk"
     INSTANCE_MACHINE_LOST = "instance.machine_lost"
     INSTANCE_FAILED = "instance.failed"
     INSTANCE_DELETE_ASKED = "instance.delete_asked"

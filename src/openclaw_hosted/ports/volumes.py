@@ -18,6 +18,18 @@ class ObservedVolume:
     attached_to: MachineId | None
 
 
+@dataclass(frozen=True, slots=True)
+class LargeVolume:
+    """A volume that holds much of a disk which others need as well and which is nearly full."""
+
+    volume_id: VolumeId
+    instance_id: InstanceId | None
+    held_bytes: int
+    """On the disk; at least, where a volume has more entries than are counted."""
+    free_bytes: int
+    """Of the disk, for all."""
+
+
 class Volumes(Protocol):
     """Each holds OpenClaw's state directory of one instance, and a mark that says of which."""
 
@@ -46,4 +58,9 @@ class Volumes(Protocol):
 
     async def list(self) -> Sequence[ObservedVolume]:
         """All that exist."""
+        ...
+
+    async def crowding(self) -> Sequence[LargeVolume]:
+        """Where volumes share a disk that is nearly full, those that hold most of it, the largest first. None where there is room, or
+        where each has a disk of its own."""
         ...

@@ -163,3 +163,13 @@ def test_a_backup_that_nobody_wants_any_more_ends(volume: Path) -> None:
     with pytest.raises(BackupFailed, match="stopped"):
         kept_of(volume, kept)
     assert not list(volume.parents[1].glob("b*"))
+
+
+def test_what_a_user_installed_is_kept_and_its_caches_are_not(volume: Path) -> None:
+    for name in (".local/bin/tool", ".config/tool.json", ".cache/tool/part", ".npm/_cacache/part", ".npm/_logs/part"):
+        (volume / "home" / name).parent.mkdir(parents=True)
+        (volume / "home" / name).write_text("content")
+    out, kept = kept_of(volume)
+    files = {str(path.relative_to(out / "home")) for path in (out / "home").rglob("*") if path.is_file()}
+    assert files == {".local/bin/tool", ".config/tool.json"}
+    assert kept.left_out == []

@@ -7,8 +7,9 @@ from dataclasses import replace
 
 import pytest
 
-from openclaw_hosted.adapters.local.containers import HOST_NAME, DockerHost
+from openclaw_hosted.adapters.local.containers import HOST_NAME, DockerHost, cpu_limit
 from openclaw_hosted.adapters.local.docker import docker
+from openclaw_hosted.adapters.local.environment import certificate_files
 from openclaw_hosted.adapters.local.gateway_home import config_path
 from openclaw_hosted.adapters.local.image import image_bytes
 from openclaw_hosted.adapters.local.network import ensure_guard
@@ -29,7 +30,7 @@ from tests.support.seats import seat
 from tests.support.waiting import until
 
 pytestmark = [pytest.mark.openclaw, pytest.mark.docker, pytest.mark.asyncio(loop_scope="module")]
-MOST_BYTES = 650_000_000
+MOST_BYTES = 900_000_000
 
 
 async def test_the_image_is_small(image: str) -> None:
@@ -87,13 +88,16 @@ async def test_a_container_has_no_rights_and_no_secrets_in_sight(real: RunningMa
     facts = await described(ref)
     host = facts["HostConfig"]
     assert (host["Memory"], host["MemorySwap"], host["PidsLimit"]) == (1536 << 20, 1536 << 20, 512)
+    assert (host["CpuShares"], host["CpuPeriod"], host["CpuQuota"]) == (512, 100_000, cpu_limit(None) * 100_000)
     assert (host["ReadonlyRootfs"], host["Privileged"], host["CapDrop"]) == (True, False, ["ALL"])
     assert host["PortBindings"]["8080/tcp"][0]["HostIp"] == "127.0.0.1"
     assert token not in json.dumps(facts)
     assert token not in await run(ref, "env")
     mounted = {mount["Source"] for mount in facts["Mounts"] if mount["Type"] == "bind"}
     machine = computer.data_dir / "machines" / ref
-    assert mounted == {str(computer.volumes.state_dir(spec.volume_id)), str(machine / "secrets")}
+    volumes = computer.volumes
+    own = {str(volumes.state_dir(spec.volume_id)), str(volumes.home_dir(spec.volume_id)), str(machine / "secrets")}
+    assert mounted - {str(path) for path in certificate_files().values()} == own
     assert await address_of(ref) != "127.0.0.1"
 
 

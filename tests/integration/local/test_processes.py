@@ -77,6 +77,14 @@ async def test_a_program_runs_and_its_output_is_kept(process: SupervisedProcess)
     assert process.is_alive()
 
 
+async def test_a_program_and_what_it_starts_stand_behind_others_for_processor_time(process: SupervisedProcess) -> None:
+    await process.ensure(program(process.directory, WITH_OFFSPRING, nice=5))
+    await until(lambda: len(marked(process)) == 3)
+    own = process.status().supervisor_pid
+    assert own
+    assert {os.getpriority(os.PRIO_PROCESS, pid) for pid in marked(process)} == {os.getpriority(os.PRIO_PROCESS, own) + 5}
+
+
 async def test_asking_twice_changes_nothing(process: SupervisedProcess) -> None:
     wanted = program(process.directory, SLEEPER)
     await process.ensure(wanted)

@@ -16,7 +16,7 @@ from openclaw_hosted.adapters.aws.sdk import Call, Sdk
 from openclaw_hosted.domain.errors import Conflict, NotFound, Unavailable
 from openclaw_hosted.domain.naming import InstanceId, MachineId, VolumeId
 from openclaw_hosted.ports.clock import Clock
-from openclaw_hosted.ports.volumes import ObservedVolume
+from openclaw_hosted.ports.volumes import LargeVolume, ObservedVolume
 
 FRESH_SECONDS: Final = 2.0
 SETTLE_SECONDS: Final = 60.0
@@ -136,6 +136,10 @@ class AwsVolumes:
             ObservedVolume(volume.volume_id, volume.instance_id, holder(volume.attached_to))
             for volume in await self._listing.get(FRESH_SECONDS)
         ]
+
+    async def crowding(self) -> Sequence[LargeVolume]:
+        """None: each has a disk of its own."""
+        return ()
 
     async def on(self, provider_ref: str) -> Sequence[EbsVolume]:
         """Those of one machine as they are now, its root disk left out."""

@@ -11,7 +11,7 @@ from openclaw_hosted.domain.gateway import GatewaySpec
 from openclaw_hosted.domain.naming import InstanceId, MachineId, VolumeId
 from openclaw_hosted.ports.gateways import BootstrapTicket, GatewayStatus, Seat, SenderRequest
 from openclaw_hosted.ports.machines import LaunchSpec, MachineHealth, ObservedMachine
-from openclaw_hosted.ports.volumes import ObservedVolume
+from openclaw_hosted.ports.volumes import LargeVolume, ObservedVolume
 
 TICKET_SECONDS = 600.0
 REFUSED_EXIT_CODE = 78
@@ -193,10 +193,14 @@ class FakeGateways:
 
 
 class FakeVolumes:
-    """`Volumes` in memory."""
+    """`Volumes` in memory. `large` is what crowds its disk."""
 
     def __init__(self, cloud: FakeCloud) -> None:
         self._cloud = cloud
+        self.large: Sequence[LargeVolume] = ()
+
+    async def crowding(self) -> Sequence[LargeVolume]:
+        return self.large
 
     async def create(self, volume_id: VolumeId, provider_ref: str) -> None:
         async with self._cloud.call("volumes.create"):

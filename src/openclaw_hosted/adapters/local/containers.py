@@ -16,6 +16,7 @@ from typing import Final
 
 from openclaw_hosted.adapters.local.beneath import chown_tree
 from openclaw_hosted.adapters.local.docker import docker_environment, docker_path
+from openclaw_hosted.adapters.local.environment import certificate_files, passed_on
 from openclaw_hosted.adapters.local.files import read_json, write_json
 from openclaw_hosted.adapters.local.image import Progress, ensure_image, image_uid
 from openclaw_hosted.adapters.local.install import OpenClawRelease
@@ -27,7 +28,6 @@ from openclaw_hosted.adapters.local.runtimes import (
     REFUSED_SETTINGS_EXIT_CODE,
     STOP_TIMEOUT_SECONDS,
     Berth,
-    passed_on,
 )
 from openclaw_hosted.adapters.openclaw.config import Places
 from openclaw_hosted.domain.addresses import LocalModel, LocalModels
@@ -37,7 +37,12 @@ from openclaw_hosted.ports.clock import Clock
 PORT: Final = 8080
 MEMORY: Final = "1536m"
 PROCESSES: Final = 512
-STATE: Final = "/home/node/.openclaw"
+CPU_SHARES: Final = 512
+"""Half of what others get: where all want more than there is, the platform and the edge come first."""
+CPU_PERIOD_MICROSECONDS: Final = 100_000
+HOME: Final = "/home/node"
+STATE: Final = f"{HOME}/.openclaw"
+CERTIFICATES: Final = "/run/certificates"
 SECRETS: Final = "/run/openclaw"
 PLUGIN: Final = "/opt/oc-hosted"
 TMP: Final = "/tmp:mode=1777,size=256m"  # noqa: S108 - inside the container
@@ -99,9 +104,11 @@ class DockerRuntime:
 
     kind = DOCKER
 
-    def __init__(self, host: DockerHost, clock: Clock, models: Collection[LocalModel] = ()) -> None:
+    def __init__(self, host: DockerHost, clock: Clock, models: Collection[LocalModel] = (), *, cpus: float | None = None) -> None:
+        """`cpus` is how many processors' time one machine may take; see `cpu_limit`."""
         self._host = host
         self._local = host.nearby(models)
+        self._cpus = cpu_limit(cpus)
         self._clock = clock
         self._guarded_at: float | None = None
         self._guarding = asyncio.Lock()
@@ -120,9 +127,11 @@ class DockerRuntime:
 
     def program(self, berth: Berth) -> Program:
         """`docker run`, which ends as the container ends."""
-        variables = passed_on()
+        mounts, certificates = _certificates()
+        variables = {**passed_on(), **certificates}
+        options = (*_options(berth, self._host.network.name, sorted(variables)), *_processors(self._cpus), *mounts)
         return Program(
-            argv=(_docker(), "run", *_options(berth, self._host.network.name, sorted(variables)), berth.image),
+            argv=(_docker(), "run", *options, berth.image),
             env={**docker_environment(), **variables},
             cwd="/",
             log=str(berth.log_path),
@@ -162,6 +171,11 @@ class DockerRuntime:
                 self._guarded_at = now
 
 
+def cpu_limit(cpus: float | None) -> float:
+    """What is set, or else half of this computer's processors, and one at least: one machine that loops leaves the others room."""
+    return cpus or max(1.0, (os.cpu_count() or 1) / 2)
+
+
 def _label(directory: Path) -> str:
     """Tells the container of the machine in this directory. Its name is Docker's choice: any container of a network may ask for names."""
     return f"{MACHINE_LABEL}={directory.name}"
@@ -182,14 +196,27 @@ def _docker() -> str:
 def _options(berth: Berth, network: str, variables: list[str]) -> list[str]:
     """The container's limits. Variables are passed by name, as their values may be secret."""
     uid = image_uid()
-    owned = f"uid={uid},gid={uid},mode=0700"
     return [
         "--hostname", HOST_NAME, "--init", "--log-driver", "none", "--restart", "no",
         "--label", _label(berth.directory), "--label", f"openclaw-hosted.instance={berth.instance_id}",
         "--memory", MEMORY, "--memory-swap", MEMORY, "--pids-limit", str(PROCESSES), "--cap-drop", "ALL",
         "--security-opt", "no-new-privileges", "--user", f"{uid}:{uid}", "--read-only",
-        "--tmpfs", TMP, "--tmpfs", f"/home/node/.cache:{owned}",
+        "--tmpfs", TMP, "--mount", f"type=bind,src={berth.home_dir},dst={HOME}",
         "--mount", f"type=bind,src={berth.state_dir},dst={STATE}", "--mount", f"type=bind,src={berth.secrets_dir},dst={SECRETS},readonly",
         "--network", network, "--publish", f"127.0.0.1:{berth.port}:{PORT}",
         *(part for variable in variables for part in ("--env", variable)),
     ]  # fmt: skip
+
+
+def _certificates() -> tuple[list[str], dict[str, str]]:
+    """Options that show the files of certificates inside, each once, and the variables that name them there."""
+    files = certificate_files()
+    inside = {path: f"{CERTIFICATES}/{number}.pem" for number, path in enumerate(dict.fromkeys(files.values()))}
+    mounts = [part for path, there in inside.items() for part in ("--mount", f"type=bind,src={path},dst={there},readonly")]
+    return mounts, {name: inside[path] for name, path in files.items()}
+
+
+def _processors(cpus: float) -> list[str]:
+    """A quota, as Docker refuses more `--cpus` than it has."""
+    quota = round(cpus * CPU_PERIOD_MICROSECONDS)
+    return ["--cpu-shares", str(CPU_SHARES), "--cpu-period", str(CPU_PERIOD_MICROSECONDS), "--cpu-quota", str(quota)]

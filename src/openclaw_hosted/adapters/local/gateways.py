@@ -191,7 +191,7 @@ class LocalGateways:
         config = render_config(spec, self._places(home), based)
         if config != existing:
             write_config(state_dir, config)
-        for path in (config_path(state_dir), state_dir):
+        for path in (config_path(state_dir), state_dir, self._volumes.ensure_home(spec.volume_id)):
             self._runtimes.of(home.facts.kind).hand_over(path)
         home.note(spec, in_force=not mend, written_for=self._written_for(home))
 
@@ -282,7 +282,8 @@ class LocalGateways:
         return " ".join((*places.trusted_proxies, *places.public_origins, *sorted(map(str, places.local_models.models))))
 
     def _berth(self, home: GatewayHome, spec: GatewaySpec) -> Berth:
-        return Berth(home.directory, home.port, home.facts.image, spec.instance_id, self._volumes.state_dir(spec.volume_id))
+        state_dir, own_home = self._volumes.state_dir(spec.volume_id), self._volumes.home_dir(spec.volume_id)
+        return Berth(home.directory, home.port, home.facts.image, spec.instance_id, state_dir, own_home)
 
 
 def _is_same(record: GatewayRecord | None, spec: GatewaySpec) -> bool:

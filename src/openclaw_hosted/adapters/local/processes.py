@@ -38,13 +38,15 @@ class Program:
     """Where its output goes; rotated at 10 MB."""
     stop_timeout_seconds: float = 10.0
     never_restart_exit_codes: Sequence[int] = ()
+    nice: int = 0
+    """How far it stands behind others for processor time, as `nice` counts."""
     cleanup: Sequence[str] = ()
     """A command that clears away what the program leaves elsewhere, and fails unless nothing is left."""
 
     @property
     def fingerprint(self) -> str:
         """Tells programs apart: a running one with another fingerprint is replaced."""
-        content = {name: value for name, value in asdict(self).items() if name != "cleanup" or value}
+        content = {name: value for name, value in asdict(self).items() if name not in ("cleanup", "nice") or value}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:32]
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
@@ -11,6 +10,8 @@ from typing import Final, Protocol
 
 import psutil
 
+from openclaw_hosted.adapters.local.commands import ensure_commands
+from openclaw_hosted.adapters.local.environment import certificate_files, passed_on
 from openclaw_hosted.adapters.local.install import OpenClawRelease
 from openclaw_hosted.adapters.local.processes import ProcessStatus, Program
 from openclaw_hosted.adapters.openclaw.config import Places
@@ -19,11 +20,10 @@ from openclaw_hosted.domain.errors import PortError
 REFUSED_SETTINGS_EXIT_CODE: Final = 78
 STOP_TIMEOUT_SECONDS: Final = 330.0
 """OpenClaw 2026.9.6 ends at once when idle, and lets a turn under way go on for up to 315 s."""
-PASSED_ON: Final = (
-    "LANG", "TZ", "NODE_EXTRA_CA_CERTS", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy",
-)  # fmt: skip
-LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
-"""Never reached by a proxy, whatever the environment says."""
+SKILL_TOOLS: Final = ".openclaw/tools/node/npm/bin"
+"""Where OpenClaw 2026.9.6 installs what skills need, below the home."""
+NICE: Final = 5
+"""Of a gateway that is a process: where all want more processor time than there is, the platform and the edge come first."""
 PROCESS: Final = "process"
 DOCKER: Final = "docker"
 
@@ -38,6 +38,8 @@ class Berth:
     image: str
     instance_id: str
     state_dir: Path
+    home_dir: Path
+    """Of whoever uses the machine; it lies on the volume, beside the state."""
 
     @property
     def log_path(self) -> Path:
@@ -113,6 +115,7 @@ class ProcessRuntime:
 
     def __init__(self, data_dir: Path, release: OpenClawRelease) -> None:
         self._compile_cache = data_dir.resolve() / "compile-cache"
+        self._commands = data_dir.resolve() / "commands"
         self._release = release
 
     @property
@@ -127,16 +130,18 @@ class ProcessRuntime:
 
     def program(self, berth: Berth) -> Program:
         """Node.js with OpenClaw."""
-        home = berth.directory / "home"
-        for folder in (home, berth.directory / "tmp"):
-            folder.mkdir(mode=0o700, exist_ok=True)
+        home, tmp = berth.home_dir, berth.directory / "tmp"
+        tmp.mkdir(mode=0o700, exist_ok=True)
+        ensure_commands(self._commands, self._release)
         return Program(
             argv=(str(self._release.node), str(self._release.entry), "gateway"),
             env={
                 **passed_on(),
-                "PATH": f"{self._release.node.parent}:/usr/local/bin:/usr/bin:/bin",
+                **{name: str(path) for name, path in certificate_files().items()},
+                "PATH": f"{home}/.local/bin:{home}/{SKILL_TOOLS}:{self._commands}:/usr/local/bin:/usr/bin:/bin",
+                "NPM_CONFIG_PREFIX": str(home / ".local"),
                 "HOME": str(home),
-                "TMPDIR": str(berth.directory / "tmp"),
+                "TMPDIR": str(tmp),
                 "OPENCLAW_HOME": str(home),
                 "OPENCLAW_STATE_DIR": str(berth.state_dir),
                 "OPENCLAW_CONFIG_PATH": str(berth.state_dir / "openclaw.json"),
@@ -148,6 +153,7 @@ class ProcessRuntime:
             log=str(berth.log_path),
             stop_timeout_seconds=STOP_TIMEOUT_SECONDS,
             never_restart_exit_codes=(REFUSED_SETTINGS_EXIT_CODE,),
+            nice=NICE,
         )
 
     def hand_over(self, path: Path) -> None:
@@ -168,11 +174,3 @@ class ProcessRuntime:
 
     async def make_ready(self) -> None:
         """Processes share nothing that has to be made."""
-
-
-def passed_on() -> dict[str, str]:
-    """What a gateway takes over from the platform's environment."""
-    known = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
-    told = ",".join(os.environ[name] for name in ("NO_PROXY", "no_proxy") if name in os.environ)
-    direct = ",".join(dict.fromkeys([*LOOPBACK, *(host.strip() for host in told.split(",") if host.strip())]))
-    return {**known, "NO_PROXY": direct, "no_proxy": direct}

@@ -327,6 +327,7 @@ def become(desired: dict[str, Any], environment: dict[str, str], log: int, super
     try:
         os.setpgid(0, 0)
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+        stand_back(int(desired.get("nice", 0)))
         if os.getppid() != supervisor:
             os._exit(1)
         signal.pthread_sigmask(signal.SIG_SETMASK, set())
@@ -339,6 +340,14 @@ def become(desired: dict[str, Any], environment: dict[str, str], log: int, super
         os.write(log, f"can't start {desired['argv'][0]}: {problem}\n".encode())
     finally:
         os._exit(127)
+
+
+def stand_back(nice: int) -> None:
+    """Be nice to others: as a process, and as a session where Linux divides processor time between those first."""
+    if nice:
+        os.nice(nice)
+        with contextlib.suppress(OSError), open("/proc/self/autogroup", "w") as file:
+            file.write(str(nice))
 
 
 def run_in_background(directory: str) -> None:

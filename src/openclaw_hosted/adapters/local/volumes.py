@@ -3,27 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
+from typing import Final
 
 import structlog
 
-from openclaw_hosted.adapters.local.beneath import remove_tree
+from openclaw_hosted.adapters.local.beneath import Walk, remove_tree
 from openclaw_hosted.adapters.local.files import locked, subfolders, write_atomically
 from openclaw_hosted.domain.errors import Conflict, NotFound
 from openclaw_hosted.domain.naming import InstanceId, MachineId, VolumeId
-from openclaw_hosted.ports.volumes import ObservedVolume
+from openclaw_hosted.ports.volumes import LargeVolume, ObservedVolume
+
+FREE_BYTES_WANTED: Final = 5_000_000_000
+"""A disk with less is nearly full: an OpenClaw that is installed anew and a backup no longer fit."""
+LARGE_BYTES: Final = 1_000_000_000
+"""What a volume holds that is worth naming; OpenClaw itself needs some 60 MB there, a plugin up to 250 MB."""
+MOST_NAMED: Final = 5
+MOST_ENTRIES: Final = 300_000
+BLOCK_BYTES: Final = 512
 
 log = structlog.get_logger("volumes")
 
 
 class LocalVolumes:
-    """DIR/volumes/<volume id>/ with `instance-id` (the mark), `attached-to`, `proven-config.json`, and `state/`.
+    """DIR/volumes/<volume id>/ with `instance-id` (the mark), `attached-to`, `proven-config.json`, `state/`, and `home/`.
 
     An attachment lasts no longer than its machine: what a machine that is gone had attached is free.
     """
 
-    def __init__(self, data_dir: Path) -> None:
+    def __init__(self, data_dir: Path, *, free_bytes_wanted: int = FREE_BYTES_WANTED, large_bytes: int = LARGE_BYTES) -> None:
+        self._free_bytes_wanted = free_bytes_wanted
+        self._large_bytes = large_bytes
         self._directory = data_dir / "volumes"
         self._machines = data_dir / "machines"
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -33,9 +46,21 @@ class LocalVolumes:
         """Where OpenClaw keeps its state on this volume."""
         return self._path(volume_id) / "state"
 
+    def home_dir(self, volume_id: VolumeId) -> Path:
+        """The home of whoever uses the machine: what they installed and configured."""
+        return self._path(volume_id) / "home"
+
     def proven_config(self, volume_id: VolumeId) -> Path:
         """Where the configuration is kept that OpenClaw last became ready with; out of a gateway's reach."""
         return self._path(volume_id) / "proven-config.json"
+
+    def ensure_home(self, volume_id: VolumeId) -> Path:
+        """That home, made where an earlier version made none, and in it the folder that a container has the state mounted on."""
+        home = self.home_dir(volume_id)
+        for folder in (home, home / ".openclaw"):
+            with suppress(FileExistsError):
+                folder.mkdir(mode=0o700)
+        return home
 
     async def create(self, volume_id: VolumeId, provider_ref: str) -> None:  # noqa: ARG002 - all machines reach all folders
         """Make an empty volume. Does nothing where it exists, whatever it holds."""
@@ -60,6 +85,10 @@ class LocalVolumes:
     async def list(self) -> Sequence[ObservedVolume]:
         """All that exist."""
         return await asyncio.to_thread(self._list)
+
+    async def crowding(self) -> Sequence[LargeVolume]:
+        """Those with more than a gigabyte, where the disk has less than five left."""
+        return await asyncio.to_thread(self._crowding)
 
     def _create(self, volume_id: VolumeId) -> None:
         with locked(self._lock):
@@ -117,6 +146,14 @@ class LocalVolumes:
                 log.warning("volume can't be read, and is left alone", volume=path.name, error=type(problem).__name__)
         return found
 
+    def _crowding(self) -> Sequence[LargeVolume]:
+        free = shutil.disk_usage(self._directory).free
+        if free >= self._free_bytes_wanted:
+            return []
+        measured = [(held_bytes(self._path(seen.volume_id)), seen) for seen in self._list()]
+        large = sorted((each for each in measured if each[0] >= self._large_bytes), key=lambda each: each[0], reverse=True)
+        return [LargeVolume(seen.volume_id, seen.instance_id, held, free) for held, seen in large[:MOST_NAMED]]
+
     def _holder(self, path: Path) -> MachineId | None:
         holder = _read(path / "attached-to")
         return MachineId(holder) if holder and (self._machines / holder).is_dir() else None
@@ -131,6 +168,14 @@ class LocalVolumes:
         if not volume_id or "/" in volume_id or volume_id.startswith("."):
             raise NotFound("That is not the id of a volume.")
         return self._directory / volume_id
+
+
+def held_bytes(folder: Path) -> int:
+    """What a tenant's folder takes of the disk. Follows no link, and counts no further than `MOST_ENTRIES`."""
+    try:
+        return sum(entry.status.st_blocks * BLOCK_BYTES for entry in Walk(folder, MOST_ENTRIES))
+    except OSError:
+        return 0
 
 
 def _read(path: Path) -> str | None:

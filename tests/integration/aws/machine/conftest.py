@@ -35,6 +35,7 @@ def shell(tmp_path: Path, amazon: Amazon) -> Shell:
     environment = {
         "PATH": os.environ["PATH"],
         "OPENCLAW_ROOT": str(tmp_path),
+        "OPENCLAW_ENVIRONMENT": str(tmp_path / "environment"),
         "AWS_EC2_METADATA_SERVICE_ENDPOINT": amazon.url,
         "AWS_ENDPOINT_URL": amazon.url,
     }

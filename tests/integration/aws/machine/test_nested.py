@@ -127,7 +127,7 @@ def test_the_container_is_as_closed_as_the_local_ones(fleet: Fleet, image: str, 
     assert (host["Memory"], host["MemorySwap"], host["Init"]) == (1536 << 20, 1536 << 20, True)
     assert host["RestartPolicy"]["Name"] == "always"
     assert {(each["Type"], each["Source"], each["RW"]) for each in facts["Mounts"]} == {
-        ("bind", f"{VOLUME}/state", True), ("bind", "/var/lib/openclaw/secrets", False)
+        ("bind", f"{VOLUME}/state", True), ("bind", f"{VOLUME}/home", True), ("bind", "/var/lib/openclaw/secrets", False)
     }  # fmt: skip
     assert TOKEN not in json.dumps(facts)
     assert fleet.sh(ref, "stat -c '%a %u %h' /var/lib/openclaw/secrets /var/lib/openclaw/secrets/secrets.json").split("\n") == [

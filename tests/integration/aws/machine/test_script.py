@@ -195,3 +195,23 @@ def test_log_lines_lose_every_credential(shell: Shell, tmp_path: Path) -> None:
     assert said == [blot(line, (*secrets.values(), json.dumps(secrets["gatewayToken"])[1:-1])) for line in lines]
     assert said[3:] == lines[3:]
     assert "with$" not in done.stdout
+
+
+def test_a_gateway_gets_proxies_registries_and_certificates_of_its_machine_and_nothing_else(shell: Shell, tmp_path: Path) -> None:
+    plain = shell("oc_network")
+    assert plain.stdout == f"--env-file={tmp_path}/network.env\n"
+    assert (tmp_path / "network.env").read_text() == "NO_PROXY=127.0.0.1,localhost,::1\nno_proxy=127.0.0.1,localhost,::1\n"
+    certificates = tmp_path / "own.pem"
+    certificates.touch()
+    told = {
+        "HTTPS_PROXY": "http://proxy.example.com:3128", "no_proxy": "models.local", "npm_config_registry": "https://packages.example.com/",
+        "NODE_EXTRA_CA_CERTS": str(certificates), "AWS_SECRET_ACCESS_KEY": "secret", "npm_config__auth": "secret",
+    }  # fmt: skip
+    (tmp_path / "environment").write_text("".join(f"{name}={value}\n" for name, value in told.items()))
+    options = shell("oc_network").stdout.splitlines()
+    assert f"--mount=type=bind,src={certificates},dst=/run/certificates.pem,readonly" in options
+    assert "--env=GIT_SSL_CAINFO=/run/certificates.pem" in options
+    assert (tmp_path / "network.env").read_text().splitlines() == [
+        "HTTPS_PROXY=http://proxy.example.com:3128", "npm_config_registry=https://packages.example.com/",
+        "NO_PROXY=127.0.0.1,localhost,::1,models.local", "no_proxy=127.0.0.1,localhost,::1,models.local",
+    ]  # fmt: skip

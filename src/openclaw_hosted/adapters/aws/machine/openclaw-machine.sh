@@ -6,6 +6,7 @@
 readonly OC_NAME=openclaw-gateway OC_ROOT=${OPENCLAW_ROOT:-/var/lib/openclaw}
 readonly OC_VOLUME=$OC_ROOT/volume OC_SECRETS=$OC_ROOT/secrets OC_UID=1000 OC_BLOT=●●●
 readonly OC_DISK_TRIES=${OPENCLAW_DISK_TRIES:-120} OC_STOP_SECONDS=330 OC_REFUSED=78 OC_NOTE=/tmp/openclaw-refused OC_LOG=/tmp/openclaw.jsonl
+readonly OC_ENVIRONMENT=${OPENCLAW_ENVIRONMENT:-/etc/openclaw-hosted/machine.env} OC_CERTIFICATES=/run/certificates.pem
 readonly OC_FAILURE='Gateway failed to start|Gateway start blocked|Refusing to bind|EADDRINUSE|SECRETS_OWNER_UNAVAILABLE'
 # The container's first process: passes TERM on, so that a turn may end, and keeps a refused configuration from being tried forever.
 # OpenClaw prints replies to its standard output whatever the level, and warnings and errors to the other one: only those reach Docker.
@@ -133,7 +134,7 @@ oc_environment() {
   local line
   while IFS= read -r line; do
     [[ $line =~ ^(AWS_[A-Z0-9_]+)=(.*)$ && -z ${!BASH_REMATCH[1]:-} ]] && export "${BASH_REMATCH[1]}=${BASH_REMATCH[2]}"
-  done 2>/dev/null </etc/openclaw-hosted/machine.env
+  done 2>/dev/null <"$OC_ENVIRONMENT"
   return 0
 }
 
@@ -213,7 +214,7 @@ oc_mount() { # has the right volume mounted and marked
   elif [[ $mark != "$instance" ]]; then
     oc_refuse_volume "holds the data of $mark, not of $instance"
   fi
-  chmod 700 "$OC_VOLUME" && mkdir -p "$OC_VOLUME/state" && chown $OC_UID:$OC_UID "$OC_VOLUME/state"
+  chmod 700 "$OC_VOLUME" && mkdir -p "$OC_VOLUME/state" "$OC_VOLUME/home" && chown $OC_UID:$OC_UID "$OC_VOLUME/state" "$OC_VOLUME/home"
 }
 
 oc_refuse_volume() { # WHY
@@ -307,8 +308,9 @@ oc_configure() { # the image's own program writes configuration and credentials;
 }
 
 oc_run() {
-  local owned=uid=$OC_UID,gid=$OC_UID,mode=0700 command problem logging=()
+  local command problem logging=() network=()
   mapfile -t logging < <(oc_logging)
+  mapfile -t network < <(oc_network)
   ((${#logging[@]})) || oc_fail 9 'the instance does not tell its id and region'
   command=$(docker image inspect --format '{{join .Config.Cmd " "}}' "$image") || oc_fail 7 "image $image is not there"
   oc_put "$OC_ROOT/machine.env" < <(printf '%s\n' "instance=$instance" "volume=$volume" "image=$image")
@@ -318,7 +320,8 @@ oc_run() {
     --label "openclaw-hosted.instance=$instance" --label "openclaw-hosted.generation=$generation" \
     --label "openclaw-hosted.config=$(sha256sum <<<"$config" | cut -c 1-16)" \
     --memory 1536m --memory-swap 1536m --pids-limit 512 --cap-drop ALL --security-opt no-new-privileges \
-    --user $OC_UID:$OC_UID --read-only --tmpfs /tmp:mode=1777,size=256m --tmpfs /home/node/.cache:$owned \
+    --user $OC_UID:$OC_UID --read-only --tmpfs /tmp:mode=1777,size=256m "${network[@]}" \
+    --mount "type=bind,src=$OC_VOLUME/home,dst=/home/node" \
     --mount "type=bind,src=$OC_VOLUME/state,dst=/home/node/.openclaw" --mount "type=bind,src=$OC_SECRETS,dst=/run/openclaw,readonly" \
     --publish 8080:8080 --entrypoint sh "$image" -c "$OC_WRAPPER" gateway $command 2>&1 >/dev/null 9>&-) ||
     oc_fail 9 "the container can not be started: ${problem##*$'\n'}"
@@ -331,6 +334,20 @@ oc_logging() { # Docker's options, one a line; none where they can't be known. C
   printf -- '--log-%s\n' driver=awslogs "opt=awslogs-group=$log" "opt=awslogs-stream=$id" "opt=awslogs-region=$where" \
     opt=mode=non-blocking opt=max-buffer-size=4m opt=cache-max-size=10m opt=cache-max-file=3
   [[ -z ${AWS_ENDPOINT_URL:-} ]] || printf -- '--log-opt=awslogs-endpoint=%s\n' "$AWS_ENDPOINT_URL"
+}
+
+oc_network() { # Docker's options, one a line: proxies, registries and certificates, as whoever made the machine image wrote them
+  local known='(HTTPS?|ALL)_PROXY|NPM_CONFIG_(REGISTRY|(HTTPS_)?PROXY|NOPROXY|STRICT_SSL)|PIP_INDEX_URL' direct name ca
+  direct=$(sed -n 's/^NO_PROXY=/,/Ip' "$OC_ENVIRONMENT" 2>/dev/null | tr -d '\n')
+  {
+    sed -nE "/^($known)=/Ip" "$OC_ENVIRONMENT" 2>/dev/null
+    for name in NO_PROXY no_proxy; do echo "$name=127.0.0.1,localhost,::1$direct"; done
+  } | oc_put "$OC_ROOT/network.env"
+  echo "--env-file=$OC_ROOT/network.env"
+  ca=$(sed -n 's/^NODE_EXTRA_CA_CERTS=//p' "$OC_ENVIRONMENT" 2>/dev/null)
+  [[ -f $ca ]] || return 0
+  echo "--mount=type=bind,src=$ca,dst=$OC_CERTIFICATES,readonly"
+  for name in NODE_EXTRA_CA_CERTS SSL_CERT_FILE CURL_CA_BUNDLE GIT_SSL_CAINFO PIP_CERT; do echo "--env=$name=$OC_CERTIFICATES"; done
 }
 
 oc_secrets() {

@@ -33,8 +33,8 @@ BUSY_SECONDS: Final = 20.0
 NAME_LENGTH: Final = 300
 STAT_BLOCK_BYTES: Final = 512
 SHARE_USED_UP: Final = "this volume's share of the room is used up"
-MADE_ANEW: Final = frozenset({"state/cache", "state/tmp", "attached-to"})
-"""OpenClaw's caches; and which machine has the volume, which is nobody's elsewhere."""
+MADE_ANEW: Final = frozenset({"state/cache", "state/tmp", "home/.cache", "home/.npm/_cacache", "home/.npm/_logs", "attached-to"})
+"""Caches of OpenClaw, and of what was installed; and which machine has the volume, which is nobody's elsewhere."""
 TRANSIENT: Final = re.compile(
     r"""\.sqlite\.(generation-(lock|writer)|reindex-lock)\.sqlite$
     | \.sqlite\.(backup|memory-reindex|tmp)-[0-9a-f-]{36}$
