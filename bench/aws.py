@@ -31,6 +31,7 @@ from lab.site import Plan
 from openclaw_hosted import datadir
 from openclaw_hosted.bootstrap import Platform, open_platform
 from openclaw_hosted.domain.account import Role, User
+from openclaw_hosted.domain.actor import SETUP, Actor
 from openclaw_hosted.domain.gateway import Credential, CredentialsChange, GatewaySettings, ModelProvider
 from openclaw_hosted.domain.instance import Instance, Phase
 from openclaw_hosted.domain.machine import MachineState
@@ -90,14 +91,19 @@ class Run:
     platform: Platform
     user: User
 
+    @property
+    def actor(self) -> Actor:
+        """The user, as a service is asked."""
+        return SETUP.proved(self.user)
+
     async def create(self) -> Instance:
-        return (await self.platform.services.instances.create(self.user, WITH_KEY))[0]
+        return (await self.platform.services.instances.create(self.actor, WITH_KEY))[0]
 
     async def running(self, instance_id: str) -> bool:
-        return (await self.platform.services.instances.get(self.user, instance_id)).phase is Phase.RUNNING
+        return (await self.platform.services.instances.get(self.actor, instance_id)).phase is Phase.RUNNING
 
     async def spares(self) -> int:
-        return sum(machine.state is MachineState.AVAILABLE for machine in await self.platform.services.operations.machines())
+        return sum(machine.state is MachineState.AVAILABLE for machine in await self.platform.services.operations.machines(SETUP))
 
     async def until(self, condition: Callable[[], Any], pause: float = 0.02) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS
@@ -120,7 +126,7 @@ async def run_on(shards: int, scale: float, spares: int, cap: int = 20, *, delay
         settings = load_settings({**names, "INSTANCES_TOTAL": cap, "INSTANCES_PER_USER": cap})
         datadir.prepare(Path(folder))
         async with open_platform(settings, lambda _: None) as platform, platform.controlling():
-            user = await platform.services.accounts.create_user("bench@example.com", "correct horse battery", Role.ADMIN)
+            user = await platform.services.accounts.create_user(SETUP, "bench@example.com", "correct horse battery", Role.ADMIN)
             yield Run(lab, platform, user)
 
 
@@ -157,9 +163,9 @@ async def many_users(users: int, rate: float, spares: int) -> dict[str, Any]:
 
         await run.until(all_run, 1.0)
         converged_seconds = time.monotonic() - began
-        machines = [m for m in await run.platform.services.operations.machines() if m.state is MachineState.ASSIGNED]
+        machines = [m for m in await run.platform.services.operations.machines(SETUP) if m.state is MachineState.ASSIGNED]
         platform_cpu, (inventory, lab_cpu) = time.process_time(), run.lab.look()
-        fleet = len(await run.platform.services.operations.machines())
+        fleet = len(await run.platform.services.operations.machines(SETUP))
         return {
             "users": users, "accepted_per_second": users / accepted_seconds, "running_when_the_last_came": running,
             "converged_per_second": users / converged_seconds, "shards": SHARDS,

@@ -9,6 +9,8 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from openclaw_hosted.adapters.fake.cloud import FakeMachine
+from openclaw_hosted.domain.account import Role
+from openclaw_hosted.domain.actor import Actor, Party, Via
 from openclaw_hosted.domain.errors import OpenClawHostedError
 from openclaw_hosted.domain.machine import MachineState
 from openclaw_hosted.domain.naming import MachineId
@@ -20,6 +22,7 @@ from simulation.plane import Plane
 from simulation.world import FLEET_CAP, ZONES, World
 
 Thing = TypeVar("Thing")
+OPERATOR = Actor(Party.OPERATOR, Role.ADMIN, Via.COMMAND_LINE)
 IMAGES = ("v1", "v2", "v3")
 
 
@@ -38,9 +41,9 @@ class Acts:
             ActKind.USER_DELETES: people.delete,
             ActKind.USER_RESTORES: people.restore,
             ActKind.USER_SIGNS_OUT: people.sign_out,
-            ActKind.OPERATOR_SETS_SPARES: lambda act: self._operate(lambda at: at.set_spares(int(act.pick * 4), None)),
-            ActKind.OPERATOR_PAUSES: lambda _: self._operate(lambda at: at.pause_pool(None)),
-            ActKind.OPERATOR_RESUMES: lambda _: self._operate(lambda at: at.resume_pool(None)),
+            ActKind.OPERATOR_SETS_SPARES: lambda act: self._operate(lambda at: at.set_spares(OPERATOR, int(act.pick * 4))),
+            ActKind.OPERATOR_PAUSES: lambda _: self._operate(lambda at: at.pause_pool(OPERATOR)),
+            ActKind.OPERATOR_RESUMES: lambda _: self._operate(lambda at: at.resume_pool(OPERATOR)),
             ActKind.OPERATOR_RETIRES: self._retire,
         }
         self._others: dict[ActKind, Callable[[Act], bool]] = {
@@ -98,7 +101,7 @@ class Acts:
         spares = [row.id for row in self._world.rows.machines.values() if row.state is MachineState.AVAILABLE]
         spare = self._one(spares, act.pick)
         if spare is not None:
-            await self._operate(lambda at: at.retire_spare(spare))
+            await self._operate(lambda at: at.retire_spare(OPERATOR, spare))
 
     def _set_cap(self, act: Act) -> bool:
         self._world.set_policy(replace(self._world.options.policy, fleet_cap=FLEET_CAP - 8 + int(8 * act.pick)))

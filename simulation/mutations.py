@@ -68,14 +68,14 @@ MUTANTS: Final = (
     Mutant(
         "everybody-is-an-owner",
         "services/reach.py",
-        "if instance.owner_id != user.id or instance.phase is Phase.PURGED:",
-        "if instance.phase is Phase.PURGED:",
+        "if instance.owner_id != actor.id:",
+        "if False:",
     ),
     Mutant(
         "a-key-stands-in-the-name",
         "services/instances.py",
-        "new = NewInstance(user.id, name, request.settings,",
-        "new = NewInstance(user.id, name + ''.join(request.credentials.set.values()), request.settings,",
+        "new = NewInstance(actor.user_id, name, request.settings,",
+        "new = NewInstance(actor.user_id, name + ''.join(request.credentials.set.values()), request.settings,",
     ),
     Mutant(
         "a-key-stands-in-an-error",

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from openclaw_hosted.domain.account import Role, Session, User
+from openclaw_hosted.domain.actor import Actor, Via
 from openclaw_hosted.domain.errors import (
     InvalidInput,
     LimitReached,
@@ -82,7 +83,7 @@ class People:
         )
         answers: list[Instance] = []
         for _ in range(2 if act.size % 0.1 < 0.03 else 1):
-            answer = await self._ask(lambda at: at.instances.create(user, request, key))
+            answer = await self._ask(lambda at: at.instances.create(_acting(user), request, key))
             if answer is not None:
                 answers.append(answer[0])
         made = {row.id for row in self._world.rows.instances.values() if row.name == request.name}
@@ -103,13 +104,13 @@ class People:
             settings=GatewaySettings(ModelProvider.OPENAI), credentials=CredentialsChange({Credential.MODEL_API_KEY: secret})
         )
         owned.keys.add(secret)
-        answer = await self._ask(lambda at: at.instances.change(owned.owner, owned.id, request))
+        answer = await self._ask(lambda at: at.instances.change(_acting(owned.owner), owned.id, request))
         if answer is not None:
             owned.keys = {secret}
 
     async def restart(self, act: Act) -> None:
         """Restart one."""
-        await self._to_one(act, lambda owned: self._ask(lambda at: at.instances.restart(owned.owner, owned.id)))
+        await self._to_one(act, lambda owned: self._ask(lambda at: at.instances.restart(_acting(owned.owner), owned.id)))
 
     async def delete(self, act: Act) -> None:
         """Delete one."""
@@ -118,7 +119,7 @@ class People:
     async def delete_one(self, owned: Owned) -> None:
         """Delete this one."""
         owned.desired.add(DesiredState.DELETED)
-        if await self._ask(lambda at: at.instances.delete(owned.owner, owned.id)) is not None:
+        if await self._ask(lambda at: at.instances.delete(_acting(owned.owner), owned.id)) is not None:
             owned.desired = {DesiredState.DELETED}
 
     async def restore(self, act: Act) -> None:
@@ -129,7 +130,7 @@ class People:
         owned = deleted[int(act.pick * len(deleted))]
         async with self._busy[owned.id]:
             owned.desired.add(DesiredState.RUNNING)
-            if await self._ask(lambda at: at.instances.restore(owned.owner, owned.id)) is not None:
+            if await self._ask(lambda at: at.instances.restore(_acting(owned.owner), owned.id)) is not None:
                 owned.desired = {DesiredState.RUNNING}
 
     async def open(self, act: Act) -> None:
@@ -139,12 +140,12 @@ class People:
     async def open_one(self, owned: Owned) -> None:
         """Open this one."""
         session = self._session(owned.owner)
-        opened = await self._ask(lambda at: at.opening.open(owned.owner, session, owned.id))
+        opened = await self._ask(lambda at: at.opening.open(_acting(owned.owner), session, owned.id))
         if opened is not None:
-            await self._ask(lambda at: at.opening.redeem(owned.owner, session, owned.id))
+            await self._ask(lambda at: at.opening.redeem(_acting(owned.owner), session, owned.id))
         self.use(owned)
         stranger = next(user for user in self.users if user.id != owned.owner.id)
-        if await self._ask(lambda at: at.opening.open(stranger, self._session(stranger), owned.id)) is not None:
+        if await self._ask(lambda at: at.opening.open(_acting(stranger), self._session(stranger), owned.id)) is not None:
             raise Violation(7, f"{stranger.id} may open {owned.id}, which is {owned.owner.id}'s")
         if self._world.cloud.reached(owned.id, self._session(stranger).hash) is not None:
             raise Violation(7, f"{stranger.id} reaches {owned.id}, which is {owned.owner.id}'s")
@@ -200,3 +201,7 @@ class People:
     def _new_secret(self) -> str:
         self._secrets += 1
         return f"{CLEAR}of-a-user-{self._secrets}"
+
+
+def _acting(user: User) -> Actor:
+    return Actor(user.id, user.role, Via.API)

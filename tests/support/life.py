@@ -9,11 +9,13 @@ from typing import Any
 from openclaw_hosted.domain import lifecycle
 from openclaw_hosted.domain.instance import Instance, Step
 from openclaw_hosted.domain.machine import Machine, MachineFailure
-from openclaw_hosted.domain.naming import InstanceId, MachineId
+from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId
 from openclaw_hosted.ports.stores import Caps, Lease
 from openclaw_hosted.store import Store
+from tests.support.actors import acting_as
 
 NOW = 1_000_000.0
+ACTOR = acting_as(UserId("us-somebody"))
 
 
 async def place(
@@ -45,11 +47,11 @@ async def restart(store: Store, lease: Lease, number: int) -> Instance:
 
 
 async def change(store: Store, instance: Instance, now: float = NOW, **wanted: Any) -> Instance:
-    return await store.instances.update(instance.id, partial(lifecycle.change, now=now, **wanted))
+    return await store.instances.update(instance.id, partial(lifecycle.change, actor=ACTOR, now=now, **wanted))
 
 
 async def ask_restart(store: Store, instance: Instance, now: float = NOW) -> Instance:
-    return await store.instances.update(instance.id, partial(lifecycle.ask_restart, now=now))
+    return await store.instances.update(instance.id, partial(lifecycle.ask_restart, actor=ACTOR, now=now))
 
 
 async def ask_update(store: Store, instance: Instance, now: float = NOW) -> Instance:
@@ -57,11 +59,11 @@ async def ask_update(store: Store, instance: Instance, now: float = NOW) -> Inst
 
 
 async def ask_delete(store: Store, instance_id: InstanceId, now: float = NOW) -> Instance:
-    return await store.instances.update(instance_id, partial(lifecycle.ask_delete, now=now))
+    return await store.instances.update(instance_id, partial(lifecycle.ask_delete, actor=ACTOR, now=now))
 
 
 async def ask_restore(store: Store, instance_id: InstanceId, caps: Caps, now: float = NOW) -> Instance:
-    return await store.instances.update(instance_id, partial(lifecycle.ask_restore, now=now), caps=caps)
+    return await store.instances.update(instance_id, partial(lifecycle.ask_restore, actor=ACTOR, now=now), caps=caps)
 
 
 async def become_ready(store: Store, lease: Lease, now: float = NOW) -> Machine:

@@ -18,6 +18,7 @@ from openclaw_hosted import datadir
 from openclaw_hosted.adapters.aws import gateways
 from openclaw_hosted.bootstrap import Platform, aws, open_platform
 from openclaw_hosted.domain.account import Role
+from openclaw_hosted.domain.actor import SETUP
 from openclaw_hosted.domain.gateway import DEFAULT_SETTINGS, CredentialsChange
 from openclaw_hosted.domain.instance import Instance, Phase
 from openclaw_hosted.domain.metering import Metric
@@ -74,8 +75,8 @@ class Watched:
     async def running(self) -> Instance:
         """An instance of a user, running."""
         accounts, instances = self.platform.services.accounts, self.platform.services.instances
-        user = await accounts.create_user("user@example.com", "a-long-password-of-theirs", Role.USER)
-        made, _ = await instances.create(user, CreateRequest("mine", DEFAULT_SETTINGS, CredentialsChange()))
+        user = await accounts.create_user(SETUP, "user@example.com", "a-long-password-of-theirs", Role.USER)
+        made, _ = await instances.create(SETUP.proved(user), CreateRequest("mine", DEFAULT_SETTINGS, CredentialsChange()))
 
         async def runs() -> bool:
             return (await self.platform.store.instances.get(made.id)).phase is Phase.RUNNING
@@ -130,7 +131,7 @@ async def test_a_pool_without_spares_is_an_alarm_and_so_is_silence(lab: PlainLab
         await world.minutes_pass(2)
         assert world.state("pool-depleted") == "ALARM"
         lab.cloud.faults.capacity = {}
-        await world.platform.services.operations.resume_pool(None)
+        await world.platform.services.operations.resume_pool(SETUP)
         await world.is_full()
         await world.minutes_pass(1)
         assert world.state("pool-depleted") == "OK"
@@ -143,7 +144,7 @@ async def test_launches_that_fail_are_an_alarm(lab: PlainLab, tmp_path: Path) ->
     async with watched(lab, tmp_path) as world:
         await until(lambda: world.state("launch-failures") == "ALARM", WAIT_SECONDS)
         lab.cloud.faults.capacity = {}
-        await world.platform.services.operations.resume_pool(None)
+        await world.platform.services.operations.resume_pool(SETUP)
         await world.is_full()
         await world.minutes_pass(6)
         assert world.state("launch-failures") == "OK"

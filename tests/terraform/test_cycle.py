@@ -19,6 +19,7 @@ from lab.plane.plain import PlainMachines
 from openclaw_hosted import datadir
 from openclaw_hosted.bootstrap import Platform, open_platform
 from openclaw_hosted.domain.account import Role
+from openclaw_hosted.domain.actor import SETUP
 from openclaw_hosted.domain.gateway import DEFAULT_SETTINGS, CredentialsChange
 from openclaw_hosted.domain.instance import Phase
 from openclaw_hosted.domain.naming import InstanceId
@@ -133,19 +134,19 @@ async def running(bare: Bare, outputs: dict[str, Any], folder: Path) -> AsyncIte
 
 async def used(platform: Platform) -> None:
     """A user has an instance, opens it, and deletes it; then the operator takes the spares away."""
-    user = await platform.services.accounts.create_user("user@example.com", "a-long-password-of-theirs", Role.ADMIN)
-    instance, _ = await platform.services.instances.create(user, CreateRequest("mine", DEFAULT_SETTINGS, CredentialsChange()))
+    user = await platform.services.accounts.create_user(SETUP, "user@example.com", "a-long-password-of-theirs", Role.ADMIN)
+    instance, _ = await platform.services.instances.create(SETUP.proved(user), CreateRequest("mine", DEFAULT_SETTINGS, CredentialsChange()))
     await until(lambda: is_in(platform, instance.id, Phase.RUNNING), WAIT_SECONDS)
     async with httpx.AsyncClient() as client:
         page = await client.get(f"{platform.address}/{instance.id}/")
     assert page.status_code == 200
     assert "openclaw" in page.text.lower()
-    await platform.services.operations.set_spares(0, None)
-    await platform.services.instances.delete(user, instance.id)
+    await platform.services.operations.set_spares(SETUP, 0)
+    await platform.services.instances.delete(SETUP.proved(user), instance.id)
     await until(lambda: is_in(platform, instance.id, Phase.PURGED), WAIT_SECONDS)
-    for machine in await platform.services.operations.machines():
+    for machine in await platform.services.operations.machines(SETUP):
         if machine.state.value == "available":
-            await platform.services.operations.retire_spare(machine.id)
+            await platform.services.operations.retire_spare(SETUP, machine.id)
 
     async def is_empty() -> bool:
         return not await platform.store.machines.list_live()

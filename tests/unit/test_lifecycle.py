@@ -18,6 +18,7 @@ from openclaw_hosted.domain.lifecycle import Changed, Topic, Work
 from openclaw_hosted.domain.machine import LIVE_STATES, Machine, MachineFailure, MachineState, Warmth
 from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId, VolumeId
 from openclaw_hosted.domain.volume import Volume, VolumeState
+from tests.support.actors import acting_as
 
 THEN, NOW = 10.0, 20.0
 OWNER = UserId("us-ada")
@@ -56,13 +57,14 @@ def names(changed: Changed) -> list[EventName]:
     return [event.name for event in changed.events]
 
 
+ACTOR = acting_as(OWNER)
 PLACED = partial(lifecycle.place, now=NOW, applied_revision=0, restarts_done=0)
 
 
 def create(machine: Machine | None, settings: GatewaySettings = DEFAULT_SETTINGS, sealed: bytes | None = None) -> Changed:
     names = frozenset({Credential.MODEL_API_KEY}) if sealed else frozenset()
     return lifecycle.create(
-        InstanceId("oc-a"), machine, NOW, owner_id=OWNER, name="Mine", settings=settings, credential_names=names, sealed=sealed
+        InstanceId("oc-a"), machine, NOW, actor=ACTOR, owner_id=OWNER, name="Mine", settings=settings, credential_names=names, sealed=sealed
     )
 
 
@@ -160,34 +162,34 @@ def test_credentials_that_came_after_those_in_the_vault_are_kept(waiting: int | 
 
 @pytest.mark.parametrize("phase", [phase for phase in Phase if (phase, InstanceEvent.CHANGED) in instances.TRANSITIONS])
 def test_a_change_of_settings_raises_the_revision_and_is_due(phase: Phase) -> None:
-    changed = lifecycle.change(an_instance(phase), now=NOW, settings=OPENAI, sealed=b"sealed")
+    changed = lifecycle.change(an_instance(phase), actor=ACTOR, now=NOW, settings=OPENAI, sealed=b"sealed")
     instance = the_instance(changed)
     assert (instance.phase, instance.revision, instance.sealed_revision) == (instances.TRANSITIONS[phase, InstanceEvent.CHANGED], 1, 1)
     assert (instance.settings, instance.attempts, changed.sealed, changed.instance_work) == (OPENAI, 0, b"sealed", Work.DUE)
 
 
 def test_a_new_name_is_no_work() -> None:
-    changed = lifecycle.change(an_instance(), now=NOW, name="Jeeves")
+    changed = lifecycle.change(an_instance(), actor=ACTOR, now=NOW, name="Jeeves")
     assert (the_instance(changed).name, the_instance(changed).phase, changed.instance_work) == ("Jeeves", Phase.RUNNING, Work.KEPT)
 
 
 def test_a_change_of_an_older_revision_is_refused() -> None:
     with pytest.raises(RevisionMoved):
-        lifecycle.change(an_instance(), now=NOW, name="x", expected_revision=7)
+        lifecycle.change(an_instance(), actor=ACTOR, now=NOW, name="x", expected_revision=7)
 
 
 @pytest.mark.parametrize("phase", [Phase.DELETING, Phase.DELETED, Phase.PURGED])
 def test_what_is_deleted_takes_no_wishes(phase: Phase) -> None:
     gone = an_instance(phase, desired=DesiredState.DELETED)
-    for wish in (partial(lifecycle.change, now=NOW, name="x"), partial(lifecycle.ask_restart, now=NOW)):
+    for wish in (partial(lifecycle.change, actor=ACTOR, now=NOW, name="x"), partial(lifecycle.ask_restart, actor=ACTOR, now=NOW)):
         with pytest.raises(StateConflict):
             wish(gone)
-    assert lifecycle.ask_delete(gone, now=NOW) == Changed()
+    assert lifecycle.ask_delete(gone, actor=ACTOR, now=NOW) == Changed()
 
 
 @pytest.mark.parametrize(("phase", "after"), [(Phase.FAILED, Phase.REPLACING), (Phase.RUNNING, Phase.UPDATING)])
 def test_a_restart_is_counted_and_tries_a_failed_one_again(phase: Phase, after: Phase) -> None:
-    asked = the_instance(lifecycle.ask_restart(an_instance(phase), now=NOW))
+    asked = the_instance(lifecycle.ask_restart(an_instance(phase), actor=ACTOR, now=NOW))
     assert (asked.phase, asked.restarts_asked, asked.last_error) == (after, 1, None)
 
 
@@ -202,7 +204,7 @@ def test_only_a_running_instance_is_brought_up_to_date(phase: Phase) -> None:
 
 @pytest.mark.parametrize("phase", sorted(instances.LIVE_PHASES - {Phase.DELETING}))
 def test_deletion_can_be_asked_for_in_each_phase_and_breaks_a_lease(phase: Phase) -> None:
-    asked = lifecycle.ask_delete(an_instance(phase), now=NOW)
+    asked = lifecycle.ask_delete(an_instance(phase), actor=ACTOR, now=NOW)
     instance = the_instance(asked)
     assert (instance.desired, instance.phase, instance.machine_id) == (DesiredState.DELETED, Phase.DELETING, "mc-a")
     assert (instance.attempts, asked.instance_work) == (0, Work.BROKEN)
@@ -210,7 +212,7 @@ def test_deletion_can_be_asked_for_in_each_phase_and_breaks_a_lease(phase: Phase
 
 def test_a_deleted_instance_comes_back_with_its_volume() -> None:
     gone = an_instance(Phase.DELETED, desired=DesiredState.DELETED, machine_id=None, deleted_at=THEN, purge_after=99.0, applied_revision=4)
-    back = the_instance(lifecycle.ask_restore(gone, now=NOW))
+    back = the_instance(lifecycle.ask_restore(gone, actor=ACTOR, now=NOW))
     assert (back.desired, back.phase) == (DesiredState.RUNNING, Phase.PENDING)
     assert (back.deleted_at, back.purge_after, back.applied_revision) == (None, None, None)
 
@@ -227,7 +229,7 @@ def test_a_deleted_instance_comes_back_with_its_volume() -> None:
 )
 def test_what_may_be_destroyed_does_not_come_back(about: dict[str, object], why: str) -> None:
     with pytest.raises(StateConflict, match=why):
-        lifecycle.ask_restore(an_instance(**about, desired=DesiredState.DELETED), now=NOW)  # type: ignore[arg-type]
+        lifecycle.ask_restore(an_instance(**about, desired=DesiredState.DELETED), actor=ACTOR, now=NOW)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize("phase", [Phase.PLACING, Phase.RUNNING, Phase.UPDATING, Phase.REPLACING])

@@ -24,6 +24,7 @@ from openclaw_hosted.bootstrap.providers import known, provide
 from openclaw_hosted.controllers import ControlLoops
 from openclaw_hosted.controllers.ports import ControllerOptions, Ports
 from openclaw_hosted.domain.account import Role
+from openclaw_hosted.domain.actor import SETUP
 from openclaw_hosted.domain.cost import Deployment
 from openclaw_hosted.domain.errors import OpenClawHostedError, StateConflict
 from openclaw_hosted.domain.gateway import SHIPPED_CHANNELS
@@ -103,9 +104,9 @@ class Platform:
         if not await accounts.needs_setup():
             return None
         if settings.admin_email is None or settings.admin_password is None:
-            return f"{self.address}/setup/{await accounts.setup_link()}"
+            return f"{self.address}/setup/{await accounts.setup_link(SETUP)}"
         with suppress(StateConflict):
-            await accounts.create_user(settings.admin_email, settings.admin_password.get_secret_value(), Role.ADMIN)
+            await accounts.create_user(SETUP, settings.admin_email, settings.admin_password.get_secret_value(), Role.ADMIN)
         return None
 
     @asynccontextmanager
@@ -175,6 +176,7 @@ def _services(settings: Settings, store: Store, provided: Provided, clock: Syste
             ids,
             caps,
             provided.options.shards,
+            SHIPPED_CHANNELS,
         ),
         opening=OpeningService(
             store.instances, store.machines, store.accounts, store.platform, provided.gateways, provided.router, provided.gate, clock
@@ -247,7 +249,6 @@ def _web_options(settings: Settings, mark: str, provided: Provided, readiness: R
         version=__version__,
         retention_days=int(settings.retention_days),
         readiness=readiness,
-        channels=tuple(sorted(SHIPPED_CHANNELS)),
     )
 
 

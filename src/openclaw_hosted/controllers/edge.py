@@ -57,7 +57,7 @@ class EdgeController:
         valid = {session.hash: session for session in await self._ports.account_store.sessions(self._ports.clock.now())}
         passing = await self._ports.gate.sessions()
         missing = valid.keys() - passing.keys()
-        for session_hash in missing:
+        for session_hash in sorted(missing):
             await self._mishaps.guard("a session", self._ports.gate.admit(valid[session_hash]))
         for session_hash in sorted((passing.keys() - valid.keys()) | missing):
             await self._mishaps.guard("a session", self._dismiss(session_hash))

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from openclaw_hosted.domain.actor import PLATFORM, Actor
 from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId
 
 
@@ -42,8 +43,10 @@ class EventName(StrEnum):
     BACKUP_FAILED = "backup.failed"
     POOL_PAUSED = "pool.paused"
     POOL_RESUMED = "pool.resumed"
+    POOL_REPLENISH_ASKED = "pool.replenish_asked"
     POOL_SPARES_CHANGED = "pool.spares_changed"
     POOL_STATUS_CHANGED = "pool.status_changed"
+    SETUP_LINK_MADE = "setup.link_made"
     USER_INVITED = "user.invited"
     USER_JOINED = "user.joined"
     USER_DISABLED = "user.disabled"
@@ -52,13 +55,16 @@ class EventName(StrEnum):
     USER_PASSWORD_CHANGED = "user.password_changed"
     USER_SIGNED_IN = "user.signed_in"
     USER_SIGN_IN_FAILED = "user.sign_in_failed"
+    USER_CONFIRMED = "user.confirmed"
+    SESSION_ENDED = "session.ended"
     TOKEN_CREATED = "token.created"
     TOKEN_REVOKED = "token.revoked"
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One thing that happened. `detail` holds short public facts, never a credential."""
+    """One thing that happened. `user_id` is whom it is about, `actor` who caused it. `detail` holds short public facts, never a
+    credential."""
 
     name: EventName
     at: float
@@ -67,3 +73,5 @@ class Event:
     user_id: UserId | None = None
     detail: Mapping[str, str | int | float] = field(default_factory=dict)
     id: int | None = None
+    actor: Actor | None = PLATFORM
+    """None where an earlier version did not keep it."""

@@ -1,12 +1,13 @@
 """Accounts: set-up, sign-in, invitations, password resets, sessions and API tokens.
 
 How a person proves who they are stands in `authenticate`; another way to sign in (OpenID Connect) ends in `start_session` as well.
+What finds out who acts (a session, a token, the first admin) takes no actor; all else does.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Final
@@ -24,13 +25,14 @@ from openclaw_hosted.domain.account import (
     ending,
     fold_email,
 )
+from openclaw_hosted.domain.actor import Actor, require_admin
 from openclaw_hosted.domain.errors import FieldProblem, InvalidInput, NotAllowed, NotFound, StateConflict, Unavailable
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.naming import UserId, clean_display_name
 from openclaw_hosted.ports.clock import Clock, Ids
 from openclaw_hosted.ports.router import Gate
 from openclaw_hosted.ports.stores import AccountStore, PlatformStore
-from openclaw_hosted.services.gatekeeping import admit, dismiss
+from openclaw_hosted.services.gatekeeping import admit, check_own, dismiss
 from openclaw_hosted.services.guesses import GuessLimiter
 from openclaw_hosted.services.passwords import VERIFIED_LENGTH, Passwords
 
@@ -87,33 +89,36 @@ class AccountService:
         """Whether there is no account yet."""
         return not await self._accounts.users()
 
-    async def setup_link(self) -> str:
-        """The secret of a one-time link that makes the first account, an admin's. Earlier ones stop working."""
-        return await self._new_link(LinkPurpose.SETUP, None, Role.ADMIN, SETUP_SECONDS, None)
+    async def setup_link(self, actor: Actor) -> str:
+        """The secret of a one-time link that makes the first account, an admin's. Earlier ones stop working. For admins only."""
+        require_admin(actor)
+        event = self._event(actor, EventName.SETUP_LINK_MADE)
+        return await self._new_link(LinkPurpose.SETUP, None, Role.ADMIN, SETUP_SECONDS, event)
 
-    async def create_user(self, email: str, password: str, role: Role = Role.USER) -> User:
-        """Make an account with a password."""
-        address = clean_email(email)
-        check_password(password)
-        user = User(self._ids.user_id(), address, role, self._clock.now())
-        await self._accounts.add_user(user, await self._passwords.hash(password), self._event(EventName.USER_JOINED, user.id))
-        return user
+    async def create_user(self, actor: Actor, email: str, password: str, role: Role = Role.USER) -> User:
+        """Make an account with a password. For admins only."""
+        require_admin(actor)
+        user = self._new_user(email, password, role)
+        return await self._add_user(actor, user, password)
 
-    async def invite(self, email: str, role: Role = Role.USER) -> str:
-        """The secret of a one-time link with which the invited person sets a password and joins. Earlier ones stop working."""
+    async def invite(self, actor: Actor, email: str, role: Role = Role.USER) -> str:
+        """The secret of a one-time link with which the invited person sets a password and joins. Earlier ones stop working. For admins
+        only."""
+        require_admin(actor)
         address = clean_email(email)
         if await self._find(address) is not None:
             raise StateConflict("That e-mail address has an account already.")
-        event = Event(EventName.USER_INVITED, self._clock.now(), detail={"email": address, "role": role})
+        event = self._event(actor, EventName.USER_INVITED, email=address, role=role)
         return await self._new_link(LinkPurpose.INVITE, address, role, INVITE_SECONDS, event)
 
-    async def reset_link(self, user_id: UserId) -> str:
-        """The secret of a one-time link with which a user sets another password. Earlier ones stop working. Raises `StateConflict` for a
-        disabled user."""
+    async def reset_link(self, actor: Actor, user_id: UserId) -> str:
+        """The secret of a one-time link with which a user sets another password. Earlier ones stop working. For admins only. Raises
+        `StateConflict` for a disabled user."""
+        require_admin(actor)
         user = await self._accounts.user(user_id)
         if user.disabled:
             raise StateConflict("This account is disabled. Enable it first, then make the link.")
-        event = self._event(EventName.USER_PASSWORD_RESET, user.id)
+        event = self._event(actor, EventName.USER_PASSWORD_RESET, user.id)
         return await self._new_link(LinkPurpose.PASSWORD_RESET, user.email, user.role, RESET_SECONDS, event)
 
     async def peek_link(self, purpose: LinkPurpose, secret: str) -> tuple[str | None, Role]:
@@ -123,59 +128,58 @@ class AccountService:
             raise NotAllowed(USED_LINK)
         return found
 
-    async def follow_link(self, purpose: LinkPurpose, secret: str, password: str, email: str | None = None) -> SignedIn:
+    async def follow_link(self, actor: Actor, purpose: LinkPurpose, secret: str, password: str, email: str | None = None) -> SignedIn:
         """Set the password that a link is for, making the account where it is new, and sign in. The link is used up
         only when all else is right."""
         check_password(password)
         known_email, role = await self.peek_link(purpose, secret)
         if purpose is LinkPurpose.PASSWORD_RESET:
-            return await self._reset(secret, password)
-        address = clean_email(known_email or email or "")
+            return await self._reset(actor, secret, password)
+        user = self._new_user(known_email or email or "", password, role)
         if await self._accounts.use_link(digest(secret), purpose, self._clock.now()) is None:
             raise NotAllowed(USED_LINK)
-        return await self.start_session(await self.create_user(address, password, role))
+        return await self.start_session(actor, await self._add_user(actor.proved(user), user, password))
 
-    async def sign_in(self, email: str, password: str, client: str) -> SignedIn:
-        """A session for the right password. Raises `NotAllowed`, or `LimitReached` after too many failures from
-        `client` (a network address)."""
-        user, hashed = await self._prove(email, password, client)
-        return await self.start_session(user, hashed)
+    async def sign_in(self, actor: Actor, email: str, password: str) -> SignedIn:
+        """A session for the right password. Raises `NotAllowed`, or `LimitReached` after too many failures from the actor's address."""
+        user, hashed = await self._prove(actor, email, password)
+        return await self.start_session(actor, user, hashed)
 
-    async def confirm(self, user: User, session: Session, password: str, client: str) -> None:
+    async def confirm(self, actor: Actor, session: Session, password: str) -> None:
         """Take note that whoever has this session knows the password. Counts as an attempt to sign in, and raises what `sign_in`
-        raises."""
-        await self._prove(user.email, password, client)
-        await self._accounts.confirm_session(session.hash, self._clock.now())
+        raises; `NotFound` for anyone else's session."""
+        check_own(actor, session)
+        user = await self.me(actor)
+        await self._prove(actor, user.email, password)
+        await self._accounts.confirm_session(session.hash, self._clock.now(), self._event(actor, EventName.USER_CONFIRMED, user.id))
 
     def is_confirmed(self, session: Session) -> bool:
         """Whether the password was given a short while ago."""
         return self._clock.now() - session.confirmed_at < CONFIRMED_SECONDS
 
-    async def change_password(self, user: User, present: str, password: str, client: str, *, keep_tokens: bool = False) -> SignedIn:
+    async def change_password(self, actor: Actor, present: str, password: str, *, keep_tokens: bool = False) -> SignedIn:
         """Set another password by the present one; returns a session in place of all earlier ones. Raises what `sign_in` raises, and
         ends nothing then. API tokens end as well, unless `keep_tokens`."""
         check_password(password)
-        _, proven = await self._prove(user.email, present, client)
+        user, proven = await self._prove(actor, (await self.me(actor)).email, present)
         hashed = await self._passwords.hash(password)
-        event = Event(
-            EventName.USER_PASSWORD_CHANGED, self._clock.now(), user_id=user.id, detail={"tokens": "kept" if keep_tokens else "ended"}
-        )
+        event = self._event(actor, EventName.USER_PASSWORD_CHANGED, user.id, tokens="kept" if keep_tokens else "ended")
         ends = ending(AccountChange.PASSWORD_CHANGED, keep_tokens=keep_tokens)
         await dismiss(self._gate, await self._accounts.set_password(user.id, hashed, proven, ends, event))
-        return await self.start_session(user, hashed)
+        return await self.start_session(actor, user, hashed)
 
     async def authenticate(self, address: str, password: str) -> User | None:
         """The account that this password belongs to; takes as long for an unknown address."""
         found = await self._authenticate(address, password)
         return found and found[0]
 
-    async def start_session(self, user: User, proven: str | None = None) -> SignedIn:
-        """A new session for a user who proved who they are, by the password of which `proven` is the hash, if it was one. Raises
+    async def start_session(self, actor: Actor, user: User, proven: str | None = None) -> SignedIn:
+        """A new session for an actor who proved to be this user, by the password of which `proven` is the hash, if it was one. Raises
         `NotAllowed` for a disabled user, and where the password was changed meanwhile."""
         cookie = self._ids.token()
         now = self._clock.now()
         session = Session(digest(cookie), user.id, now, now + SESSION_SECONDS, confirmed_at=now)
-        await self._accounts.add_session(session, self._event(EventName.USER_SIGNED_IN, user.id), proven)
+        await self._accounts.add_session(session, self._event(actor.proved(user), EventName.USER_SIGNED_IN, user.id), proven)
         await admit(self._gate, self._accounts, self._clock, session)
         return SignedIn(user, session, cookie)
 
@@ -183,32 +187,40 @@ class AccountService:
         """Who is behind a cookie, or None."""
         return await self._accounts.session(digest(cookie), self._clock.now())
 
-    async def sign_out(self, session_hash: str) -> None:
-        """End a session."""
-        await self._accounts.end_session(session_hash)
-        await dismiss(self._gate, [session_hash])
+    async def end_session(self, actor: Actor, session: Session) -> None:
+        """End one of the actor's own sessions. Raises `NotFound` for anyone else's."""
+        check_own(actor, session)
+        await self._accounts.end_session(session.hash, self._event(actor, EventName.SESSION_ENDED, session.user_id))
+        await dismiss(self._gate, [session.hash])
 
-    async def sessions_of(self, user: User) -> Sequence[Session]:
-        """The user's valid sessions, newest first."""
-        return await self._accounts.sessions_of(user.id, self._clock.now())
+    async def sessions(self, actor: Actor) -> Sequence[Session]:
+        """The actor's valid sessions, newest first."""
+        return await self._accounts.sessions_of(actor.user_id, self._clock.now())
 
-    async def end_own_session(self, user: User, session_hash: str) -> None:
-        """End one of the user's own sessions. Raises `NotFound` for anyone else's."""
-        if session_hash not in {session.hash for session in await self.sessions_of(user)}:
-            raise NotFound("There is no such session.")
-        await self.sign_out(session_hash)
-
-    async def set_disabled(self, user_id: UserId, *, disabled: bool) -> None:
-        """Shut a user out at once, or let them in again. Their instances run on."""
-        name = EventName.USER_DISABLED if disabled else EventName.USER_ENABLED
+    async def set_disabled(self, actor: Actor, user_id: UserId, *, disabled: bool) -> User:
+        """Shut a user out at once, or let them in again; returns them as they are now. Their instances run on. For admins only."""
+        require_admin(actor)
+        event = self._event(actor, EventName.USER_DISABLED if disabled else EventName.USER_ENABLED, user_id)
         ends = ending(AccountChange.DISABLED if disabled else AccountChange.ENABLED)
-        await dismiss(
-            self._gate, await self._accounts.set_disabled(user_id, disabled=disabled, ends=ends, event=self._event(name, user_id))
-        )
+        await dismiss(self._gate, await self._accounts.set_disabled(user_id, disabled=disabled, ends=ends, event=event))
+        return await self._accounts.user(user_id)
 
-    async def users(self) -> Sequence[User]:
-        """All accounts, oldest first."""
+    async def me(self, actor: Actor) -> User:
+        """The actor's own account."""
+        return await self._accounts.user(actor.user_id)
+
+    async def users(self, actor: Actor) -> Sequence[User]:
+        """All accounts, oldest first. For admins only."""
+        require_admin(actor)
         return await self._accounts.users()
+
+    async def emails(self, actor: Actor) -> Mapping[str, str]:
+        """The e-mail address of each account, by its id. For admins only."""
+        return {user.id: user.email for user in await self.users(actor)}
+
+    async def first_admin(self) -> User | None:
+        """The oldest account of an admin that is not disabled, as whom commands on the platform's own computer act."""
+        return next((user for user in await self._accounts.users() if user.role is Role.ADMIN and not user.disabled), None)
 
     async def user_by_email(self, email: str) -> User:
         """Raises `NotFound`."""
@@ -217,30 +229,40 @@ class AccountService:
             raise NotFound(f"There is no account {email.strip()[:60]!r}.")
         return found[0]
 
-    async def create_token(self, user: User, label: str) -> str:
+    async def create_token(self, actor: Actor, label: str) -> str:
         """A new API token, shown this once."""
         secret = TOKEN_PREFIX + self._ids.token()
         name = clean_display_name(label, "label")
-        token_id = digest(secret)[:12]
-        event = Event(EventName.TOKEN_CREATED, self._clock.now(), user_id=user.id, detail={"label": name})
-        await self._accounts.add_token(token_id, digest(secret), user.id, name, self._clock.now(), event)
+        token_id, owner = digest(secret)[:12], actor.user_id
+        event = self._event(actor, EventName.TOKEN_CREATED, owner, label=name)
+        await self._accounts.add_token(token_id, digest(secret), owner, name, self._clock.now(), event)
         return secret
 
-    async def tokens_of(self, user: User) -> Sequence[tuple[str, str, float]]:
-        """Id, label and creation time of the user's tokens."""
-        return await self._accounts.tokens_of(user.id)
+    async def tokens(self, actor: Actor) -> Sequence[tuple[str, str, float]]:
+        """Id, label and creation time of the actor's tokens."""
+        return await self._accounts.tokens_of(actor.user_id)
 
-    async def revoke_token(self, user: User, token_id: str) -> None:
-        """Make one of the user's own tokens useless. Raises `NotFound`."""
-        if token_id not in {known for known, _, _ in await self.tokens_of(user)}:
+    async def revoke_token(self, actor: Actor, token_id: str) -> None:
+        """Make one of the actor's own tokens useless. Raises `NotFound`."""
+        if token_id not in {known for known, _, _ in await self.tokens(actor)}:
             raise NotFound("There is no such token.")
-        await self._accounts.revoke_token(token_id, self._event(EventName.TOKEN_REVOKED, user.id))
+        await self._accounts.revoke_token(token_id, self._event(actor, EventName.TOKEN_REVOKED, actor.user_id))
 
     async def user_by_token(self, token: str) -> User | None:
         """Whose API token it is, or None."""
         return await self._accounts.user_by_token(digest(token)) if token.startswith(TOKEN_PREFIX) else None
 
-    async def _new_link(self, purpose: LinkPurpose, email: str | None, role: Role, seconds: float, event: Event | None) -> str:
+    def _new_user(self, email: str, password: str, role: Role) -> User:
+        address = clean_email(email)
+        check_password(password)
+        return User(self._ids.user_id(), address, role, self._clock.now())
+
+    async def _add_user(self, actor: Actor, user: User, password: str) -> User:
+        event = self._event(actor, EventName.USER_JOINED, user.id)
+        await self._accounts.add_user(user, await self._passwords.hash(password), event)
+        return user
+
+    async def _new_link(self, purpose: LinkPurpose, email: str | None, role: Role, seconds: float, event: Event) -> str:
         secret = self._ids.token()
         await self._accounts.add_link(digest(secret), purpose, email, role, self._clock.now() + seconds, event)
         return secret
@@ -252,20 +274,23 @@ class AccountService:
                 return await self._accounts.user_by_email(form)
         return None
 
-    async def _reset(self, secret: str, password: str) -> SignedIn:
+    async def _reset(self, actor: Actor, secret: str, password: str) -> SignedIn:
+        def happened(user: User) -> Event:
+            return self._event(actor.proved(user), EventName.USER_PASSWORD_CHANGED, user.id)
+
         hashed = await self._passwords.hash(password)
         ends = ending(AccountChange.PASSWORD_RESET)
-        done = await self._accounts.reset_password(digest(secret), self._clock.now(), hashed, ends, EventName.USER_PASSWORD_CHANGED)
+        done = await self._accounts.reset_password(digest(secret), self._clock.now(), hashed, ends, happened)
         if done is None:
             raise NotAllowed(USED_LINK)
         user, ended = done
         await dismiss(self._gate, ended)
-        return await self.start_session(user, hashed)
+        return await self.start_session(actor, user, hashed)
 
-    async def _prove(self, email: str, password: str, client: str) -> tuple[User, str]:
+    async def _prove(self, actor: Actor, email: str, password: str) -> tuple[User, str]:
         """The user, and the hash of the password that was given. The attempt is counted before the password is looked at, so that many at
         once are no more than one after the other."""
-        guess = self._guesses.begin(fold_email(email), client)
+        guess = self._guesses.begin(fold_email(email), actor.address or "")
         if guess.wait_seconds:
             await self._clock.sleep(guess.wait_seconds)
         try:
@@ -274,7 +299,7 @@ class AccountService:
             self._guesses.give_back(guess)
             raise
         if found is None:
-            await self._platform.add_event(Event(EventName.USER_SIGN_IN_FAILED, self._clock.now(), detail={"client": client[:60]}))
+            await self._platform.add_event(self._event(actor, EventName.USER_SIGN_IN_FAILED))
             raise NotAllowed("E-mail address or password is wrong.")
         self._guesses.succeeded(guess)
         return found
@@ -297,8 +322,8 @@ class AccountService:
             self._dummy = await self._passwords.hash(self._ids.token())
         return self._dummy
 
-    def _event(self, name: EventName, user_id: UserId) -> Event:
-        return Event(name, self._clock.now(), user_id=user_id)
+    def _event(self, actor: Actor, name: EventName, user_id: UserId | None = None, **detail: str) -> Event:
+        return Event(name, self._clock.now(), user_id=user_id, detail=detail, actor=actor)
 
 
 def check_same(password: str, again: str) -> None:

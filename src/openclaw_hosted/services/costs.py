@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from openclaw_hosted.domain.actor import Actor, require_admin
 from openclaw_hosted.domain.cost import Deployment, Estimate, Holdings, count_holdings, estimate, projection
 from openclaw_hosted.domain.pool import PoolPolicy
 from openclaw_hosted.ports.stores import InstanceStore, MachineStore, PlatformStore
@@ -22,29 +23,21 @@ class CostReport:
     """As many users with all the spares that there should be, on AWS."""
 
 
+@dataclass(frozen=True, slots=True)
 class CostService:
-    """For admins only: callers check the role before. `deployment` is the one that runs, or with `billed` false one as it could be."""
+    """For admins only. `_deployment` is the one that runs, or with `billed` false one as it could be."""
 
-    def __init__(
-        self,
-        machines: MachineStore,
-        instances: InstanceStore,
-        platform: PlatformStore,
-        policy: PoolPolicy,
-        deployment: Deployment,
-        *,
-        billed: bool,
-    ) -> None:
-        self._machines = machines
-        self._instances = instances
-        self._platform = platform
-        self._policy = policy
-        self._deployment = deployment
-        self.billed = billed
-        """Whether machines of this provider cost money."""
+    _machines: MachineStore
+    _instances: InstanceStore
+    _platform: PlatformStore
+    _policy: PoolPolicy
+    _deployment: Deployment
+    billed: bool
+    """Whether machines of this provider cost money."""
 
-    async def report(self) -> CostReport:
+    async def report(self, actor: Actor) -> CostReport:
         """Now."""
+        require_admin(actor)
         memory = await self._platform.pool_memory()
         spares = self._policy.wanted(memory.spares)
         holdings = count_holdings(await self._machines.list_live(), await self._instances.kept_phases())

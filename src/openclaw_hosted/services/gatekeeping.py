@@ -4,12 +4,22 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterable
+from typing import Final
 
 from openclaw_hosted.domain.account import Session
-from openclaw_hosted.domain.errors import NotAllowed
+from openclaw_hosted.domain.actor import Actor
+from openclaw_hosted.domain.errors import NotAllowed, NotFound
 from openclaw_hosted.ports.clock import Clock
 from openclaw_hosted.ports.router import Gate
 from openclaw_hosted.ports.stores import AccountStore
+
+NO_SESSION: Final = "There is no such session."
+
+
+def check_own(actor: Actor, session: Session) -> None:
+    """Raise `NotFound` for a session of anyone but the actor."""
+    if session.user_id != actor.id:
+        raise NotFound(NO_SESSION)
 
 
 async def admit(gate: Gate, accounts: AccountStore, clock: Clock, session: Session) -> None:

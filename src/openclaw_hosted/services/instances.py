@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from functools import partial
 
 from openclaw_hosted.domain import lifecycle
-from openclaw_hosted.domain.account import User
-from openclaw_hosted.domain.errors import FieldProblem, InvalidInput, NotFound, RevisionMoved, StateConflict
+from openclaw_hosted.domain.actor import Actor
+from openclaw_hosted.domain.errors import FieldProblem, InvalidInput, RevisionMoved
 from openclaw_hosted.domain.gateway import (
+    Channel,
     CredentialsChange,
     GatewaySettings,
     check_credentials,
@@ -24,15 +25,15 @@ from openclaw_hosted.domain.gateway import (
 )
 from openclaw_hosted.domain.instance import Instance, Phase, Step
 from openclaw_hosted.domain.lifecycle import Topic
-from openclaw_hosted.domain.naming import InstanceId, clean_display_name, is_instance_id
+from openclaw_hosted.domain.naming import InstanceId, clean_display_name
 from openclaw_hosted.domain.shards import Shards
-from openclaw_hosted.domain.text import folded
 from openclaw_hosted.ports.clock import Clock, Ids
 from openclaw_hosted.ports.gateways import Gateways
 from openclaw_hosted.ports.router import Router
 from openclaw_hosted.ports.stores import Caps, Hints, IdempotencyKey, InstanceStore, MachineStore, NewInstance
 from openclaw_hosted.ports.vault import Sealer
-from openclaw_hosted.services.reach import own_instance, seat_of
+from openclaw_hosted.services.changes import check_channels, fitting_credentials
+from openclaw_hosted.services.reach import own_instance, owned, seat_of
 
 IDEMPOTENCY_KEY_MAX_LENGTH = 200
 CHANGE_ATTEMPTS = 5
@@ -61,40 +62,31 @@ class ChangeRequest:
     credentials: CredentialsChange | None = None
 
 
+@dataclass(frozen=True, slots=True)
 class InstanceService:
-    """What users may do with their instances. Another user's instance is answered like one that does not exist."""
+    """What users may do with their own instances. Another user's is answered like one that does not exist."""
 
-    def __init__(
-        self,
-        instances: InstanceStore,
-        machines: MachineStore,
-        gateways: Gateways,
-        router: Router,
-        sealer: Sealer,
-        hints: Hints,
-        clock: Clock,
-        ids: Ids,
-        caps: Caps,
-        shards: Shards,
-    ) -> None:
-        self._instances = instances
-        self._machines = machines
-        self._gateways = gateways
-        self._router = router
-        self._sealer = sealer
-        self._hints = hints
-        self._clock = clock
-        self._ids = ids
-        self._caps = caps
-        self._shards = shards
+    _instances: InstanceStore
+    _machines: MachineStore
+    _gateways: Gateways
+    _router: Router
+    _sealer: Sealer
+    _hints: Hints
+    _clock: Clock
+    _ids: Ids
+    _caps: Caps
+    _shards: Shards
+    channels: frozenset[Channel] = frozenset(Channel)
+    """Those that the installed OpenClaw has."""
 
-    async def create(self, user: User, request: CreateRequest, idempotency_key: str | None = None) -> tuple[Instance, bool]:
+    async def create(self, actor: Actor, request: CreateRequest, idempotency_key: str | None = None) -> tuple[Instance, bool]:
         """The new instance, or the one that the same key made before, and whether it is new. Calls no provider."""
         name = clean_display_name(request.name)
+        check_channels(self.channels, request.settings)
         check_credentials(request.credentials.set)
         names = frozenset(request.credentials.set)
         check_settings(request.settings, names)
-        new = NewInstance(user.id, name, request.settings, names, await self._fallback_id(), self._shards.full)
+        new = NewInstance(actor.user_id, name, request.settings, names, await self._fallback_id(), self._shards.full, actor=actor)
         instance, is_new = await self._instances.create(
             new,
             lambda instance_id: self._seal(instance_id, with_stand_in(request.credentials, request.settings, names)),
@@ -111,39 +103,43 @@ class InstanceService:
         shards = self._shards.allot(await self._instances.routed_ids(), 1)
         return self._ids.instance_id(shards[0]) if shards else None
 
-    async def get(self, user: User, instance_id: str) -> Instance:
-        """One of the user's own. Raises `NotFound`."""
-        return await own_instance(self._instances, user, instance_id)
+    async def get(self, actor: Actor, instance_id: str) -> Instance:
+        """One of the actor's own. Raises `NotFound`."""
+        return await own_instance(self._instances, actor, instance_id)
 
-    async def list(self, user: User) -> Sequence[Instance]:
-        """The user's own, newest first."""
-        return await self._instances.list_for(user.id)
+    async def list(self, actor: Actor) -> Sequence[Instance]:
+        """The actor's own, newest first."""
+        return await self._instances.list_for(actor.user_id)
 
-    async def steps(self, user: User, instance_id: str) -> Sequence[Step]:
-        """The steps of one of the user's own instances, in the order in which they began."""
-        instance = await self.get(user, instance_id)
+    async def steps(self, actor: Actor, instance_id: str) -> Sequence[Step]:
+        """The steps of one of the actor's own instances, in the order in which they began."""
+        instance = await self.get(actor, instance_id)
         return await self._instances.steps(instance.id)
 
-    async def change(self, user: User, instance_id: str, request: ChangeRequest, *, expected_revision: int | None = None) -> Instance:
-        """Change name, settings or credentials; brought into force without a restart where OpenClaw can.
+    async def change(self, actor: Actor, instance_id: str, request: ChangeRequest, *, expected_revision: int | None = None) -> Instance:
+        """Change name, settings or credentials; brought into force without a restart where OpenClaw can. Credentials that new settings
+        have no use for are dropped.
 
         Raises `RevisionMoved` when `expected_revision` is not the present one.
         """
         for _ in range(CHANGE_ATTEMPTS):
             with suppress(RevisionMoved):
-                return await self._change_once(user, instance_id, request, expected_revision)
+                return await self._change_once(actor, instance_id, request, expected_revision)
             if expected_revision is not None:
                 break
         raise RevisionMoved("It was changed meanwhile. Reload, and make your change again.")
 
-    async def _change_once(self, user: User, instance_id: str, request: ChangeRequest, expected_revision: int | None) -> Instance:
+    async def _change_once(self, actor: Actor, instance_id: str, request: ChangeRequest, expected_revision: int | None) -> Instance:
         """Credentials are merged with those that wait for the vault, so nothing may have changed since the instance was read."""
-        instance = await self.get(user, instance_id)
+        instance = await self.get(actor, instance_id)
         if expected_revision not in (None, instance.revision):
             raise RevisionMoved
         name = None if request.name is None else clean_display_name(request.name)
         settings = request.settings or instance.settings
         credentials = request.credentials or CredentialsChange()
+        if request.settings is not None:
+            check_channels(self.channels, settings)
+            credentials = fitting_credentials(instance, settings, credentials)
         check_credentials(credentials.set)
         names = (instance.credential_names - credentials.remove) | frozenset(credentials.set)
         check_settings(settings, names)
@@ -153,6 +149,7 @@ class InstanceService:
         sealed = await self._sealed_change(instance, credentials) if changes_secrets else None
         rule = partial(
             lifecycle.change,
+            actor=actor,
             now=self._clock.now(),
             name=name,
             settings=settings if settings != instance.settings else None,
@@ -162,34 +159,28 @@ class InstanceService:
         )
         return await self._instances.update(instance.id, rule)
 
-    async def restart(self, user: User, instance_id: str) -> Instance:
+    async def restart(self, actor: Actor, instance_id: str) -> Instance:
         """Restart its OpenClaw; a failed instance is tried again from the start."""
-        instance = await self.get(user, instance_id)
-        return await self._instances.update(instance.id, partial(lifecycle.ask_restart, now=self._clock.now()))
+        instance = await self.get(actor, instance_id)
+        return await self._instances.update(instance.id, partial(lifecycle.ask_restart, actor=actor, now=self._clock.now()))
 
-    async def delete(self, user: User, instance_id: str, *, typed_name: str | None = None) -> Instance:
-        """Delete it; `restore` undoes that while what it kept lasts. `typed_name`, where given, has to be its name."""
-        instance = await self.get(user, instance_id)
-        if typed_name is not None and folded(typed_name) != folded(instance.name):
-            raise InvalidInput(FieldProblem("typed_name", f"Type the name exactly as it stands: {instance.name}"))
+    async def delete(self, actor: Actor, instance_id: str) -> Instance:
+        """Delete it; `restore` undoes that while what it kept lasts."""
+        instance = await self.get(actor, instance_id)
         if instance.phase in (Phase.DELETED, Phase.DELETING):
             return instance
-        return await self._instances.update(instance.id, partial(lifecycle.ask_delete, now=self._clock.now()))
+        return await self._instances.update(instance.id, partial(lifecycle.ask_delete, actor=actor, now=self._clock.now()))
 
-    async def restore(self, user: User, instance_id: str) -> Instance:
+    async def restore(self, actor: Actor, instance_id: str) -> Instance:
         """Undo a deletion: same id, same data, another machine. Raises `StateConflict` once nothing is kept any more."""
-        if not is_instance_id(instance_id):
-            raise NotFound(f"There is no instance {instance_id[:40]!r}.")
-        instance = await self._instances.get(InstanceId(instance_id))
-        if instance.owner_id != user.id:
-            raise NotFound(f"There is no instance {instance_id!r}.")
-        if instance.phase is Phase.PURGED:
-            raise StateConflict("What it kept was destroyed after the time for undo had passed; create a new instance.")
-        return await self._instances.update(instance.id, partial(lifecycle.ask_restore, now=self._clock.now()), caps=self._caps)
+        instance = await owned(self._instances, actor, instance_id)
+        return await self._instances.update(
+            instance.id, partial(lifecycle.ask_restore, actor=actor, now=self._clock.now()), caps=self._caps
+        )
 
-    async def logs(self, user: User, instance_id: str, lines: int = 200) -> Sequence[str]:
+    async def logs(self, actor: Actor, instance_id: str, lines: int = 200) -> Sequence[str]:
         """The newest lines of its OpenClaw's log, oldest first; empty while it has no machine."""
-        instance = await self.get(user, instance_id)
+        instance = await self.get(actor, instance_id)
         if instance.machine_id is None:
             return []
         return await self._gateways.logs(await seat_of(self._machines, instance), lines)

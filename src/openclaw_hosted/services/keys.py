@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from openclaw_hosted.domain.account import User
+from openclaw_hosted.domain.actor import Actor
 from openclaw_hosted.domain.gateway import Channel, Credentials, GatewaySettings
 from openclaw_hosted.ports.clock import Clock
 from openclaw_hosted.ports.models import KeyReport, KeyTester
@@ -21,15 +21,15 @@ class KeyService:
         self._tester = tester
         self._limiter = AttemptLimiter(clock, TESTS_PER_WINDOW, WINDOW_SECONDS, "Too many keys tested. Wait five minutes, then try again.")
 
-    async def try_model_key(self, user: User, settings: GatewaySettings, credentials: Credentials) -> KeyReport:
+    async def try_model_key(self, actor: Actor, settings: GatewaySettings, credentials: Credentials) -> KeyReport:
         """Whether the model provider takes the key. Raises `LimitReached`."""
-        self._count(user)
+        self._count(actor)
         return await self._tester.try_model_key(settings, credentials)
 
-    async def try_channel(self, user: User, channel: Channel, credentials: Credentials) -> KeyReport:
+    async def try_channel(self, actor: Actor, channel: Channel, credentials: Credentials) -> KeyReport:
         """Whether the channel takes its tokens. Raises `LimitReached`."""
-        self._count(user)
+        self._count(actor)
         return await self._tester.try_channel(channel, credentials)
 
-    def _count(self, user: User) -> None:
-        self._limiter.take(user.id)
+    def _count(self, actor: Actor) -> None:
+        self._limiter.take(actor.user_id)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from functools import partial
 
 from openclaw_hosted.domain import lifecycle
-from openclaw_hosted.domain.account import User
-from openclaw_hosted.domain.errors import FieldProblem, InvalidInput, NotAllowed
+from openclaw_hosted.domain.actor import Actor, require_admin
+from openclaw_hosted.domain.errors import FieldProblem, InvalidInput
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.instance import Instance
 from openclaw_hosted.domain.lifecycle import Topic
@@ -39,55 +39,53 @@ class PoolReport:
         return self.machines.get(MachineState.AVAILABLE, 0)
 
 
+@dataclass(frozen=True, slots=True)
 class OperationsService:
-    """For admins only: callers check the role before."""
+    """For admins only."""
 
-    def __init__(
-        self,
-        machines: MachineStore,
-        instances: InstanceStore,
-        platform: PlatformStore,
-        hints: Hints,
-        clock: Clock,
-        policy: PoolPolicy,
-    ) -> None:
-        self._machines = machines
-        self._instances = instances
-        self._platform = platform
-        self._hints = hints
-        self._clock = clock
-        self._policy = policy
+    _machines: MachineStore
+    _instances: InstanceStore
+    _platform: PlatformStore
+    _hints: Hints
+    _clock: Clock
+    _policy: PoolPolicy
 
-    async def pool(self) -> PoolReport:
+    async def pool(self, actor: Actor) -> PoolReport:
         """The pool now."""
+        require_admin(actor)
         memory = await self._platform.pool_memory()
         machines = await self._machines.list_live()
         wanted = self._policy.wanted(memory.spares)
         counts = Counter(machine.state for machine in machines)
         return PoolReport(memory, self._policy, wanted, counts, sum((await self._instances.count_waiting()).values()))
 
-    async def machines(self) -> Sequence[Machine]:
+    async def machines(self, actor: Actor) -> Sequence[Machine]:
         """The machines that exist."""
+        require_admin(actor)
         return await self._machines.list_live()
 
-    async def recent_machines(self) -> tuple[Sequence[Machine], bool]:
+    async def recent_machines(self, actor: Actor) -> tuple[Sequence[Machine], bool]:
         """The newest machines, `MACHINES_SHOWN` at most, terminated ones included, and whether there are older ones."""
+        require_admin(actor)
         found = await self._machines.list_recent(MACHINES_SHOWN + 1)
         return found[:MACHINES_SHOWN], len(found) > MACHINES_SHOWN
 
-    async def machine(self, machine_id: str) -> Machine:
+    async def machine(self, actor: Actor, machine_id: str) -> Machine:
         """One machine. Raises `NotFound`."""
+        require_admin(actor)
         return await self._machines.get(MachineId(machine_id))
 
-    async def instances(self) -> tuple[Sequence[Instance], bool]:
+    async def instances(self, actor: Actor) -> tuple[Sequence[Instance], bool]:
         """The newest instances of all users, `INSTANCES_SHOWN` at most, newest first, and whether there are older ones."""
+        require_admin(actor)
         found = await self._instances.list_all(INSTANCES_SHOWN + 1)
         return found[:INSTANCES_SHOWN], len(found) > INSTANCES_SHOWN
 
     async def events(
-        self, *, instance_id: str | None = None, machine_id: str | None = None, before_id: int | None = None, limit: int = 100
+        self, actor: Actor, *, instance_id: str | None = None, machine_id: str | None = None, before_id: int | None = None, limit: int = 100
     ) -> Sequence[Event]:
         """The newest events first."""
+        require_admin(actor)
         return await self._platform.events(
             instance_id=InstanceId(instance_id) if instance_id else None,
             machine_id=MachineId(machine_id) if machine_id else None,
@@ -95,18 +93,21 @@ class OperationsService:
             limit=limit,
         )
 
-    async def pause_pool(self, by: User | None) -> None:
+    async def pause_pool(self, actor: Actor) -> None:
         """Launch no more machines until resumed."""
+        require_admin(actor)
         await self._platform.set_pool(paused=True)
-        await self._said(EventName.POOL_PAUSED, by)
+        await self._said(EventName.POOL_PAUSED, actor)
 
-    async def resume_pool(self, by: User | None) -> None:
+    async def resume_pool(self, actor: Actor) -> None:
         """Launch again, and forget earlier failures."""
+        require_admin(actor)
         await self._platform.set_pool(paused=False)
-        await self._said(EventName.POOL_RESUMED, by)
+        await self._said(EventName.POOL_RESUMED, actor)
 
-    async def set_spares(self, spares: int, by: User | None) -> None:
+    async def set_spares(self, actor: Actor, spares: int) -> None:
         """Keep so many spares from now on, whatever the settings say. Raises `InvalidInput` beyond the fleet's cap."""
+        require_admin(actor)
         cap = self._policy.fleet_cap
         if not 0 <= spares <= cap:
             raise InvalidInput(FieldProblem("spares", f"Keep between 0 and {cap} spares: FLEET_CAP, the most machines at once, is {cap}."))
@@ -114,22 +115,19 @@ class OperationsService:
         if spares == before:
             return
         await self._platform.set_pool(spares=spares)
-        await self._said(EventName.POOL_SPARES_CHANGED, by, before=before, after=spares)
+        await self._said(EventName.POOL_SPARES_CHANGED, actor, before=before, after=spares)
 
-    async def replenish(self) -> None:
+    async def replenish(self, actor: Actor) -> None:
         """Have the pool look at once whether it needs machines."""
+        require_admin(actor)
+        await self._said(EventName.POOL_REPLENISH_ASKED, actor)
         await self._hints.hint(Topic.POOL)
 
-    async def retire_spare(self, machine_id: str) -> Machine:
+    async def retire_spare(self, actor: Actor, machine_id: str) -> Machine:
         """Terminate a spare; the pool launches another. Raises `StateConflict` for a machine that a user has."""
-        rule = partial(lifecycle.condemn, now=self._clock.now(), failure=MachineFailure.BY_OPERATOR, unassigned_only=True)
+        require_admin(actor)
+        rule = partial(lifecycle.condemn, now=self._clock.now(), failure=MachineFailure.BY_OPERATOR, unassigned_only=True, actor=actor)
         return await self._machines.update(MachineId(machine_id), rule)
 
-    async def _said(self, name: EventName, by: User | None, **detail: int) -> None:
-        await self._platform.add_event(Event(name, self._clock.now(), user_id=by.id if by else None, detail=detail))
-
-
-def require_admin(user: User) -> None:
-    """Raise `NotAllowed` for an account that is no admin's."""
-    if user.role != "admin":
-        raise NotAllowed("Only an admin may see this.")
+    async def _said(self, name: EventName, actor: Actor, **detail: int) -> None:
+        await self._platform.add_event(Event(name, self._clock.now(), detail=detail, actor=actor))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from openclaw_hosted.domain.account import User
+from openclaw_hosted.domain.actor import Actor
 from openclaw_hosted.domain.errors import NotFound, StateConflict, Unavailable
 from openclaw_hosted.domain.instance import Instance, Phase
 from openclaw_hosted.domain.naming import InstanceId, is_instance_id
@@ -10,19 +10,27 @@ from openclaw_hosted.ports.gateways import Seat
 from openclaw_hosted.ports.stores import InstanceStore, MachineStore
 
 
-async def own_instance(instances: InstanceStore, user: User, instance_id: str) -> Instance:
-    """One of the user's own. Raises `NotFound`, for another user's as well."""
+async def owned(instances: InstanceStore, actor: Actor, instance_id: str) -> Instance:
+    """One of the actor's own, a purged one as well. Raises `NotFound`, for another user's too."""
     if not is_instance_id(instance_id):
         raise NotFound(f"There is no instance {instance_id[:40]!r}.")
     instance = await instances.get(InstanceId(instance_id))
-    if instance.owner_id != user.id or instance.phase is Phase.PURGED:
+    if instance.owner_id != actor.id:
         raise NotFound(f"There is no instance {instance_id!r}.")
     return instance
 
 
-async def running_instance(instances: InstanceStore, user: User, instance_id: str) -> Instance:
-    """One of the user's own that runs. Raises `NotFound`, or `StateConflict` while it does not run."""
-    instance = await own_instance(instances, user, instance_id)
+async def own_instance(instances: InstanceStore, actor: Actor, instance_id: str) -> Instance:
+    """One of the actor's own that still keeps something. Raises `NotFound`, for another user's as well."""
+    instance = await owned(instances, actor, instance_id)
+    if instance.phase is Phase.PURGED:
+        raise NotFound(f"There is no instance {instance_id!r}.")
+    return instance
+
+
+async def running_instance(instances: InstanceStore, actor: Actor, instance_id: str) -> Instance:
+    """One of the actor's own that runs. Raises `NotFound`, or `StateConflict` while it does not run."""
+    instance = await own_instance(instances, actor, instance_id)
     if instance.phase is not Phase.RUNNING:
         raise StateConflict(f"It is {instance.phase}; it opens once it is running.")
     return instance

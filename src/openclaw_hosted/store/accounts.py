@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, Float, Text, bindparam, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openclaw_hosted.domain.account import ALL_PROOFS, LinkPurpose, Proof, Role, Session, User
 from openclaw_hosted.domain.errors import NotAllowed, NotFound, StateConflict
-from openclaw_hosted.domain.events import Event, EventName
+from openclaw_hosted.domain.events import Event
 from openclaw_hosted.domain.naming import InstanceId, UserId
 from openclaw_hosted.store import tables
 from openclaw_hosted.store.database import ACCOUNT_LOCK, Database
@@ -81,7 +81,7 @@ class SqlAccounts:
             return await _end(connection, user, ends)
 
     async def reset_password(
-        self, link_hash: str, now: float, password_hash: str, ends: frozenset[Proof], event_name: EventName
+        self, link_hash: str, now: float, password_hash: str, ends: frozenset[Proof], happened: Callable[[User], Event]
     ) -> tuple[User, Sequence[str]] | None:
         is_good = (_L.hash == link_hash) & (_L.purpose == LinkPurpose.PASSWORD_RESET) & (_L.expires_at > now)
         async with self._database.write() as connection:
@@ -94,7 +94,7 @@ class SqlAccounts:
                 return None
             user = await _admissible(connection, UserId(found), None)
             await connection.execute(update(tables.users).where(_U.id == user.id).values(password_hash=password_hash))
-            await _record(connection, Event(event_name, now, user_id=user.id))
+            await _record(connection, happened(user))
             return user, await _end(connection, user, ends)
 
     async def renew_hash(self, user_id: UserId, present: str, renewed: str) -> bool:
@@ -153,14 +153,17 @@ class SqlAccounts:
         async with self._database.read() as connection:
             return [to_session(row) for row in await connection.execute(own)]
 
-    async def confirm_session(self, session_hash: str, at: float) -> None:
+    async def confirm_session(self, session_hash: str, at: float, event: Event | None = None) -> None:
+        confirmed = update(tables.sessions).where(_S.hash == session_hash).values(confirmed_at=at)
         async with self._database.write() as connection:
-            await connection.execute(update(tables.sessions).where(_S.hash == session_hash).values(confirmed_at=at))
+            if (await connection.execute(confirmed)).rowcount:
+                await _record(connection, event)
 
-    async def end_session(self, session_hash: str) -> None:
+    async def end_session(self, session_hash: str, event: Event | None = None) -> None:
         async with self._database.write() as connection:
             await connection.execute(delete(tables.grants).where(_G.session_hash == session_hash))
-            await connection.execute(delete(tables.sessions).where(_S.hash == session_hash))
+            if (await connection.execute(delete(tables.sessions).where(_S.hash == session_hash))).rowcount:
+                await _record(connection, event)
 
     async def sweep(self, now: float) -> None:
         keys = tables.idempotency_keys

@@ -173,7 +173,7 @@ async def _insert(
     if instance_id is None:
         raise LimitReached(new.no_room)
     created = lifecycle.create(
-        instance_id, machine, now, owner_id=new.owner_id, name=new.name, settings=new.settings,
+        instance_id, machine, now, actor=new.actor, owner_id=new.owner_id, name=new.name, settings=new.settings,
         credential_names=new.credential_names, sealed=seal(instance_id),
     )  # fmt: skip
     instance, volume = created.instance, created.volume

@@ -8,6 +8,7 @@ from typing import Any, Final
 from sqlalchemy import Row, insert
 
 from openclaw_hosted.domain.account import Role, Session, User
+from openclaw_hosted.domain.actor import Actor, Party, Via
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.gateway import Channel, Credential, GatewaySettings, ModelProvider
 from openclaw_hosted.domain.instance import DesiredState, Instance, Phase, Step, StepName
@@ -19,6 +20,7 @@ from openclaw_hosted.store import tables
 
 ADD_EVENTS: Final = insert(tables.events)
 """Executed with `event_values` of one event, or of several."""
+_PARTIES: Final = frozenset(Party)
 
 
 def dump_settings(settings: GatewaySettings) -> str:
@@ -178,11 +180,20 @@ def to_event(row: Row[Any]) -> Event:
         UserId(row.user_id) if row.user_id else None,
         json.loads(row.detail),
         row.id,
+        _to_actor(row),
     )
+
+
+def _to_actor(row: Row[Any]) -> Actor | None:
+    if row.actor_id is None:
+        return None
+    who = Party(row.actor_id) if row.actor_id in _PARTIES else UserId(row.actor_id)
+    return Actor(who, Role(row.actor_role) if row.actor_role else None, Via(row.actor_via), row.actor_address)
 
 
 def event_values(event: Event) -> dict[str, Any]:
     """The columns of an event."""
+    actor = event.actor
     return {
         "name": event.name,
         "at": event.at,
@@ -190,6 +201,10 @@ def event_values(event: Event) -> dict[str, Any]:
         "machine_id": event.machine_id,
         "user_id": event.user_id,
         "detail": json.dumps(dict(event.detail)),
+        "actor_id": actor and actor.id,
+        "actor_role": actor and actor.role,
+        "actor_via": actor and actor.via,
+        "actor_address": actor and actor.address,
     }
 
 

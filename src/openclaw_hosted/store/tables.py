@@ -196,6 +196,10 @@ events = Table(
     Column("machine_id", Text, index=True),
     Column("user_id", Text),
     Column("detail", Text, nullable=False, server_default="{}"),
+    Column("actor_id", Text),
+    Column("actor_role", Text),
+    Column("actor_via", Text),
+    Column("actor_address", Text),
 )
 
 leases = Table(

@@ -7,12 +7,11 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from openclaw_hosted.domain.account import User
+from openclaw_hosted.domain.actor import Actor
 from openclaw_hosted.domain.errors import FieldProblem, InvalidInput, OpenClawHostedError, RevisionMoved
 from openclaw_hosted.domain.gateway import CredentialsChange
 from openclaw_hosted.domain.instance import DesiredState, Instance, Phase
 from openclaw_hosted.services.instances import IDEMPOTENCY_KEY_MAX_LENGTH, ChangeRequest, CreateRequest
-from openclaw_hosted.web.changes import check_channels, fitting_credentials
 from openclaw_hosted.web.context import Web, web_of
 from openclaw_hosted.web.live import Snapshot, snapshot, stream, watch
 from openclaw_hosted.web.models import (
@@ -54,7 +53,6 @@ async def create_instance(
     """Ask for a new instance. The same `Idempotency-Key` with the same body answers the same instance."""
     web = web_of(request)
     settings, credentials = body.settings.to_domain(), body.credentials.to_domain()
-    check_channels(web.options, settings)
     wish = CreateRequest(body.name, settings, CredentialsChange(credentials.set))
     instance, _ = await web.services.instances.create(caller, wish, idempotency_key)
     response.headers["Location"] = f"/api/v1/instances/{instance.id}"
@@ -109,7 +107,7 @@ async def change_instance(
     if body.desired_state is DesiredState.RUNNING and instance.phase is Phase.DELETED:
         instance = await instances.restore(caller, instance_id)
     if body.name is not None or body.settings is not None or body.credentials is not None:
-        instance = await instances.change(caller, instance_id, _change_request(web, instance, body), expected_revision=expected)
+        instance = await instances.change(caller, instance_id, _change_request(body), expected_revision=expected)
     if body.desired_state is DesiredState.DELETED:
         instance = await instances.delete(caller, instance_id)
     return _out(web, instance)
@@ -167,13 +165,9 @@ def _out(web: Web, instance: Instance) -> InstanceOut:
     return instance_out(instance, web.services.instances.url(instance.id))
 
 
-def _change_request(web: Web, instance: Instance, body: InstancePatch) -> ChangeRequest:
+def _change_request(body: InstancePatch) -> ChangeRequest:
     settings = body.settings.to_domain() if body.settings is not None else None
-    credentials = body.credentials.to_domain() if body.credentials is not None else None
-    if settings is not None:
-        check_channels(web.options, settings)
-        credentials = fitting_credentials(instance, settings, credentials or CredentialsChange())
-    return ChangeRequest(body.name, settings, credentials)
+    return ChangeRequest(body.name, settings, body.credentials.to_domain() if body.credentials is not None else None)
 
 
 def _expected_revision(instance: Instance, if_match: str | None) -> int | None:
@@ -187,7 +181,7 @@ def _expected_revision(instance: Instance, if_match: str | None) -> int | None:
     return int(text)
 
 
-async def _is_still(request: Request, caller: User) -> bool:
+async def _is_still(request: Request, caller: Actor) -> bool:
     try:
         return (await require_caller(request)).id == caller.id
     except OpenClawHostedError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 
 from openclaw_hosted.web.api_instances import problems
 from openclaw_hosted.web.context import web_of
@@ -19,93 +19,91 @@ from openclaw_hosted.web.models import (
     pool_out,
 )
 from openclaw_hosted.web.models_cost import CostOut, cost_out
-from openclaw_hosted.web.security import AdminCaller
+from openclaw_hosted.web.security import Caller, require_admin_caller
 
-router = APIRouter(prefix="/api/v1", tags=["operations"], responses=problems(400, 401, 403, 404, 409, 413, 415, 422))
+router = APIRouter(
+    prefix="/api/v1",
+    tags=["operations"],
+    dependencies=[Depends(require_admin_caller)],
+    responses=problems(400, 401, 403, 404, 409, 413, 415, 422),
+)
 
 
 @router.get("/machines")
-async def list_machines(request: Request, caller: AdminCaller, include_terminated: bool = False) -> MachineList:
+async def list_machines(request: Request, caller: Caller, include_terminated: bool = False) -> MachineList:
     """The machines that exist, or with `include_terminated` the newest of all time."""
-    del caller
     operations = web_of(request).services.operations
-    machines, more = await operations.recent_machines() if include_terminated else (await operations.machines(), False)
+    machines, more = await operations.recent_machines(caller) if include_terminated else (await operations.machines(caller), False)
     return MachineList(items=[machine_out(machine) for machine in machines], more=more)
 
 
 @router.get("/machines/{machine_id}")
-async def get_machine(request: Request, caller: AdminCaller, machine_id: str) -> MachineOut:
+async def get_machine(request: Request, caller: Caller, machine_id: str) -> MachineOut:
     """One machine."""
-    del caller
-    return machine_out(await web_of(request).services.operations.machine(machine_id))
+    return machine_out(await web_of(request).services.operations.machine(caller, machine_id))
 
 
 @router.post("/machines/{machine_id}/retire", status_code=202)
-async def retire_machine(request: Request, caller: AdminCaller, machine_id: str) -> MachineOut:
+async def retire_machine(request: Request, caller: Caller, machine_id: str) -> MachineOut:
     """Terminate a spare; the pool launches another."""
-    del caller
-    return machine_out(await web_of(request).services.operations.retire_spare(machine_id))
+    return machine_out(await web_of(request).services.operations.retire_spare(caller, machine_id))
 
 
 @router.get("/pool")
-async def get_pool(request: Request, caller: AdminCaller) -> PoolOut:
+async def get_pool(request: Request, caller: Caller) -> PoolOut:
     """The pool now."""
-    del caller
-    return pool_out(await web_of(request).services.operations.pool())
+    return pool_out(await web_of(request).services.operations.pool(caller))
 
 
 @router.patch("/pool")
-async def change_pool(request: Request, caller: AdminCaller, body: PoolPatch) -> PoolOut:
+async def change_pool(request: Request, caller: Caller, body: PoolPatch) -> PoolOut:
     """Keep so many spares from now on, no more than the fleet's cap."""
     operations = web_of(request).services.operations
-    await operations.set_spares(body.spares, caller)
-    return pool_out(await operations.pool())
+    await operations.set_spares(caller, body.spares)
+    return pool_out(await operations.pool(caller))
 
 
 @router.post("/pool/pause")
-async def pause_pool(request: Request, caller: AdminCaller) -> PoolOut:
+async def pause_pool(request: Request, caller: Caller) -> PoolOut:
     """Launch no more machines until resumed."""
     operations = web_of(request).services.operations
     await operations.pause_pool(caller)
-    return pool_out(await operations.pool())
+    return pool_out(await operations.pool(caller))
 
 
 @router.post("/pool/resume")
-async def resume_pool(request: Request, caller: AdminCaller) -> PoolOut:
+async def resume_pool(request: Request, caller: Caller) -> PoolOut:
     """Launch again, and forget earlier failures."""
     operations = web_of(request).services.operations
     await operations.resume_pool(caller)
-    return pool_out(await operations.pool())
+    return pool_out(await operations.pool(caller))
 
 
 @router.post("/pool/replenish")
-async def replenish_pool(request: Request, caller: AdminCaller) -> PoolOut:
+async def replenish_pool(request: Request, caller: Caller) -> PoolOut:
     """Have the pool look at once whether it needs machines."""
-    del caller
     operations = web_of(request).services.operations
-    await operations.replenish()
-    return pool_out(await operations.pool())
+    await operations.replenish(caller)
+    return pool_out(await operations.pool(caller))
 
 
 @router.get("/cost")
-async def get_cost(request: Request, caller: AdminCaller) -> CostOut:
+async def get_cost(request: Request, caller: Caller) -> CostOut:
     """What exists, and what it costs in a month."""
-    del caller
-    return cost_out(await web_of(request).services.costs.report())
+    return cost_out(await web_of(request).services.costs.report(caller))
 
 
 @router.get("/events")
 async def list_events(
     request: Request,
-    caller: AdminCaller,
+    caller: Caller,
     instance_id: Annotated[str | None, Query(max_length=60)] = None,
     machine_id: Annotated[str | None, Query(max_length=60)] = None,
     before_id: Annotated[int | None, Query(ge=0, le=2**53)] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> EventList:
     """The newest events first."""
-    del caller
-    events = await web_of(request).services.operations.events(
-        instance_id=instance_id, machine_id=machine_id, before_id=before_id, limit=limit
-    )
-    return EventList(items=[event_out(event) for event in events])
+    services = web_of(request).services
+    events = await services.operations.events(caller, instance_id=instance_id, machine_id=machine_id, before_id=before_id, limit=limit)
+    people = await services.accounts.emails(caller)
+    return EventList(items=[event_out(event, people) for event in events])

@@ -5,16 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from typing import cast
+from typing import Final, cast
 
 from fastapi import Request
 from fastapi.templating import Jinja2Templates
 
 from openclaw_hosted.domain.cookies import session_cookies
-from openclaw_hosted.domain.gateway import Channel
-from openclaw_hosted.domain.naming import UserId
 from openclaw_hosted.domain.origins import Addresses
 from openclaw_hosted.services import Services
+
+ADDRESS_LENGTH: Final = 60
+"""More than any network address has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,6 @@ class WebOptions:
     """What has to be well for the platform to be ready, each by name."""
     authority: Callable[[], bytes | None] | None = None
     """The root certificate that devices have to trust; None where they trust the platform's certificate anyway."""
-    channels: tuple[Channel, ...] = tuple(Channel)
-    """The channels that the installed OpenClaw has."""
     is_one_place: bool = False
     """Whether each address leads to all instances, so that who opens one stays at the address that they came by."""
     mark: str = ""
@@ -59,7 +58,7 @@ class Web:
     services: Services
     options: WebOptions
     templates: Jinja2Templates
-    streams: Counter[UserId] = field(default_factory=Counter)
+    streams: Counter[str] = field(default_factory=Counter)
     """How many live views each user has open now."""
 
 
@@ -79,8 +78,8 @@ def path_within(request: Request, url: str) -> str:
     return url.removeprefix(options.addresses.public) if options.is_one_place else url
 
 
-def client_address(request: Request) -> str:
+def client_address(request: Request) -> str | None:
     """The network address that a request came from. The edge, which alone reaches the socket, sets X-Forwarded-For."""
     if request.client is not None and request.client.host:
-        return request.client.host
-    return request.headers.get("x-forwarded-for", "").rsplit(",", 1)[-1].strip() or "unknown"
+        return request.client.host[:ADDRESS_LENGTH]
+    return request.headers.get("x-forwarded-for", "").rsplit(",", 1)[-1].strip()[:ADDRESS_LENGTH] or None

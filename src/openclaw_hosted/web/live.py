@@ -7,7 +7,7 @@ from typing import Final
 
 from fastapi.responses import StreamingResponse
 
-from openclaw_hosted.domain.account import User
+from openclaw_hosted.domain.actor import Actor
 from openclaw_hosted.domain.errors import LimitReached, NotFound
 from openclaw_hosted.domain.instance import Instance, Step
 from openclaw_hosted.services import InstanceService
@@ -29,13 +29,13 @@ def sse(event: str, data: str) -> str:
     return f"event: {event}\n{lines}\n\n"
 
 
-async def snapshot(instances: InstanceService, user: User, instance_id: str) -> Snapshot:
+async def snapshot(instances: InstanceService, actor: Actor, instance_id: str) -> Snapshot:
     """An instance with its steps. Raises `NotFound`."""
-    return await instances.get(user, instance_id), await instances.steps(user, instance_id)
+    return await instances.get(actor, instance_id), await instances.steps(actor, instance_id)
 
 
 async def watch(
-    instances: InstanceService, user: User, first: Snapshot, show: Callable[[Snapshot], str], still_allowed: Callable[[], Awaitable[bool]]
+    instances: InstanceService, actor: Actor, first: Snapshot, show: Callable[[Snapshot], str], still_allowed: Callable[[], Awaitable[bool]]
 ) -> AsyncIterator[str]:
     """`first` and then each change, put into words by `show`; a heartbeat while there is none."""
     yield sse("state", show(first))
@@ -45,26 +45,26 @@ async def watch(
         if not await still_allowed():
             return
         try:
-            now = await snapshot(instances, user, last[0].id)
+            now = await snapshot(instances, actor, last[0].id)
         except NotFound:
             return
         yield ": still here\n\n" if now == last else sse("state", show(now))
         last = now
 
 
-def stream(web: Web, user: User, events: AsyncIterator[str]) -> StreamingResponse:
+def stream(web: Web, actor: Actor, events: AsyncIterator[str]) -> StreamingResponse:
     """Events as a response that proxies pass on at once. Raises `LimitReached` for a user who has very many open."""
-    if web.streams[user.id] >= STREAMS_PER_USER:
+    if web.streams[actor.id] >= STREAMS_PER_USER:
         raise LimitReached(f"You have {STREAMS_PER_USER} live views open. Close some, then reload.")
-    return StreamingResponse(_counted(web, user, events), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
+    return StreamingResponse(_counted(web, actor, events), media_type="text/event-stream", headers={"X-Accel-Buffering": "no"})
 
 
-async def _counted(web: Web, user: User, events: AsyncIterator[str]) -> AsyncIterator[str]:
-    web.streams[user.id] += 1
+async def _counted(web: Web, actor: Actor, events: AsyncIterator[str]) -> AsyncIterator[str]:
+    web.streams[actor.id] += 1
     try:
         async for event in events:
             yield event
     finally:
-        web.streams[user.id] -= 1
-        if not web.streams[user.id]:
-            del web.streams[user.id]
+        web.streams[actor.id] -= 1
+        if not web.streams[actor.id]:
+            del web.streams[actor.id]

@@ -13,16 +13,15 @@ from pydantic import Field, SecretStr, StrictStr
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from openclaw_hosted.domain.account import Role, User
+from openclaw_hosted.domain.account import Role
+from openclaw_hosted.domain.actor import Actor, Party, Via
 from openclaw_hosted.domain.errors import NotFound
-from openclaw_hosted.domain.naming import UserId
 from openclaw_hosted.local_socket import ACT_AS, NEEDS_ACCOUNT
-from openclaw_hosted.services.accounts import AccountService
 from openclaw_hosted.web.context import web_of
 from openclaw_hosted.web.models import Input, UserOut, user_out
 
 LOCAL: Final = "openclaw_hosted.local"
-OPERATOR: Final = User(UserId("operator"), "operator@localhost", Role.ADMIN, 0.0)
+OPERATOR: Final = Actor(Party.OPERATOR, Role.ADMIN, Via.COMMAND_LINE)
 """Who acts before there is an account; owns nothing."""
 
 
@@ -64,7 +63,7 @@ async def about(request: Request) -> dict[str, str]:
 async def create_user(request: Request, body: AccountIn) -> UserOut:
     """Make an account with a password; elsewhere people set their own, by an invitation."""
     accounts = web_of(request).services.accounts
-    return user_out(await accounts.create_user(body.email, body.password.get_secret_value(), body.role))
+    return user_out(await accounts.create_user(await local_actor(request), body.email, body.password.get_secret_value(), body.role))
 
 
 def is_local(request: Request) -> bool:
@@ -72,19 +71,13 @@ def is_local(request: Request) -> bool:
     return LOCAL in request.scope
 
 
-async def local_caller(request: Request) -> User:
+async def local_actor(request: Request) -> Actor:
     """As whom a local request acts. Raises `NotFound` for an unknown user, and where an account is needed and there is none."""
     accounts = web_of(request).services.accounts
     named = request.headers.get(ACT_AS)
-    if named is not None:
-        return await accounts.user_by_email(unquote(named))
-    return await _first_admin(accounts, needs_account=NEEDS_ACCOUNT in request.headers)
-
-
-async def _first_admin(accounts: AccountService, *, needs_account: bool) -> User:
-    admins = [user for user in await accounts.users() if user.role is Role.ADMIN and not user.disabled]
-    if admins:
-        return admins[0]
-    if needs_account:
+    user = await accounts.first_admin() if named is None else await accounts.user_by_email(unquote(named))
+    if user is not None:
+        return OPERATOR.proved(user)
+    if NEEDS_ACCOUNT in request.headers:
         raise NotFound("There is no account yet. Make one: openclaw-hosted users create EMAIL --admin")
     return OPERATOR

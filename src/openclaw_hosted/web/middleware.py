@@ -45,7 +45,7 @@ class BodyGuard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        client = client_address(Request(scope))
+        client = client_address(Request(scope)) or ""
         refusal = _refusal(scope["method"], scope["path"], Headers(scope=scope))
         if refusal is None and self._under_way[client] >= BODIES_PER_ADDRESS:
             refusal = HTTPException(429, "Too many requests of this address are on their way.", {"Connection": "close", "Retry-After": "5"})

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, StrictStr
 
 from openclaw_hosted.domain.account import Role, User
+from openclaw_hosted.domain.actor import Via
 from openclaw_hosted.domain.events import Event
 from openclaw_hosted.domain.gateway import Channel, Credential, CredentialsChange, GatewaySettings, ModelProvider
 from openclaw_hosted.domain.instance import DesiredState, Instance, Phase, Step, StepName
 from openclaw_hosted.domain.machine import Machine, MachineFailure, MachineState, Warmth
 from openclaw_hosted.ports.gateways import SenderRequest
 from openclaw_hosted.services.operations import PoolReport
-from openclaw_hosted.web.rendering import instant
+from openclaw_hosted.web.rendering import instant, name_of
 
 NAME_INPUT_MAX_LENGTH = 1000
 SPARES_INPUT_MAX = 10_000
@@ -207,7 +208,7 @@ class MachineOut(BaseModel):
     created_at: datetime
     state_changed_at: datetime
     failure: MachineFailure | None
-    error: str | None
+    error: Annotated[str | None, Field(validation_alias="last_error")]
 
 
 class MachineList(BaseModel):
@@ -249,6 +250,16 @@ class UserList(BaseModel):
     items: list[UserOut]
 
 
+class ActorOut(BaseModel):
+    """Who caused it."""
+
+    id: Annotated[str, Field(description="Of a user, or the name of a party without an account, such as `platform`.")]
+    name: Annotated[str, Field(description="The e-mail address now, or plain words.")]
+    role: Annotated[Role | None, Field(description="As it was then; null for whoever was not signed in.")]
+    via: Via
+    address: Annotated[str | None, Field(description="Where the request came from; null where it came from no network.")]
+
+
 class EventOut(BaseModel):
     """One thing that happened."""
 
@@ -257,7 +268,8 @@ class EventOut(BaseModel):
     at: datetime
     instance_id: str | None
     machine_id: str | None
-    user_id: str | None
+    user_id: Annotated[str | None, Field(description="Whom it is about.")]
+    actor: Annotated[ActorOut | None, Field(description="Null where an earlier version did not keep it.")]
     detail: dict[str, str | int | float]
 
 
@@ -356,31 +368,12 @@ def step_out(step: Step) -> StepOut:
 
 def sender_out(sender: SenderRequest) -> SenderOut:
     """Somebody who waits, as the API tells it."""
-    return SenderOut(
-        id=sender.id,
-        channel=sender.channel,
-        sender_id=sender.sender_id,
-        sender_name=sender.sender_name,
-        asked_at=instant(sender.asked_at),
-        expires_at=instant(sender.expires_at),
-    )
+    return SenderOut.model_validate(sender, from_attributes=True)
 
 
 def machine_out(machine: Machine) -> MachineOut:
     """A machine as the API tells it."""
-    return MachineOut(
-        id=machine.id,
-        state=machine.state,
-        warmth=machine.warmth,
-        image=machine.image,
-        instance_id=machine.instance_id,
-        provider_ref=machine.provider_ref,
-        zone=machine.zone,
-        created_at=instant(machine.created_at),
-        state_changed_at=instant(machine.state_changed_at),
-        failure=machine.failure,
-        error=machine.last_error,
-    )
+    return MachineOut.model_validate(machine, from_attributes=True)
 
 
 def pool_out(report: PoolReport) -> PoolOut:
@@ -403,11 +396,12 @@ def pool_out(report: PoolReport) -> PoolOut:
 
 def user_out(user: User) -> UserOut:
     """An account as the API tells it."""
-    return UserOut(id=user.id, email=user.email, role=user.role, disabled=user.disabled, created_at=instant(user.created_at))
+    return UserOut.model_validate(user, from_attributes=True)
 
 
-def event_out(event: Event) -> EventOut:
-    """An event as the API tells it."""
+def event_out(event: Event, people: Mapping[str, str]) -> EventOut:
+    """An event as the API tells it; `people` are e-mail addresses by id."""
+    actor = event.actor
     return EventOut(
         id=event.id,
         name=event.name,
@@ -415,5 +409,6 @@ def event_out(event: Event) -> EventOut:
         instance_id=event.instance_id,
         machine_id=event.machine_id,
         user_id=event.user_id,
+        actor=actor and ActorOut(id=actor.id, name=name_of(actor, people), role=actor.role, via=actor.via, address=actor.address),
         detail=dict(event.detail),
     )

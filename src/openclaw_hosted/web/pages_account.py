@@ -13,17 +13,20 @@ from starlette.datastructures import FormData
 from openclaw_hosted.domain.account import LinkPurpose
 from openclaw_hosted.domain.errors import InvalidInput, LimitReached, NotAllowed, NotFound
 from openclaw_hosted.services.accounts import SignedIn, check_same
-from openclaw_hosted.web.context import client_address, web_of
+from openclaw_hosted.services.gatekeeping import NO_SESSION
+from openclaw_hosted.web.context import web_of
 from openclaw_hosted.web.cookies import admit, dismiss
 from openclaw_hosted.web.errors import STATUS
 from openclaw_hosted.web.forms import by_field, text_of
 from openclaw_hosted.web.rendering import render
 from openclaw_hosted.web.security import (
+    OWN_FORM,
     ConfirmedForm,
     CurrentVisitor,
     OpenForm,
     Visitor,
     VisitorForm,
+    actor_of,
     check_navigation,
     find_visitor,
     local_path,
@@ -71,7 +74,7 @@ async def sign_in(request: Request, form: OpenForm) -> Response:
     web = web_of(request)
     email, password = text_of(form, "email")[:300], str(form.get("password") or "")
     try:
-        signed_in = await web.services.accounts.sign_in(email, password, client_address(request))
+        signed_in = await web.services.accounts.sign_in(actor_of(request), email, password)
     except (NotAllowed, LimitReached) as error:
         target = local_path(text_of(form, "next"))
         status = STATUS[type(error)]
@@ -82,12 +85,11 @@ async def sign_in(request: Request, form: OpenForm) -> Response:
     return admit(RedirectResponse(local_path(text_of(form, "next")), 303), signed_in, web.options)
 
 
-@router.post("/sign-out")
-async def sign_out(request: Request, form: VisitorForm) -> Response:
+@router.post("/sign-out", dependencies=[OWN_FORM])
+async def sign_out(request: Request, visitor: CurrentVisitor) -> Response:
     """End this session."""
-    del form
     web = web_of(request)
-    await web.services.accounts.sign_out(visitor_of(request).session.hash)
+    await web.services.accounts.end_session(visitor.actor, visitor.session)
     return dismiss(RedirectResponse("/sign-in", 303), web.options)
 
 
@@ -105,10 +107,9 @@ async def change_password(request: Request, form: VisitorForm) -> Response:
     try:
         check_same(str(form.get("password") or ""), str(form.get("password_again") or ""))
         signed_in = await accounts.change_password(
-            visitor.user,
+            visitor.actor,
             str(form.get("current_password") or ""),
             str(form.get("password") or ""),
-            client_address(request),
             keep_tokens=bool(form.get("keep_tokens")),
         )
     except InvalidInput as error:
@@ -118,16 +119,15 @@ async def change_password(request: Request, form: VisitorForm) -> Response:
     return admit(RedirectResponse("/account", 303), signed_in, web.options)
 
 
-@router.post("/account/sessions/{session_id}/end")
-async def end_session(request: Request, form: VisitorForm, session_id: str) -> Response:
+@router.post("/account/sessions/{session_id}/end", dependencies=[OWN_FORM])
+async def end_session(request: Request, visitor: CurrentVisitor, session_id: str) -> Response:
     """End one of one's own sessions."""
-    del form
-    accounts, visitor = web_of(request).services.accounts, visitor_of(request)
-    for session in await accounts.sessions_of(visitor.user):
+    accounts = web_of(request).services.accounts
+    for session in await accounts.sessions(visitor.actor):
         if session.hash[:SESSION_ID_LENGTH] == session_id:
-            await accounts.end_own_session(visitor.user, session.hash)
+            await accounts.end_session(visitor.actor, session)
             return RedirectResponse("/account", 303)
-    raise NotFound("There is no such session.")
+    raise NotFound(NO_SESSION)
 
 
 @router.post("/account/tokens")
@@ -135,17 +135,16 @@ async def create_token(request: Request, form: ConfirmedForm) -> Response:
     """Make an API token and show it, this once."""
     visitor = visitor_of(request)
     try:
-        token = await web_of(request).services.accounts.create_token(visitor.user, text_of(form, "label"))
+        token = await web_of(request).services.accounts.create_token(visitor.actor, text_of(form, "label"))
     except InvalidInput as error:
         return await _account(request, visitor, status=422, errors=by_field(error.problems))
     return await _account(request, visitor, new_token=token)
 
 
-@router.post("/account/tokens/{token_id}/revoke")
-async def revoke_token(request: Request, form: VisitorForm, token_id: str) -> Response:
+@router.post("/account/tokens/{token_id}/revoke", dependencies=[OWN_FORM])
+async def revoke_token(request: Request, visitor: CurrentVisitor, token_id: str) -> Response:
     """Make one of one's own tokens useless."""
-    del form
-    await web_of(request).services.accounts.revoke_token(visitor_of(request).user, token_id)
+    await web_of(request).services.accounts.revoke_token(visitor.actor, token_id)
     return RedirectResponse("/account", 303)
 
 
@@ -173,14 +172,15 @@ async def follow_link(request: Request, form: OpenForm, kind: LinkKind, secret: 
 async def _follow(request: Request, form: FormData, kind: LinkKind, secret: str) -> SignedIn:
     password = str(form.get("password") or "")
     check_same(password, str(form.get("password_again") or ""))
-    return await web_of(request).services.accounts.follow_link(kind.purpose, secret, password, text_of(form, "email"))
+    accounts = web_of(request).services.accounts
+    return await accounts.follow_link(actor_of(request), kind.purpose, secret, password, text_of(form, "email"))
 
 
 async def _account(
     request: Request, visitor: Visitor, *, status: int = 200, errors: dict[str, str] | None = None, new_token: str | None = None
 ) -> Response:
     accounts = web_of(request).services.accounts
-    sessions = [(session.hash[:SESSION_ID_LENGTH], session) for session in await accounts.sessions_of(visitor.user)]
-    tokens = await accounts.tokens_of(visitor.user)
+    sessions = [(session.hash[:SESSION_ID_LENGTH], session) for session in await accounts.sessions(visitor.actor)]
+    tokens = await accounts.tokens(visitor.actor)
     context: dict[str, Any] = {"sessions": sessions, "tokens": tokens, "errors": errors or {}, "new_token": new_token}
     return render(request, "account.html", status=status, **context)

@@ -4,134 +4,129 @@ from __future__ import annotations
 
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Depends, Query, Request
 from fastapi.responses import RedirectResponse, Response
 
 from openclaw_hosted.domain.account import Role
 from openclaw_hosted.domain.errors import FieldProblem, InvalidInput, StateConflict
 from openclaw_hosted.domain.naming import UserId
-from openclaw_hosted.services.operations import require_admin
 from openclaw_hosted.web.context import link_start, web_of
 from openclaw_hosted.web.errors import STATUS
 from openclaw_hosted.web.forms import by_field, text_of
 from openclaw_hosted.web.rendering import render
-from openclaw_hosted.web.security import AdminVisitor, ConfirmedForm, VisitorForm, visitor_of
+from openclaw_hosted.web.security import (
+    CONFIRMED_FORM,
+    OWN_FORM,
+    ConfirmedForm,
+    CurrentVisitor,
+    Visitor,
+    VisitorForm,
+    require_admin_visitor,
+    visitor_of,
+)
 
-router = APIRouter(prefix="/admin", include_in_schema=False)
+router = APIRouter(prefix="/admin", include_in_schema=False, dependencies=[Depends(require_admin_visitor)])
 EVENTS_PER_PAGE = 100
 
 
 @router.get("")
-async def pool_page(request: Request, visitor: AdminVisitor) -> Response:
+async def pool_page(request: Request, visitor: CurrentVisitor) -> Response:
     """The pool and its machines."""
-    del visitor
-    return await _pool(request)
+    return await _pool(request, visitor)
 
 
 @router.post("/pool/{action}")
 async def change_pool(request: Request, form: VisitorForm, action: str) -> Response:
     """Pause, resume or replenish the pool, or set how many spares it keeps."""
-    user = visitor_of(request).user
-    require_admin(user)
-    operations = web_of(request).services.operations
+    actor, operations = visitor_of(request).actor, web_of(request).services.operations
     try:
         match action:
             case "pause":
-                await operations.pause_pool(user)
+                await operations.pause_pool(actor)
             case "resume":
-                await operations.resume_pool(user)
+                await operations.resume_pool(actor)
             case "replenish":
-                await operations.replenish()
+                await operations.replenish(actor)
             case "spares":
-                await operations.set_spares(_number(text_of(form, "spares")), user)
+                await operations.set_spares(actor, _number(text_of(form, "spares")))
             case _:
                 raise InvalidInput(FieldProblem("action", "There is no such action."))
     except InvalidInput as error:
-        return await _pool(request, status=422, errors=by_field(error.problems))
+        return await _pool(request, visitor_of(request), status=422, errors=by_field(error.problems))
     return RedirectResponse("/admin", 303)
 
 
-@router.post("/machines/{machine_id}/retire")
-async def retire_machine(request: Request, form: VisitorForm, machine_id: str) -> Response:
+@router.post("/machines/{machine_id}/retire", dependencies=[OWN_FORM])
+async def retire_machine(request: Request, visitor: CurrentVisitor, machine_id: str) -> Response:
     """Terminate a spare."""
-    del form
-    require_admin(visitor_of(request).user)
-    await web_of(request).services.operations.retire_spare(machine_id)
+    await web_of(request).services.operations.retire_spare(visitor.actor, machine_id)
     return RedirectResponse("/admin", 303)
 
 
 @router.get("/instances")
-async def all_instances_page(request: Request, visitor: AdminVisitor) -> Response:
+async def all_instances_page(request: Request, visitor: CurrentVisitor) -> Response:
     """All users' instances."""
-    del visitor
     services = web_of(request).services
-    owners = {user.id: user.email for user in await services.accounts.users()}
-    instances, more = await services.operations.instances()
+    owners = await services.accounts.emails(visitor.actor)
+    instances, more = await services.operations.instances(visitor.actor)
     return render(request, "admin_instances.html", instances=instances, more=more, owners=owners)
 
 
 @router.get("/users")
-async def users_page(request: Request, visitor: AdminVisitor) -> Response:
+async def users_page(request: Request, visitor: CurrentVisitor) -> Response:
     """All accounts."""
-    del visitor
-    return await _users(request)
+    return await _users(request, visitor)
 
 
 @router.post("/users/invite")
 async def invite_user(request: Request, form: ConfirmedForm) -> Response:
     """Make an invitation and show its link, this once."""
-    require_admin(visitor_of(request).user)
-    web, email = web_of(request), text_of(form, "email")
+    web, visitor, email = web_of(request), visitor_of(request), text_of(form, "email")
     role = Role.ADMIN if text_of(form, "role") == Role.ADMIN else Role.USER
     try:
-        secret = await web.services.accounts.invite(email, role)
+        secret = await web.services.accounts.invite(visitor.actor, email, role)
     except InvalidInput as error:
-        return await _users(request, status=422, email=email, errors=by_field(error.problems))
+        return await _users(request, visitor, status=422, email=email, errors=by_field(error.problems))
     except StateConflict as error:
-        return await _users(request, status=STATUS[StateConflict], email=email, errors={"email": str(error)})
-    return await _users(request, link=f"{link_start(request)}/invite/{secret}", link_for=email)
+        return await _users(request, visitor, status=STATUS[StateConflict], email=email, errors={"email": str(error)})
+    return await _users(request, visitor, link=f"{link_start(request)}/invite/{secret}", link_for=email)
 
 
-@router.post("/users/{user_id}/reset-link")
-async def reset_user(request: Request, form: ConfirmedForm, user_id: str) -> Response:
+@router.post("/users/{user_id}/reset-link", dependencies=[CONFIRMED_FORM])
+async def reset_user(request: Request, visitor: CurrentVisitor, user_id: str) -> Response:
     """Make a link with which an account's password is set anew, and show it, this once."""
-    del form
-    require_admin(visitor_of(request).user)
     web = web_of(request)
-    secret = await web.services.accounts.reset_link(UserId(user_id))
-    return await _users(request, link=f"{link_start(request)}/reset/{secret}", link_for="this account")
+    secret = await web.services.accounts.reset_link(visitor.actor, UserId(user_id))
+    return await _users(request, visitor, link=f"{link_start(request)}/reset/{secret}", link_for="this account")
 
 
-@router.post("/users/{user_id}/{action}")
-async def change_user(request: Request, form: VisitorForm, user_id: str, action: str) -> Response:
+@router.post("/users/{user_id}/{action}", dependencies=[OWN_FORM])
+async def change_user(request: Request, visitor: CurrentVisitor, user_id: str, action: str) -> Response:
     """Disable or enable an account."""
-    del form
-    require_admin(visitor_of(request).user)
     accounts = web_of(request).services.accounts
     if action not in ("disable", "enable"):
         raise InvalidInput(FieldProblem("action", "There is no such action."))
-    await accounts.set_disabled(UserId(user_id), disabled=action == "disable")
+    await accounts.set_disabled(visitor.actor, UserId(user_id), disabled=action == "disable")
     return RedirectResponse("/admin/users", 303)
 
 
 @router.get("/events")
-async def events_page(request: Request, visitor: AdminVisitor, before: Annotated[int | None, Query(ge=0, le=2**53)] = None) -> Response:
+async def events_page(request: Request, visitor: CurrentVisitor, before: Annotated[int | None, Query(ge=0, le=2**53)] = None) -> Response:
     """What happened, newest first."""
-    del visitor
     services = web_of(request).services
-    events = await services.operations.events(before_id=before, limit=EVENTS_PER_PAGE)
-    people = {user.id: user.email for user in await services.accounts.users()}
+    events = await services.operations.events(visitor.actor, before_id=before, limit=EVENTS_PER_PAGE)
+    people = await services.accounts.emails(visitor.actor)
     older = events[-1].id if len(events) == EVENTS_PER_PAGE else None
-    return render(request, "admin_events.html", events=events, people=people, older=older)
+    return render(request, "admin_events.html", events=events, people=people, you=visitor.user.id, older=older)
 
 
-async def _pool(request: Request, *, status: int = 200, errors: dict[str, str] | None = None) -> Response:
+async def _pool(request: Request, visitor: Visitor, *, status: int = 200, errors: dict[str, str] | None = None) -> Response:
     operations = web_of(request).services.operations
     costs = web_of(request).services.costs
     context: dict[str, Any] = {
-        "pool": await operations.pool(),
-        "machines": await operations.machines(),
-        "cost": await costs.report() if costs.billed else None,
+        "pool": await operations.pool(visitor.actor),
+        "machines": await operations.machines(visitor.actor),
+        "cost": await costs.report(visitor.actor) if costs.billed else None,
         "errors": errors or {},
     }
     return render(request, "admin_pool.html", status=status, **context)
@@ -139,6 +134,7 @@ async def _pool(request: Request, *, status: int = 200, errors: dict[str, str] |
 
 async def _users(
     request: Request,
+    visitor: Visitor,
     *,
     status: int = 200,
     email: str = "",
@@ -146,7 +142,8 @@ async def _users(
     link: str | None = None,
     link_for: str = "",
 ) -> Response:
-    context: dict[str, Any] = {"users": await web_of(request).services.accounts.users(), "email": email, "errors": errors or {}}
+    users = await web_of(request).services.accounts.users(visitor.actor)
+    context: dict[str, Any] = {"users": users, "email": email, "errors": errors or {}}
     return render(request, "admin_users.html", status=status, link=link, link_for=link_for, **context)
 
 

@@ -38,7 +38,7 @@ async def browser_bootstrap(request: Request, instance_id: str) -> Response:
     visitor = await find_visitor(request)
     if visitor is None:
         raise NotSignedIn
-    answer = await web_of(request).services.opening.redeem(visitor.user, visitor.session, InstanceId(instance_id))
+    answer = await web_of(request).services.opening.redeem(visitor.actor, visitor.session, InstanceId(instance_id))
     return JSONResponse({"bootstrapToken": answer.token, "bootstrapProfile": answer.profile}, headers={"Cache-Control": "no-store"})
 
 
@@ -52,7 +52,7 @@ async def instance_address(request: Request, instance_id: str) -> Response:
     if visitor is None:
         return RedirectResponse(f"/sign-in?next=/{instance_id}/", 303)
     try:
-        instance = await web_of(request).services.instances.get(visitor.user, instance_id)
+        instance = await web_of(request).services.instances.get(visitor.actor, instance_id)
     except NotFound:
         raise NotFound(NO_SUCH_PLACE) from None
     check_navigation(request)
@@ -66,5 +66,5 @@ async def _answer_program(request: Request, instance_id: str) -> Response:
     visitor = await find_visitor(request)
     if visitor is None or request.method not in ("GET", "HEAD"):
         raise NotFound(NO_SUCH_PLACE)
-    instance = await web_of(request).services.instances.get(visitor.user, instance_id)
+    instance = await web_of(request).services.instances.get(visitor.actor, instance_id)
     raise Unavailable(f"It is {instance.phase}; try again in {RETRY_AFTER_SECONDS} seconds.")

@@ -14,6 +14,7 @@ from fastapi.responses import Response
 from fastapi.templating import Jinja2Templates
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
+from openclaw_hosted.domain.actor import Actor, Party, Via
 from openclaw_hosted.domain.gateway import Channel, ModelProvider
 from openclaw_hosted.domain.instance import Instance, Phase, Step, StepName
 from openclaw_hosted.web.context import web_of
@@ -46,6 +47,19 @@ STEP_WORDS: Final[Mapping[StepName, str]] = {
     StepName.UNROUTE: "Close the address",
     StepName.TERMINATE: "Shut the machine down",
     StepName.RETIRE: "Put data and keys aside",
+}
+
+PARTY_WORDS: Final[Mapping[str, str]] = {
+    Party.PLATFORM: "the platform",
+    Party.SETUP: "the platform",
+    Party.OPERATOR: "the operator",
+    Party.STRANGER: "somebody not signed in",
+}
+VIA_WORDS: Final[Mapping[Via, str]] = {
+    Via.PAGE: "on a page",
+    Via.API: "by the API",
+    Via.COMMAND_LINE: "on the command line",
+    Via.SERVICE: "",
 }
 
 
@@ -119,6 +133,11 @@ def _timeline_step(step: Step) -> TimelineStep:
     return TimelineStep(STEP_WORDS[step.name], state, step.started_at, seconds, step.attempt, step.error, step.note)
 
 
+def name_of(actor: Actor, people: Mapping[str, str]) -> str:
+    """Who acted: an e-mail address of `people`, or plain words for who has no account."""
+    return people.get(actor.id) or PARTY_WORDS.get(actor.id, actor.id)
+
+
 def instant(at: float) -> datetime:
     """Seconds since the epoch as a time in UTC."""
     return datetime.fromtimestamp(at, UTC)
@@ -162,6 +181,8 @@ def make_templates() -> Jinja2Templates:
     )
     environment.globals.update(
         phase_words=PHASE_WORDS,
+        via_words=VIA_WORDS,
+        name_of=name_of,
         provider_cards=PROVIDER_CARDS,
         channel_texts=CHANNEL_TEXTS,
         settled=is_settled,

@@ -18,13 +18,14 @@ from fastapi import Depends, Request
 from starlette.datastructures import FormData
 
 from openclaw_hosted.domain.account import Role, Session, User
+from openclaw_hosted.domain.actor import Actor, Party, Via, require_admin
 from openclaw_hosted.domain.errors import LimitReached, NotAllowed
-from openclaw_hosted.services.operations import require_admin
 from openclaw_hosted.web.context import client_address, web_of
 from openclaw_hosted.web.errors import NotConfirmed, NotSignedIn
-from openclaw_hosted.web.local import is_local, local_caller
+from openclaw_hosted.web.local import is_local, local_actor
 from openclaw_hosted.web.navigation import navigates
 
+API_PATH: Final = "/api/"
 CSRF_FIELD: Final = "csrf_token"
 CONFIRM_FIELD: Final = "confirm_password"
 CSRF_HEADER: Final = "x-csrf-token"
@@ -39,6 +40,7 @@ class Visitor:
     """A signed-in browser. `csrf_token` is derived from the cookie, which alone knows it."""
 
     user: User
+    actor: Actor
     session: Session
     csrf_token: str
     live_key: str
@@ -50,6 +52,12 @@ class Visitor:
 
     def __repr__(self) -> str:
         return f"Visitor(user={self.user.id!r})"
+
+
+def actor_of(request: Request) -> Actor:
+    """The stranger who sent this request, by which way and from where; `proved` makes them the user who they turn out to be."""
+    via = Via.API if request.url.path.startswith(API_PATH) else Via.PAGE
+    return Actor(Party.STRANGER, None, via, client_address(request))
 
 
 def derive(cookie: str, purpose: str) -> str:
@@ -70,7 +78,7 @@ async def find_visitor(request: Request) -> Visitor | None:
     if name != web.options.cookie_names[0]:
         request.state.old_cookie = (name, cookie)
     session, user = found
-    visitor = Visitor(user, session, derive(cookie, "csrf"), derive(cookie, "live"))
+    visitor = Visitor(user, actor_of(request).proved(user), session, derive(cookie, "csrf"), derive(cookie, "live"))
     request.state.visitor = visitor
     return visitor
 
@@ -90,10 +98,9 @@ async def require_visitor(request: Request) -> Visitor:
     return visitor
 
 
-async def require_admin_visitor(visitor: Annotated[Visitor, Depends(require_visitor)]) -> Visitor:
-    """The signed-in operator of a page. Raises `NotAllowed`."""
-    require_admin(visitor.user)
-    return visitor
+async def require_admin_visitor(visitor: Annotated[Visitor, Depends(require_visitor)]) -> None:
+    """Let pass who is an admin. Raises `NotAllowed`."""
+    require_admin(visitor.actor)
 
 
 async def read_form(request: Request) -> FormData:
@@ -102,68 +109,58 @@ async def read_form(request: Request) -> FormData:
     return await request.form()
 
 
-async def read_visitor_form(request: Request) -> FormData:
+async def read_visitor_form(request: Request, visitor: Annotated[Visitor, Depends(require_visitor)]) -> FormData:
     """A form with the session's CSRF token, as a field or as htmx's header. Raises `NotAllowed`, `NotSignedIn`."""
-    visitor = await find_visitor(request)
-    if visitor is None:
-        raise NotSignedIn
     form = await read_form(request)
     check_csrf(visitor, str(form.get(CSRF_FIELD) or request.headers.get(CSRF_HEADER, "")))
     return form
 
 
-async def read_confirmed_form(request: Request) -> FormData:
+async def read_confirmed_form(
+    request: Request, visitor: Annotated[Visitor, Depends(require_visitor)], form: Annotated[FormData, Depends(read_visitor_form)]
+) -> FormData:
     """A form of somebody who gave their password just now, with this very form if need be. Raises `NotConfirmed` to ask for it."""
-    form = await read_visitor_form(request)
-    visitor, accounts = visitor_of(request), web_of(request).services.accounts
+    accounts = web_of(request).services.accounts
     if accounts.is_confirmed(visitor.session):
         return form
     fields = [(name, str(value)) for name, value in form.multi_items() if name not in (CSRF_FIELD, CONFIRM_FIELD)]
     if CONFIRM_FIELD not in form:
         raise NotConfirmed(fields)
     try:
-        await accounts.confirm(visitor.user, visitor.session, str(form[CONFIRM_FIELD]), client_address(request))
+        await accounts.confirm(visitor.actor, visitor.session, str(form[CONFIRM_FIELD]))
     except (NotAllowed, LimitReached) as error:
         raise NotConfirmed(fields, error) from None
     return form
 
 
-async def require_caller(request: Request) -> User:
+async def require_caller(request: Request) -> Actor:
     """Whose bearer token, or session cookie with its CSRF token, an API request carries; as whom a local one acts. Raises `NotSignedIn`."""
     if is_local(request):
-        return await local_caller(request)
+        return await local_actor(request)
     scheme, _, token = request.headers.get("authorization", "").partition(" ")
     if scheme.lower() == "bearer":
         user = await web_of(request).services.accounts.user_by_token(token.strip())
         if user is None:
             raise NotSignedIn("This token is not valid.")
-        return user
+        return actor_of(request).proved(user)
     visitor = await find_visitor(request)
     if visitor is None:
         raise NotSignedIn("Send an API token as `Authorization: Bearer …`.")
     check_origin(request)
     check_csrf(visitor, request.headers.get(CSRF_HEADER, ""))
-    return visitor.user
+    return visitor.actor
 
 
-async def require_confirmed_caller(request: Request, caller: Annotated[User, Depends(require_caller)]) -> User:
-    """Who calls with a bearer token, or with the session of somebody who gave their password just now. Raises `NotConfirmed`."""
+async def require_confirmed_caller(request: Request, _caller: Annotated[Actor, Depends(require_caller)]) -> None:
+    """Let pass who calls with a bearer token, or with the session of somebody who gave their password just now. Raises `NotConfirmed`."""
     visitor: Visitor | None = getattr(request.state, "visitor", None)
     if visitor is not None and not web_of(request).services.accounts.is_confirmed(visitor.session):
         raise NotConfirmed
-    return caller
 
 
-async def require_admin_caller(caller: Annotated[User, Depends(require_caller)]) -> User:
-    """An admin who calls the API. Raises `NotAllowed`."""
+async def require_admin_caller(caller: Annotated[Actor, Depends(require_caller)]) -> None:
+    """Let pass who is an admin. Raises `NotAllowed`."""
     require_admin(caller)
-    return caller
-
-
-async def require_confirmed_admin(caller: Annotated[User, Depends(require_confirmed_caller)]) -> User:
-    """An admin who may also make roles and links. Raises `NotAllowed`, `NotConfirmed`."""
-    require_admin(caller)
-    return caller
 
 
 def check_csrf(visitor: Visitor, token: str) -> None:
@@ -196,11 +193,11 @@ def local_path(text: str) -> str:
 
 
 CurrentVisitor = Annotated[Visitor, Depends(require_visitor)]
-AdminVisitor = Annotated[Visitor, Depends(require_admin_visitor)]
 OpenForm = Annotated[FormData, Depends(read_form)]
 VisitorForm = Annotated[FormData, Depends(read_visitor_form)]
 ConfirmedForm = Annotated[FormData, Depends(read_confirmed_form)]
-Caller = Annotated[User, Depends(require_caller)]
-ConfirmedCaller = Annotated[User, Depends(require_confirmed_caller)]
-AdminCaller = Annotated[User, Depends(require_admin_caller)]
-ConfirmedAdmin = Annotated[User, Depends(require_confirmed_admin)]
+Caller = Annotated[Actor, Depends(require_caller)]
+OWN_FORM: Final = Depends(read_visitor_form)
+"""For a route that needs nothing of the form but the proof that a page of ours sent it."""
+CONFIRMED_FORM: Final = Depends(read_confirmed_form)
+CONFIRMED_CALLER: Final = Depends(require_confirmed_caller)

@@ -12,6 +12,7 @@ from openclaw_hosted.domain.machine import Machine, MachineFailure, MachineState
 from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId, VolumeId
 from openclaw_hosted.ports.stores import Caps, IdempotencyKey, Lease, NewInstance, NewMachine
 from openclaw_hosted.store import Store
+from tests.support.actors import acting_as
 from tests.support.life import NOW, ask_delete, become_ready, condemn, place, see_gone, take_down
 from tests.support.waiting import until
 
@@ -36,7 +37,7 @@ def new_machine(name: str, warmth: Warmth = Warmth.HOT) -> NewMachine:
 
 def new_instance(name: str = "fallback", owner: UserId = OWNER, settings: GatewaySettings = DEFAULT_SETTINGS) -> NewInstance:
     names = frozenset({Credential.MODEL_API_KEY}) if settings != DEFAULT_SETTINGS else frozenset()
-    return NewInstance(owner, name, settings, names, InstanceId(f"oc-{name}"))
+    return NewInstance(owner, name, settings, names, InstanceId(f"oc-{name}"), actor=acting_as(owner))
 
 
 def unsealed(instance_id: InstanceId) -> bytes | None:

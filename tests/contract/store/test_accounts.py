@@ -6,11 +6,12 @@ import asyncio
 
 import pytest
 
-from openclaw_hosted.domain.account import ALL_PROOFS, LinkPurpose, Proof, Role, Session
+from openclaw_hosted.domain.account import ALL_PROOFS, LinkPurpose, Proof, Role, Session, User
 from openclaw_hosted.domain.errors import NotAllowed, NotFound, StateConflict
-from openclaw_hosted.domain.events import EventName
+from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.naming import InstanceId, UserId
 from openclaw_hosted.store import Store, tables
+from tests.support.actors import acting
 from tests.support.life import NOW
 
 from .make import OTHER, OWNER, a_user, an_event
@@ -23,6 +24,10 @@ RESET = LinkPurpose.PASSWORD_RESET
 async def give_password(store: Store, hashed: str) -> None:
     async with store.database.write() as connection:
         await connection.execute(tables.users.update().where(tables.users.c.id == OWNER).values(password_hash=hashed))
+
+
+def a_reset(user: User) -> Event:
+    return Event(EventName.USER_PASSWORD_CHANGED, NOW, user_id=user.id, actor=acting(user))
 
 
 async def give_proofs(store: Store) -> None:
@@ -171,16 +176,17 @@ async def test_what_a_new_password_ends_is_the_users_alone(store: Store, ends: f
 async def test_a_reset_ends_all_that_was_given_out_and_other_links_with_it(store: Store) -> None:
     await give_proofs(store)
     await store.accounts.add_link("invite", LinkPurpose.INVITE, "new@example.com", Role.USER, LATER, None)
-    done = await store.accounts.reset_password(f"link-{OWNER}", NOW, "changed", ALL_PROOFS, EventName.USER_PASSWORD_CHANGED)
+    done = await store.accounts.reset_password(f"link-{OWNER}", NOW, "changed", ALL_PROOFS, a_reset)
     assert done is not None
     assert (done[0].id, done[1]) == (OWNER, [f"session-{OWNER}"])
     assert await proofs_of(store, OWNER) == set()
     assert await proofs_of(store, OTHER) == {*ALL_PROOFS, "grant"}
     assert await store.accounts.peek_link("invite", LinkPurpose.INVITE, NOW) is not None
-    assert [event.name for event in await store.platform.events(limit=1)] == [EventName.USER_PASSWORD_CHANGED]
+    (event,) = await store.platform.events(limit=1)
+    assert (event.name, event.user_id, event.actor) == (EventName.USER_PASSWORD_CHANGED, OWNER, acting(done[0]))
     for link in (f"link-{OWNER}", "unknown", "invite"):
-        assert await store.accounts.reset_password(link, NOW, "again", ALL_PROOFS, EventName.USER_PASSWORD_CHANGED) is None
-    assert await store.accounts.reset_password(f"link-{OTHER}", LATER, "again", ALL_PROOFS, EventName.USER_PASSWORD_CHANGED) is None
+        assert await store.accounts.reset_password(link, NOW, "again", ALL_PROOFS, a_reset) is None
+    assert await store.accounts.reset_password(f"link-{OTHER}", LATER, "again", ALL_PROOFS, a_reset) is None
 
 
 async def test_disabling_enabling_and_another_role_end_all_that_was_given_out(store: Store) -> None:
@@ -209,7 +215,7 @@ async def test_a_disabled_user_is_given_nothing(store: Store) -> None:
     for attempt in (
         store.accounts.add_session(Session("one", OWNER, NOW, LATER), None),
         store.accounts.add_token("tk", "hash", OWNER, "laptop", NOW, an_event()),
-        store.accounts.reset_password("left", NOW, "changed", ALL_PROOFS, EventName.USER_PASSWORD_CHANGED),
+        store.accounts.reset_password("left", NOW, "changed", ALL_PROOFS, a_reset),
     ):
         with pytest.raises(NotAllowed):
             await attempt

@@ -11,6 +11,7 @@ from alembic.autogenerate import compare_metadata
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, text
 
+from openclaw_hosted.domain.events import EventName
 from openclaw_hosted.domain.instance import Phase
 from openclaw_hosted.domain.naming import InstanceId
 from openclaw_hosted.domain.volume import Volume, VolumeState
@@ -78,6 +79,18 @@ async def test_a_volume_that_may_hold_data_is_known_to_be_made(empty_url: str) -
     ((due, held),) = [each for each in await store.instances.lease_due(10, 60) if each[0].id == "oc-new"]
     assert (await store.instances.get(due.id)).created_at < NOW
     await store.instances.put_off(held, 0, None)
+    await store.aclose()
+
+
+async def test_of_earlier_events_nobody_claims_to_know_who_caused_them(empty_url: str) -> None:
+    await migrate(empty_url, revision="0004")
+    database = Database(empty_url)
+    async with database.write() as connection:
+        await connection.execute(text("INSERT INTO events (name, at, user_id) VALUES ('pool.paused', 1, 'us-a')"))
+    await database.close()
+    store = await open_store(empty_url)
+    (event,) = await store.platform.events()
+    assert (event.name, event.user_id, event.actor) == (EventName.POOL_PAUSED, "us-a", None)
     await store.aclose()
 
 

@@ -18,6 +18,7 @@ from openclaw_hosted.domain.machine import MachineState, Warmth
 from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId, volume_of
 from openclaw_hosted.ports.stores import Caps, IdempotencyKey, Lease, NewInstance, NewMachine
 from openclaw_hosted.store import Store, migrate, open_store
+from tests.support.actors import acting_as
 from tests.support.life import ask_delete, ask_restart, ask_restore, become_ready, change, condemn, hand_over, lose, place, purge, take_down
 from tests.support.store import leases_run_out
 from tests.support.waiting import PATIENCE_SECONDS
@@ -48,7 +49,7 @@ async def add_spares(store: Store, count: int) -> None:
 async def create(
     store: Store, number: int = 0, *, caps: Caps = CAPS, key: IdempotencyKey | None = None, seal: bytes | None = None
 ) -> Instance:
-    new = NewInstance(OWNER, f"name {number}", DEFAULT_SETTINGS, frozenset(), InstanceId(f"oc-fallback{number}"))
+    new = NewInstance(OWNER, f"name {number}", DEFAULT_SETTINGS, frozenset(), InstanceId(f"oc-fallback{number}"), actor=acting_as(OWNER))
     instance, _ = await store.instances.create(new, lambda _: seal, caps, key, 4.0)
     return instance
 

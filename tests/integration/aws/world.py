@@ -26,6 +26,7 @@ from openclaw_hosted.domain.machine import MachineState
 from openclaw_hosted.domain.naming import InstanceId, UserId
 from openclaw_hosted.ports.stores import Caps, NewInstance
 from openclaw_hosted.store import Store
+from tests.support.actors import acting_as
 from tests.support.aws import provided_on
 from tests.support.clock import HurriedClock
 from tests.support.life import ask_delete
@@ -121,7 +122,15 @@ class ControlPlane:
         """As a user's request does it."""
         names = frozenset(change.set) if change else frozenset()
         shard = self.options.shards.allot(await self.store.instances.routed_ids(), 1)
-        new = NewInstance(OWNER, "Mine", settings, names, SystemIds().instance_id(shard[0]) if shard else None, self.options.shards.full)
+        new = NewInstance(
+            OWNER,
+            "Mine",
+            settings,
+            names,
+            SystemIds().instance_id(shard[0]) if shard else None,
+            self.options.shards.full,
+            actor=acting_as(OWNER),
+        )
         instance, _ = await self.store.instances.create(
             new, lambda instance_id: self.provided.sealer.seal(encode_change(change), instance_id) if change else None,
             CAPS, None, CLOCK.now(),

@@ -29,6 +29,7 @@ from openclaw_hosted.ports.stores import Caps, NewInstance, NewMachine
 from openclaw_hosted.settings import Settings, load_settings
 from openclaw_hosted.store import Store, open_store, tables
 from tests.integration.cli.conftest import Cli, cli, loops_of_its_own
+from tests.support.actors import acting_as
 from tests.support.life import become_ready
 from tests.support.postgres import PostgresServer, postgres_server
 
@@ -66,7 +67,9 @@ async def a_platform(settings: Settings) -> Store:
     vault, volumes, sealer = LocalVault(data_dir), LocalVolumes(data_dir), LocalSealer(data_dir)
     await store.accounts.add_user(User(OWNER, "owner@example.com", Role.ADMIN, 1.0), "hash", None)
     sealed = lambda instance_id: sealer.seal(SEALED.encode(), instance_id)  # noqa: E731
-    await store.instances.create(NewInstance(OWNER, "Mine", DEFAULT_SETTINGS, frozenset(), KEPT), sealed, Caps(10, 10), None, 2.0)
+    await store.instances.create(
+        NewInstance(OWNER, "Mine", DEFAULT_SETTINGS, frozenset(), KEPT, actor=acting_as(OWNER)), sealed, Caps(10, 10), None, 2.0
+    )
     for instance_id in (KEPT, ORPHAN):
         await vault.put(instance_id, {Credential.GATEWAY_TOKEN: TOKEN, Credential.MODEL_API_KEY: SECRET}, 0)
         await volumes.create(volume_of(instance_id), "any")

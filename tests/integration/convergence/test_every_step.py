@@ -16,6 +16,7 @@ from openclaw_hosted.domain.machine import Warmth
 from openclaw_hosted.domain.naming import InstanceId
 from openclaw_hosted.ports.stores import NewInstance
 from tests.integration.convergence.world import CAPS, OWNER, World, eventually
+from tests.support.actors import acting_as
 from tests.support.life import ask_restart, ask_restore, change
 
 pytestmark = pytest.mark.looptime
@@ -35,7 +36,7 @@ async def placement(world: World) -> InstanceId | None:
 
 async def placement_with_a_key(world: World) -> InstanceId | None:
     names, key = frozenset({Credential.MODEL_API_KEY}), encode_change(CredentialsChange({Credential.MODEL_API_KEY: "sk-a-key-0001"}))
-    new = NewInstance(OWNER, "n", GatewaySettings(ModelProvider.OPENAI), names, SystemIds().instance_id())
+    new = NewInstance(OWNER, "n", GatewaySettings(ModelProvider.OPENAI), names, SystemIds().instance_id(), actor=acting_as(OWNER))
     now = world.clock.now()
     instance, _ = await world.store.instances.create(new, lambda instance_id: world.sealer.seal(key, instance_id), CAPS, None, now)
     return instance.id

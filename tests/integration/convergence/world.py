@@ -21,6 +21,7 @@ from openclaw_hosted.domain.pool import PoolPolicy
 from openclaw_hosted.ports.clock import Clock
 from openclaw_hosted.ports.stores import Caps, NewInstance
 from openclaw_hosted.store import Store
+from tests.support.actors import acting_as
 from tests.support.life import ask_delete
 
 OWNER = UserId("u-owner")
@@ -62,7 +63,7 @@ class World:
         )  # fmt: skip
 
     async def create(self, number: int = 0) -> Instance:
-        new = NewInstance(OWNER, f"n{number}", DEFAULT_SETTINGS, frozenset(), SystemIds().instance_id())
+        new = NewInstance(OWNER, f"n{number}", DEFAULT_SETTINGS, frozenset(), SystemIds().instance_id(), actor=acting_as(OWNER))
         instance, _ = await self.store.instances.create(new, lambda _: None, CAPS, None, self.clock.now())
         return instance
 

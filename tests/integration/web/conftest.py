@@ -18,6 +18,7 @@ from fastapi import FastAPI
 
 from openclaw_hosted.adapters.system import SystemIds
 from openclaw_hosted.domain.account import Role, User
+from openclaw_hosted.domain.actor import SETUP
 from openclaw_hosted.domain.cost import Deployment
 from openclaw_hosted.domain.instance import Instance, Phase, StepName
 from openclaw_hosted.domain.machine import MachineState, Warmth
@@ -40,6 +41,7 @@ from openclaw_hosted.services import (
 from openclaw_hosted.store import Store, tables
 from openclaw_hosted.web import WebOptions, create_app
 from tests.integration.web.memory import MemoryClock, MemoryEdge
+from tests.support.actors import acting
 from tests.support.passwords import QUICK_HASHER
 from tests.support.store import new_store
 from tests.support.waiting import until
@@ -105,11 +107,11 @@ class World:
         return httpx.AsyncClient(transport=transport, base_url=ORIGIN, headers=headers)
 
     async def user(self, name: str, role: Role = Role.USER) -> User:
-        return await self.kit.accounts.create_user(f"{name}@example.com", PASSWORD, role)
+        return await self.kit.accounts.create_user(SETUP, f"{name}@example.com", PASSWORD, role)
 
     @asynccontextmanager
     async def api(self, user: User) -> AsyncIterator[httpx.AsyncClient]:
-        token = await self.kit.accounts.create_token(user, "test")
+        token = await self.kit.accounts.create_token(acting(user), "test")
         async with self.client(Authorization=f"Bearer {token}") as client:
             client.base_url = httpx.URL(f"{ORIGIN}/api/v1")
             yield client

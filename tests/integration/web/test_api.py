@@ -17,6 +17,7 @@ from openclaw_hosted.domain.machine import MachineState
 from openclaw_hosted.domain.naming import InstanceId
 from openclaw_hosted.services.keys import TESTS_PER_WINDOW
 from tests.integration.web.conftest import SECRET_KEY, World, served
+from tests.support.actors import acting
 from tests.support.waiting import PATIENCE_SECONDS
 
 OPENAI = {"name": "A", "settings": {"provider": "openai"}, "credentials": {"modelApiKey": SECRET_KEY}}
@@ -184,7 +185,7 @@ async def test_desired_state_deletes_and_brings_back(world: World, ada: User) ->
 async def test_events_follow_an_instance_and_end_with_the_token(world: World, ada: User) -> None:
     async with world.api(ada) as api:
         instance_id = (await api.post("/instances", json={"name": "A"})).json()["id"]
-    bearer = {"Authorization": f"Bearer {await world.kit.accounts.create_token(ada, 'events')}"}
+    bearer = {"Authorization": f"Bearer {await world.kit.accounts.create_token(acting(ada), 'events')}"}
     async with (
         served(world) as url,
         httpx.AsyncClient(trust_env=False, headers=bearer, timeout=PATIENCE_SECONDS) as client,
@@ -200,8 +201,8 @@ async def test_events_follow_an_instance_and_end_with_the_token(world: World, ad
         moved = state_in(await anext(block async for block in blocks if block != ": still here"))
         assert moved["phase"] == "running"
         assert moved["steps"][0]["note"] == "a hot spare was free"
-        for token_id, _, _ in await world.kit.accounts.tokens_of(ada):
-            await world.kit.accounts.revoke_token(ada, token_id)
+        for token_id, _, _ in await world.kit.accounts.tokens(acting(ada)):
+            await world.kit.accounts.revoke_token(acting(ada), token_id)
         await world.store.hints.hint("changes")
         assert {block async for block in blocks} <= {": still here"}
 

@@ -13,6 +13,7 @@ from openclaw_hosted.domain.account import User
 from openclaw_hosted.domain.instance import Phase
 from openclaw_hosted.domain.machine import MachineState
 from tests.integration.web.conftest import BOT_TOKEN, PASSWORD, World, a_sender, served
+from tests.support.actors import acting
 from tests.support.browser import CHROMIUM, CHROMIUM_FLAGS, NO_CHROMIUM
 
 pytestmark = pytest.mark.browser
@@ -46,8 +47,8 @@ async def make_paths(world: World, admin: User) -> list[str]:
     await world.put(ids[2], phase=Phase.DELETED, desired="deleted", purge_after=world.clock.now() + 86400)
     world.edge.senders = {name: a_sender(name, name) for name in ("Ada @ada", "<b>" + "x" * 77)}
     await world.add_machine(MachineState.AVAILABLE)
-    await world.kit.operations.pause_pool(admin)
-    invite = await world.kit.accounts.invite("new@example.com")
+    await world.kit.operations.pause_pool(acting(admin))
+    invite = await world.kit.accounts.invite(acting(admin), "new@example.com")
     places = [f"/instances/{instance_id}" for instance_id in ids] + [f"/{instance_id}/" for instance_id in ids]
     fixed = ["/", "/instances/new", "/account", "/admin", "/admin/instances", "/admin/users", "/admin/events", "/nothing"]
     return [

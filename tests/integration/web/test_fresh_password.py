@@ -9,6 +9,7 @@ import pytest
 from openclaw_hosted.domain.account import User
 from openclaw_hosted.services.accounts import CONFIRMED_SECONDS
 from tests.integration.web.conftest import PAGE, PASSWORD, Browser, World
+from tests.support.actors import acting
 
 
 async def made_by(browser: Browser, path: str, **form: str) -> str | None:
@@ -70,7 +71,7 @@ async def test_a_wrong_present_password_leaves_no_session_behind(world: World, a
         form = {"current_password": PASSWORD, "password": "quite another one", "password_again": "a third"}
         assert (await browser.post("/account/password", **form)).status_code == 422
         assert (await browser.post("/account/password", **{**form, "password": "short", "password_again": "short"})).status_code == 422
-        assert len(await world.kit.accounts.sessions_of(ada)) == 1
+        assert len(await world.kit.accounts.sessions(acting(ada))) == 1
 
 
 @pytest.mark.parametrize("header", ["Service-Worker-Navigation-Preload", "Service-Worker"])

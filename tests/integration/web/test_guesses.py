@@ -15,6 +15,7 @@ from argon2 import PasswordHasher
 from argon2.exceptions import VerifyMismatchError
 
 from openclaw_hosted.domain.account import Session, User
+from openclaw_hosted.domain.actor import SETUP
 from openclaw_hosted.domain.errors import LimitReached, NotAllowed, Unavailable
 from openclaw_hosted.services import passwords
 from openclaw_hosted.services.guesses import (
@@ -28,6 +29,7 @@ from openclaw_hosted.services.guesses import (
 from openclaw_hosted.services.limits import KEYS_KEPT, Attempts
 from tests.integration.web.conftest import ORIGIN, PAGE, PASSWORD, World
 from tests.integration.web.memory import MemoryClock
+from tests.support.actors import acting
 
 
 @asynccontextmanager
@@ -63,13 +65,13 @@ async def test_eight_people_behind_one_address_who_mistype_do_not_stop_the_ninth
 async def test_a_password_that_is_asked_for_again_counts_as_a_guess_and_makes_no_session(world: World, ada: User) -> None:
     accounts = world.kit.accounts
     session = Session("not kept", ada.id, 0.0, 1e12)
-    await accounts.confirm(ada, session, PASSWORD, "192.0.2.7")
+    await accounts.confirm(acting(ada), session, PASSWORD)
     for _ in range(FAILURES_TOGETHER):
         with pytest.raises(NotAllowed):
-            await accounts.confirm(ada, session, "wrong", "192.0.2.7")
+            await accounts.confirm(acting(ada), session, "wrong")
     with pytest.raises(LimitReached):
-        await accounts.confirm(ada, session, PASSWORD, "192.0.2.7")
-    assert await accounts.sessions_of(ada) == []
+        await accounts.confirm(acting(ada), session, PASSWORD)
+    assert await accounts.sessions(acting(ada)) == []
 
 
 def test_who_signed_in_from_a_network_before_gets_in_while_others_guess_there() -> None:
@@ -157,7 +159,7 @@ async def test_a_flood_of_sign_ins_hashes_few_at_once_and_is_turned_away_in_the_
 @pytest.mark.parametrize(("kept", "typed"), [("NFC", "NFD"), ("NFD", "NFC"), ("NFD", "NFD")])
 async def test_a_password_is_the_same_from_every_keyboard(world: World, ada: User, kept: str, typed: str) -> None:
     password = "Käsespätzle über alles"
-    link = await world.kit.accounts.reset_link(ada.id)
+    link = await world.kit.accounts.reset_link(SETUP, ada.id)
     async with world.client(**PAGE) as client:
         new = unicodedata.normalize(kept, password)  # type: ignore[arg-type]
         assert (await client.post(f"/reset/{link}", data={"password": new, "password_again": new})).status_code == 303

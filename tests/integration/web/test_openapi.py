@@ -13,6 +13,7 @@ from schemathesis.specs.openapi.checks import content_type_conformance, response
 
 from openclaw_hosted.domain.account import User
 from tests.integration.web.conftest import World, served
+from tests.support.actors import acting
 
 CHECKS = [not_a_server_error, status_code_conformance, content_type_conformance, response_schema_conformance]
 
@@ -31,7 +32,7 @@ async def test_the_description_names_every_route_of_the_api(world: World) -> Non
 
 
 async def test_whatever_is_sent_the_api_keeps_to_its_description(world: World, admin: User) -> None:
-    token = await world.kit.accounts.create_token(admin, "fuzz")
+    token = await world.kit.accounts.create_token(acting(admin), "fuzz")
     async with world.client() as client:
         described = (await client.get("/api/v1/openapi.json")).json()
     for path in [path for path in described["paths"] if path.endswith("/events") and "{" in path]:

@@ -14,7 +14,11 @@ from tests.integration.web.conftest import World
 
 
 async def spares_events(world: World) -> list[tuple[str | None, dict[str, Any]]]:
-    return [(event.user_id, dict(event.detail)) for event in await world.store.platform.events() if event.name == "pool.spares_changed"]
+    return [
+        (event.actor.id if event.actor else None, dict(event.detail))
+        for event in await world.store.platform.events()
+        if event.name == "pool.spares_changed"
+    ]
 
 
 async def test_more_spares_than_the_cap_are_refused_and_the_cap_is_named(world: World, admin: User) -> None:

@@ -7,15 +7,17 @@ import re
 import pytest
 
 from openclaw_hosted.domain.account import User
+from openclaw_hosted.domain.actor import SETUP
 from openclaw_hosted.domain.instance import DesiredState, Phase, StepName
 from openclaw_hosted.domain.machine import MachineState
 from openclaw_hosted.store import tables
 from openclaw_hosted.web.live import STREAMS_PER_USER
 from tests.integration.web.conftest import PAGE, PASSWORD, SECRET_KEY, World
+from tests.support.actors import acting
 
 
 async def test_a_set_up_link_makes_the_first_admin_once(world: World) -> None:
-    secret = await world.kit.accounts.setup_link()
+    secret = await world.kit.accounts.setup_link(SETUP)
     async with world.client(**PAGE) as client:
         assert "set-up link" in (await client.get("/sign-in")).text
         assert (await client.get(f"/setup/{secret}")).status_code == 200
@@ -74,7 +76,7 @@ async def test_a_revoked_session_is_out_at_once(world: World, admin: User, ada: 
         assert (await browser.get("/")).status_code == 200
         await operator.post(f"/admin/users/{ada.id}/disable")
         assert (await browser.get("/")).headers["location"] == "/sign-in?next=/"
-        assert world.edge.admitted.keys() == {session.hash for session in await world.kit.accounts.sessions_of(admin)}
+        assert world.edge.admitted.keys() == {session.hash for session in await world.kit.accounts.sessions(acting(admin))}
 
 
 async def test_signing_out_ends_the_session(world: World, ada: User) -> None:
@@ -99,7 +101,7 @@ async def test_a_token_is_shown_once_and_can_be_revoked(world: World, ada: User)
         token = re.search(r"ochs_[\w-]+", shown.text)
         assert token is not None
         assert token[0] not in (await browser.get("/account")).text
-        token_id = (await world.kit.accounts.tokens_of(ada))[0][0]
+        token_id = (await world.kit.accounts.tokens(acting(ada)))[0][0]
         assert (await browser.post(f"/account/tokens/{token_id}/revoke")).status_code == 303
         assert await world.kit.accounts.user_by_token(token[0]) is None
 
@@ -233,7 +235,7 @@ async def test_where_machines_cost_money_operators_see_how_much(world: World, ad
     await billed.add_machine(MachineState.AVAILABLE)
     async with billed.browser(admin) as browser:
         page = (await browser.get("/admin")).text
-    report = await billed.kit.costs.report()
+    report = await billed.kit.costs.report(acting(admin))
     assert report.now is not None
     assert f"<strong>${report.now.total_usd:.2f}</strong> a month" in page
     assert "on Spot: 1 × $0.006 an hour" in page

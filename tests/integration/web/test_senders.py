@@ -26,7 +26,7 @@ async def test_the_page_shows_who_waits_and_settles_it(world: World, ada: User) 
         assert (await browser.post(f"{path}/senders/r2/dismiss")).status_code == 303
         assert world.edge.settled == [("r1", True), ("r2", False)]
         assert "This request is gone." in (await browser.post(f"{path}/senders/r2/approve")).text
-    names = [event.name for event in await world.kit.operations.events()]
+    names = [event.name for event in await world.store.platform.events()]
     assert names.count(EventName.INSTANCE_SENDER_APPROVED) == names.count(EventName.INSTANCE_SENDER_DISMISSED) == 1
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from openclaw_hosted.domain.actor import PLATFORM, Actor
 from openclaw_hosted.domain.errors import RevisionMoved, StateConflict
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.gateway import DEFAULT_SETTINGS, Credential, GatewaySettings
@@ -23,6 +24,7 @@ def create(
     machine: Machine | None,
     now: float,
     *,
+    actor: Actor,
     owner_id: UserId,
     name: str,
     settings: GatewaySettings,
@@ -48,9 +50,9 @@ def create(
         instance = _on(instance, machine, now)
     made_before = machine is not None and machine.warmth is Warmth.HOT and machine.reserved_instance_id == instance_id
     volume = Volume(instance_id, VolumeState.MADE, machine.zone) if machine is not None and made_before else Volume(instance_id)
-    happened = [_event(EventName.INSTANCE_CREATED, instance, now)]
+    happened = [_event(EventName.INSTANCE_CREATED, instance, now, actor)]
     if machine is not None:
-        happened.append(_event(EventName.MACHINE_CLAIMED, instance, now))
+        happened.append(_event(EventName.MACHINE_CLAIMED, instance, now, actor))
     return Changed(instance, events=tuple(happened), wakes=_ASKED, volume=volume, sealed=sealed)
 
 
@@ -114,6 +116,7 @@ def hand_over(instance: Instance, *, revision: int) -> Changed:
 def change(
     instance: Instance,
     *,
+    actor: Actor,
     now: float,
     name: str | None = None,
     settings: GatewaySettings | None = None,
@@ -138,15 +141,17 @@ def change(
             revision=revision,
             sealed_revision=instance.sealed_revision if sealed is None else revision,
         )
-    return Changed(changed, events=(_event(EventName.INSTANCE_CHANGED, instance, now),), wakes=_ASKED, instance_work=work, sealed=sealed)
+    return Changed(
+        changed, events=(_event(EventName.INSTANCE_CHANGED, instance, now, actor),), wakes=_ASKED, instance_work=work, sealed=sealed
+    )
 
 
-def ask_restart(instance: Instance, *, now: float) -> Changed:
+def ask_restart(instance: Instance, *, actor: Actor, now: float) -> Changed:
     """Its user wants it restarted; a failed one is tried again. Raises `StateConflict` where it is deleted or being deleted."""
     _check_wanted(instance)
     taken = InstanceEvent.RETRIED if instance.phase is Phase.FAILED else InstanceEvent.CHANGED
     asked = replace(_afresh(instance, taken, now), restarts_asked=instance.restarts_asked + 1)
-    event = _event(EventName.INSTANCE_RESTART_ASKED, instance, now)
+    event = _event(EventName.INSTANCE_RESTART_ASKED, instance, now, actor)
     return Changed(asked, events=(event,), wakes=_ASKED, instance_work=Work.DUE)
 
 
@@ -159,20 +164,23 @@ def ask_update(instance: Instance, *, now: float, reason: str) -> Changed:
     return Changed(woken, events=(event,), wakes=frozenset({Topic.PLACEMENT, Topic.CHANGES}), instance_work=Work.DUE)
 
 
-def ask_delete(instance: Instance, *, now: float) -> Changed:
+def ask_delete(instance: Instance, *, actor: Actor, now: float) -> Changed:
     """Its user wants it gone. Nothing to do where it is so already."""
     if instance.desired is DesiredState.DELETED:
         return NOTHING
     deleting = replace(_afresh(instance, InstanceEvent.DELETE_ASKED, now), desired=DesiredState.DELETED)
-    event = _event(EventName.INSTANCE_DELETE_ASKED, instance, now)
+    event = _event(EventName.INSTANCE_DELETE_ASKED, instance, now, actor)
     return Changed(deleting, events=(event,), wakes=frozenset({Topic.PLACEMENT, Topic.CHANGES}), instance_work=Work.BROKEN)
 
 
-def ask_restore(instance: Instance, *, now: float) -> Changed:
+def ask_restore(instance: Instance, *, actor: Actor, now: float) -> Changed:
     """Its user wants a deleted one back. Raises `StateConflict` while it is being deleted, or once what it kept may be destroyed."""
     if instance.phase is not Phase.DELETED:
-        why = "What it kept was destroyed." if instance.phase is Phase.PURGED else f"It is {instance.phase}."
-        raise StateConflict(f"{why} Only a deleted instance can be brought back.")
+        raise StateConflict(
+            "What it kept was destroyed after the time for undo had passed; create a new instance."
+            if instance.phase is Phase.PURGED
+            else f"It is {instance.phase}. Only a deleted instance can be brought back."
+        )
     purge_began = instance.is_leased or instance.next_attempt_at > 0
     if purge_began or (instance.purge_after is not None and instance.purge_after <= now):
         raise StateConflict("The time for undo has passed; create a new instance.")
@@ -183,7 +191,7 @@ def ask_restore(instance: Instance, *, now: float) -> Changed:
         deleted_at=None,
         purge_after=None,
     )
-    event = _event(EventName.INSTANCE_RESTORED, instance, now)
+    event = _event(EventName.INSTANCE_RESTORED, instance, now, actor)
     return Changed(restored, events=(event,), wakes=_ASKED, instance_work=Work.FREE)
 
 
@@ -219,5 +227,5 @@ def _check_wanted(instance: Instance) -> None:
         raise StateConflict("It is deleted, or being deleted. Restore it first.")
 
 
-def _event(name: EventName, instance: Instance, now: float, **detail: str) -> Event:
-    return Event(name, now, instance.id, instance.machine_id, instance.owner_id, detail)
+def _event(name: EventName, instance: Instance, now: float, actor: Actor = PLATFORM, **detail: str) -> Event:
+    return Event(name, now, instance.id, instance.machine_id, instance.owner_id, detail, actor=actor)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from openclaw_hosted.domain.actor import PLATFORM, Actor
 from openclaw_hosted.domain.errors import StateConflict
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.instance import DesiredState, Instance, InstanceEvent, Phase, next_phase
@@ -37,7 +38,7 @@ def become_ready(machine: Machine, *, now: float) -> Changed:
     return Changed(machine=ready, events=(event,), wakes=frozenset({Topic.PLACEMENT, Topic.POOL, Topic.CHANGES}), machine_work=Work.FREE)
 
 
-def condemn(machine: Machine, *, now: float, failure: MachineFailure, unassigned_only: bool = False) -> Changed:
+def condemn(machine: Machine, *, now: float, failure: MachineFailure, unassigned_only: bool = False, actor: Actor = PLATFORM) -> Changed:
     """It is to be ended, for this reason; an instance that is bound to it is not touched. Nothing to do where it is so already.
 
     Raises `StateConflict` for a machine that an instance has, if `unassigned_only`.
@@ -47,7 +48,7 @@ def condemn(machine: Machine, *, now: float, failure: MachineFailure, unassigned
     if machine.state in _ENDED:
         return NOTHING
     condemned = replace(_moved(machine, MachineEvent.CONDEMNED, now), failure=failure, attempts=0)
-    event = _event(EventName.MACHINE_CONDEMNED, machine, now, reason=failure)
+    event = replace(_event(EventName.MACHINE_CONDEMNED, machine, now, reason=failure), actor=actor)
     wakes = frozenset({Topic.MACHINES, Topic.POOL, Topic.CHANGES})
     return Changed(machine=condemned, events=(event,), wakes=wakes, machine_work=Work.BROKEN)
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
 from openclaw_hosted.domain.account import ALL_PROOFS, LinkPurpose, Proof, Role, Session, User
-from openclaw_hosted.domain.events import Event, EventName
+from openclaw_hosted.domain.events import Event
 from openclaw_hosted.domain.naming import InstanceId, UserId
 
 
@@ -37,7 +37,7 @@ class AccountStore(Protocol):
         ...
 
     async def reset_password(
-        self, link_hash: str, now: float, password_hash: str, ends: frozenset[Proof], event_name: EventName
+        self, link_hash: str, now: float, password_hash: str, ends: frozenset[Proof], happened: Callable[[User], Event]
     ) -> tuple[User, Sequence[str]] | None:
         """Use a reset link up and set the password of its user; `ends` go with it. Returns the user and the hashes of the sessions that
         ended; None where the link is unknown, used or out of date. Raises `NotAllowed` for a disabled user; nothing changed then."""
@@ -71,11 +71,11 @@ class AccountStore(Protocol):
         """The valid sessions of one user, newest first."""
         ...
 
-    async def confirm_session(self, session_hash: str, at: float) -> None:
+    async def confirm_session(self, session_hash: str, at: float, event: Event | None = None) -> None:
         """Its user gave the password again. Does nothing where it is unknown."""
         ...
 
-    async def end_session(self, session_hash: str) -> None:
+    async def end_session(self, session_hash: str, event: Event | None = None) -> None:
         """Revoke it. Does nothing where it is unknown."""
         ...
 

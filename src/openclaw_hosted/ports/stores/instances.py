@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Protocol
 
+from openclaw_hosted.domain.actor import Actor
 from openclaw_hosted.domain.gateway import Credential, GatewaySettings
 from openclaw_hosted.domain.instance import Instance, Phase, Step
 from openclaw_hosted.domain.lifecycle import Changed
@@ -26,6 +27,7 @@ class NewInstance:
     credential_names: frozenset[Credential]
     fallback_id: InstanceId | None
     no_room: str = ""
+    actor: Actor = field(kw_only=True)
 
 
 class CredentialSealing(Protocol):

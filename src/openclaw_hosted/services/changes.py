@@ -1,16 +1,15 @@
-"""What pages and API alike hold of a change to an instance before the services see it."""
+"""What settings and credentials have to be to each other when an instance gets new ones."""
 
 from __future__ import annotations
 
 from openclaw_hosted.domain.errors import FieldProblem, InvalidInput
-from openclaw_hosted.domain.gateway import CHANNEL_CREDENTIALS, Credential, CredentialsChange, GatewaySettings, needs_key
+from openclaw_hosted.domain.gateway import CHANNEL_CREDENTIALS, Channel, Credential, CredentialsChange, GatewaySettings, needs_key
 from openclaw_hosted.domain.instance import Instance
-from openclaw_hosted.web.context import WebOptions
 
 
-def check_channels(options: WebOptions, settings: GatewaySettings) -> None:
+def check_channels(shipped: frozenset[Channel], settings: GatewaySettings) -> None:
     """Raise `InvalidInput` for a channel that the installed OpenClaw does not have."""
-    missing = sorted(settings.channels - frozenset(options.channels))
+    missing = sorted(settings.channels - shipped)
     if missing:
         raise InvalidInput(FieldProblem("settings.channels", f"This OpenClaw release does not have {', '.join(missing)}."))
 
