@@ -22,7 +22,7 @@ from openclaw_hosted.adapters.sealing import KeySealer
 from openclaw_hosted.adapters.system import SystemClock, SystemIds
 from openclaw_hosted.bootstrap.costs import deployment_of
 from openclaw_hosted.bootstrap.provided import Progress, Provided
-from openclaw_hosted.controllers.ports import ControllerOptions
+from openclaw_hosted.controllers.context import ControllerOptions
 from openclaw_hosted.domain.origins import Addresses, origin_of
 from openclaw_hosted.domain.pool import PoolPolicy
 from openclaw_hosted.domain.shards import Shards

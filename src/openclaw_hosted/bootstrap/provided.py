@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from openclaw_hosted.adapters.local.edge import LocalEdge
+from openclaw_hosted.adapters.local.edge.programs import LocalEdge
 from openclaw_hosted.adapters.outgoing import Outgoing
-from openclaw_hosted.controllers.ports import ControllerOptions
+from openclaw_hosted.controllers.context import ControllerOptions
 from openclaw_hosted.domain.origins import Addresses
 from openclaw_hosted.ports.gateways import Gateways
 from openclaw_hosted.ports.machines import Machines

@@ -14,10 +14,10 @@ from functools import partial
 
 import structlog
 
+from openclaw_hosted.controllers.context import ControllerOptions, Ports
 from openclaw_hosted.controllers.describing import describe
 from openclaw_hosted.controllers.gateways import EXIT_SETTINGS_REFUSED, seat_of
 from openclaw_hosted.controllers.mishaps import Mishaps
-from openclaw_hosted.controllers.ports import ControllerOptions, Ports
 from openclaw_hosted.domain import lifecycle
 from openclaw_hosted.domain.errors import Conflict, NotFound, PortError, ProviderAway, StateConflict
 from openclaw_hosted.domain.events import Event, EventName

@@ -12,8 +12,8 @@ from typing import Any
 
 import structlog
 
+from openclaw_hosted.controllers.context import ControllerOptions, Ports
 from openclaw_hosted.controllers.mishaps import Mishaps
-from openclaw_hosted.controllers.ports import ControllerOptions, Ports
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.naming import InstanceId, volume_of
 from openclaw_hosted.ports.machines import ObservedMachine

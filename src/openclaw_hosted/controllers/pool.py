@@ -14,8 +14,8 @@ from functools import partial
 
 import structlog
 
+from openclaw_hosted.controllers.context import ControllerOptions, Ports
 from openclaw_hosted.controllers.mishaps import Mishaps
-from openclaw_hosted.controllers.ports import ControllerOptions, Ports
 from openclaw_hosted.controllers.reserving import new_machine, reserve_ids
 from openclaw_hosted.domain import lifecycle
 from openclaw_hosted.domain.errors import StateConflict

@@ -146,7 +146,7 @@ async def test_a_session_that_the_edge_refuses_leaves_the_others_in(world: World
     now = SystemClock().now()
     for name in ("a", "b"):
         await world.store.accounts.add_session(Session(name, OWNER, now, now + 600), None)
-    world.cloud.fail_next("gate.admit", KeyError("x"))
+    world.cloud.fail_next("gate.allow", KeyError("x"))
     await EdgeController(_ports(world, _Clock()), ControllerOptions()).tick()
     assert len(world.cloud.sessions) == 1
 

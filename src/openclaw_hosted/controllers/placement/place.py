@@ -7,10 +7,10 @@ from collections.abc import Coroutine
 from functools import partial
 from typing import Any
 
+from openclaw_hosted.controllers.context import ControllerOptions, Ports
 from openclaw_hosted.controllers.gateways import ensure_token, seat_of, wait_until_ready
 from openclaw_hosted.controllers.placement.steps import StepRecorder
-from openclaw_hosted.controllers.ports import ControllerOptions, Ports
-from openclaw_hosted.controllers.runtime import Waiting
+from openclaw_hosted.controllers.runtime import Requeue
 from openclaw_hosted.domain import lifecycle
 from openclaw_hosted.domain.errors import NotFound, ProviderAway, Unavailable
 from openclaw_hosted.domain.gateway import GatewaySpec, decode_change
@@ -58,7 +58,7 @@ class Placing:
             await ports.gateways.restart(seat_of(machine))
             await ports.instance_store.update(instance.id, partial(lifecycle.restart, number=instance.restarts_asked), lease=lease)
         if (await ports.gateways.status(seat_of(machine))).stopping:
-            raise Waiting(self._options.scan_seconds)
+            raise Requeue(self._options.scan_seconds)
 
     async def _apply_on(self, instance: Instance, machine: Machine, lease: Lease, steps: StepRecorder) -> None:
         ports = self._ports
@@ -77,7 +77,7 @@ class Placing:
             return instance, await self._machine_of(instance)
         claimed = await ports.instance_store.claim_machine(lease, ports.clock.now())
         if claimed is None:
-            raise Waiting(self._options.scan_seconds if instance.generation else 0)
+            raise Requeue(self._options.scan_seconds if instance.generation else 0)
         instance, machine = claimed
         await StepRecorder(ports, instance, lease).done(StepName.MACHINE, instance.phase_changed_at, "A machine became free.")
         return instance, machine
@@ -87,7 +87,7 @@ class Placing:
         machine = await self._ports.machine_store.get(instance.machine_id)
         if machine.state is not MachineState.ASSIGNED or machine.instance_id != instance.id:
             await self._lose(machine)
-            raise Waiting(0)
+            raise Requeue(0)
         return machine
 
     async def _place_on(self, instance: Instance, machine: Machine, lease: Lease) -> None:
@@ -210,7 +210,7 @@ class Placing:
             if instance.attempts + 1 < ATTEMPTS_PER_MACHINE and group.subgroup(NotFound) is None:
                 raise
             await self._lose(machine)
-            raise Waiting(0) from group
+            raise Requeue(0) from group
 
     async def _lose(self, machine: Machine) -> None:
         """Give the machine up and let another one take over its volume."""
