@@ -69,6 +69,8 @@ class ControllerOptions:
     retry_base_seconds: float = 1.0
     retry_cap_seconds: float = 60.0
     attempts_limit: int = 12
+    machines_per_hour: int = 10
+    """How many an instance may use up."""
     away_seconds: float = 3.0
     """How often work is tried again while the provider itself does not answer; that counts as no attempt."""
     liveness_seconds: float = 5.0

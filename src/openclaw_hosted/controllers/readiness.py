@@ -72,12 +72,14 @@ class ReadinessController:
         except ProviderAway:
             raise
         except PortError as error:
-            await ports.platform_store.launch_failed(ports.clock.now(), str(error))
             await ports.platform_store.add_event(self._event(EventName.MACHINE_LAUNCH_FAILED, machine, error=str(error)[:300]))
             if isinstance(error, NoCapacity):
+                await ports.platform_store.no_capacity(machine.zone, ports.clock.now(), str(error))
                 await self.fail(machine, lease, str(error))
                 raise LeaseLost from error
+            await ports.platform_store.launch_failed(ports.clock.now(), str(error))
             raise
+        await ports.platform_store.capacity_found(machine.zone)
         rule = partial(lifecycle.launch, now=ports.clock.now(), provider_ref=provider_ref)
         return await ports.machine_store.update(machine.id, rule, lease=lease)
 

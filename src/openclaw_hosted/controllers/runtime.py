@@ -66,9 +66,11 @@ class Controller(Protocol[Row_contra]):
 class Requeue(Exception):
     """There is nothing to do for this row now; look again after so many seconds."""
 
-    def __init__(self, after_seconds: float) -> None:
-        super().__init__(f"look again after {after_seconds} s")
+    def __init__(self, after_seconds: float, reason: str | None = None) -> None:
+        """`reason` is shown to the row's user meanwhile."""
+        super().__init__(reason or f"look again after {after_seconds} s")
         self.after_seconds = after_seconds
+        self.reason = reason
 
 
 def retry_seconds(attempts: int, jitter: float, options: ControllerOptions) -> float:
@@ -137,9 +139,10 @@ class RowWorkers(Generic[Row]):
         if any(isinstance(reason, LeaseLost) for reason in reasons):
             log.debug("lease lost", loop=self._topic, row=lease.key)
             return
-        waiting = [reason.after_seconds for reason in reasons if isinstance(reason, Requeue)]
-        if len(waiting) == len(reasons):
-            await self._quietly(self._store.reschedule(lease, max(waiting), None))
+        requeues = [reason for reason in reasons if isinstance(reason, Requeue)]
+        if len(requeues) == len(reasons):
+            longest = max(requeues, key=lambda requeue: requeue.after_seconds)
+            await self._quietly(self._store.reschedule(lease, longest.after_seconds, longest.reason, counts=False))
         elif any(isinstance(reason, ProviderAway) for reason in reasons):
             await self._quietly(self._store.reschedule(lease, self._options.away_seconds, describe(error), counts=False))
         else:

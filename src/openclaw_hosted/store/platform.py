@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Float, Text, bindparam, delete, insert, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import IntegrityError
 
 from openclaw_hosted.domain.events import Event
 from openclaw_hosted.domain.lifecycle import Topic
 from openclaw_hosted.domain.naming import InstanceId, MachineId
+from openclaw_hosted.domain.pool import PoolStatus, Shortage
 from openclaw_hosted.ports.stores import PRUNED_AT_ONCE, Hints, Lease, PoolMemory
 from openclaw_hosted.store import tables
 from openclaw_hosted.store.database import Database
@@ -32,6 +36,15 @@ WRITING = "writing"
 """The named lease that is taken to see whether the database takes writes. It ends at once."""
 PROVEN_SECONDS = 10.0
 """For so long a write that was committed proves that the next one will be."""
+
+
+def _count_shortage(*, is_sqlite: bool) -> Any:
+    add = sqlite_insert(tables.shortages) if is_sqlite else postgres_insert(tables.shortages)
+    newer = {"times": tables.shortages.c.times + 1, "last_at": add.excluded.last_at, "error": add.excluded.error}
+    return add.on_conflict_do_update(index_elements=[tables.shortages.c.zone], set_=newer)
+
+
+_COUNT_SHORTAGE = {is_sqlite: _count_shortage(is_sqlite=is_sqlite) for is_sqlite in (True, False)}
 
 
 class SqlPlatform:
@@ -104,7 +117,8 @@ class SqlPlatform:
     async def pool_memory(self) -> PoolMemory:
         async with self._database.read() as connection:
             row = (await connection.execute(select(tables.pool).where(_P.id == POOL_ROW))).one()
-        return to_pool_memory(row)
+            shortages = [Shortage(*each) for each in await connection.execute(select(tables.shortages))]
+        return replace(to_pool_memory(row), shortages={shortage.zone: shortage for shortage in shortages})
 
     async def launch_failed(self, now: float, error: str) -> int:
         counted = (
@@ -116,11 +130,21 @@ class SqlPlatform:
         async with self._database.write() as connection:
             return int((await connection.execute(counted)).scalar_one())
 
+    async def no_capacity(self, zone: str, now: float, error: str) -> None:
+        async with self._database.write() as connection:
+            counted = {"zone": zone, "times": 1, "last_at": now, "error": error}
+            await connection.execute(_COUNT_SHORTAGE[self._database.is_sqlite], counted)
+        await hint_all(self._hints, {Topic.POOL, Topic.CHANGES})
+
+    async def capacity_found(self, zone: str) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(delete(tables.shortages).where(tables.shortages.c.zone == zone))
+
     async def launch_succeeded(self) -> None:
         await self._write(failures_in_row=0, last_failure_at=None, last_error=None)
 
     async def set_pool(
-        self, *, paused: bool | None = None, spares: int | None = None, status: str | None = None, note: str | None = None
+        self, *, paused: bool | None = None, spares: int | None = None, status: PoolStatus | None = None, note: str | None = None
     ) -> None:
         given = {"paused": paused, "spares": spares, "status": status, "note": note}
         values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
@@ -130,6 +154,9 @@ class SqlPlatform:
             values |= {"failures_in_row": 0, "last_failure_at": None, "last_error": None}
         if values:
             await self._write(**values)
+            if paused is False:
+                async with self._database.write() as connection:
+                    await connection.execute(delete(tables.shortages))
             await hint_all(self._hints, {Topic.POOL, Topic.CHANGES} if status is None else {Topic.CHANGES})
 
     async def schema_version(self) -> str:
@@ -143,4 +170,5 @@ class SqlPlatform:
 
 def to_pool_memory(row: Any) -> PoolMemory:
     """The row of `pool`."""
-    return PoolMemory(row.spares, bool(row.paused), row.failures_in_row, row.last_failure_at, row.last_error, row.status, row.note)
+    status = PoolStatus(row.status)
+    return PoolMemory(row.spares, bool(row.paused), row.failures_in_row, row.last_failure_at, row.last_error, status, row.note)
