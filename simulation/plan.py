@@ -57,8 +57,8 @@ STORE_CALLS: Final = (
     "instance_store.ask_restart", "instance_store.ask_update", "instance_store.ask_delete", "instance_store.ask_restore",
     "account_store.session", "account_store.sessions", "account_store.sweep", "account_store.arm_grant", "account_store.redeem_grant",
     "platform_store.add_event", "platform_store.acquire", "platform_store.release", "platform_store.pool_memory",
-    "platform_store.prune",
-    "platform_store.no_capacity", "platform_store.capacity_found", "platform_store.launch_failed", "platform_store.launch_succeeded", "platform_store.set_pool",
+    "platform_store.prune", "platform_store.orphans", "platform_store.keep_orphans", "platform_store.set_pool",
+    "platform_store.no_capacity", "platform_store.capacity_found", "platform_store.launch_failed", "platform_store.launch_succeeded",
 )  # fmt: skip
 CELLS: Final = tuple(
     [(call, fault) for call in PORT_CALLS for fault in PORT_FAULTS] + [(call, fault) for call in STORE_CALLS for fault in STORE_FAULTS]

@@ -15,6 +15,7 @@ from openclaw_hosted.adapters.aws.gate import OpenGate
 from openclaw_hosted.adapters.aws.gateways import AwsGateways, Inside
 from openclaw_hosted.adapters.aws.machines import AwsMachines, LaunchPlan
 from openclaw_hosted.adapters.aws.meter import AwsMeter
+from openclaw_hosted.adapters.aws.ownership import AwsOwnership
 from openclaw_hosted.adapters.aws.router import AwsRouter
 from openclaw_hosted.adapters.aws.vault import AwsVault
 from openclaw_hosted.adapters.aws.volumes import AwsVolumes
@@ -86,6 +87,7 @@ async def provide_aws(settings: Settings, clock: SystemClock, progress: Progress
         router=router,
         gate=OpenGate(),
         meter=AwsMeter(sdk, aws.deployment),
+        ownership=AwsOwnership(sdk, aws.deployment),
         options=replace(
             PACE,
             policy=replace(PACE.policy, image=image),

@@ -18,6 +18,7 @@ from openclaw_hosted.adapters.local.processes.process import SupervisedProcess
 from openclaw_hosted.adapters.outgoing import Outgoing, Own
 from openclaw_hosted.adapters.system import SystemClock, SystemIds
 from openclaw_hosted.bootstrap.archives import HOUR_SECONDS, scheduled_backups
+from openclaw_hosted.bootstrap.claiming import claim
 from openclaw_hosted.bootstrap.edge import check_port, tls_notes
 from openclaw_hosted.bootstrap.provided import Provided
 from openclaw_hosted.bootstrap.providers import known, provide
@@ -134,6 +135,7 @@ async def open_platform(settings: Settings, progress: Progress) -> AsyncIterator
         async with AsyncExitStack() as stack:
             mark = await store.mark()
             provided = await provide(settings, mark, clock, progress, stack)
+            await claim(provided.ownership, mark, settings.take_over)
             services = _services(settings, store, provided, clock, ids)
             loops = ControlLoops(_control_ports(settings, store, provided, clock, ids), _control_options(settings, provided))
             notes = (*((provided.warning,) if provided.warning else ()), *provided.notes, *tls_notes(settings))

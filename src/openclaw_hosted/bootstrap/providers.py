@@ -26,6 +26,7 @@ from openclaw_hosted.adapters.local.install import (
     installed_release,
 )
 from openclaw_hosted.adapters.local.machines import LocalMachines
+from openclaw_hosted.adapters.local.ownership import LocalOwnership
 from openclaw_hosted.adapters.local.runtimes import DOCKER, ProcessRuntime, Runtimes
 from openclaw_hosted.adapters.local.sealing import LocalSealer
 from openclaw_hosted.adapters.local.vault import LocalVault
@@ -113,6 +114,7 @@ def _local(settings: Settings, mark: str, runtimes: Runtimes, clock: Clock, gate
         router=LocalRouter(data_dir, settings.address, mark=mark),
         gate=gate,
         meter=KeptMeter(),
+        ownership=LocalOwnership(data_dir),
         options=_pace(runtimes.chosen.image, settings),
         addresses=addresses(settings),
         outgoing=_outgoing(settings, runtimes),
@@ -155,6 +157,7 @@ def _fake(settings: Settings, mark: str, clock: Clock) -> Provided:
         else FakeRouter(cloud, settings.address),
         gate=LocalGate(settings.data_dir),
         meter=KeptMeter(),
+        ownership=LocalOwnership(settings.data_dir),
         options=ControllerOptions(policy=PoolPolicy(image=OPENCLAW_VERSION, max_launches_at_once=FAKE_LAUNCHES), workers=FAKE_WORKERS),
         addresses=addresses(settings),
         edge=_edge(settings, mark),

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 from alembic.runtime.migration import MigrationContext
@@ -13,9 +13,11 @@ from sqlalchemy.dialects.postgresql import insert as postgres_insert
 from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import IntegrityError
 
+from openclaw_hosted.domain.errors import NotFound
 from openclaw_hosted.domain.events import Event
 from openclaw_hosted.domain.lifecycle import Topic
 from openclaw_hosted.domain.naming import InstanceId, MachineId
+from openclaw_hosted.domain.orphan import Orphan, OrphanState
 from openclaw_hosted.domain.pool import PoolStatus, Shortage
 from openclaw_hosted.ports.stores import PRUNED_AT_ONCE, Hints, Lease, PoolMemory
 from openclaw_hosted.store import tables
@@ -28,6 +30,7 @@ from openclaw_hosted.store.work import is_past
 _E = tables.events.c
 _L = tables.leases.c
 _P = tables.pool.c
+_O = tables.orphans.c
 _LEASE, _HOLDER = bindparam("lease", type_=Text), bindparam("holder", type_=Text)
 _NAMED = select(_L.name).where(_L.name == _LEASE)
 _RELEASE = delete(tables.leases).where(_L.name == _LEASE, _L.token == _HOLDER)
@@ -98,6 +101,29 @@ class SqlPlatform:
         async with self._database.write() as connection:
             gone = [(await connection.execute(rule)).rowcount for rule in rules]
         return max(gone) >= PRUNED_AT_ONCE
+
+    async def orphans(self) -> Sequence[Orphan]:
+        async with self._database.read() as connection:
+            rows = await connection.execute(select(tables.orphans).order_by(_O.since, _O.name))
+            return [Orphan(row.name, row.since, OrphanState(row.state)) for row in rows]
+
+    async def keep_orphans(self, orphans: Sequence[Orphan], gone: Collection[str], events: Sequence[Event]) -> None:
+        async with self._database.write() as connection:
+            if gone:
+                await connection.execute(delete(tables.orphans).where(_O.name.in_(sorted(gone))))
+            if orphans:
+                await connection.execute(insert(tables.orphans), [asdict(orphan) for orphan in orphans])
+            if events:
+                await connection.execute(ADD_EVENTS, [event_values(event) for event in events])
+        await hint_all(self._hints, {Topic.CHANGES})
+
+    async def release_orphan(self, name: str, event: Event) -> None:
+        async with self._database.write() as connection:
+            released = update(tables.orphans).where(_O.name == name).values(state=OrphanState.RELEASED).returning(_O.name)
+            if (await connection.execute(released)).one_or_none() is None:
+                raise NotFound(f"Nothing is kept by the name {name[:60]!r}. List what is: openclaw-hosted orphans list")
+            await connection.execute(ADD_EVENTS, event_values(event))
+        await hint_all(self._hints, {Topic.CHANGES})
 
     async def acquire(self, name: str, token: str, seconds: float) -> Lease | None:
         values = {"lease": name, "holder": token, "seconds": seconds}

@@ -219,6 +219,14 @@ shortages = Table(
     Column("error", Text, nullable=False),
 )
 
+orphans = Table(
+    "orphans",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("since", Float, nullable=False),
+    Column("state", Text, nullable=False),
+)
+
 identity = Table("identity", metadata, Column("mark", Text, primary_key=True))
 """One row: what tells this platform from others on the same host."""
 

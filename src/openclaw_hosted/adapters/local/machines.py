@@ -158,6 +158,7 @@ class LocalMachines:
             address=facts.address,
             zone=ZONE,
             launched_at=facts.launched_at,
+            serves_user=(read_json(path / "labels.json") or {}).get("Status") == "assigned",
         )
 
     def _cleared(self, path: Path) -> bool:

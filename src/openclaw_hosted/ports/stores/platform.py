@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from openclaw_hosted.domain.events import Event
 from openclaw_hosted.domain.naming import InstanceId, MachineId
+from openclaw_hosted.domain.orphan import Orphan
 from openclaw_hosted.domain.pool import PoolStatus, Shortage
 from openclaw_hosted.ports.stores.lease import Lease
 
@@ -47,6 +48,18 @@ class PlatformStore(Protocol):
     async def prune(self, *, events_before: float, machines_before: float, steps_kept: int) -> bool:
         """Forget events and machines that are gone from before then, and all but the newest steps of each instance: `PRUNED_AT_ONCE` of
         each at most. Whether there may be more."""
+        ...
+
+    async def orphans(self) -> Sequence[Orphan]:
+        """Those that are kept, the oldest first."""
+        ...
+
+    async def keep_orphans(self, orphans: Sequence[Orphan], gone: Collection[str], events: Sequence[Event]) -> None:
+        """Remember these, forget those that are gone, and write what happened, in one transaction."""
+        ...
+
+    async def release_orphan(self, name: str, event: Event) -> None:
+        """Have one removed that is kept. Raises `NotFound`."""
         ...
 
     async def acquire(self, name: str, token: str, seconds: float) -> Lease | None:
