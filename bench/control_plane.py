@@ -17,7 +17,7 @@ import httpx
 
 from bench.claim import signed_in
 from bench.harness import cost_of, parser, publish, say
-from openclaw_hosted.adapters.local.edge import LocalEdge
+from openclaw_hosted.adapters.local.edge.programs import LocalEdge
 from tests.support.platform import RunningPlatform, share_install, wait_until
 from tests.support.ports import free_port
 

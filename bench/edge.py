@@ -2,7 +2,7 @@
 
     make bench-edge                 # or: python -m bench.edge --seconds 5 --rounds 5 --json FILE
 
-Both lead to the same trivial server. Ours is as the platform runs it (Caddy, and the lookup service that it asks for each request whose
+Both lead to the same trivial server. Ours is as the platform runs it (Caddy, and forward-auth that it asks for each request whose
 session this is and whether the instance is theirs); the peer forwards whatever comes and checks nobody.
 
 throughput   wrk with 20 connections, one route or all of a thousand; the two take turns, and each figure is the median of its rounds.

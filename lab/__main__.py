@@ -20,7 +20,7 @@ from lab.cloud.latency import Delays, Latencies
 from lab.nested import nested_lab
 from lab.plain import plain_lab
 from lab.site import Plan, Site
-from openclaw_hosted.adapters.local.image import ensure_image
+from openclaw_hosted.adapters.local.docker.image import ensure_image
 from openclaw_hosted.adapters.local.install import ensure_openclaw
 from openclaw_hosted.domain.errors import PortError
 

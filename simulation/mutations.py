@@ -125,7 +125,7 @@ MUTANTS: Final = (
     Mutant(
         "sessions-that-ended-still-pass",
         "controllers/edge.py",
-        "            await self._ports.gate.dismiss(session_hash)",
+        "            await self._ports.gate.revoke(session_hash)",
         "            pass",
     ),
     Mutant(

@@ -42,22 +42,23 @@ PORT_CALLS: Final = (
     "vault.put", "vault.get", "vault.grant", "vault.retire", "vault.restore", "vault.purge", "vault.list",
     "router.prepare", "router.bind", "router.release", "router.probe", "router.list", "router.machines", "router.forget",
     "volumes.create", "volumes.detach", "volumes.purge", "volumes.list", "volumes.crowding",
-    "gate.admit", "gate.dismiss", "gate.sessions",
+    "gate.allow", "gate.revoke", "gate.sessions",
 )  # fmt: skip
 STORE_CALLS: Final = (
     "machine_store.add", "machine_store.adopt", "machine_store.get", "machine_store.list_live", "machine_store.list_pooled",
     "machine_store.lease_due", "machine_store.renew", "machine_store.launch", "machine_store.locate", "machine_store.become_ready",
-    "machine_store.condemn", "machine_store.lose", "machine_store.see_gone", "machine_store.put_off", "machine_store.observations",
+    "machine_store.condemn", "machine_store.lose", "machine_store.see_gone", "machine_store.reschedule", "machine_store.observations",
     "machine_store.observe",
     "instance_store.create", "instance_store.get", "instance_store.list_placed", "instance_store.count_waiting",
     "instance_store.known_ids", "instance_store.lease_due", "instance_store.renew", "instance_store.claim_machine",
     "instance_store.volume", "instance_store.make_volume", "instance_store.record_steps",
     "instance_store.sealed_credentials", "instance_store.hand_over", "instance_store.restart",
-    "instance_store.place", "instance_store.take_down", "instance_store.purge", "instance_store.put_off", "instance_store.change",
+    "instance_store.place", "instance_store.take_down", "instance_store.purge", "instance_store.reschedule", "instance_store.change",
     "instance_store.ask_restart", "instance_store.ask_update", "instance_store.ask_delete", "instance_store.ask_restore",
     "account_store.session", "account_store.sessions", "account_store.sweep", "account_store.arm_grant", "account_store.redeem_grant",
     "platform_store.add_event", "platform_store.acquire", "platform_store.release", "platform_store.pool_memory",
-    "platform_store.prune", "platform_store.launch_failed", "platform_store.launch_succeeded", "platform_store.set_pool",
+    "platform_store.prune", "platform_store.orphans", "platform_store.keep_orphans", "platform_store.set_pool",
+    "platform_store.no_capacity", "platform_store.capacity_found", "platform_store.launch_failed", "platform_store.launch_succeeded",
 )  # fmt: skip
 CELLS: Final = tuple(
     [(call, fault) for call in PORT_CALLS for fault in PORT_FAULTS] + [(call, fault) for call in STORE_CALLS for fault in STORE_FAULTS]
@@ -116,7 +117,7 @@ _WEIGHTS: Final = {
 
 _LEAD_TO: Final = {
     "machines.start": ActKind.MACHINE_STOPS,
-    "gate.dismiss": ActKind.USER_SIGNS_OUT,
+    "gate.revoke": ActKind.USER_SIGNS_OUT,
     "account_store.session": ActKind.USER_SIGNS_OUT,
     "machine_store.adopt": ActKind.INTRUDER_STARTS,
     "platform_store.release": ActKind.OPERATOR_SETS_IMAGE,

@@ -32,7 +32,7 @@ OPTIONS: Final = ControllerOptions(
     policy=PoolPolicy(spares=2, fleet_cap=FLEET_CAP, image="v1", ready_timeout_seconds=90, backoff_seconds=2, backoff_cap_seconds=20),
     retention_seconds=60, lease_seconds=15, scan_seconds=4, poll_seconds=0.5, gateway_ready_seconds=30, retry_base_seconds=1,
     retry_cap_seconds=10, away_seconds=3, liveness_seconds=6, orphans_seconds=30, orphan_grace_seconds=45, keep_warm_seconds=12,
-    housekeeping_seconds=20, disk_seconds=20,
+    housekeeping_seconds=20, machines_per_hour=1000, quarantine_seconds=60, disk_seconds=20,
 )  # fmt: skip
 ORPHANS_LOOK_SECONDS: Final = 5.0
 ORPHANS_LONGEST_SECONDS: Final = 240.0

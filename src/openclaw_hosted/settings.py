@@ -74,6 +74,8 @@ class Settings(BaseSettings):
     instances_total: int = Field(100, alias="INSTANCES_TOTAL", ge=1)
     retention_days: float = Field(7.0, alias="RETENTION_DAYS", ge=0, le=3650)
     """How long a deleted instance can be brought back."""
+    take_over: str | None = Field(None, alias="TAKE_OVER", pattern=r"^[0-9a-f]{8}$")
+    """The mark of another platform, whose database is lost and whose machines, volumes and credentials this one takes over."""
     events_days: float = Field(90.0, alias="EVENTS_DAYS", ge=1, le=3650)
     """How long events are kept."""
     machines_days: float = Field(30.0, alias="MACHINES_DAYS", ge=1, le=3650)

@@ -12,8 +12,8 @@ from openclaw_hosted.adapters.fake.cloud import FakeCloud
 from openclaw_hosted.adapters.fake.compute import FakeGateways, FakeMachines, FakeVolumes
 from openclaw_hosted.adapters.meter import KeptMeter
 from openclaw_hosted.adapters.system import SystemClock, SystemIds
+from openclaw_hosted.controllers.context import ControllerOptions, Ports
 from openclaw_hosted.controllers.metering import PAGE, MeteringController
-from openclaw_hosted.controllers.ports import ControllerOptions, Ports
 from openclaw_hosted.domain.cost import Deployment, Holdings, estimate
 from openclaw_hosted.domain.errors import Unavailable
 from openclaw_hosted.domain.events import Event, EventName

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from openclaw_hosted.adapters.local.containers import DockerHost, prepare_network, remove_docker
-from openclaw_hosted.adapters.local.docker import docker
-from openclaw_hosted.adapters.local.image import ensure_image, image_exists
+from openclaw_hosted.adapters.local.docker.client import docker
+from openclaw_hosted.adapters.local.docker.containers import DockerHost, prepare_network, remove_docker
+from openclaw_hosted.adapters.local.docker.image import ensure_image, image_exists
 from openclaw_hosted.adapters.local.install import OpenClawRelease
 from openclaw_hosted.domain.addresses import LocalModel
 from openclaw_hosted.domain.errors import PortError

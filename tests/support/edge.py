@@ -14,8 +14,8 @@ from typing import Any
 import httpx
 import uvicorn
 
-from openclaw_hosted.adapters.local.edge import LocalEdge
-from openclaw_hosted.adapters.local.router import LocalGate, LocalRouter
+from openclaw_hosted.adapters.local.edge.programs import LocalEdge
+from openclaw_hosted.adapters.local.edge.router import LocalGate, LocalRouter
 from openclaw_hosted.adapters.system import SystemIds
 from openclaw_hosted.datadir import prepare
 from openclaw_hosted.domain.account import Session
@@ -105,7 +105,7 @@ class Edge:
     async def sign_in(self, user: UserId, *, expires_at: float = FAR_FUTURE) -> str:
         """The cookie of a new session."""
         cookie = IDS.token()
-        await self.gate.admit(Session(hashlib.sha256(cookie.encode()).hexdigest(), user, 0.0, expires_at))
+        await self.gate.allow(Session(hashlib.sha256(cookie.encode()).hexdigest(), user, 0.0, expires_at))
         return cookie
 
     async def bound(self, gateway: Gateway) -> tuple[InstanceId, str]:

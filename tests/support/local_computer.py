@@ -6,11 +6,11 @@ from collections.abc import Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from openclaw_hosted.adapters.local.containers import DockerHost, DockerRuntime
+from openclaw_hosted.adapters.local.docker.containers import DockerHost, DockerRuntime
 from openclaw_hosted.adapters.local.gateways import LocalGateways
 from openclaw_hosted.adapters.local.install import OpenClawRelease
 from openclaw_hosted.adapters.local.machines import LocalMachines
-from openclaw_hosted.adapters.local.processes import SupervisedProcess
+from openclaw_hosted.adapters.local.processes.process import SupervisedProcess
 from openclaw_hosted.adapters.local.runtimes import ProcessRuntime, Runtimes
 from openclaw_hosted.adapters.local.vault import LocalVault
 from openclaw_hosted.adapters.local.volumes import LocalVolumes

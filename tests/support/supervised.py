@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from openclaw_hosted.adapters.local import supervisor
 from openclaw_hosted.adapters.local.files import read_json, write_json
-from openclaw_hosted.adapters.local.processes import SupervisedProcess
+from openclaw_hosted.adapters.local.processes import supervisor
+from openclaw_hosted.adapters.local.processes.process import SupervisedProcess
 from tests.support.waiting import until
 
 PROGRAM = Path(supervisor.__file__)

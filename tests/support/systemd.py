@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from openclaw_hosted.service import Service
+from openclaw_hosted.systemd import Service
 
 SYSTEM = Service(
     Path("/usr/bin/python3"), Path("/var/lib/openclaw-hosted"), Path("/etc/openclaw-hosted/environment"), user="openclaw-hosted"

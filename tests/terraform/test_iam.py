@@ -21,9 +21,9 @@ from lab.plain import PlainLab, plain_lab
 from lab.site import AMI, ROLE
 from openclaw_hosted.adapters.aws.sdk import Call
 from openclaw_hosted.adapters.system import SystemIds
-from openclaw_hosted.bootstrap.aws_checks import examine_aws
+from openclaw_hosted.bootstrap.doctor.aws import examine_aws
+from openclaw_hosted.bootstrap.doctor.computer import Verdict
 from openclaw_hosted.bootstrap.provided import Provided
-from openclaw_hosted.doctor import Verdict
 from openclaw_hosted.domain.gateway import Credential, GatewaySpec
 from openclaw_hosted.domain.metering import Metric, Reading
 from openclaw_hosted.domain.naming import UserId

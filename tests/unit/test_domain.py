@@ -26,7 +26,7 @@ from openclaw_hosted.domain.instance import InstanceEvent, Phase, next_phase
 from openclaw_hosted.domain.machine import TRANSITIONS as MACHINE_TRANSITIONS
 from openclaw_hosted.domain.machine import Machine, MachineEvent, MachineFailure, MachineState, Warmth, next_state
 from openclaw_hosted.domain.naming import InstanceId, MachineId, clean_display_name, is_instance_id, volume_of
-from openclaw_hosted.domain.pool import Condemn, Launch, PoolPolicy, PoolStatus, PoolView, backoff_seconds, plan_pool
+from openclaw_hosted.domain.pool import Condemn, Launch, PoolPolicy, PoolStatus, PoolView, Shortage, backoff_seconds, plan_pool
 from openclaw_hosted.domain.shards import Shards, shard_of
 
 POLICY = PoolPolicy(spares=2, fleet_cap=5, image="new", ready_timeout_seconds=100, max_launches_at_once=2)
@@ -131,6 +131,22 @@ def test_failures_slow_the_pool_down_and_in_the_end_stop_it() -> None:
     assert (failing.actions, failing.status) == ((), PoolStatus.FAILING)
     stopped = plan_pool(PoolView(1e6, [], failures_in_row=POLICY.failures_until_stop, last_failure_at=0), POLICY)
     assert (stopped.actions, stopped.status) == ((), PoolStatus.STOPPED)
+
+
+def test_a_shortage_never_stops_the_pool_and_closes_its_zone_only_for_a_while() -> None:
+    shortage = Shortage("a", times=40, last_at=1000, error="no Spot capacity")
+    for now, closed in ((1001, True), (1000 + POLICY.backoff_cap_seconds, False)):
+        plan = plan_pool(PoolView(now, [], {"a": 1, "b": 1}, shortages={"a": shortage}), replace(POLICY, max_launches_at_once=9))
+        zones = {action.zone for action in plan.actions if isinstance(action, Launch)}
+        assert zones == ({"b", ""} if closed else {"a", "b", ""})
+        assert plan.status is PoolStatus.NO_CAPACITY
+        assert plan.look_again_seconds <= POLICY.backoff_cap_seconds
+
+
+def test_where_no_machine_can_be_had_anywhere_only_volumes_in_other_zones_are_tried_for() -> None:
+    everywhere = Shortage("", times=3, last_at=10, error="quota")
+    assert plan_pool(PoolView(11, [], shortages={"": everywhere}), POLICY).actions == ()
+    assert plan_pool(PoolView(11, [], {"b": 1}, shortages={"": everywhere}), POLICY).actions == (Launch(1, "b"),)
 
 
 def test_a_paused_pool_launches_nothing() -> None:

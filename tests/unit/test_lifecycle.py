@@ -238,7 +238,7 @@ def test_whoever_loses_its_machine_waits_for_another_in_the_same_transaction(pha
     assert (the_machine(lost).state, the_machine(lost).failure) == (MachineState.TERMINATING, MachineFailure.DIED)
     instance = the_instance(lost)
     assert (instance.phase, instance.machine_id, lost.volume) == (Phase.REPLACING, None, None)
-    assert instance.attempts == (0 if phase is Phase.RUNNING else 2)
+    assert instance.attempts == (0 if phase is Phase.RUNNING else 3)
     assert names(lost) == [EventName.MACHINE_CONDEMNED, EventName.INSTANCE_MACHINE_LOST]
     assert (lost.machine_work, lost.instance_work, lost.wakes) == (Work.BROKEN, Work.FREE, frozenset(Topic))
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from openclaw_hosted.adapters.openclaw.config import Places, primary_model, render_config, replaced_arrays, settings_patch
-from openclaw_hosted.adapters.openclaw.logs import blot, failure_since, readable
+from openclaw_hosted.adapters.openclaw.logs import failure_since, readable, redact
 from openclaw_hosted.domain.addresses import LocalModel, LocalModels
 from openclaw_hosted.domain.gateway import Channel, GatewaySettings, GatewaySpec, ModelProvider
 from openclaw_hosted.domain.naming import InstanceId, VolumeId
@@ -80,7 +80,7 @@ def test_a_model_of_this_computer_is_written_as_the_machine_reaches_it(address: 
 
 def test_credentials_are_blotted_out_of_logs() -> None:
     text = "got sk-abcdefghijk and 123456789:AAHdqTcvCH1vGWJxfSeofSAs0K5PALDsaw and hunter22 at http://x/?token=abc Bearer zzz"
-    clean = blot(text, ["hunter22", "at"])
+    clean = redact(text, ["hunter22", "at"])
     for secret in ("sk-abc", "AAHdq", "hunter22", "token=abc", "zzz"):
         assert secret not in clean
     assert " at http" in clean

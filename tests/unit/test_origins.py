@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from openclaw_hosted.adapters.local.own_numbers import is_own_number
+from openclaw_hosted.adapters.local.edge.own_numbers import is_own_number
 from openclaw_hosted.bootstrap.edge import addresses as known_addresses
 from openclaw_hosted.domain.cookies import session_cookies
 from openclaw_hosted.domain.origins import Addresses, origin_of

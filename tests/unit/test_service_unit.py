@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from openclaw_hosted.service import Service
+from openclaw_hosted.systemd import Service
 from tests.support.systemd import SYSTEM, lines_of
 
 

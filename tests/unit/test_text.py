@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from openclaw_hosted.adapters.openclaw.logs import blot
+from openclaw_hosted.adapters.openclaw.logs import redact
 from openclaw_hosted.domain.account import check_password, clean_email, fold_password
 from openclaw_hosted.domain.errors import InvalidInput
 from openclaw_hosted.domain.naming import clean_display_name
@@ -102,5 +102,5 @@ def test_what_others_wrote_is_shown_without_what_steers_a_terminal(written: str,
 
 
 def test_a_credential_is_blotted_out_though_a_sequence_cuts_it_in_two() -> None:
-    assert "abcdefgh12345678" not in blot("key sk-abcd\x1b[0mefgh12345678", ())
-    assert "a-secret-of-a-user" not in blot("a-secret\x1b[1m-of-a-user", ["a-secret-of-a-user"])
+    assert "abcdefgh12345678" not in redact("key sk-abcd\x1b[0mefgh12345678", ())
+    assert "a-secret-of-a-user" not in redact("a-secret\x1b[1m-of-a-user", ["a-secret-of-a-user"])

@@ -2,8 +2,8 @@
 
 from openclaw_hosted.bootstrap.archives import Manifest, back_up, passphrase_of, restore_backup
 from openclaw_hosted.bootstrap.aws_shell import run_on_machine
-from openclaw_hosted.bootstrap.checks import examine
 from openclaw_hosted.bootstrap.costs import planned_deployment
+from openclaw_hosted.bootstrap.doctor.local import examine
 from openclaw_hosted.bootstrap.edge import edge_tls, root_certificate_of
 from openclaw_hosted.bootstrap.platform import Platform, local_api, open_platform
 from openclaw_hosted.bootstrap.tools import build_image, open_vault, stop_everything

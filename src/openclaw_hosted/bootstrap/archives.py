@@ -12,7 +12,7 @@ from openclaw_hosted.adapters.local.backup.archive import Manifest
 from openclaw_hosted.adapters.local.backup.backups import LocalBackups, Plan, make_backup, name_of, read_history
 from openclaw_hosted.adapters.local.backup.restore import DatabaseTarget, check_target, restore
 from openclaw_hosted.adapters.system import SystemClock
-from openclaw_hosted.doctor import Finding, Verdict
+from openclaw_hosted.bootstrap.doctor.computer import Finding, Verdict
 from openclaw_hosted.domain.errors import StateConflict
 from openclaw_hosted.ports.backups import Backup, Backups, Progress
 from openclaw_hosted.settings import Settings, SettingsError

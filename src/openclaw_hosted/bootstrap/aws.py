@@ -15,6 +15,7 @@ from openclaw_hosted.adapters.aws.gate import OpenGate
 from openclaw_hosted.adapters.aws.gateways import AwsGateways, Inside
 from openclaw_hosted.adapters.aws.machines import AwsMachines, LaunchPlan
 from openclaw_hosted.adapters.aws.meter import AwsMeter
+from openclaw_hosted.adapters.aws.ownership import AwsOwnership
 from openclaw_hosted.adapters.aws.router import AwsRouter
 from openclaw_hosted.adapters.aws.vault import AwsVault
 from openclaw_hosted.adapters.aws.volumes import AwsVolumes
@@ -22,7 +23,7 @@ from openclaw_hosted.adapters.sealing import KeySealer
 from openclaw_hosted.adapters.system import SystemClock, SystemIds
 from openclaw_hosted.bootstrap.costs import deployment_of
 from openclaw_hosted.bootstrap.provided import Progress, Provided
-from openclaw_hosted.controllers.ports import ControllerOptions
+from openclaw_hosted.controllers.context import ControllerOptions
 from openclaw_hosted.domain.origins import Addresses, origin_of
 from openclaw_hosted.domain.pool import PoolPolicy
 from openclaw_hosted.domain.shards import Shards
@@ -84,6 +85,7 @@ async def provide_aws(settings: Settings, clock: SystemClock, progress: Progress
         router=router,
         gate=OpenGate(),
         meter=AwsMeter(sdk, aws.deployment),
+        ownership=AwsOwnership(sdk, aws.deployment),
         options=replace(
             PACE,
             policy=replace(PACE.policy, image=image),

@@ -7,9 +7,9 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from openclaw_hosted import datadir
-from openclaw_hosted.adapters.local.own_numbers import is_own_number
-from openclaw_hosted.adapters.local.processes import SupervisedProcess
-from openclaw_hosted.adapters.local.tls import EdgeTls, check_bindable, root_certificate
+from openclaw_hosted.adapters.local.edge.own_numbers import is_own_number
+from openclaw_hosted.adapters.local.edge.tls import EdgeTls, check_bindable, root_certificate
+from openclaw_hosted.adapters.local.processes.process import SupervisedProcess
 from openclaw_hosted.domain.origins import OWN_NUMBER, Addresses, origin_of
 from openclaw_hosted.settings import Settings, Tls, is_everywhere, is_loopback
 

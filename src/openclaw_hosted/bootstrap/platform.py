@@ -11,18 +11,19 @@ from typing import Final
 
 from openclaw_hosted import __version__, datadir, local_socket
 from openclaw_hosted.adapters.keytester import HttpKeyTester
+from openclaw_hosted.adapters.local.edge.tls import root_certificate
 from openclaw_hosted.adapters.local.files import subfolders
 from openclaw_hosted.adapters.local.machines import ports_of_machines
-from openclaw_hosted.adapters.local.processes import SupervisedProcess
-from openclaw_hosted.adapters.local.tls import root_certificate
+from openclaw_hosted.adapters.local.processes.process import SupervisedProcess
 from openclaw_hosted.adapters.outgoing import Outgoing, Own
 from openclaw_hosted.adapters.system import SystemClock, SystemIds
 from openclaw_hosted.bootstrap.archives import HOUR_SECONDS, scheduled_backups
+from openclaw_hosted.bootstrap.claiming import claim
 from openclaw_hosted.bootstrap.edge import check_port, tls_notes
 from openclaw_hosted.bootstrap.provided import Provided
 from openclaw_hosted.bootstrap.providers import known, provide
 from openclaw_hosted.controllers import ControlLoops
-from openclaw_hosted.controllers.ports import ControllerOptions, Ports
+from openclaw_hosted.controllers.context import ControllerOptions, Ports
 from openclaw_hosted.domain.account import Role
 from openclaw_hosted.domain.actor import SETUP
 from openclaw_hosted.domain.cost import Deployment
@@ -134,6 +135,7 @@ async def open_platform(settings: Settings, progress: Progress) -> AsyncIterator
         async with AsyncExitStack() as stack:
             mark = await store.mark()
             provided = await provide(settings, mark, clock, progress, stack)
+            await claim(provided.ownership, mark, settings.take_over)
             services = _services(settings, store, provided, clock, ids)
             loops = ControlLoops(_control_ports(settings, store, provided, clock, ids), _control_options(settings, provided))
             notes = (*((provided.warning,) if provided.warning else ()), *provided.notes, *tls_notes(settings))

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
-from openclaw_hosted.adapters.local.edge import LocalEdge
+from openclaw_hosted.adapters.local.edge.programs import LocalEdge
 from openclaw_hosted.adapters.outgoing import Outgoing
-from openclaw_hosted.controllers.ports import ControllerOptions
+from openclaw_hosted.controllers.context import ControllerOptions
 from openclaw_hosted.domain.origins import Addresses
 from openclaw_hosted.ports.gateways import Gateways
 from openclaw_hosted.ports.machines import Machines
 from openclaw_hosted.ports.meter import Meter
+from openclaw_hosted.ports.ownership import Ownership
 from openclaw_hosted.ports.router import Gate, Router
 from openclaw_hosted.ports.vault import Sealer, Vault
 from openclaw_hosted.ports.volumes import Volumes
@@ -31,6 +32,7 @@ class Provided:
     router: Router
     gate: Gate
     meter: Meter
+    ownership: Ownership
     options: ControllerOptions
     """What is the provider's to say of them; the settings come on top."""
     addresses: Addresses

@@ -12,9 +12,11 @@ from openclaw_hosted import OPENCLAW_VERSION
 from openclaw_hosted.adapters.fake.access import FakeRouter, FakeVault
 from openclaw_hosted.adapters.fake.cloud import FakeCloud
 from openclaw_hosted.adapters.fake.compute import FakeGateways, FakeMachines, FakeVolumes
-from openclaw_hosted.adapters.local.containers import DockerRuntime, known_docker_host, prepare_docker
-from openclaw_hosted.adapters.local.docker import docker
-from openclaw_hosted.adapters.local.edge import LocalEdge
+from openclaw_hosted.adapters.local.docker.client import docker
+from openclaw_hosted.adapters.local.docker.containers import DockerRuntime, known_docker_host, prepare_docker
+from openclaw_hosted.adapters.local.docker.requests import FromMachines
+from openclaw_hosted.adapters.local.edge.programs import LocalEdge
+from openclaw_hosted.adapters.local.edge.router import LocalGate, LocalRouter
 from openclaw_hosted.adapters.local.gateways import LocalGateways
 from openclaw_hosted.adapters.local.install import (
     NODE_DIR,
@@ -24,8 +26,7 @@ from openclaw_hosted.adapters.local.install import (
     installed_release,
 )
 from openclaw_hosted.adapters.local.machines import LocalMachines
-from openclaw_hosted.adapters.local.requests import FromMachines
-from openclaw_hosted.adapters.local.router import LocalGate, LocalRouter
+from openclaw_hosted.adapters.local.ownership import LocalOwnership
 from openclaw_hosted.adapters.local.runtimes import DOCKER, ProcessRuntime, Runtimes
 from openclaw_hosted.adapters.local.sealing import LocalSealer
 from openclaw_hosted.adapters.local.vault import LocalVault
@@ -36,7 +37,7 @@ from openclaw_hosted.adapters.system import SystemClock
 from openclaw_hosted.bootstrap.aws import provide_aws
 from openclaw_hosted.bootstrap.edge import addresses, edge_tls
 from openclaw_hosted.bootstrap.provided import Progress, Provided
-from openclaw_hosted.controllers.ports import ControllerOptions
+from openclaw_hosted.controllers.context import ControllerOptions
 from openclaw_hosted.domain.account import Session
 from openclaw_hosted.domain.errors import PortError, Unavailable
 from openclaw_hosted.domain.naming import UserId
@@ -113,6 +114,7 @@ def _local(settings: Settings, mark: str, runtimes: Runtimes, clock: Clock, gate
         router=LocalRouter(data_dir, settings.address, mark=mark),
         gate=gate,
         meter=KeptMeter(),
+        ownership=LocalOwnership(data_dir),
         options=_pace(runtimes.chosen.image, settings),
         addresses=addresses(settings),
         outgoing=_outgoing(settings, runtimes),
@@ -155,6 +157,7 @@ def _fake(settings: Settings, mark: str, clock: Clock) -> Provided:
         else FakeRouter(cloud, settings.address),
         gate=LocalGate(settings.data_dir),
         meter=KeptMeter(),
+        ownership=LocalOwnership(settings.data_dir),
         options=ControllerOptions(policy=PoolPolicy(image=OPENCLAW_VERSION, max_launches_at_once=FAKE_LAUNCHES), workers=FAKE_WORKERS),
         addresses=addresses(settings),
         edge=_edge(settings, mark),
@@ -174,15 +177,15 @@ class EdgeMayBeDown:
     def __init__(self, gate: Gate) -> None:
         self._gate = gate
 
-    async def admit(self, session: Session) -> None:
+    async def allow(self, session: Session) -> None:
         """Let it pass."""
         with suppress(Unavailable):
-            await self._gate.admit(session)
+            await self._gate.allow(session)
 
-    async def dismiss(self, session_hash: str) -> None:
+    async def revoke(self, session_hash: str) -> None:
         """Stop to let it pass."""
         with suppress(Unavailable):
-            await self._gate.dismiss(session_hash)
+            await self._gate.revoke(session_hash)
 
     async def sessions(self) -> Mapping[str, UserId]:
         """Those that pass now."""

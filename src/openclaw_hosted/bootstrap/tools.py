@@ -10,12 +10,12 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from openclaw_hosted.adapters.local.containers import known_docker_host, remove_docker
+from openclaw_hosted.adapters.local.docker.containers import known_docker_host, remove_docker
+from openclaw_hosted.adapters.local.docker.image import ensure_image, image_bytes
 from openclaw_hosted.adapters.local.files import subfolders
-from openclaw_hosted.adapters.local.image import ensure_image, image_bytes
 from openclaw_hosted.adapters.local.install import ensure_openclaw
 from openclaw_hosted.adapters.local.machines import machine_facts
-from openclaw_hosted.adapters.local.processes import SupervisedProcess
+from openclaw_hosted.adapters.local.processes.process import SupervisedProcess
 from openclaw_hosted.adapters.local.vault import LocalVault
 from openclaw_hosted.adapters.system import SystemClock
 from openclaw_hosted.bootstrap.providers import known_runtimes

@@ -22,7 +22,7 @@ def doctor(
     import asyncio
 
     from openclaw_hosted.bootstrap import examine
-    from openclaw_hosted.doctor import Verdict
+    from openclaw_hosted.bootstrap.doctor.computer import Verdict
     from openclaw_hosted.settings import load_settings
 
     marks = {Verdict.OK: ("✓", "green"), Verdict.WARNING: ("!", "yellow"), Verdict.PROBLEM: ("✗", "red")}

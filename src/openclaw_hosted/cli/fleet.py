@@ -15,6 +15,7 @@ from openclaw_hosted.logging import logging_to
 LAST_EXIT_CODE = 125
 
 machines = typer.Typer(no_args_is_help=True, help="The machines of the fleet.")
+orphans = typer.Typer(no_args_is_help=True, help="What exists at the provider, and no instance or machine here owns.")
 pool = typer.Typer(no_args_is_help=True, help="The spares, and the policy that keeps them ready.")
 
 
@@ -155,3 +156,30 @@ def _print(report: Any, *, as_json: bool) -> None:
             "last error": report["error"],
         }
     )
+
+
+@orphans.command(name="list")
+def list_orphans(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """All that is kept, the oldest first."""
+    with connect(Target(data_dir)) as api:
+        items = api.get("/orphans")["items"]
+    if as_json:
+        print_json({"items": items})
+        return
+    rows = [(item["name"], item["state"].replace("_", " "), when(item["since"])) for item in items]
+    print_table(("WHAT", "STATE", "SINCE"), rows, "Everything at the provider has an owner here.")
+
+
+@orphans.command(name="remove")
+def remove_orphan(
+    name: Annotated[str, typer.Argument(metavar="WHAT", help="As `orphans list` shows it, in quotes: 'volume vol-7f3k2m9q'.")],
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Have one removed for good, with the data that it may hold."""
+    with connect(Target(data_dir)) as api:
+        api.post("/orphans/remove", {"name": name})
+    if as_json:
+        print_json({"name": name, "state": "released"})
+    else:
+        say(f"{name} is removed within a minute or so.")

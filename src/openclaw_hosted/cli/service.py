@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from openclaw_hosted.cli.output import CommandError, Exit, out, say
-from openclaw_hosted.service import (
+from openclaw_hosted.systemd import (
     NAME,
     SYSTEM_DATA,
     SYSTEM_ENVIRONMENT,

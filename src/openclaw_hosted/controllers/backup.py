@@ -13,8 +13,8 @@ from typing import Final
 
 import structlog
 
+from openclaw_hosted.controllers.context import ControllerOptions, Ports
 from openclaw_hosted.controllers.describing import describe
-from openclaw_hosted.controllers.ports import ControllerOptions, Ports
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.ports.backups import Backup, Backups
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import structlog
 
-from openclaw_hosted.controllers.ports import Ports
+from openclaw_hosted.controllers.context import Ports
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.naming import VolumeId
 from openclaw_hosted.ports.volumes import LargeVolume

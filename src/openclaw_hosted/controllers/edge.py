@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from openclaw_hosted.controllers.context import ControllerOptions, Ports
 from openclaw_hosted.controllers.mishaps import Mishaps
-from openclaw_hosted.controllers.ports import ControllerOptions, Ports
 from openclaw_hosted.domain.instance import Instance, Phase
 from openclaw_hosted.domain.machine import Machine, MachineState, Warmth
 from openclaw_hosted.domain.naming import InstanceId
@@ -58,14 +58,14 @@ class EdgeController:
         passing = await self._ports.gate.sessions()
         missing = valid.keys() - passing.keys()
         for session_hash in sorted(missing):
-            await self._mishaps.guard("a session", self._ports.gate.admit(valid[session_hash]))
+            await self._mishaps.guard("a session", self._ports.gate.allow(valid[session_hash]))
         for session_hash in sorted((passing.keys() - valid.keys()) | missing):
-            await self._mishaps.guard("a session", self._dismiss(session_hash))
+            await self._mishaps.guard("a session", self._revoke(session_hash))
 
-    async def _dismiss(self, session_hash: str) -> None:
+    async def _revoke(self, session_hash: str) -> None:
         """Unless it is good: one may begin meanwhile, and one that was just admitted may have ended."""
         if await self._ports.account_store.session(session_hash, self._ports.clock.now()) is None:
-            await self._ports.gate.dismiss(session_hash)
+            await self._ports.gate.revoke(session_hash)
 
 
 def _leads(route: Route, target: Target, instance: Instance) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from openclaw_hosted.controllers.ports import ControllerOptions, Ports
+from openclaw_hosted.controllers.context import ControllerOptions, Ports
 from openclaw_hosted.domain.errors import GatewayRejectedSettings, NotFound, Unavailable
 from openclaw_hosted.domain.gateway import Credential, Credentials
 from openclaw_hosted.domain.machine import Machine

@@ -14,10 +14,10 @@ from functools import partial
 
 import structlog
 
+from openclaw_hosted.controllers.context import ControllerOptions, Ports
 from openclaw_hosted.controllers.describing import describe
 from openclaw_hosted.controllers.gateways import EXIT_SETTINGS_REFUSED, seat_of
 from openclaw_hosted.controllers.mishaps import Mishaps
-from openclaw_hosted.controllers.ports import ControllerOptions, Ports
 from openclaw_hosted.domain import lifecycle
 from openclaw_hosted.domain.errors import Conflict, NotFound, PortError, ProviderAway, StateConflict
 from openclaw_hosted.domain.events import Event, EventName
@@ -95,7 +95,7 @@ class _Look:
 
     async def _is_well(self) -> bool:
         machine, seen = self.machine, self._seen
-        if seen is None:
+        if seen is None or seen.health is MachineHealth.SHUTTING_DOWN:
             return False
         if seen.health is MachineHealth.STOPPED:
             return machine.state is MachineState.ASSIGNED and await self._start(seen)
@@ -159,7 +159,7 @@ class _Look:
         if machine.state is MachineState.AVAILABLE:
             with suppress(StateConflict):
                 await store.update(machine.id, partial(lifecycle.condemn, now=now, failure=MachineFailure.DIED, unassigned_only=True))
-        elif self._seen is None or self._seen.health is MachineHealth.STOPPED:
+        elif self._seen is None or self._seen.health in (MachineHealth.STOPPED, MachineHealth.SHUTTING_DOWN):
             await store.lose(machine.id, partial(lifecycle.lose, now=now))
         else:
             await self._revive()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from openclaw_hosted.controllers.backup import BackupController
+from openclaw_hosted.controllers.context import ControllerOptions, Ports
 from openclaw_hosted.controllers.disk import DiskController
 from openclaw_hosted.controllers.edge import EdgeController
 from openclaw_hosted.controllers.housekeeping import HousekeepingController
@@ -11,7 +12,6 @@ from openclaw_hosted.controllers.metering import MeteringController
 from openclaw_hosted.controllers.orphans import OrphansController
 from openclaw_hosted.controllers.placement import PlacementController
 from openclaw_hosted.controllers.pool import PoolController
-from openclaw_hosted.controllers.ports import ControllerOptions, Ports
 from openclaw_hosted.controllers.readiness import ReadinessController
 from openclaw_hosted.controllers.runtime import PeriodicLoop, RowWorkers, run_together
 from openclaw_hosted.domain.instance import Instance

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 
 import structlog
 
+from openclaw_hosted.controllers.context import ControllerOptions, Ports
 from openclaw_hosted.controllers.describing import describe
-from openclaw_hosted.controllers.ports import ControllerOptions, Ports
 from openclaw_hosted.controllers.runtime import retry_seconds
 from openclaw_hosted.domain.errors import OpenClawHostedError
 from openclaw_hosted.domain.events import Event, EventName

@@ -1,25 +1,53 @@
 """Orphans: whatever exists without a row, after a grace period.
 
-The provider is listed before the store, so that the store's view is the fresher one. Machines, routes, credentials and volumes that
-no row knows are removed, and routes of deleted instances: a worker that was stopped and went on later may have built one.
-A volume is removed only when neither its own id nor the mark inside it belongs to an instance that keeps anything.
+The provider is listed before the store, so that the store's view is the fresher one. A worker that was stopped and went on later may
+have built a route or launched a machine: such things are removed. What may hold a user's data is kept for days first. And where many come
+up at once, the database is more likely to be wrong than all of them: nothing is removed, and an operator is told.
+A volume is an orphan only when neither its own id nor the mark inside it belongs to an instance that keeps anything.
 """
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 import structlog
 
+from openclaw_hosted.controllers.context import ControllerOptions, Ports
 from openclaw_hosted.controllers.mishaps import Mishaps
-from openclaw_hosted.controllers.ports import ControllerOptions, Ports
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.naming import InstanceId, volume_of
+from openclaw_hosted.domain.orphan import Found, Orphan, OrphanState, plan_orphans
 from openclaw_hosted.ports.machines import ObservedMachine
 
 log = structlog.get_logger("orphans")
 Removal = Callable[[], Awaitable[None]]
+SOMEBODY = "somebody"
+WAY_OUT = "See that DATABASE_URL names this platform's own database; `openclaw-hosted orphans list` shows what has no row there."
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """Something at the provider, and how to remove it."""
+
+    owner: str
+    """The id of the row that it should have."""
+    remove: Removal
+    instance_id: str | None = None
+    """Whose data or credentials it may hold, or whom it serves."""
+
+    def told_by(self, known: Collection[str]) -> Stray:
+        """As an orphan. What is of an instance that a row knows, such as a late route of a deleted one, is not doubtful."""
+        return Stray(Found(self.owner, self.instance_id is not None and self.instance_id not in known), self.remove)
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """An orphan, and how to remove it."""
+
+    found: Found
+    remove: Removal
 
 
 class OrphansController:
@@ -34,41 +62,76 @@ class OrphansController:
     async def tick(self) -> None:
         """Look once."""
         ports = self._ports
-        machines = await ports.machines.observe()
-        existing = await self._existing(machines)
+        existing = await self._existing(await ports.machines.observe())
         known = await self._known()
-        orphans = {name: remove for name, (owner, remove) in existing.items() if owner not in known}
-        now = ports.clock.monotonic()
+        orphans = {name: thing.told_by(known) for name, thing in existing.items() if thing.owner not in known}
+        due = self._due(orphans)
+        plan = plan_orphans(
+            {name: orphans[name].found for name in due},
+            await ports.platform_store.orphans(),
+            orphans.keys() - due,
+            len(existing),
+            ports.clock.now(),
+            self._options.quarantine_seconds,
+        )
+        if plan.keep or plan.forget:
+            await ports.platform_store.keep_orphans(plan.keep, plan.forget, self._told(plan.keep))
+        for name in sorted(plan.remove):
+            if not self._mishaps.rests(name):
+                await self._mishaps.guard(name, self._remove(name, orphans[name].remove))
+        self._mishaps.forget_others(orphans)
+
+    def _due(self, orphans: Mapping[str, Stray]) -> frozenset[str]:
+        """Those that have been orphans for longer than the grace period."""
+        now = self._ports.clock.monotonic()
         for name in self._first_seen.keys() - orphans.keys():
             del self._first_seen[name]
-        for name, remove in orphans.items():
-            due = now - self._first_seen.setdefault(name, now) >= self._options.orphan_grace_seconds
-            if due and not self._mishaps.rests(name):
-                await self._mishaps.guard(name, self._remove(name, remove))
-        self._mishaps.forget_others(orphans)
+        grace = self._options.orphan_grace_seconds
+        return frozenset(name for name in orphans if now - self._first_seen.setdefault(name, now) >= grace)
+
+    def _told(self, kept: Sequence[Orphan]) -> Sequence[Event]:
+        """One event for all that is held back at once, and one for each that is quarantined."""
+        now = self._ports.clock.now()
+        held_back = [orphan.name for orphan in kept if orphan.state is OrphanState.HELD_BACK]
+        quarantined = [orphan.name for orphan in kept if orphan.state is OrphanState.QUARANTINED]
+        events = [Event(EventName.ORPHAN_QUARANTINED, now, detail={"what": name}) for name in quarantined]
+        if held_back:
+            log.error("too many orphans at once: nothing is removed", count=len(held_back), way_out=WAY_OUT)
+            events.append(Event(EventName.ORPHANS_HELD_BACK, now, detail={"count": len(held_back), "what_to_do": WAY_OUT}))
+        return events
 
     async def _remove(self, name: str, remove: Removal) -> None:
         await remove()
         await self._ports.platform_store.add_event(Event(EventName.ORPHAN_REMOVED, self._ports.clock.now(), detail={"what": name}))
         log.warning("orphan removed", what=name)
 
-    async def _existing(self, machines: Sequence[ObservedMachine]) -> Mapping[str, tuple[str, Removal]]:
-        """Everything at the provider: a name, the id of the row that it should belong to, and how to remove it."""
+    async def _existing(self, machines: Sequence[ObservedMachine]) -> Mapping[str, Thing]:
+        """Everything at the provider, by a name for people."""
         ports = self._ports
-        found: dict[str, tuple[str, Removal]] = {}
+        found: dict[str, Thing] = {}
+
+        def add(kind: str, name: str, owner: str, remove: Removal, instance_id: str | None = None) -> None:
+            found[f"{kind} {name}"] = Thing(owner, remove, instance_id)
+
+        serving = {machine.machine_id for machine in machines if machine.serves_user}
         for machine in machines:
-            owner = machine.machine_id or f"unknown {machine.provider_ref}"
-            found[f"machine {machine.provider_ref}"] = (owner, _call(ports.machines.terminate, machine.provider_ref))
+            ref = machine.provider_ref
+            served = SOMEBODY if machine.serves_user else None
+            add("machine", ref, machine.machine_id or f"unknown {ref}", partial(ports.machines.terminate, ref), served)
         for route in await ports.router.list():
-            found[f"route {route.instance_id}"] = (f"route of {route.instance_id}", _call(ports.router.release, route.instance_id))
+            bound_to = route.instance_id if route.owner_id is not None else None
+            release = partial(ports.router.release, route.instance_id)
+            add("route", route.instance_id, f"route of {route.instance_id}", release, bound_to)
         for machine_id in await ports.router.machines():
-            found[f"target of {machine_id}"] = (machine_id, _call(ports.router.forget, machine_id))
+            served = SOMEBODY if machine_id in serving else None
+            add("target of", machine_id, machine_id, partial(ports.router.forget, machine_id), served)
         for instance_id in await ports.vault.list():
-            found[f"secret {instance_id}"] = (instance_id, _call(ports.vault.purge, instance_id))
+            add("secret", instance_id, instance_id, partial(ports.vault.purge, instance_id), instance_id)
         for volume in await ports.volumes.list():
             owner = volume.instance_id or InstanceId(volume.volume_id)
             if volume.attached_to is None:
-                found[f"volume {volume.volume_id}"] = (owner, _call(ports.volumes.purge, volume.volume_id, owner))
+                purge = partial(ports.volumes.purge, volume.volume_id, owner)
+                add("volume", volume.volume_id, owner, purge, volume.instance_id)
         return found
 
     async def _known(self) -> frozenset[str]:
@@ -80,10 +143,3 @@ class OrphansController:
         volumes = {volume_of(instance_id) for instance_id in {*instances, *reserved}}
         refs = {f"unknown {machine.provider_ref}" for machine in machines}
         return frozenset({*instances, *reserved, *routed, *volumes, *refs, *(machine.id for machine in machines)})
-
-
-def _call(function: Callable[..., Awaitable[None]], *arguments: Any) -> Removal:
-    def call() -> Awaitable[None]:
-        return function(*arguments)
-
-    return call

@@ -14,15 +14,15 @@ from functools import partial
 
 import structlog
 
+from openclaw_hosted.controllers.context import ControllerOptions, Ports
 from openclaw_hosted.controllers.mishaps import Mishaps
-from openclaw_hosted.controllers.ports import ControllerOptions, Ports
 from openclaw_hosted.controllers.reserving import new_machine, reserve_ids
 from openclaw_hosted.domain import lifecycle
 from openclaw_hosted.domain.errors import StateConflict
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.machine import Machine, MachineFailure, MachineState, Warmth
 from openclaw_hosted.domain.naming import MachineId
-from openclaw_hosted.domain.pool import Condemn, Launch, PoolPlan, PoolPolicy, PoolView, plan_pool
+from openclaw_hosted.domain.pool import Condemn, Launch, PoolPlan, PoolPolicy, PoolStatus, PoolView, plan_pool
 from openclaw_hosted.ports.machines import ObservedMachine
 from openclaw_hosted.ports.stores import PoolMemory
 
@@ -49,7 +49,9 @@ class PoolController:
         policy, note = await self._policy(memory, machines, sum(waiting.values()))
         now = ports.clock.now()
         placing = await ports.instance_store.count_placing(now - self._options.gateway_ready_seconds) if policy.starts_compete else 0
-        view = PoolView(now, machines, waiting, memory.failures_in_row, memory.last_failure_at, memory.paused, serving, placing)
+        view = PoolView(
+            now, machines, waiting, memory.failures_in_row, memory.last_failure_at, memory.paused, serving, memory.shortages, placing
+        )
         plan = await self._giving_way(plan_pool(view, policy), users_wait=bool(waiting))
         for action in plan.actions:
             match action:
@@ -58,7 +60,7 @@ class PoolController:
                 case Condemn(machine_id, failure) if not self._mishaps.rests(machine_id):
                     await self._mishaps.guard(machine_id, self._condemn(machine_id, failure), machine_id=machine_id)
         self._mishaps.forget_others({*by_hand, *(machine.id for machine in machines)})
-        await self._say(memory, plan, note)
+        await self._say(memory, plan, note or _without_capacity(memory, plan))
         return plan.look_again_seconds
 
     async def _adopt(self) -> Sequence[str]:
@@ -136,3 +138,12 @@ class PoolController:
             detail = {"from": memory.status, "to": str(plan.status)}
             await self._ports.platform_store.add_event(Event(EventName.POOL_STATUS_CHANGED, self._ports.clock.now(), detail=detail))
             log.info("pool status", **detail)
+
+
+def _without_capacity(memory: PoolMemory, plan: PoolPlan) -> str:
+    """What an operator should know while no machine can be had."""
+    if plan.status is not PoolStatus.NO_CAPACITY:
+        return ""
+    where = [f"in zone {zone}" if zone else "in any zone" for zone in sorted(memory.shortages)]
+    newest = max(memory.shortages.values(), key=lambda shortage: shortage.last_at)
+    return f"No machine can be had {' or '.join(where)}; it is tried on. {newest.error}"

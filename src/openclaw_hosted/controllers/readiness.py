@@ -9,9 +9,9 @@ from __future__ import annotations
 from contextlib import suppress
 from functools import partial
 
+from openclaw_hosted.controllers.context import ControllerOptions, Ports
 from openclaw_hosted.controllers.gateways import ensure_token, seat_of, wait_until_ready
-from openclaw_hosted.controllers.ports import ControllerOptions, Ports
-from openclaw_hosted.controllers.runtime import Waiting
+from openclaw_hosted.controllers.runtime import Requeue
 from openclaw_hosted.domain import lifecycle
 from openclaw_hosted.domain.errors import Conflict, LeaseLost, NoCapacity, NotFound, PortError, ProviderAway, Unavailable
 from openclaw_hosted.domain.events import Event, EventName
@@ -38,10 +38,10 @@ class ReadinessController:
         else:
             await self._bring_up(machine, lease)
 
-    async def give_up(self, machine: Machine, lease: Lease, error: str) -> None:
+    async def fail(self, machine: Machine, lease: Lease, error: str) -> None:
         """A machine that can't be brought up is condemned; one that can't be brought down is tried for ever."""
         if machine.state is MachineState.TERMINATING:
-            await self._ports.machine_store.put_off(lease, self._options.retry_cap_seconds, error)
+            await self._ports.machine_store.reschedule(lease, self._options.retry_cap_seconds, error)
             return
         rule = partial(lifecycle.condemn, now=self._ports.clock.now(), failure=MachineFailure.LAUNCH_FAILED)
         await self._ports.machine_store.update(machine.id, rule)
@@ -72,12 +72,14 @@ class ReadinessController:
         except ProviderAway:
             raise
         except PortError as error:
-            await ports.platform_store.launch_failed(ports.clock.now(), str(error))
             await ports.platform_store.add_event(self._event(EventName.MACHINE_LAUNCH_FAILED, machine, error=str(error)[:300]))
             if isinstance(error, NoCapacity):
-                await self.give_up(machine, lease, str(error))
+                await ports.platform_store.no_capacity(machine.zone, ports.clock.now(), str(error))
+                await self.fail(machine, lease, str(error))
                 raise LeaseLost from error
+            await ports.platform_store.launch_failed(ports.clock.now(), str(error))
             raise
+        await ports.platform_store.capacity_found(machine.zone)
         rule = partial(lifecycle.launch, now=ports.clock.now(), provider_ref=provider_ref)
         return await ports.machine_store.update(machine.id, rule, lease=lease)
 
@@ -116,7 +118,7 @@ class ReadinessController:
             await self._terminate(machine, machine.provider_ref)
         elif (observed := await self._observe(machine)) is not None:
             await ports.machines.terminate(observed.provider_ref)
-            raise Waiting(self._options.poll_seconds)
+            raise Requeue(self._options.poll_seconds)
         if not serves_itself:
             await ports.vault.purge(machine.reserved_instance_id)
             await ports.volumes.purge(machine.volume_id, machine.reserved_instance_id)
@@ -138,7 +140,7 @@ class ReadinessController:
                 raise
         await self._ports.machines.terminate(provider_ref)
         if await self._observe(machine) is not None:
-            raise Waiting(self._options.poll_seconds)
+            raise Requeue(self._options.poll_seconds)
 
     async def _let_go(self, machine: Machine) -> None:
         ports = self._ports

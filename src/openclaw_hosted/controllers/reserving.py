@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from openclaw_hosted.controllers.ports import ControllerOptions, Ports
+from openclaw_hosted.controllers.context import ControllerOptions, Ports
 from openclaw_hosted.domain.naming import InstanceId, volume_of
 from openclaw_hosted.ports.stores import NewMachine
 

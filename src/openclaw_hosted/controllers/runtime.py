@@ -12,9 +12,9 @@ from typing import Any, Generic, Protocol, TypeVar
 
 import structlog
 
+from openclaw_hosted.controllers.context import ControllerOptions
 from openclaw_hosted.controllers.describing import describe, leaves
 from openclaw_hosted.controllers.heartbeat import Heartbeat, LeaseStore
-from openclaw_hosted.controllers.ports import ControllerOptions
 from openclaw_hosted.domain.errors import LeaseLost, OpenClawHostedError, ProviderAway
 from openclaw_hosted.domain.lifecycle import Topic
 from openclaw_hosted.ports.clock import Clock, Ids
@@ -46,7 +46,7 @@ class WorkStore(LeaseStore, Protocol[Row_co]):
         """Rows with work, leased."""
         ...
 
-    async def put_off(self, lease: Lease, seconds: float, error: str | None, *, counts: bool = True) -> None:
+    async def reschedule(self, lease: Lease, seconds: float, error: str | None, *, counts: bool = True) -> None:
         """Give one back for a while."""
         ...
 
@@ -58,17 +58,19 @@ class Controller(Protocol[Row_contra]):
         """Take it as far as it goes now."""
         ...
 
-    async def give_up(self, row: Row_contra, lease: Lease, error: str) -> None:
+    async def fail(self, row: Row_contra, lease: Lease, error: str) -> None:
         """It has failed too often."""
         ...
 
 
-class Waiting(Exception):
-    """There is nothing to do for this row now; look again in `seconds`."""
+class Requeue(Exception):
+    """There is nothing to do for this row now; look again after so many seconds."""
 
-    def __init__(self, seconds: float) -> None:
-        super().__init__(f"waiting {seconds} s")
-        self.seconds = seconds
+    def __init__(self, after_seconds: float, reason: str | None = None) -> None:
+        """`reason` is shown to the row's user meanwhile."""
+        super().__init__(reason or f"look again after {after_seconds} s")
+        self.after_seconds = after_seconds
+        self.reason = reason
 
 
 def retry_seconds(attempts: int, jitter: float, options: ControllerOptions) -> float:
@@ -137,11 +139,12 @@ class RowWorkers(Generic[Row]):
         if any(isinstance(reason, LeaseLost) for reason in reasons):
             log.debug("lease lost", loop=self._topic, row=lease.key)
             return
-        waiting = [reason.seconds for reason in reasons if isinstance(reason, Waiting)]
-        if len(waiting) == len(reasons):
-            await self._quietly(self._store.put_off(lease, max(waiting), None))
+        requeues = [reason for reason in reasons if isinstance(reason, Requeue)]
+        if len(requeues) == len(reasons):
+            longest = max(requeues, key=lambda requeue: requeue.after_seconds)
+            await self._quietly(self._store.reschedule(lease, longest.after_seconds, longest.reason, counts=False))
         elif any(isinstance(reason, ProviderAway) for reason in reasons):
-            await self._quietly(self._store.put_off(lease, self._options.away_seconds, describe(error), counts=False))
+            await self._quietly(self._store.reschedule(lease, self._options.away_seconds, describe(error), counts=False))
         else:
             await self._failed(row, lease, error)
 
@@ -150,10 +153,10 @@ class RowWorkers(Generic[Row]):
         message = describe(error)
         log.warning("attempt failed", loop=self._topic, row=lease.key, attempt=attempts, error=message)
         if attempts >= self._options.attempts_limit:
-            await self._quietly(self._controller.give_up(row, lease, message))
+            await self._quietly(self._controller.fail(row, lease, message))
         else:
             pause = retry_seconds(attempts - 1, self._ids.jitter(), self._options)
-            await self._quietly(self._store.put_off(lease, pause, message))
+            await self._quietly(self._store.reschedule(lease, pause, message))
 
     async def _quietly(self, call: Awaitable[None]) -> None:
         try:

@@ -12,6 +12,9 @@ from openclaw_hosted.domain.addresses import is_model_address
 from openclaw_hosted.domain.errors import FieldProblem, InvalidInput
 from openclaw_hosted.domain.naming import InstanceId, VolumeId
 
+MEMORY_BYTES: Final = 1_400_000_000
+"""What one OpenClaw takes of a computer's memory at work; measured at 1.2 to 1.3 GB, with some room."""
+
 
 class ModelProvider(StrEnum):
     """Who answers the user's turns."""

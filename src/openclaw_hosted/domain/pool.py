@@ -40,6 +40,18 @@ class PoolPolicy:
         return min(self.spares if by_operator is None else by_operator, self.fleet_cap)
 
 
+@dataclass(frozen=True, slots=True)
+class Shortage:
+    """A zone in which no machine could be had, empty for any; no fault of ours, and over by itself."""
+
+    zone: str
+    times: int
+    """In a row."""
+    last_at: float
+    error: str
+    """What the provider said last."""
+
+
 class PoolStatus(StrEnum):
     """What the pool says of itself."""
 
@@ -47,6 +59,8 @@ class PoolStatus(StrEnum):
     FILLING = "filling"
     FAILING = "failing"
     """Launches fail again and again; it tries on, ever more slowly."""
+    NO_CAPACITY = "no_capacity"
+    """The provider has no machine for us just now; it is asked on, ever more slowly."""
     STOPPED = "stopped"
     """The hard limit of failures is reached; an operator has to resume it."""
     PAUSED = "paused"
@@ -67,6 +81,8 @@ class PoolView:
     paused: bool = False
     serving: int = 0
     """Live machines that are not listed, as the pool has nothing to do with them."""
+    shortages: Mapping[str, Shortage] = field(default_factory=dict)
+    """By zone."""
     placing: int = 0
     """Instances whose machine has been in the making for a short while, so that one which never succeeds is not in the others' way."""
 
@@ -103,14 +119,18 @@ class PoolPlan:
 
 LOOK_AGAIN_SECONDS = 30.0
 LOOK_SOON_SECONDS = 1.0
+ANYWHERE = ""
 
 
 def backoff_seconds(policy: PoolPolicy, failures_in_row: int) -> float:
     """How long to wait after this many failed launches in a row; doubles each time, up to the cap."""
     if failures_in_row < policy.failures_until_backoff:
         return 0.0
-    doublings = min(failures_in_row - policy.failures_until_backoff, 30)
-    return float(min(policy.backoff_seconds * 2**doublings, policy.backoff_cap_seconds))
+    return _doubling(policy, failures_in_row - policy.failures_until_backoff)
+
+
+def _doubling(policy: PoolPolicy, doublings: int) -> float:
+    return float(min(policy.backoff_seconds * 2 ** min(doublings, 30), policy.backoff_cap_seconds))
 
 
 def plan_pool(view: PoolView, policy: PoolPolicy) -> PoolPlan:
@@ -139,15 +159,27 @@ def plan_pool(view: PoolView, policy: PoolPolicy) -> PoolPlan:
     users_first = policy.starts_compete and waiting > 0
     now_wanted = max(short - policy.spares, sum(lacking.values())) if users_first else missing
     slots = _slots(view, policy, len(initializing), min(len(available), waiting))
-    wait = _wait_left(view, policy)
-    count = max(0, min(now_wanted, room, slots)) if wait <= 0 else 0
-    launches = _launches(count, lacking, is_awaited=users_first)
+    wait, closed = _wait_left(view, policy), _closed_zones(view, policy)
+    open_zones = {zone: count for zone, count in lacking.items() if zone not in closed}
+    anywhere = 0 if ANYWHERE in closed else max(0, now_wanted - sum(lacking.values()))
+    count = max(0, min(sum(open_zones.values()) + anywhere, room, slots)) if wait <= 0 else 0
+    launches = _launches(count, open_zones, is_awaited=users_first)
     again = LOOK_SOON_SECONDS if policy.starts_compete and count < min(missing, room) else LOOK_AGAIN_SECONDS
     return PoolPlan(
         (*condemned, *surplus, *launches),
         _status(view, policy, missing=missing, ready=len(available), room=room),
-        wait if wait > 0 else again,
+        wait if wait > 0 else min([again, *closed.values()]),
     )
+
+
+def _closed_zones(view: PoolView, policy: PoolPolicy) -> Mapping[str, float]:
+    """Zones that are left alone for now, since no machine could be had there, and for how many seconds more."""
+    left = {
+        zone: shortage.last_at + _doubling(policy, shortage.times - 1) - view.now
+        for zone, shortage in view.shortages.items()
+        if shortage.last_at <= view.now
+    }
+    return {zone: seconds for zone, seconds in left.items() if seconds > 0}
 
 
 def _slots(view: PoolView, policy: PoolPolicy, initializing: int, about_to_be_claimed: int) -> int:
@@ -220,4 +252,6 @@ def _status(view: PoolView, policy: PoolPolicy, *, missing: int, ready: int, roo
         return PoolStatus.FAILING
     if missing > 0 and room <= 0:
         return PoolStatus.AT_CAP
-    return PoolStatus.READY if ready >= policy.spares + sum(view.waiting.values()) else PoolStatus.FILLING
+    if ready >= policy.spares + sum(view.waiting.values()):
+        return PoolStatus.READY
+    return PoolStatus.NO_CAPACITY if view.shortages else PoolStatus.FILLING

@@ -43,6 +43,8 @@ class ObservedMachine:
     address: str | None
     zone: str
     launched_at: float
+    serves_user: bool = False
+    """It carries the label of one that a user's instance was placed on."""
     adoptable: bool = False
     """It carries no id of ours, but was started as our machines are: an operator gave it to the pool."""
 

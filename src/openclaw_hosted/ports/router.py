@@ -80,11 +80,11 @@ class Router(Protocol):
 class Gate(Protocol):
     """Tells the edge who is signed in, so that it can check each request without the control plane."""
 
-    async def admit(self, session: Session) -> None:
+    async def allow(self, session: Session) -> None:
         """Let requests with this session pass to the routes of its user."""
         ...
 
-    async def dismiss(self, session_hash: str) -> None:
+    async def revoke(self, session_hash: str) -> None:
         """Stop at once to let this session pass. Does nothing where it is unknown."""
         ...
 

@@ -32,7 +32,7 @@ from openclaw_hosted.domain.naming import UserId, clean_display_name
 from openclaw_hosted.ports.clock import Clock, Ids
 from openclaw_hosted.ports.router import Gate
 from openclaw_hosted.ports.stores import AccountStore, PlatformStore
-from openclaw_hosted.services.gatekeeping import admit, check_own, dismiss
+from openclaw_hosted.services.gatekeeping import allow, check_own, revoke
 from openclaw_hosted.services.guesses import GuessLimiter
 from openclaw_hosted.services.passwords import VERIFIED_LENGTH, Passwords
 
@@ -165,7 +165,7 @@ class AccountService:
         hashed = await self._passwords.hash(password)
         event = self._event(actor, EventName.USER_PASSWORD_CHANGED, user.id, tokens="kept" if keep_tokens else "ended")
         ends = ending(AccountChange.PASSWORD_CHANGED, keep_tokens=keep_tokens)
-        await dismiss(self._gate, await self._accounts.set_password(user.id, hashed, proven, ends, event))
+        await revoke(self._gate, await self._accounts.set_password(user.id, hashed, proven, ends, event))
         return await self.start_session(actor, user, hashed)
 
     async def authenticate(self, address: str, password: str) -> User | None:
@@ -180,7 +180,7 @@ class AccountService:
         now = self._clock.now()
         session = Session(digest(cookie), user.id, now, now + SESSION_SECONDS, confirmed_at=now)
         await self._accounts.add_session(session, self._event(actor.proved(user), EventName.USER_SIGNED_IN, user.id), proven)
-        await admit(self._gate, self._accounts, self._clock, session)
+        await allow(self._gate, self._accounts, self._clock, session)
         return SignedIn(user, session, cookie)
 
     async def session(self, cookie: str) -> tuple[Session, User] | None:
@@ -191,7 +191,7 @@ class AccountService:
         """End one of the actor's own sessions. Raises `NotFound` for anyone else's."""
         check_own(actor, session)
         await self._accounts.end_session(session.hash, self._event(actor, EventName.SESSION_ENDED, session.user_id))
-        await dismiss(self._gate, [session.hash])
+        await revoke(self._gate, [session.hash])
 
     async def sessions(self, actor: Actor) -> Sequence[Session]:
         """The actor's valid sessions, newest first."""
@@ -202,7 +202,7 @@ class AccountService:
         require_admin(actor)
         event = self._event(actor, EventName.USER_DISABLED if disabled else EventName.USER_ENABLED, user_id)
         ends = ending(AccountChange.DISABLED if disabled else AccountChange.ENABLED)
-        await dismiss(self._gate, await self._accounts.set_disabled(user_id, disabled=disabled, ends=ends, event=event))
+        await revoke(self._gate, await self._accounts.set_disabled(user_id, disabled=disabled, ends=ends, event=event))
         return await self._accounts.user(user_id)
 
     async def me(self, actor: Actor) -> User:
@@ -284,7 +284,7 @@ class AccountService:
         if done is None:
             raise NotAllowed(USED_LINK)
         user, ended = done
-        await dismiss(self._gate, ended)
+        await revoke(self._gate, ended)
         return await self.start_session(actor, user, hashed)
 
     async def _prove(self, actor: Actor, email: str, password: str) -> tuple[User, str]:

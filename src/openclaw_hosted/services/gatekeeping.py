@@ -22,18 +22,18 @@ def check_own(actor: Actor, session: Session) -> None:
         raise NotFound(NO_SESSION)
 
 
-async def admit(gate: Gate, accounts: AccountStore, clock: Clock, session: Session) -> None:
+async def allow(gate: Gate, accounts: AccountStore, clock: Clock, session: Session) -> None:
     """Let a session pass at the edge. It may have ended meanwhile, and been dismissed before it was admitted; so it is looked at again,
     and `NotAllowed` raised."""
-    await gate.admit(session)
+    await gate.allow(session)
     if await accounts.session(session.hash, clock.now()) is None:
-        await gate.dismiss(session.hash)
+        await gate.revoke(session.hash)
         raise NotAllowed("This session has ended. Sign in again.")
 
 
-async def dismiss(gate: Gate, session_hashes: Iterable[str]) -> None:
+async def revoke(gate: Gate, session_hashes: Iterable[str]) -> None:
     """Stop to let these pass, all of them, though one call may fail; then its error is raised."""
-    outcomes = await asyncio.gather(*(gate.dismiss(each) for each in session_hashes), return_exceptions=True)
+    outcomes = await asyncio.gather(*(gate.revoke(each) for each in session_hashes), return_exceptions=True)
     for outcome in outcomes:
         if isinstance(outcome, BaseException):
             raise outcome

@@ -18,7 +18,7 @@ from openclaw_hosted.ports.clock import Clock
 from openclaw_hosted.ports.gateways import BootstrapTicket, Gateways
 from openclaw_hosted.ports.router import Gate, Router
 from openclaw_hosted.ports.stores import AccountStore, InstanceStore, MachineStore, PlatformStore
-from openclaw_hosted.services.gatekeeping import admit, check_own
+from openclaw_hosted.services.gatekeeping import allow, check_own
 from openclaw_hosted.services.reach import running_instance, seat_of
 
 GRANT_SECONDS = 60.0
@@ -52,7 +52,7 @@ class OpeningService:
         """Where to send the browser. Raises `NotFound` for another user's instance, `StateConflict` while it is not running."""
         check_own(actor, session)
         instance = await running_instance(self._instances, actor, instance_id)
-        await admit(self._gate, self._accounts, self._clock, session)
+        await allow(self._gate, self._accounts, self._clock, session)
         address = self._router.public_url(instance.id)
         if self._router.signs_in(instance.id):
             await self._accounts.arm_grant(session.hash, instance.id, self._clock.now() + GRANT_SECONDS)

@@ -15,6 +15,7 @@ from openclaw_hosted.domain.instance import Instance
 from openclaw_hosted.domain.lifecycle import Topic
 from openclaw_hosted.domain.machine import Machine, MachineFailure, MachineState
 from openclaw_hosted.domain.naming import InstanceId, MachineId
+from openclaw_hosted.domain.orphan import Orphan
 from openclaw_hosted.domain.pool import PoolPolicy
 from openclaw_hosted.ports.clock import Clock
 from openclaw_hosted.ports.stores import Hints, InstanceStore, MachineStore, PlatformStore, PoolMemory
@@ -122,6 +123,17 @@ class OperationsService:
         require_admin(actor)
         await self._said(EventName.POOL_REPLENISH_ASKED, actor)
         await self._hints.hint(Topic.POOL)
+
+    async def orphans(self, actor: Actor) -> Sequence[Orphan]:
+        """What exists at the provider without a row and is kept, the oldest first."""
+        require_admin(actor)
+        return await self._platform.orphans()
+
+    async def release_orphan(self, actor: Actor, name: str) -> None:
+        """Have one removed for good. Raises `NotFound`."""
+        require_admin(actor)
+        event = Event(EventName.ORPHAN_RELEASED, self._clock.now(), detail={"what": name[:200]}, actor=actor)
+        await self._platform.release_orphan(name, event)
 
     async def retire_spare(self, actor: Actor, machine_id: str) -> Machine:
         """Terminate a spare; the pool launches another. Raises `StateConflict` for a machine that a user has."""

@@ -145,8 +145,8 @@ class SqlInstances(InstanceReads):
     async def renew(self, leases: Sequence[Lease], seconds: float) -> frozenset[str]:
         return await self._work.renew(leases, seconds)
 
-    async def put_off(self, lease: Lease, seconds: float, error: str | None, *, counts: bool = True) -> None:
-        await self._work.put_off(lease, seconds, error, counts=counts)
+    async def reschedule(self, lease: Lease, seconds: float, error: str | None, *, counts: bool = True) -> None:
+        await self._work.reschedule(lease, seconds, error, counts=counts)
         await hint_all(self._hints, {Topic.CHANGES} if error else ())
 
     async def _add_steps(self, connection: AsyncConnection, instance_id: str, steps: Sequence[Step]) -> None:

@@ -163,8 +163,8 @@ class SqlMachines:
             if seen:
                 await connection.execute(_KEEP[self._database.is_sqlite], [asdict(each) for each in seen])
 
-    async def put_off(self, lease: Lease, seconds: float, error: str | None, *, counts: bool = True) -> None:
-        await self._work.put_off(lease, seconds, error, counts=counts)
+    async def reschedule(self, lease: Lease, seconds: float, error: str | None, *, counts: bool = True) -> None:
+        await self._work.reschedule(lease, seconds, error, counts=counts)
 
 
 async def count_spares(connection: AsyncConnection) -> int:

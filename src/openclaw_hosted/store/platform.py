@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from dataclasses import asdict, replace
 from typing import Any
 
 from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Float, Text, bindparam, delete, insert, or_, select, update
+from sqlalchemy.dialects.postgresql import insert as postgres_insert
+from sqlalchemy.dialects.sqlite import insert as sqlite_insert
 from sqlalchemy.exc import IntegrityError
 
+from openclaw_hosted.domain.errors import NotFound
 from openclaw_hosted.domain.events import Event
 from openclaw_hosted.domain.lifecycle import Topic
 from openclaw_hosted.domain.naming import InstanceId, MachineId
+from openclaw_hosted.domain.orphan import Orphan, OrphanState
+from openclaw_hosted.domain.pool import PoolStatus, Shortage
 from openclaw_hosted.ports.stores import PRUNED_AT_ONCE, Hints, Lease, PoolMemory
 from openclaw_hosted.store import tables
 from openclaw_hosted.store.database import Database
@@ -24,6 +30,7 @@ from openclaw_hosted.store.work import is_past
 _E = tables.events.c
 _L = tables.leases.c
 _P = tables.pool.c
+_O = tables.orphans.c
 _LEASE, _HOLDER = bindparam("lease", type_=Text), bindparam("holder", type_=Text)
 _NAMED = select(_L.name).where(_L.name == _LEASE)
 _RELEASE = delete(tables.leases).where(_L.name == _LEASE, _L.token == _HOLDER)
@@ -32,6 +39,15 @@ WRITING = "writing"
 """The named lease that is taken to see whether the database takes writes. It ends at once."""
 PROVEN_SECONDS = 10.0
 """For so long a write that was committed proves that the next one will be."""
+
+
+def _count_shortage(*, is_sqlite: bool) -> Any:
+    add = sqlite_insert(tables.shortages) if is_sqlite else postgres_insert(tables.shortages)
+    newer = {"times": tables.shortages.c.times + 1, "last_at": add.excluded.last_at, "error": add.excluded.error}
+    return add.on_conflict_do_update(index_elements=[tables.shortages.c.zone], set_=newer)
+
+
+_COUNT_SHORTAGE = {is_sqlite: _count_shortage(is_sqlite=is_sqlite) for is_sqlite in (True, False)}
 
 
 class SqlPlatform:
@@ -86,6 +102,29 @@ class SqlPlatform:
             gone = [(await connection.execute(rule)).rowcount for rule in rules]
         return max(gone) >= PRUNED_AT_ONCE
 
+    async def orphans(self) -> Sequence[Orphan]:
+        async with self._database.read() as connection:
+            rows = await connection.execute(select(tables.orphans).order_by(_O.since, _O.name))
+            return [Orphan(row.name, row.since, OrphanState(row.state)) for row in rows]
+
+    async def keep_orphans(self, orphans: Sequence[Orphan], gone: Collection[str], events: Sequence[Event]) -> None:
+        async with self._database.write() as connection:
+            if gone:
+                await connection.execute(delete(tables.orphans).where(_O.name.in_(sorted(gone))))
+            if orphans:
+                await connection.execute(insert(tables.orphans), [asdict(orphan) for orphan in orphans])
+            if events:
+                await connection.execute(ADD_EVENTS, [event_values(event) for event in events])
+        await hint_all(self._hints, {Topic.CHANGES})
+
+    async def release_orphan(self, name: str, event: Event) -> None:
+        async with self._database.write() as connection:
+            released = update(tables.orphans).where(_O.name == name).values(state=OrphanState.RELEASED).returning(_O.name)
+            if (await connection.execute(released)).one_or_none() is None:
+                raise NotFound(f"Nothing is kept by the name {name[:60]!r}. List what is: openclaw-hosted orphans list")
+            await connection.execute(ADD_EVENTS, event_values(event))
+        await hint_all(self._hints, {Topic.CHANGES})
+
     async def acquire(self, name: str, token: str, seconds: float) -> Lease | None:
         values = {"lease": name, "holder": token, "seconds": seconds}
         try:
@@ -104,7 +143,8 @@ class SqlPlatform:
     async def pool_memory(self) -> PoolMemory:
         async with self._database.read() as connection:
             row = (await connection.execute(select(tables.pool).where(_P.id == POOL_ROW))).one()
-        return to_pool_memory(row)
+            shortages = [Shortage(*each) for each in await connection.execute(select(tables.shortages))]
+        return replace(to_pool_memory(row), shortages={shortage.zone: shortage for shortage in shortages})
 
     async def launch_failed(self, now: float, error: str) -> int:
         counted = (
@@ -116,11 +156,21 @@ class SqlPlatform:
         async with self._database.write() as connection:
             return int((await connection.execute(counted)).scalar_one())
 
+    async def no_capacity(self, zone: str, now: float, error: str) -> None:
+        async with self._database.write() as connection:
+            counted = {"zone": zone, "times": 1, "last_at": now, "error": error}
+            await connection.execute(_COUNT_SHORTAGE[self._database.is_sqlite], counted)
+        await hint_all(self._hints, {Topic.POOL, Topic.CHANGES})
+
+    async def capacity_found(self, zone: str) -> None:
+        async with self._database.write() as connection:
+            await connection.execute(delete(tables.shortages).where(tables.shortages.c.zone == zone))
+
     async def launch_succeeded(self) -> None:
         await self._write(failures_in_row=0, last_failure_at=None, last_error=None)
 
     async def set_pool(
-        self, *, paused: bool | None = None, spares: int | None = None, status: str | None = None, note: str | None = None
+        self, *, paused: bool | None = None, spares: int | None = None, status: PoolStatus | None = None, note: str | None = None
     ) -> None:
         given = {"paused": paused, "spares": spares, "status": status, "note": note}
         values: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
@@ -130,6 +180,9 @@ class SqlPlatform:
             values |= {"failures_in_row": 0, "last_failure_at": None, "last_error": None}
         if values:
             await self._write(**values)
+            if paused is False:
+                async with self._database.write() as connection:
+                    await connection.execute(delete(tables.shortages))
             await hint_all(self._hints, {Topic.POOL, Topic.CHANGES} if status is None else {Topic.CHANGES})
 
     async def schema_version(self) -> str:
@@ -143,4 +196,5 @@ class SqlPlatform:
 
 def to_pool_memory(row: Any) -> PoolMemory:
     """The row of `pool`."""
-    return PoolMemory(row.spares, bool(row.paused), row.failures_in_row, row.last_failure_at, row.last_error, row.status, row.note)
+    status = PoolStatus(row.status)
+    return PoolMemory(row.spares, bool(row.paused), row.failures_in_row, row.last_failure_at, row.last_error, status, row.note)

@@ -210,6 +210,23 @@ leases = Table(
     Column("expires_at", Float, nullable=False),
 )
 
+shortages = Table(
+    "shortages",
+    metadata,
+    Column("zone", Text, primary_key=True),
+    Column("times", Integer, nullable=False),
+    Column("last_at", Float, nullable=False),
+    Column("error", Text, nullable=False),
+)
+
+orphans = Table(
+    "orphans",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("since", Float, nullable=False),
+    Column("state", Text, nullable=False),
+)
+
 identity = Table("identity", metadata, Column("mark", Text, primary_key=True))
 """One row: what tells this platform from others on the same host."""
 

@@ -39,8 +39,8 @@ class WorkTable:
         mine = tuple_(columns.id, columns.lease_token).in_(bindparam("held", expanding=True))
         kept = update(table).where(mine, columns.lease_expires_at > now).returning(columns.id)
         self._renew = kept.values(lease_expires_at=now + seconds)
-        self._put_off = change.values(lease_token=None, next_attempt_at=now + seconds)
-        self._put_off_failed = self._put_off.values(
+        self._reschedule = change.values(lease_token=None, next_attempt_at=now + seconds)
+        self._reschedule_failed = self._reschedule.values(
             last_error=bindparam("error", type_=Text), attempts=columns.attempts + bindparam("counted", type_=Integer)
         )
 
@@ -56,14 +56,14 @@ class WorkTable:
             rows = await connection.execute(self._renew, {"held": [(lease.key, lease.token) for lease in leases], "seconds": seconds})
             return frozenset(row.id for row in rows)
 
-    async def put_off(self, lease: Lease, seconds: float, error: str | None, *, counts: bool) -> None:
+    async def reschedule(self, lease: Lease, seconds: float, error: str | None, *, counts: bool) -> None:
         """Give it back and come again in `seconds`; keep `error`, and count an attempt if it `counts`."""
         pause = min(seconds, LONGEST_PAUSE_SECONDS)
         async with self._database.write() as connection:
             if error is None:
-                await _one(connection, self._put_off, lease, seconds=pause)
+                await _one(connection, self._reschedule, lease, seconds=pause)
             else:
-                await _one(connection, self._put_off_failed, lease, seconds=pause, error=error, counted=int(counts))
+                await _one(connection, self._reschedule_failed, lease, seconds=pause, error=error, counted=int(counts))
 
     async def held(self, connection: AsyncConnection, lease: Lease) -> Row[Any]:
         """The leased row, locked until the end of the transaction; raises `LeaseLost` where it is no longer held."""

@@ -12,10 +12,13 @@ from openclaw_hosted.web.models import (
     EventList,
     MachineList,
     MachineOut,
+    OrphanList,
+    OrphanName,
     PoolOut,
     PoolPatch,
     event_out,
     machine_out,
+    orphan_out,
     pool_out,
 )
 from openclaw_hosted.web.models_cost import CostOut, cost_out
@@ -47,6 +50,18 @@ async def get_machine(request: Request, caller: Caller, machine_id: str) -> Mach
 async def retire_machine(request: Request, caller: Caller, machine_id: str) -> MachineOut:
     """Terminate a spare; the pool launches another."""
     return machine_out(await web_of(request).services.operations.retire_spare(caller, machine_id))
+
+
+@router.get("/orphans")
+async def list_orphans(request: Request, caller: Caller) -> OrphanList:
+    """What exists at the provider without a row, and is kept: in doubt nothing is removed."""
+    return OrphanList(items=[orphan_out(orphan) for orphan in await web_of(request).services.operations.orphans(caller)])
+
+
+@router.post("/orphans/remove", status_code=202)
+async def remove_orphan(request: Request, caller: Caller, body: OrphanName) -> None:
+    """Have one removed for good, with the data that it may hold."""
+    await web_of(request).services.operations.release_orphan(caller, body.name)
 
 
 @router.get("/pool")

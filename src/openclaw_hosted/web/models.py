@@ -14,6 +14,7 @@ from openclaw_hosted.domain.events import Event
 from openclaw_hosted.domain.gateway import Channel, Credential, CredentialsChange, GatewaySettings, ModelProvider
 from openclaw_hosted.domain.instance import DesiredState, Instance, Phase, Step, StepName
 from openclaw_hosted.domain.machine import Machine, MachineFailure, MachineState, Warmth
+from openclaw_hosted.domain.orphan import Orphan, OrphanState
 from openclaw_hosted.ports.gateways import SenderRequest
 from openclaw_hosted.services.operations import PoolReport
 from openclaw_hosted.web.rendering import instant, name_of
@@ -211,6 +212,29 @@ class MachineOut(BaseModel):
     error: Annotated[str | None, Field(validation_alias="last_error")]
 
 
+class OrphanOut(BaseModel):
+    """Something that exists at the provider, and that no row stands for."""
+
+    name: Annotated[str, Field(description="A kind and an id, such as `volume vol-7f3k2m9q`.")]
+    since: datetime
+    state: Annotated[
+        OrphanState,
+        Field(description="quarantined: removed after a while; held_back: kept until an operator has it removed; released: being removed"),
+    ]
+
+
+class OrphanName(BaseModel):
+    """Which orphan is to be removed."""
+
+    name: Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class OrphanList(BaseModel):
+    """Orphans that are kept, the oldest first."""
+
+    items: list[OrphanOut]
+
+
 class MachineList(BaseModel):
     """Machines."""
 
@@ -374,6 +398,11 @@ def sender_out(sender: SenderRequest) -> SenderOut:
 def machine_out(machine: Machine) -> MachineOut:
     """A machine as the API tells it."""
     return MachineOut.model_validate(machine, from_attributes=True)
+
+
+def orphan_out(orphan: Orphan) -> OrphanOut:
+    """An orphan as the API tells it."""
+    return OrphanOut(name=orphan.name, since=instant(orphan.since), state=orphan.state)
 
 
 def pool_out(report: PoolReport) -> PoolOut:

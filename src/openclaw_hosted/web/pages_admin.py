@@ -63,6 +63,13 @@ async def retire_machine(request: Request, visitor: CurrentVisitor, machine_id: 
     return RedirectResponse("/admin", 303)
 
 
+@router.post("/orphans/remove", dependencies=[OWN_FORM])
+async def remove_orphan(request: Request, form: VisitorForm, visitor: CurrentVisitor) -> Response:
+    """Have an orphan removed for good."""
+    await web_of(request).services.operations.release_orphan(visitor.actor, text_of(form, "name"))
+    return RedirectResponse("/admin", 303)
+
+
 @router.get("/instances")
 async def all_instances_page(request: Request, visitor: CurrentVisitor) -> Response:
     """All users' instances."""
@@ -126,6 +133,7 @@ async def _pool(request: Request, visitor: Visitor, *, status: int = 200, errors
     context: dict[str, Any] = {
         "pool": await operations.pool(visitor.actor),
         "machines": await operations.machines(visitor.actor),
+        "orphans": await operations.orphans(visitor.actor),
         "cost": await costs.report(visitor.actor) if costs.billed else None,
         "errors": errors or {},
     }

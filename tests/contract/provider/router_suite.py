@@ -50,7 +50,7 @@ class RouterHarness(Protocol):
 async def admitted(harness: RouterHarness, user: UserId) -> Session:
     """A signed-in browser that the edge knows."""
     session = harness.session(user, harness.clock.now() + 1000)
-    await harness.gate.admit(session)
+    await harness.gate.allow(session)
     return session
 
 
@@ -154,20 +154,20 @@ class GateContract:
         first, second = harness.ids.user_id(), harness.ids.user_id()
         one, two = await admitted(harness, first), await admitted(harness, second)
         assert dict(await harness.gate.sessions()) == {one.hash: first, two.hash: second}
-        await harness.gate.dismiss(one.hash)
+        await harness.gate.revoke(one.hash)
         assert dict(await harness.gate.sessions()) == {two.hash: second}
 
     async def test_admitting_twice_and_dismissing_the_unknown_do_nothing(self, harness: RouterHarness) -> None:
         session = await admitted(harness, harness.ids.user_id())
-        await harness.gate.admit(session)
-        await harness.gate.dismiss("0" * 64)
+        await harness.gate.allow(session)
+        await harness.gate.revoke("0" * 64)
         assert dict(await harness.gate.sessions()) == {session.hash: session.user_id}
 
     async def test_a_dismissed_session_does_not_pass(self, harness: RouterHarness) -> None:
         instance_id, owner, target = harness.ids.instance_id(), harness.ids.user_id(), await harness.target()
         await harness.router.bind(instance_id, target, owner, 1)
         ended, other = await admitted(harness, owner), await admitted(harness, owner)
-        await harness.gate.dismiss(ended.hash)
+        await harness.gate.revoke(ended.hash)
         assert await harness.reached(instance_id, ended) is None
         assert await harness.reached(instance_id, other) == target.machine_id
 
@@ -175,6 +175,6 @@ class GateContract:
         instance_id, owner = harness.ids.instance_id(), harness.ids.user_id()
         await harness.router.bind(instance_id, await harness.target(), owner, 1)
         session = harness.session(owner, harness.clock.now() - 1)
-        await harness.gate.admit(session)
+        await harness.gate.allow(session)
         assert await harness.reached(instance_id, session) is None
         assert dict(await harness.gate.sessions()) == {}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from openclaw_hosted.adapters.local.containers import DockerHost
+from openclaw_hosted.adapters.local.docker.containers import DockerHost
 from openclaw_hosted.adapters.local.install import OpenClawRelease
 from tests.contract.provider.gateways import GatewaysContract
 from tests.contract.provider.machines import MachinesContract

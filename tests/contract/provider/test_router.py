@@ -54,7 +54,7 @@ class LocalHarness:
         for route in await self.router.list():
             await self.router.release(route.instance_id)
         for session_hash in await self.gate.sessions():
-            await self.gate.dismiss(session_hash)
+            await self.gate.revoke(session_hash)
 
 
 @pytest.fixture(scope="module")

@@ -56,7 +56,7 @@ async def add_spares(store: Store, *names: str, warmth: Warmth = Warmth.HOT, now
         if machine.state is MachineState.INITIALIZING:
             await become_ready(store, held, now)
         else:
-            await store.machines.put_off(held, 0, None)
+            await store.machines.reschedule(held, 0, None)
 
 
 async def create(

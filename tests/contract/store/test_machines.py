@@ -74,7 +74,7 @@ async def test_a_lease_is_held_by_one_until_it_runs_out(store: Store, replica: S
     ((_, held),) = await replica.machines.lease_due(10, MINUTE)
     assert await store.machines.lease_due(10, MINUTE) == []
     with pytest.raises(LeaseLost):
-        await store.machines.put_off(expired, 0, None)
+        await store.machines.reschedule(expired, 0, None)
     assert await store.machines.renew([expired], MINUTE) == frozenset()
     assert await replica.machines.renew([expired, held], 2 * MINUTE) == {"mc-a"}
 
@@ -103,8 +103,8 @@ async def test_no_more_rows_are_leased_than_asked_for(store: Store) -> None:
 
 async def test_a_machine_that_is_put_off_with_an_error_counts_an_attempt_and_waits(store: Store) -> None:
     await add_machines(store, "a")
-    await store.machines.put_off(await lease_machine(store, "a"), 0, "no capacity")
-    await store.machines.put_off(await lease_machine(store, "a"), MINUTE, None)
+    await store.machines.reschedule(await lease_machine(store, "a"), 0, "no capacity")
+    await store.machines.reschedule(await lease_machine(store, "a"), MINUTE, None)
     machine = await store.machines.get(A)
     assert (machine.attempts, machine.last_error) == (1, "no capacity")
     assert await store.machines.lease_due(10, MINUTE) == []
@@ -112,7 +112,7 @@ async def test_a_machine_that_is_put_off_with_an_error_counts_an_attempt_and_wai
 
 async def test_a_machine_that_is_put_off_for_no_fault_of_its_own_counts_no_attempt(store: Store) -> None:
     await add_machines(store, "a")
-    await store.machines.put_off(await lease_machine(store, "a"), 0, "the provider is away", counts=False)
+    await store.machines.reschedule(await lease_machine(store, "a"), 0, "the provider is away", counts=False)
     machine = await store.machines.get(A)
     assert (machine.attempts, machine.last_error) == (0, "the provider is away")
 
@@ -128,7 +128,7 @@ async def test_only_initializing_and_terminating_machines_have_work(store: Store
 
 async def test_condemning_makes_a_machine_that_waits_due_at_once(store: Store) -> None:
     await add_machines(store, "a")
-    await store.machines.put_off(await lease_machine(store, "a"), MINUTE, "slow")
+    await store.machines.reschedule(await lease_machine(store, "a"), MINUTE, "slow")
     condemned = await condemn(store, A, MachineFailure.NOT_READY_IN_TIME, NOW + 5)
     assert (condemned.state, condemned.failure, condemned.attempts) == (MachineState.TERMINATING, MachineFailure.NOT_READY_IN_TIME, 0)
     assert await lease_machine(store, "a") is not None

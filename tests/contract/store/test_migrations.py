@@ -78,7 +78,7 @@ async def test_a_volume_that_may_hold_data_is_known_to_be_made(empty_url: str) -
     assert len(await store.instances.steps(InstanceId("oc-made"))) == 1
     ((due, held),) = [each for each in await store.instances.lease_due(10, 60) if each[0].id == "oc-new"]
     assert (await store.instances.get(due.id)).created_at < NOW
-    await store.instances.put_off(held, 0, None)
+    await store.instances.reschedule(held, 0, None)
     await store.aclose()
 
 

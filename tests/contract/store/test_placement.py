@@ -28,7 +28,7 @@ OPENAI = GatewaySettings(ModelProvider.OPENAI)
 async def test_a_placed_instance_runs_and_has_no_more_work(store: Store) -> None:
     await add_spares(store, "a")
     instance = await create(store)
-    await store.instances.put_off(await lease(store, instance), 0, "slow")
+    await store.instances.reschedule(await lease(store, instance), 0, "slow")
     before = await store.instances.steps(instance.id)
     last = Step(StepName.PROBE, 1, 2, NOW + 8, NOW + 9)
     placed = await place(store, await lease(store, instance), NOW + 9, steps=[last])
@@ -48,7 +48,7 @@ async def test_a_lease_that_was_given_back_writes_nothing_more(store: Store) -> 
     step = Step(StepName.SECRET, 1, 1, NOW)
     for attempt in (
         place(store, held),
-        store.instances.put_off(held, 0, None),
+        store.instances.reschedule(held, 0, None),
         store.instances.record_steps(held, [step]),
         hand_over(store, held, 0),
         restart(store, held, 1),
@@ -125,7 +125,7 @@ async def test_asking_for_deletion_twice_writes_one_event(store: Store) -> None:
 async def test_deletion_makes_a_row_that_waits_due_at_once(store: Store) -> None:
     instance = await create(store)
     await add_spares(store, "late")
-    await store.instances.put_off(await lease(store, instance), 3600, "no machine")
+    await store.instances.reschedule(await lease(store, instance), 3600, "no machine")
     asked = await ask_delete(store, instance.id)
     assert (asked.attempts, asked.last_error) == (0, None)
     assert await lease(store, instance) is not None
@@ -206,7 +206,7 @@ async def test_an_instance_whose_purge_has_begun_is_not_restored_though_the_call
     held = await lease(store, instance)
     with pytest.raises(StateConflict):
         await ask_restore(store, instance.id, ROOMY, LONG_AGO - 1)
-    await store.instances.put_off(held, MINUTE, None)
+    await store.instances.reschedule(held, MINUTE, None)
     with pytest.raises(StateConflict):
         await ask_restore(store, instance.id, ROOMY, LONG_AGO - 1)
 

@@ -14,6 +14,7 @@ from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.instance import Phase, Step, StepName
 from openclaw_hosted.domain.machine import MachineState
 from openclaw_hosted.domain.naming import InstanceId, MachineId
+from openclaw_hosted.domain.pool import Shortage
 from openclaw_hosted.ports.stores import PRUNED_AT_ONCE, Caps, PoolMemory
 from openclaw_hosted.store import Store, database, hints, migrate, open_store, tables
 from openclaw_hosted.store.database import FLEET_LOCK, plain_url
@@ -176,6 +177,19 @@ async def test_a_refused_database_is_left_as_it_was(database_url: str) -> None:
         await open_store(database_url)
     assert await store.platform.schema_version() == "9999"
     await store.aclose()
+
+
+async def test_a_shortage_is_counted_by_zone_and_is_no_failed_launch(store: Store, replica: Store) -> None:
+    for number, plane in enumerate((store, replica, store)):
+        await plane.platform.no_capacity("zone-1", NOW + number, f"error {number}")
+    await store.platform.no_capacity("", NOW, "quota")
+    memory = await replica.platform.pool_memory()
+    assert memory.failures_in_row == 0
+    assert memory.shortages == {"zone-1": Shortage("zone-1", 3, NOW + 2, "error 2"), "": Shortage("", 1, NOW, "quota")}
+    await replica.platform.capacity_found("zone-1")
+    assert set((await store.platform.pool_memory()).shortages) == {""}
+    await store.platform.set_pool(paused=False)
+    assert (await store.platform.pool_memory()).shortages == {}
 
 
 async def test_history_is_pruned_and_what_is_still_needed_is_kept(store: Store) -> None:

@@ -104,8 +104,8 @@ async def test_a_lease_that_ran_out_is_taken_over_and_its_holder_changes_nothing
     await leases_run_out(store)
     ((_, second),) = await store.instances.lease_due(1, 60)
     with pytest.raises(LeaseLost):
-        await store.instances.put_off(first, 1, "late")
-    await store.instances.put_off(second, 0, None)
+        await store.instances.reschedule(first, 1, "late")
+    await store.instances.reschedule(second, 0, None)
     assert (await store.instances.get(instance.id)).attempts == 0
 
 

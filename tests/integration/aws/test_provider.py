@@ -12,7 +12,7 @@ from lab.plain import PlainLab
 from lab.plane.plain_gateway import Fault
 from openclaw_hosted.adapters.system import SystemIds
 from openclaw_hosted.bootstrap import examine
-from openclaw_hosted.doctor import Finding, Verdict
+from openclaw_hosted.bootstrap.doctor.computer import Finding, Verdict
 from openclaw_hosted.domain.errors import NoCapacity, NotFound, PortError
 from openclaw_hosted.domain.instance import Phase
 from openclaw_hosted.domain.machine import MachineFailure

@@ -19,10 +19,10 @@ from openclaw_hosted.adapters.local.backup.backups import name_of
 from openclaw_hosted.adapters.meter import KeptMeter
 from openclaw_hosted.adapters.system import SystemClock, SystemIds
 from openclaw_hosted.bootstrap.archives import check_backups, scheduled_backups
+from openclaw_hosted.bootstrap.doctor.computer import Verdict
 from openclaw_hosted.controllers import ControllerOptions, ControlLoops, Ports
 from openclaw_hosted.controllers.backup import BackupController
 from openclaw_hosted.datadir import as_started, prepare, remember
-from openclaw_hosted.doctor import Verdict
 from openclaw_hosted.domain.events import EventName
 from openclaw_hosted.domain.pool import PoolPolicy
 from openclaw_hosted.ports.backups import Backup, BackupHistory, Backups

@@ -15,8 +15,8 @@ import httpx
 import psutil
 import pytest
 
-from openclaw_hosted.adapters.local import supervisor
-from openclaw_hosted.adapters.local.processes import SupervisedProcess
+from openclaw_hosted.adapters.local.processes import supervisor
+from openclaw_hosted.adapters.local.processes.process import SupervisedProcess
 from openclaw_hosted.domain.naming import InstanceId, volume_of
 from tests.integration.bad_days.truth import all_running, assert_each_has_one_machine, instances, look
 from tests.support.disk import fill_up, small_disk

@@ -20,8 +20,8 @@ import httpx
 import psutil
 import pytest
 
-from openclaw_hosted.adapters.local import supervisor
-from openclaw_hosted.adapters.local.processes import SupervisedProcess
+from openclaw_hosted.adapters.local.processes import supervisor
+from openclaw_hosted.adapters.local.processes.process import SupervisedProcess
 from openclaw_hosted.domain.naming import InstanceId, volume_of
 from simulation.plan import STORM_SECONDS, Act, ActKind, make_plan
 from tests.integration.bad_days.truth import instances, is_empty_but_for_spares, look

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from openclaw_hosted.adapters.local.processes import SupervisedProcess
+from openclaw_hosted.adapters.local.processes.process import SupervisedProcess
 from openclaw_hosted.domain.naming import InstanceId, volume_of
 from tests.integration.bad_days.test_bad_days import created, machine_of, state_of
 from tests.support.platform import RunningPlatform, wait_until

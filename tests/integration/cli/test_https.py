@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.serialization import Encoding
 
-from openclaw_hosted.adapters.local.tls import ROOT_CERTIFICATE
+from openclaw_hosted.adapters.local.edge.tls import ROOT_CERTIFICATE
 from openclaw_hosted.bootstrap import edge_tls
 from openclaw_hosted.datadir import as_started, prepare, remember
 from openclaw_hosted.settings import Tls, load_settings

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from dataclasses import replace
 
 import pytest
 
 from openclaw_hosted.adapters.fake.cloud import FakeMachine
 from openclaw_hosted.adapters.fake.compute import REFUSAL
-from openclaw_hosted.domain.errors import NoCapacity, ProviderAway, Unavailable
+from openclaw_hosted.domain.errors import Denied, NoCapacity, ProviderAway, Unavailable
+from openclaw_hosted.domain.events import EventName
 from openclaw_hosted.domain.gateway import GatewaySettings, ModelProvider
 from openclaw_hosted.domain.instance import Phase
-from openclaw_hosted.domain.machine import MachineFailure, MachineState
+from openclaw_hosted.domain.machine import MachineFailure, MachineState, Warmth
 from openclaw_hosted.domain.naming import MachineId, volume_of
+from openclaw_hosted.domain.pool import PoolStatus
+from openclaw_hosted.ports.machines import MachineHealth
 from tests.integration.convergence.world import CAPS, World, eventually
-from tests.support.life import ask_restart, ask_restore, change
+from tests.support.life import ask_restart, ask_restore, change, lose
 
 pytestmark = pytest.mark.looptime
 
@@ -258,7 +262,7 @@ async def test_a_deletion_during_placement_wins(world: World) -> None:
 
 async def test_a_pool_that_keeps_failing_stops_and_can_be_resumed(world: World) -> None:
     for _ in range(40):
-        world.cloud.fail_next("machines.launch", NoCapacity())
+        world.cloud.fail_next("machines.launch", Denied("The role may not launch."))
 
     async def stopped() -> bool:
         return (await world.store.platform.pool_memory()).status == "stopped"
@@ -326,3 +330,72 @@ async def test_a_machine_that_does_not_stop_its_gateway_is_ended_all_the_same(wo
         await world.delete(instance.id)
         assert (await world.until_phase(instance.id, Phase.DELETED)).machine_id is None
         assert instance.machine_id not in world.cloud.machines
+
+
+async def test_a_shortage_of_minutes_does_not_stop_the_pool(world: World) -> None:
+    for _ in range(3 * world.options.policy.failures_until_stop):
+        world.cloud.fail_next("machines.launch", NoCapacity("no Spot capacity"))
+    async with world.running():
+
+        async def is_said() -> bool:
+            return (await world.store.platform.pool_memory()).status is PoolStatus.NO_CAPACITY
+
+        await eventually(is_said, lambda: "nobody was told")
+        assert "no Spot capacity" in ((await world.store.platform.pool_memory()).note or "")
+        await world.until_full()
+    memory = await world.store.platform.pool_memory()
+    assert (memory.failures_in_row, memory.shortages) == (0, {})
+
+
+async def test_an_address_that_never_answers_costs_no_machine_and_is_said(world: World) -> None:
+    for _ in range(world.options.attempts_limit):
+        world.cloud.fail_next("router.probe", Unavailable("claw.example.com leads elsewhere."))
+    async with world.running():
+        await world.until_full()
+        instance = await world.create()
+        failed = await world.until_phase(instance.id, Phase.FAILED)
+        assert (failed.generation, failed.last_error) == (1, "claw.example.com leads elsewhere.")
+        await ask_restart(world.store, failed, world.clock.now())
+        assert (await world.until_phase(instance.id, Phase.RUNNING)).generation == 1
+
+
+async def test_gateways_that_never_start_use_up_few_machines_and_then_it_is_given_up(world: World) -> None:
+    world.options = replace(world.options, warmth=Warmth.BOOTED)
+    world.cloud.pace.gateway = lambda: math.inf
+    async with world.running():
+        instance = await world.create()
+        failed = await world.until_phase(instance.id, Phase.FAILED)
+        assert failed.generation <= 1 + world.options.attempts_limit // 3
+        assert failed.last_error
+
+
+async def test_an_instance_that_uses_up_machine_after_machine_waits_and_its_user_is_told(world: World) -> None:
+    world.options = replace(world.options, machines_per_hour=2)
+    async with world.running():
+        instance = await world.create()
+        for generation in (1, 2):
+            running = await world.until_phase(instance.id, Phase.RUNNING)
+            assert running.generation == generation
+            await lose(world.store, MachineId(str(running.machine_id)), world.clock.now())
+
+        async def is_told() -> bool:
+            return "used up 2 machines" in ((await world.store.instances.get(instance.id)).last_error or "")
+
+        await eventually(is_told, lambda: "nobody was told")
+        assert (await world.store.instances.get(instance.id)).machine_id is None
+
+
+async def test_a_machine_that_shuts_down_is_gone(world: World) -> None:
+    async with world.running():
+        await world.until_full()
+        instance = await world.until_phase((await world.create()).id, Phase.RUNNING)
+        assert instance.machine_id is not None
+        machine = world.cloud.machines[instance.machine_id]
+        machine.health, machine.hangs = MachineHealth.SHUTTING_DOWN, True
+
+        async def replaced() -> bool:
+            return (await world.store.instances.get(instance.id)).machine_id != instance.machine_id
+
+        await eventually(replaced, lambda: "it was taken for a gateway that hangs")
+        events = [event.name for event in await world.store.platform.events(machine_id=instance.machine_id)]
+        assert EventName.GATEWAY_HUNG not in events

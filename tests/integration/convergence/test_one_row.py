@@ -136,7 +136,7 @@ async def test_an_orphan_that_surprises_leaves_the_others_to_be_removed(world: W
     for name in ("oc-aaaaaaaa", "oc-bbbbbbbb"):
         await ports.vault.put(InstanceId(name), {}, 0)
     world.cloud.fail_next("vault.purge", RecursionError())
-    controller = OrphansController(ports, ControllerOptions(orphan_grace_seconds=0.0))
+    controller = OrphansController(ports, ControllerOptions(orphan_grace_seconds=0.0, quarantine_seconds=0.0))
     await controller.tick()
     assert set(world.cloud.secrets) == {"oc-aaaaaaaa"}
     assert [event.detail["what"] for event in await surprised(world)] == ["secret oc-aaaaaaaa"]
@@ -146,7 +146,7 @@ async def test_a_session_that_the_edge_refuses_leaves_the_others_in(world: World
     now = SystemClock().now()
     for name in ("a", "b"):
         await world.store.accounts.add_session(Session(name, OWNER, now, now + 600), None)
-    world.cloud.fail_next("gate.admit", KeyError("x"))
+    world.cloud.fail_next("gate.allow", KeyError("x"))
     await EdgeController(_ports(world, _Clock()), ControllerOptions()).tick()
     assert len(world.cloud.sessions) == 1
 

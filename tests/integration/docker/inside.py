@@ -13,8 +13,8 @@ from typing import Any
 
 import httpx
 
-from openclaw_hosted.adapters.local.containers import MACHINE_LABEL
-from openclaw_hosted.adapters.local.docker import docker
+from openclaw_hosted.adapters.local.docker.client import docker
+from openclaw_hosted.adapters.local.docker.containers import MACHINE_LABEL
 from openclaw_hosted.domain.errors import PortError
 from openclaw_hosted.domain.gateway import Credential, GatewaySpec
 from tests.support.local_computer import Computer

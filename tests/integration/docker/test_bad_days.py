@@ -10,7 +10,7 @@ from dataclasses import replace
 import psutil
 import pytest
 
-from openclaw_hosted.adapters.local.docker import docker
+from openclaw_hosted.adapters.local.docker.client import docker
 from openclaw_hosted.ports.machines import MachineHealth
 from tests.integration.docker.inside import chat, container, run, started
 from tests.support.local_computer import Computer

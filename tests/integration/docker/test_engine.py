@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from openclaw_hosted.adapters.local.containers import prepare_network
-from openclaw_hosted.adapters.local.docker import docker
+from openclaw_hosted.adapters.local.docker.client import docker
+from openclaw_hosted.adapters.local.docker.containers import prepare_network
 from openclaw_hosted.adapters.local.install import OpenClawRelease
 from openclaw_hosted.domain.errors import ProviderAway
 from openclaw_hosted.ports.machines import MachineHealth

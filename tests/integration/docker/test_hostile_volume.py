@@ -11,7 +11,7 @@ from contextlib import closing, suppress
 
 import pytest
 
-from openclaw_hosted.adapters.local.docker import docker
+from openclaw_hosted.adapters.local.docker.client import docker
 from openclaw_hosted.domain.errors import PortError
 from tests.integration.backup.owner import kept_of
 from tests.integration.docker.inside import container, run

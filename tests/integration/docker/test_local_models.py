@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from openclaw_hosted.adapters.keytester import HttpKeyTester
-from openclaw_hosted.adapters.local.containers import DockerHost, prepare_network
-from openclaw_hosted.adapters.local.docker import docker
+from openclaw_hosted.adapters.local.docker.client import docker
+from openclaw_hosted.adapters.local.docker.containers import DockerHost, prepare_network
+from openclaw_hosted.adapters.local.docker.local_models import relay_name
+from openclaw_hosted.adapters.local.docker.requests import FromMachines
 from openclaw_hosted.adapters.local.gateway_home import config_path
 from openclaw_hosted.adapters.local.install import OpenClawRelease
-from openclaw_hosted.adapters.local.local_models import relay_name
-from openclaw_hosted.adapters.local.requests import FromMachines
 from openclaw_hosted.adapters.outgoing import FROM_MACHINES, Outgoing
 from openclaw_hosted.domain.addresses import LocalModel
 from openclaw_hosted.domain.errors import NotFound

@@ -7,12 +7,12 @@ from dataclasses import replace
 
 import pytest
 
-from openclaw_hosted.adapters.local.containers import HOST_NAME, DockerHost, cpu_limit
-from openclaw_hosted.adapters.local.docker import docker
+from openclaw_hosted.adapters.local.docker.client import docker
+from openclaw_hosted.adapters.local.docker.containers import HOST_NAME, DockerHost, cpu_limit
+from openclaw_hosted.adapters.local.docker.image import image_bytes
+from openclaw_hosted.adapters.local.docker.network import ensure_guard
 from openclaw_hosted.adapters.local.environment import certificate_files
 from openclaw_hosted.adapters.local.gateway_home import config_path
-from openclaw_hosted.adapters.local.image import image_bytes
-from openclaw_hosted.adapters.local.network import ensure_guard
 from openclaw_hosted.domain.gateway import NO_KEY, Credential, GatewaySettings, ModelProvider
 from tests.integration.docker.inside import (
     RunningMachine,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from openclaw_hosted.adapters.local.docker import docker
+from openclaw_hosted.adapters.local.docker.client import docker
 from openclaw_hosted.domain.naming import MachineId
 from tests.integration.docker.inside import RunningMachine, chat, container, run
 from tests.support.local_computer import Computer

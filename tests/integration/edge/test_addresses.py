@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import websockets
 
-from openclaw_hosted.adapters.local.edge import LocalEdge
+from openclaw_hosted.adapters.local.edge.programs import LocalEdge
 from openclaw_hosted.server import WebPlace, serving
 from tests.support.edge import Edge, Gateway, platform_app
 from tests.support.ports import free_port

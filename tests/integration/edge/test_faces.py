@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from openclaw_hosted.adapters.local.edge import LocalEdge
-from openclaw_hosted.adapters.local.router import LocalRouter
+from openclaw_hosted.adapters.local.edge.programs import LocalEdge
+from openclaw_hosted.adapters.local.edge.router import LocalRouter
 from openclaw_hosted.server import WebPlace, serving
 from tests.support.edge import Edge, Gateway, is_of_gateway, platform_app
 from tests.support.ports import free_port

@@ -1,4 +1,4 @@
-"""The lookup service's protocol on a socket, by itself."""
+"""Forward-auth's protocol on a socket, by itself."""
 
 from __future__ import annotations
 
@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from openclaw_hosted.adapters.local.lookup import Answer
-from openclaw_hosted.adapters.local.lookup_server import BODY_LIMIT_BYTES, LookupProtocol
+from openclaw_hosted.adapters.local.edge.forward_auth import Answer
+from openclaw_hosted.adapters.local.edge.forward_auth_server import BODY_LIMIT_BYTES, ForwardAuthProtocol
 from tests.support.waiting import until
 
 
@@ -22,7 +22,7 @@ def tell(method: str, path: str, headers: Mapping[bytes, bytes], body: bytes) ->
     return 200, b"%s %s %s %d" % (method.encode(), path.encode(), headers.get(b"cookie", b"-"), len(body)), ()
 
 
-class Counting(LookupProtocol):
+class Counting(ForwardAuthProtocol):
     """Counts the bytes that have arrived."""
 
     received = 0
@@ -34,7 +34,7 @@ class Counting(LookupProtocol):
 
 @pytest.fixture
 async def socket(tmp_path: Path) -> AsyncIterator[Path]:
-    connections: set[LookupProtocol] = set()
+    connections: set[ForwardAuthProtocol] = set()
     path = tmp_path / "lookup.sock"
     server = await asyncio.get_running_loop().create_unix_server(lambda: Counting(tell, connections), path)
     yield path

@@ -12,8 +12,8 @@ import pytest
 import websockets
 from websockets.asyncio.client import ClientConnection
 
-from openclaw_hosted.adapters.local.lookup import EdgeState, Lookup
-from openclaw_hosted.adapters.local.relay import CONNECTIONS_PER_INSTANCE, Inbound, Pass, Relay
+from openclaw_hosted.adapters.local.edge.forward_auth import EdgeState, ForwardAuth
+from openclaw_hosted.adapters.local.edge.relay import CONNECTIONS_PER_INSTANCE, Inbound, Pass, Relay
 from openclaw_hosted.domain.naming import InstanceId, UserId
 from tests.support.edge import IDS, Edge, Gateway, running_gateway
 
@@ -23,7 +23,7 @@ End = Callable[[Edge, InstanceId, UserId, str], Awaitable[None]]
 
 async def sign_out(edge: Edge, instance_id: InstanceId, owner: UserId, session: str) -> None:
     del instance_id, owner
-    await edge.gate.dismiss(session)
+    await edge.gate.revoke(session)
 
 
 async def delete(edge: Edge, instance_id: InstanceId, owner: UserId, session: str) -> None:
@@ -80,7 +80,7 @@ async def test_an_event_stream_ends_with_the_session(edge: Edge, gateway: Gatewa
     ):
         pieces = answer.aiter_text()
         assert await anext(pieces) == "data: 0\n\n"
-        await edge.gate.dismiss(hashlib.sha256(cookie.partition("=")[2].encode()).hexdigest())
+        await edge.gate.revoke(hashlib.sha256(cookie.partition("=")[2].encode()).hexdigest())
         with pytest.raises((httpx.RemoteProtocolError, StopAsyncIteration)):
             async with asyncio.timeout(5):
                 await anext(pieces)
@@ -162,6 +162,6 @@ def test_a_session_that_ran_out_is_no_ground_for_a_connection(tmp_path: object) 
     state.put("route", "oc-1", {"address": "h:1", "owner": "us-1", "generation": 1})
     state.put("session", "fresh", {"user": "us-1", "expires_at": 4e9})
     state.put("session", "old", {"user": "us-1", "expires_at": 1.0})
-    is_good = Lookup(state).is_good
+    is_good = ForwardAuth(state).is_good
     assert [is_good(Pass("oc-1", key, "h:1")) for key in ("fresh", "old", "unknown")] == [True, False, False]
     state.close()

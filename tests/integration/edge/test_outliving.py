@@ -15,9 +15,9 @@ import psutil
 import pytest
 import websockets
 
-from openclaw_hosted.adapters.local.edge import LocalEdge
-from openclaw_hosted.adapters.local.processes import SupervisedProcess
-from openclaw_hosted.adapters.local.router import LocalGate, LocalRouter
+from openclaw_hosted.adapters.local.edge.programs import LocalEdge
+from openclaw_hosted.adapters.local.edge.router import LocalGate, LocalRouter
+from openclaw_hosted.adapters.local.processes.process import SupervisedProcess
 from openclaw_hosted.domain.errors import Conflict, Unavailable
 from tests.support.edge import IDS, Edge, Gateway, running_gateway
 from tests.support.ports import free_port
@@ -104,7 +104,7 @@ async def test_a_dismissed_session_stops_at_once(edge: Edge, gateway: Gateway) -
     cookie = await edge.sign_in(owner)
     assert (await edge.ask(f"/{instance_id}/", f"ochs={cookie}")).status == 200
     (session_hash,) = [key for key, user in (await edge.gate.sessions()).items() if user == owner]
-    await edge.gate.dismiss(session_hash)
+    await edge.gate.revoke(session_hash)
     assert (await edge.ask(f"/{instance_id}/", f"ochs={cookie}")).status == 503
 
 
@@ -154,7 +154,7 @@ async def test_without_a_companion_routes_are_unavailable(tmp_path: Path) -> Non
     with pytest.raises(Unavailable):
         await LocalRouter(tmp_path, "http://localhost").list()
     with pytest.raises(Unavailable):
-        await LocalGate(tmp_path).dismiss("0" * 64)
+        await LocalGate(tmp_path).revoke("0" * 64)
 
 
 async def _kill_child(process: SupervisedProcess) -> None:

@@ -17,9 +17,9 @@ import httpx
 import pytest
 import websockets
 
-from openclaw_hosted.adapters.local.edge import LocalEdge
-from openclaw_hosted.adapters.local.router import LocalRouter
-from openclaw_hosted.adapters.local.tls import EdgeTls, check_bindable, root_certificate
+from openclaw_hosted.adapters.local.edge.programs import LocalEdge
+from openclaw_hosted.adapters.local.edge.router import LocalRouter
+from openclaw_hosted.adapters.local.edge.tls import EdgeTls, check_bindable, root_certificate
 from openclaw_hosted.domain.errors import Conflict
 from openclaw_hosted.server import WebPlace, serving
 from tests.support.edge import IDS, Edge, platform_app, running_gateway

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from openclaw_hosted.adapters.local.edge import LocalEdge
+from openclaw_hosted.adapters.local.edge.programs import LocalEdge
 from openclaw_hosted.server import WebPlace, serving
 from tests.support.edge import Edge, Gateway, platform_app, seen_by
 from tests.support.ports import free_port

@@ -8,8 +8,8 @@ import psutil
 import pytest
 
 from openclaw_hosted import datadir
-from openclaw_hosted.adapters.local.processes import Program, SupervisedProcess
-from openclaw_hosted.doctor import Verdict, check_data_dir
+from openclaw_hosted.adapters.local.processes.process import Program, SupervisedProcess
+from openclaw_hosted.bootstrap.doctor.computer import Verdict, check_data_dir
 from openclaw_hosted.settings import load_settings
 from openclaw_hosted.store import open_store
 from tests.support.waiting import until

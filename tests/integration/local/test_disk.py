@@ -10,10 +10,10 @@ from openclaw_hosted.adapters.fake.compute import FakeGateways, FakeMachines, Fa
 from openclaw_hosted.adapters.local.volumes import LocalVolumes
 from openclaw_hosted.adapters.meter import KeptMeter
 from openclaw_hosted.adapters.system import SystemClock, SystemIds
-from openclaw_hosted.bootstrap import checks
+from openclaw_hosted.bootstrap.doctor import local as checks
+from openclaw_hosted.bootstrap.doctor.computer import Verdict
+from openclaw_hosted.controllers.context import Ports
 from openclaw_hosted.controllers.disk import DiskController
-from openclaw_hosted.controllers.ports import Ports
-from openclaw_hosted.doctor import Verdict
 from openclaw_hosted.domain.events import EventName
 from openclaw_hosted.domain.naming import InstanceId, MachineId, VolumeId
 from openclaw_hosted.ports.volumes import LargeVolume

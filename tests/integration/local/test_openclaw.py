@@ -13,8 +13,8 @@ import httpx
 import psutil
 import pytest
 
-from openclaw_hosted.adapters.local import supervisor
 from openclaw_hosted.adapters.local.gateway_home import config_path
+from openclaw_hosted.adapters.local.processes import supervisor
 from openclaw_hosted.domain.errors import Conflict, NotFound
 from openclaw_hosted.domain.gateway import Credential, GatewaySettings, GatewaySpec, ModelProvider
 from openclaw_hosted.ports.machines import MachineHealth

@@ -15,8 +15,9 @@ from typing import Any
 import psutil
 import pytest
 
-from openclaw_hosted.adapters.local import processes, supervisor
-from openclaw_hosted.adapters.local.processes import Program, SupervisedProcess
+from openclaw_hosted.adapters.local.processes import process as processes
+from openclaw_hosted.adapters.local.processes import supervisor
+from openclaw_hosted.adapters.local.processes.process import Program, SupervisedProcess
 from tests.support.supervised import hurry_restarts, supervisor_has_looked
 from tests.support.waiting import until
 

@@ -13,9 +13,9 @@ from pathlib import Path
 import psutil
 import pytest
 
-from openclaw_hosted.adapters.local.processes import SupervisedProcess
+from openclaw_hosted.adapters.local.processes.process import SupervisedProcess
 from openclaw_hosted.datadir import open_to_others
-from openclaw_hosted.service import Service, environment_text, hidden_from_others
+from openclaw_hosted.systemd import Service, environment_text, hidden_from_others
 from tests.integration.cli.conftest import Cli, cli, loops_of_its_own
 from tests.support.platform import RunningPlatform, wait_until
 from tests.support.ports import free_port

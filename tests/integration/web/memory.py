@@ -48,10 +48,10 @@ class MemoryEdge:
     def public_url(self, instance_id: InstanceId) -> str:
         return f"{self.scheme}://localhost:8080/{instance_id}/"
 
-    async def admit(self, session: Session) -> None:
+    async def allow(self, session: Session) -> None:
         self.admitted[session.hash] = session.user_id
 
-    async def dismiss(self, session_hash: str) -> None:
+    async def revoke(self, session_hash: str) -> None:
         self.admitted.pop(session_hash, None)
 
     async def sessions(self) -> Mapping[str, UserId]:

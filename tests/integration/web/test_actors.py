@@ -19,6 +19,7 @@ from openclaw_hosted.domain.gateway import DEFAULT_SETTINGS, Channel, Credential
 from openclaw_hosted.domain.instance import DesiredState, Phase
 from openclaw_hosted.domain.machine import MachineState
 from openclaw_hosted.domain.naming import InstanceId, MachineId
+from openclaw_hosted.domain.orphan import Orphan, OrphanState
 from openclaw_hosted.services import Services
 from openclaw_hosted.services.accounts import digest
 from openclaw_hosted.services.instances import ChangeRequest, CreateRequest
@@ -26,6 +27,7 @@ from openclaw_hosted.web import LocalDoor
 from tests.integration.web.conftest import ORIGIN, PASSWORD, SECRET_KEY, World, a_sender
 from tests.support.actors import STRANGER, acting
 
+ORPHAN = "volume vol-22222222"
 WISH = CreateRequest("Mine", DEFAULT_SETTINGS, CredentialsChange())
 FINDS_OUT_WHO_ASKS = {
     "accounts.authenticate", "accounts.first_admin", "accounts.needs_setup", "accounts.peek_link", "accounts.session",
@@ -124,6 +126,8 @@ USE_CASES = {
     "operations.machine": UseCase(lambda s, a: s.kit.operations.machine(a, s.spare), For.ADMINS),
     "operations.instances": UseCase(lambda s, a: s.kit.operations.instances(a), For.ADMINS),
     "operations.events": UseCase(lambda s, a: s.kit.operations.events(a), For.ADMINS),
+    "operations.orphans": UseCase(lambda s, a: s.kit.operations.orphans(a), For.ADMINS),
+    "operations.release_orphan": UseCase(lambda s, a: s.kit.operations.release_orphan(a, ORPHAN), For.ADMINS, EventName.ORPHAN_RELEASED),
     "operations.pause_pool": UseCase(lambda s, a: s.kit.operations.pause_pool(a), For.ADMINS, EventName.POOL_PAUSED),
     "operations.resume_pool": UseCase(lambda s, a: s.kit.operations.resume_pool(a), For.ADMINS, EventName.POOL_RESUMED),
     "operations.set_spares": UseCase(lambda s, a: s.kit.operations.set_spares(a, 7), For.ADMINS, EventName.POOL_SPARES_CHANGED),
@@ -161,6 +165,7 @@ async def stage(world: World, admin: User, ada: User, bob: User) -> Stage:
     session = (await kit.accounts.sign_in(STRANGER, ada.email, PASSWORD)).session
     await world.store.accounts.arm_grant(session.hash, running.id, world.clock.now() + 60)
     spare = await world.add_machine(MachineState.AVAILABLE)
+    await world.store.platform.keep_orphans([Orphan(ORPHAN, 1.0, OrphanState.QUARANTINED)], (), ())
     return Stage(world, admin, ada, bob, running.id, deleted.id, spare, session, digest(token)[:12], reset)
 
 

@@ -97,8 +97,8 @@ class Overtaken:
     """A gate at which a session ends while it is being admitted."""
 
     def __init__(self, world: World, end: Callable[[Session], Awaitable[None]]) -> None:
-        self._admit, self._end = world.edge.admit, end
-        world.edge.admit = self  # type: ignore[method-assign]
+        self._admit, self._end = world.edge.allow, end
+        world.edge.allow = self  # type: ignore[method-assign]
 
     async def __call__(self, session: Session) -> None:
         await self._end(session)

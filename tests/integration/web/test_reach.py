@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from openclaw_hosted.adapters.local.containers import HOST_FILE
+from openclaw_hosted.adapters.local.docker.containers import HOST_FILE
+from openclaw_hosted.adapters.local.docker.requests import FromMachines
 from openclaw_hosted.adapters.local.files import write_json
-from openclaw_hosted.adapters.local.requests import FromMachines
 from openclaw_hosted.adapters.local.runtimes import Runtimes
 from openclaw_hosted.adapters.outgoing import FROM_MACHINES, FROM_PROCESSES, INTERNET_ONLY
 from openclaw_hosted.adapters.system import SystemClock

@@ -75,7 +75,7 @@ class Shared:
         await sign_in(page, self.edge.url, self.user)
         for cookie in await self.context.cookies():
             key = hashlib.sha256(cookie.get("value", "").encode()).hexdigest()
-            await self.edge.gate.admit(Session(key, self.user.id, 0.0, FAR_FUTURE))
+            await self.edge.gate.allow(Session(key, self.user.id, 0.0, FAR_FUTURE))
         return page
 
 
@@ -145,7 +145,7 @@ async def test_a_worker_from_before_reads_no_page_and_is_thrown_out(world: World
                     async with world.browser(ada) as other:
                         cookie = other.client.cookies["ochs"]
                     await context.add_cookies([{"name": "ochs", "value": cookie, "url": edge.url, "httpOnly": True, "sameSite": "Lax"}])
-                    await edge.gate.admit(Session(hashlib.sha256(cookie.encode()).hexdigest(), ada.id, 0.0, FAR_FUTURE))
+                    await edge.gate.allow(Session(hashlib.sha256(cookie.encode()).hexdigest(), ada.id, 0.0, FAR_FUTURE))
 
                     async def is_rid_of_it() -> bool:
                         await page.goto(f"{edge.url}/account")

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from openclaw_hosted.adapters.local.edge import LocalEdge
-from openclaw_hosted.adapters.local.tls import EdgeTls
+from openclaw_hosted.adapters.local.edge.programs import LocalEdge
+from openclaw_hosted.adapters.local.edge.tls import EdgeTls
 from openclaw_hosted.datadir import prepare
 from openclaw_hosted.domain.account import User
 from openclaw_hosted.domain.instance import Phase

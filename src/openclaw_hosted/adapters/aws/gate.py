@@ -11,10 +11,10 @@ from openclaw_hosted.domain.naming import UserId
 class OpenGate:
     """`Gate` that has nothing to tell."""
 
-    async def admit(self, session: Session) -> None:
+    async def allow(self, session: Session) -> None:
         """Nothing at the load balancer depends on it."""
 
-    async def dismiss(self, session_hash: str) -> None:
+    async def revoke(self, session_hash: str) -> None:
         """The platform's own pages ask the database."""
 
     async def sessions(self) -> Mapping[str, UserId]:

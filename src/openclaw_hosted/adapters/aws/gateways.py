@@ -24,7 +24,7 @@ from openclaw_hosted.adapters.aws.vault import AwsVault
 from openclaw_hosted.adapters.aws.volumes import AwsVolumes
 from openclaw_hosted.adapters.openclaw import running, senders
 from openclaw_hosted.adapters.openclaw.config import Places, merge_patch, settings_patch
-from openclaw_hosted.adapters.openclaw.logs import blot, readable
+from openclaw_hosted.adapters.openclaw.logs import readable, redact
 from openclaw_hosted.adapters.openclaw.patches import encoded_patch
 from openclaw_hosted.adapters.openclaw.rpc import GatewayClient
 from openclaw_hosted.domain.errors import Conflict, Denied, NotFound, PortError, Unavailable
@@ -210,7 +210,7 @@ class AwsGateways:
     async def logs(self, seat: Seat, lines: int = 200) -> Sequence[str]:
         """The newest log lines; the machine itself blots out what its secrets file holds."""
         said = await self._commands.run(seat.provider_ref, "logs", lines=lines)
-        return [blot(readable(line), ()) for line in said.stdout.splitlines()][-lines:]
+        return [redact(readable(line), ()) for line in said.stdout.splitlines()][-lines:]
 
     async def _deliver(self, provider_ref: str, spec: GatewaySpec) -> None:
         """Have the machine fetch its credentials anew; what it ran with until now is kept, to go back to."""
@@ -298,7 +298,7 @@ def _decoded(text: str) -> str:
 
 
 def _problem(said: dict[str, str], exit_code: int | None) -> str | None:
-    reason = blot(_decoded(said.get("problem", "")), ())[:600]
+    reason = redact(_decoded(said.get("problem", "")), ())[:600]
     if exit_code == REFUSED_EXIT_CODE:
         return f"OpenClaw refused to start with these settings. {reason or 'Its log says more.'} {WAY_OUT}"
     if said.get("oom") == "1":

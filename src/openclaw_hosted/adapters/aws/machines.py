@@ -160,6 +160,7 @@ class AwsMachines:
             address=machine.address,
             zone=machine.zone,
             launched_at=machine.launched_at,
+            serves_user=machine.tags.get(Tag.STATUS) == "assigned",
             adoptable=machine.machine_id is None and machine.state in ("pending", "running"),
         )
 

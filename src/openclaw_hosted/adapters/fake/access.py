@@ -135,12 +135,12 @@ class FakeGate:
     def __init__(self, cloud: FakeCloud) -> None:
         self._cloud = cloud
 
-    async def admit(self, session: Session) -> None:
-        async with self._cloud.call("gate.admit"):
+    async def allow(self, session: Session) -> None:
+        async with self._cloud.call("gate.allow"):
             self._cloud.sessions[session.hash] = session
 
-    async def dismiss(self, session_hash: str) -> None:
-        async with self._cloud.call("gate.dismiss"):
+    async def revoke(self, session_hash: str) -> None:
+        async with self._cloud.call("gate.revoke"):
             self._cloud.sessions.pop(session_hash, None)
 
     async def sessions(self) -> Mapping[str, UserId]:

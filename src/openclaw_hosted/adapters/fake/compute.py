@@ -59,7 +59,10 @@ class FakeMachines:
     async def observe(self) -> Sequence[ObservedMachine]:
         async with self._cloud.call("machines.observe"):
             now = self._cloud.clock.now()
-            return [_observed(ref, machine) for ref, machine in self._cloud.machines.items() if machine.listed_at <= now]
+            labels = self._cloud.labels
+            return [
+                _observed(ref, machine, labels.get(ref, {})) for ref, machine in self._cloud.machines.items() if machine.listed_at <= now
+            ]
 
     async def label(self, provider_ref: str, labels: Mapping[str, str]) -> None:
         async with self._cloud.call("machines.label"):
@@ -81,9 +84,11 @@ class FakeMachines:
             return self._cloud.room
 
 
-def _observed(ref: str, machine: FakeMachine) -> ObservedMachine:
-    known = machine.machine_id or None
-    return ObservedMachine(ref, known, machine.health, machine.address, machine.zone, machine.launched_at, adoptable=known is None)
+def _observed(ref: str, machine: FakeMachine, labels: Mapping[str, str]) -> ObservedMachine:
+    known, serves_user = machine.machine_id or None, labels.get("Status") == "assigned"
+    return ObservedMachine(
+        ref, known, machine.health, machine.address, machine.zone, machine.launched_at, serves_user=serves_user, adoptable=known is None
+    )
 
 
 class FakeGateways:

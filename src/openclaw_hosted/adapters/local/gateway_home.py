@@ -9,7 +9,7 @@ from typing import Any
 
 from openclaw_hosted.adapters.local.files import read_foreign_json, read_json, write_json
 from openclaw_hosted.adapters.local.machines import TERMINATE_MARK, machine_facts
-from openclaw_hosted.adapters.local.processes import SupervisedProcess
+from openclaw_hosted.adapters.local.processes.process import SupervisedProcess
 from openclaw_hosted.domain.errors import Conflict, NotFound, Unavailable
 from openclaw_hosted.domain.gateway import Credential, Credentials, GatewaySpec
 from openclaw_hosted.ports.clock import Clock

@@ -16,7 +16,7 @@ from openclaw_hosted import OPENCLAW_VERSION
 from openclaw_hosted.adapters.local.beneath import unlink_beneath
 from openclaw_hosted.adapters.local.files import read_json, write_json
 from openclaw_hosted.adapters.local.gateway_home import GatewayHome, GatewayRecord, config_path, read_config, write_config
-from openclaw_hosted.adapters.local.processes import ProcessStatus
+from openclaw_hosted.adapters.local.processes.process import ProcessStatus
 from openclaw_hosted.adapters.local.runtimes import Berth, Runtimes
 from openclaw_hosted.adapters.local.vault import LocalVault
 from openclaw_hosted.adapters.local.volumes import LocalVolumes
@@ -27,7 +27,7 @@ from openclaw_hosted.adapters.openclaw.config import (
     render_config,
     settings_patch,
 )
-from openclaw_hosted.adapters.openclaw.logs import blot, failure_since, readable, tail
+from openclaw_hosted.adapters.openclaw.logs import failure_since, readable, redact, tail
 from openclaw_hosted.adapters.openclaw.rpc import GatewayClient
 from openclaw_hosted.domain.errors import Conflict, NotFound, PortError, Unavailable
 from openclaw_hosted.domain.gateway import Credential, GatewaySpec
@@ -170,7 +170,7 @@ class LocalGateways:
     async def logs(self, seat: Seat, lines: int = 200) -> Sequence[str]:
         """The newest log lines, oldest first, with credentials blotted out."""
         home = self._home(seat)
-        return await asyncio.to_thread(lambda: [blot(readable(line), home.secrets().values()) for line in tail(home.log_path, lines)])
+        return await asyncio.to_thread(lambda: [redact(readable(line), home.secrets().values()) for line in tail(home.log_path, lines)])
 
     async def _take_volume(self, home: GatewayHome, record: GatewayRecord | None, spec: GatewaySpec) -> None:
         """Attach the volume of `spec`; a gateway that served another id before is stopped first."""
@@ -300,7 +300,7 @@ def _problem(home: GatewayHome, process: ProcessStatus) -> str | None:
     started_at = process.started_at or 0.0
     lines = tail(home.log_path, 400)
     said = failure_since(lines, started_at)
-    reason = blot(said, home.secrets().values())[:600] if said else None
+    reason = redact(said, home.secrets().values())[:600] if said else None
     if process.state == "refused":
         return f"OpenClaw refused to start with these settings. {reason or 'Its log says more.'} {WAY_OUT}"
     if process.child_pid is not None:

@@ -17,15 +17,15 @@ import structlog
 
 from openclaw_hosted.adapters.local.beneath import remove_tree
 from openclaw_hosted.adapters.local.files import locked, read_json, subfolders, write_json
-from openclaw_hosted.adapters.local.processes import SupervisedProcess
+from openclaw_hosted.adapters.local.processes.process import SupervisedProcess
 from openclaw_hosted.adapters.local.runtimes import PROCESS, Runtimes
 from openclaw_hosted.domain.addresses import MACHINE_PORTS
 from openclaw_hosted.domain.errors import NoCapacity, NotFound
+from openclaw_hosted.domain.gateway import MEMORY_BYTES
 from openclaw_hosted.domain.naming import MachineId
 from openclaw_hosted.ports.clock import Clock
 from openclaw_hosted.ports.machines import LaunchSpec, MachineHealth, ObservedMachine
 
-BYTES_PER_GATEWAY: Final = 1_400_000_000
 BYTES_KEPT_FREE: Final = 500_000_000
 PORT_STEP: Final = 120
 """OpenClaw derives further ports from its own; what is this far apart never meets."""
@@ -71,7 +71,7 @@ class LocalMachines:
         if await asyncio.to_thread(self._is_doomed, spec.machine_id):
             raise NoCapacity(f"Machine {spec.machine_id} is shutting down.")
         if not (self._directory / spec.machine_id / "machine.json").exists() and await self.room() == 0:
-            raise NoCapacity("This computer has no memory for another OpenClaw, which takes about 1.3 GB.")
+            raise NoCapacity(f"This computer has no memory for another OpenClaw, which takes about {MEMORY_BYTES / 1e9:.1f} GB.")
         await self._runtimes.chosen.make_ready()
         await asyncio.to_thread(self._make, spec)
         await self._process(spec.machine_id).supervise()
@@ -158,6 +158,7 @@ class LocalMachines:
             address=facts.address,
             zone=ZONE,
             launched_at=facts.launched_at,
+            serves_user=(read_json(path / "labels.json") or {}).get("Status") == "assigned",
         )
 
     def _cleared(self, path: Path) -> bool:
@@ -189,7 +190,7 @@ class LocalMachines:
             young = status.started_at is None or now - status.started_at < SETTLING_SECONDS
             growing += status.child_pid is None or young
         free = int(psutil.virtual_memory().available) - BYTES_KEPT_FREE
-        return max(0, free // BYTES_PER_GATEWAY - growing)
+        return max(0, free // MEMORY_BYTES - growing)
 
     def _machine_dirs(self) -> Iterator[Path]:
         return (path for path in sorted(self._directory.iterdir()) if path.is_dir() and not path.name.startswith("."))

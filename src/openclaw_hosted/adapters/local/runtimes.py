@@ -10,10 +10,10 @@ from typing import Final, Protocol
 
 import psutil
 
-from openclaw_hosted.adapters.local.commands import ensure_commands
 from openclaw_hosted.adapters.local.environment import certificate_files, passed_on
 from openclaw_hosted.adapters.local.install import OpenClawRelease
-from openclaw_hosted.adapters.local.processes import ProcessStatus, Program
+from openclaw_hosted.adapters.local.processes.commands import ensure_commands
+from openclaw_hosted.adapters.local.processes.process import ProcessStatus, Program
 from openclaw_hosted.adapters.openclaw.config import Places
 from openclaw_hosted.domain.errors import PortError
 

@@ -22,7 +22,7 @@ CREDENTIAL_LOOKS: Final = re.compile(
 FAILURE: Final = re.compile(r"Gateway failed to start|Gateway start blocked|Refusing to bind|EADDRINUSE|SECRETS_OWNER_UNAVAILABLE")
 
 
-def blot(text: str, secrets: Iterable[str]) -> str:
+def redact(text: str, secrets: Iterable[str]) -> str:
     """`text` without these secrets, nor anything that looks like a credential or steers a terminal."""
     text = printable(text)
     for secret in sorted((value for value in secrets if len(value) >= SHORTEST_SECRET), key=len, reverse=True):

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Any, Final
 
 from openclaw_hosted.adapters.openclaw.config import Config, merge_patch, provider_id, replaced_arrays
-from openclaw_hosted.adapters.openclaw.logs import blot
+from openclaw_hosted.adapters.openclaw.logs import redact
 from openclaw_hosted.adapters.openclaw.rpc import GatewayClient, RpcRefused
 from openclaw_hosted.domain.errors import Conflict, GatewayRejectedSettings, Unavailable
 from openclaw_hosted.domain.gateway import SHIPPED_CHANNELS, GatewaySpec, ModelProvider
@@ -76,8 +76,8 @@ async def reload(
             await client.bridge("secrets.reload")
     except RpcRefused as refusal:
         if refusal.code == "INVALID_REQUEST" and "invalid config" in str(refusal):
-            raise GatewayRejectedSettings(blot(str(refusal), secrets)) from None
-        raise Unavailable(blot(f"The gateway did not take the settings: {refusal}", secrets)) from None
+            raise GatewayRejectedSettings(redact(str(refusal), secrets)) from None
+        raise Unavailable(redact(f"The gateway did not take the settings: {refusal}", secrets)) from None
 
 
 async def check_in_force(client: GatewayClient, spec: GatewaySpec) -> None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import partial
 
+from openclaw_hosted.controllers.context import ControllerOptions, Ports
 from openclaw_hosted.controllers.describing import describe
 from openclaw_hosted.controllers.placement.place import Placing
 from openclaw_hosted.controllers.placement.remove import Removing
-from openclaw_hosted.controllers.ports import ControllerOptions, Ports
 from openclaw_hosted.domain import lifecycle
 from openclaw_hosted.domain.errors import GatewayRejectedSettings
 from openclaw_hosted.domain.instance import DesiredState, Instance, Phase
@@ -30,12 +30,12 @@ class PlacementController:
         try:
             await self._take_on(instance, lease)
         except* GatewayRejectedSettings as rejected:
-            await self.give_up(instance, lease, describe(rejected))
+            await self.fail(instance, lease, describe(rejected))
 
-    async def give_up(self, instance: Instance, lease: Lease, error: str) -> None:
+    async def fail(self, instance: Instance, lease: Lease, error: str) -> None:
         """Show the reason and stop trying; what is being taken down is tried for ever."""
         if instance.phase in REMOVAL_PHASES or instance.desired is DesiredState.DELETED:
-            await self._ports.instance_store.put_off(lease, self._options.retry_cap_seconds, error)
+            await self._ports.instance_store.reschedule(lease, self._options.retry_cap_seconds, error)
             return
         await self._ports.instance_store.update(instance.id, partial(lifecycle.fail, now=self._ports.clock.now(), error=error), lease=lease)
 

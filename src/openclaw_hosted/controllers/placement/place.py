@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Coroutine
 from functools import partial
 from typing import Any
 
+from openclaw_hosted.controllers.context import ControllerOptions, Ports
 from openclaw_hosted.controllers.gateways import ensure_token, seat_of, wait_until_ready
 from openclaw_hosted.controllers.placement.steps import StepRecorder
-from openclaw_hosted.controllers.ports import ControllerOptions, Ports
-from openclaw_hosted.controllers.runtime import Waiting
+from openclaw_hosted.controllers.runtime import Requeue
 from openclaw_hosted.domain import lifecycle
 from openclaw_hosted.domain.errors import NotFound, ProviderAway, Unavailable
 from openclaw_hosted.domain.gateway import GatewaySpec, decode_change
@@ -21,8 +22,9 @@ from openclaw_hosted.ports.router import Target
 from openclaw_hosted.ports.stores import Lease
 
 ATTEMPTS_PER_MACHINE = 3
-"""After so many failed attempts the fault is taken to be the machine's, and another one is tried."""
+"""After so many failed attempts the fault is taken to be the machine's, and another one is tried; a lost machine counts as one."""
 
+HOUR_SECONDS = 3600.0
 MADE_BEFORE = "The spare had it."
 
 
@@ -34,9 +36,15 @@ class Placing:
         self._options = options
 
     async def place(self, instance: Instance, lease: Lease) -> None:
-        """From a waiting instance to one that answers at its address."""
+        """From a waiting instance to one that answers at its address.
+
+        A gateway that is ready while its address does not answer, for want of a name or a certificate, is no fault of the machine.
+        """
         instance, machine = await self._claim(instance, lease)
-        await self._or_lose(self._place_on(instance, machine, lease), instance, machine)
+        steps = StepRecorder(self._ports, instance, lease)
+        await self._or_lose(self._place_on(instance, machine, lease, steps), instance, machine)
+        await self._reach(instance, _target_of(machine), steps)
+        await self._settle(instance, lease, steps)
 
     async def update(self, instance: Instance, lease: Lease) -> None:
         """Bring new settings, or a restart, into force on the machine that it has, and see that it answers at its address again.
@@ -58,7 +66,7 @@ class Placing:
             await ports.gateways.restart(seat_of(machine))
             await ports.instance_store.update(instance.id, partial(lifecycle.restart, number=instance.restarts_asked), lease=lease)
         if (await ports.gateways.status(seat_of(machine))).stopping:
-            raise Waiting(self._options.scan_seconds)
+            raise Requeue(self._options.scan_seconds)
 
     async def _apply_on(self, instance: Instance, machine: Machine, lease: Lease, steps: StepRecorder) -> None:
         ports = self._ports
@@ -75,24 +83,32 @@ class Placing:
         ports = self._ports
         if instance.machine_id is not None:
             return instance, await self._machine_of(instance)
+        await self._check_wear(instance)
         claimed = await ports.instance_store.claim_machine(lease, ports.clock.now())
         if claimed is None:
-            raise Waiting(self._options.scan_seconds if instance.generation else 0)
+            raise Requeue(self._options.scan_seconds if instance.generation else 0)
         instance, machine = claimed
         await StepRecorder(ports, instance, lease).done(StepName.MACHINE, instance.phase_changed_at, "A machine became free.")
         return instance, machine
+
+    async def _check_wear(self, instance: Instance) -> None:
+        """An instance that uses up machine after machine waits: something else is wrong, and each machine costs money."""
+        now, steps = self._ports.clock.now(), await self._ports.instance_store.steps(instance.id)
+        taken = [step.started_at for step in steps if step.name is StepName.MACHINE and step.started_at > now - HOUR_SECONDS]
+        if len(taken) >= self._options.machines_per_hour:
+            wait = min(taken) + HOUR_SECONDS - now
+            reason = f"It used up {len(taken)} machines within an hour. The next one is tried in {math.ceil(wait / 60)} minutes."
+            raise Requeue(wait, reason)
 
     async def _machine_of(self, instance: Instance) -> Machine:
         assert instance.machine_id is not None
         machine = await self._ports.machine_store.get(instance.machine_id)
         if machine.state is not MachineState.ASSIGNED or machine.instance_id != instance.id:
             await self._lose(machine)
-            raise Waiting(0)
+            raise Requeue(0)
         return machine
 
-    async def _place_on(self, instance: Instance, machine: Machine, lease: Lease) -> None:
-        ports = self._ports
-        steps = StepRecorder(ports, instance, lease)
+    async def _place_on(self, instance: Instance, machine: Machine, lease: Lease, steps: StepRecorder) -> None:
         target = _target_of(machine)
         async with asyncio.TaskGroup() as group:
             group.create_task(self._label(instance, machine, steps))
@@ -103,8 +119,6 @@ class Placing:
             else:
                 group.create_task(self._gateway_side(instance, machine, lease, steps))
                 group.create_task(self._target(instance, machine, target, steps))
-        await self._reach(instance, target, steps)
-        await self._settle(instance, lease, steps)
 
     async def _reach(self, instance: Instance, target: Target, steps: StepRecorder) -> None:
         """Have its address lead to the gateway, and ask there as its user would."""
@@ -207,10 +221,10 @@ class Placing:
         except* (NotFound, Unavailable) as group:
             if group.subgroup(ProviderAway) is not None:
                 raise
-            if instance.attempts + 1 < ATTEMPTS_PER_MACHINE and group.subgroup(NotFound) is None:
+            if (instance.attempts + 1) % ATTEMPTS_PER_MACHINE and group.subgroup(NotFound) is None:
                 raise
             await self._lose(machine)
-            raise Waiting(0) from group
+            raise Requeue(0) from group
 
     async def _lose(self, machine: Machine) -> None:
         """Give the machine up and let another one take over its volume."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from functools import partial
 
+from openclaw_hosted.controllers.context import ControllerOptions, Ports
 from openclaw_hosted.controllers.placement.steps import StepRecorder
-from openclaw_hosted.controllers.ports import ControllerOptions, Ports
 from openclaw_hosted.domain import lifecycle
 from openclaw_hosted.domain.errors import Unavailable
 from openclaw_hosted.domain.instance import Instance, StepName

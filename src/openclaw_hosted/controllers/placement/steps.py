@@ -11,8 +11,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+from openclaw_hosted.controllers.context import Ports
 from openclaw_hosted.controllers.describing import describe
-from openclaw_hosted.controllers.ports import Ports
 from openclaw_hosted.domain.instance import Instance, Step, StepName
 from openclaw_hosted.ports.stores import Lease
 

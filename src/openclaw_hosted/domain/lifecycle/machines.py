@@ -64,7 +64,7 @@ def lose(machine: Machine, instance: Instance | None, *, now: float, failure: Ma
         phase=next_phase(instance.phase, InstanceEvent.MACHINE_LOST),
         phase_changed_at=now,
         machine_id=None,
-        attempts=0 if instance.phase is Phase.RUNNING else instance.attempts,
+        attempts=0 if instance.phase is Phase.RUNNING else instance.attempts + 1,
     )
     event = Event(EventName.INSTANCE_MACHINE_LOST, now, instance.id, machine.id, instance.owner_id)
     return replace(ended, instance=lost, events=(*ended.events, event), wakes=_EVERYBODY, instance_work=Work.FREE)

@@ -155,6 +155,6 @@ class InstanceStore(Protocol):
         """Credentials that have not reached the vault yet, with their revision."""
         ...
 
-    async def put_off(self, lease: Lease, seconds: float, error: str | None, *, counts: bool = True) -> None:
+    async def reschedule(self, lease: Lease, seconds: float, error: str | None, *, counts: bool = True) -> None:
         """Give the lease back and come again in `seconds`; with `error`, count an attempt."""
         ...

@@ -88,6 +88,6 @@ class MachineStore(Protocol):
         """Keep what was seen, in one transaction, and forget what was seen of machines that are no more."""
         ...
 
-    async def put_off(self, lease: Lease, seconds: float, error: str | None, *, counts: bool = True) -> None:
+    async def reschedule(self, lease: Lease, seconds: float, error: str | None, *, counts: bool = True) -> None:
         """Give the lease back and come again in `seconds`; with `error`, count an attempt."""
         ...

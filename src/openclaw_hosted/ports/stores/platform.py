@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Final, Protocol
 
 from openclaw_hosted.domain.events import Event
 from openclaw_hosted.domain.naming import InstanceId, MachineId
+from openclaw_hosted.domain.orphan import Orphan
+from openclaw_hosted.domain.pool import PoolStatus, Shortage
 from openclaw_hosted.ports.stores.lease import Lease
 
 PRUNED_AT_ONCE: Final = 2000
@@ -23,9 +25,11 @@ class PoolMemory:
     failures_in_row: int = 0
     last_failure_at: float | None = None
     last_error: str | None = None
-    status: str = "filling"
+    status: PoolStatus = PoolStatus.FILLING
     note: str | None = None
     """A line for people, such as why there are fewer spares than asked for."""
+    shortages: Mapping[str, Shortage] = field(default_factory=dict)
+    """By zone."""
 
 
 class PlatformStore(Protocol):
@@ -46,6 +50,18 @@ class PlatformStore(Protocol):
         each at most. Whether there may be more."""
         ...
 
+    async def orphans(self) -> Sequence[Orphan]:
+        """Those that are kept, the oldest first."""
+        ...
+
+    async def keep_orphans(self, orphans: Sequence[Orphan], gone: Collection[str], events: Sequence[Event]) -> None:
+        """Remember these, forget those that are gone, and write what happened, in one transaction."""
+        ...
+
+    async def release_orphan(self, name: str, event: Event) -> None:
+        """Have one removed that is kept. Raises `NotFound`."""
+        ...
+
     async def acquire(self, name: str, token: str, seconds: float) -> Lease | None:
         """Hold or renew the named lease; None while another token holds it."""
         ...
@@ -62,14 +78,22 @@ class PlatformStore(Protocol):
         """Count one more failure in a row; returns the count."""
         ...
 
+    async def no_capacity(self, zone: str, now: float, error: str) -> None:
+        """No machine could be had in this zone, empty for any: count it. It does not count as a failed launch."""
+        ...
+
+    async def capacity_found(self, zone: str) -> None:
+        """One could be had there: its shortage is over."""
+        ...
+
     async def launch_succeeded(self) -> None:
         """Failures in a row are over."""
         ...
 
     async def set_pool(
-        self, *, paused: bool | None = None, spares: int | None = None, status: str | None = None, note: str | None = None
+        self, *, paused: bool | None = None, spares: int | None = None, status: PoolStatus | None = None, note: str | None = None
     ) -> None:
-        """Change what is given. Resuming also clears the failures in a row."""
+        """Change what is given. Resuming also clears the failures in a row, and shortages."""
         ...
 
     async def schema_version(self) -> str:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from openclaw_hosted.adapters.aws import machine
-from openclaw_hosted.adapters.openclaw.logs import blot, readable
+from openclaw_hosted.adapters.openclaw.logs import readable, redact
 from tests.integration.aws.machine.amazon import KEYS, Amazon
 from tests.integration.aws.machine.conftest import Shell
 
@@ -208,7 +208,7 @@ def test_log_lines_lose_every_credential(shell: Shell, tmp_path: Path) -> None:
     ]
     done = shell('printf %s "$LINES_IN" | oc_blot', LINES_IN="\n".join(lines))
     said = done.stdout.splitlines()
-    assert said == [blot(line, (*secrets.values(), json.dumps(secrets["gatewayToken"])[1:-1])) for line in lines]
+    assert said == [redact(line, (*secrets.values(), json.dumps(secrets["gatewayToken"])[1:-1])) for line in lines]
     assert said[3:] == lines[3:]
     assert "with$" not in done.stdout
 

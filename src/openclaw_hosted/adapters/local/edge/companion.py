@@ -1,6 +1,6 @@
-"""The edge's companion: one small process with the lookup service and the relay of open connections, which outlives the control plane.
+"""The edge's companion: one small process with forward-auth and the relay of open connections, which outlives the control plane.
 
-python -m openclaw_hosted.adapters.local.companion --data-dir DIR
+python -m openclaw_hosted.adapters.local.edge.companion --data-dir DIR
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from openclaw_hosted.adapters.local.lookup import EdgeState, Lookup
-from openclaw_hosted.adapters.local.lookup_server import LookupProtocol
-from openclaw_hosted.adapters.local.relay import SWEEP_SECONDS, Relay
+from openclaw_hosted.adapters.local.edge.forward_auth import EdgeState, ForwardAuth
+from openclaw_hosted.adapters.local.edge.forward_auth_server import ForwardAuthProtocol
+from openclaw_hosted.adapters.local.edge.relay import SWEEP_SECONDS, Relay
 from openclaw_hosted.limits import raise_file_limit
 
 
@@ -24,17 +24,17 @@ async def serve(data_dir: Path) -> None:
     state, stopped = EdgeState(data_dir / "edge" / "routes.sqlite"), asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
-    lookup = Lookup(state)
+    lookup = ForwardAuth(state)
     relaying = asyncio.create_task(_relay(lookup, data_dir / "run" / "relay.sock", stopped))
     await _serve_lookup(lookup, data_dir / "run" / "lookup.sock", stopped)
     await relaying
     state.close()
 
 
-async def _serve_lookup(lookup: Lookup, path: Path, stopped: asyncio.Event) -> None:
-    connections: set[LookupProtocol] = set()
+async def _serve_lookup(lookup: ForwardAuth, path: Path, stopped: asyncio.Event) -> None:
+    connections: set[ForwardAuthProtocol] = set()
     server = await asyncio.get_running_loop().create_unix_server(
-        lambda: LookupProtocol(lookup.answer, connections), sock=_unix_socket(path)
+        lambda: ForwardAuthProtocol(lookup.answer, connections), sock=_unix_socket(path)
     )
     await stopped.wait()
     server.close()
@@ -42,7 +42,7 @@ async def _serve_lookup(lookup: Lookup, path: Path, stopped: asyncio.Event) -> N
         connection.close()
 
 
-async def _relay(lookup: Lookup, path: Path, stopped: asyncio.Event) -> None:
+async def _relay(lookup: ForwardAuth, path: Path, stopped: asyncio.Event) -> None:
     relay = Relay(lookup.is_good)
     server = await asyncio.get_running_loop().create_unix_server(relay.connection, sock=_unix_socket(path))
     while not stopped.is_set():

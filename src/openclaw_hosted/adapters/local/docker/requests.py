@@ -13,8 +13,8 @@ from typing import Final
 import httpx
 
 from openclaw_hosted.adapters.fetching import Answer
-from openclaw_hosted.adapters.local.docker import docker
-from openclaw_hosted.adapters.local.network import MachineNetwork
+from openclaw_hosted.adapters.local.docker.client import docker
+from openclaw_hosted.adapters.local.docker.network import MachineNetwork
 from openclaw_hosted.adapters.outgoing import Destination
 from openclaw_hosted.domain.addresses import LocalModels
 from openclaw_hosted.domain.errors import PortError

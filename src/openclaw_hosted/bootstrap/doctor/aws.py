@@ -11,7 +11,7 @@ from openclaw_hosted.adapters.aws.names import MACHINE_NAME, Tag, as_tags, filte
 from openclaw_hosted.adapters.aws.sdk import Call, Sdk
 from openclaw_hosted.adapters.system import SystemClock
 from openclaw_hosted.bootstrap.aws import aws_sdk
-from openclaw_hosted.doctor import Finding, Verdict
+from openclaw_hosted.bootstrap.doctor.computer import Finding, Verdict
 from openclaw_hosted.domain.errors import Denied, PortError
 from openclaw_hosted.settings import SettingsError
 from openclaw_hosted.settings_aws import AwsSettings, load_aws_settings

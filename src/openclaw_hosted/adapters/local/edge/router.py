@@ -1,4 +1,4 @@
-"""Routes and sessions at the edge, written through the lookup service."""
+"""Routes and sessions at the edge, written through forward-auth."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from openclaw_hosted.ports.router import Route, Target
 
 TIMEOUT_SECONDS = 10.0
 ANSWER_BYTES = 64 << 20
-"""The lookup service's longest: all routes or all sessions."""
+"""Forward-auth's longest: all routes or all sessions."""
 PAGE_BYTES = 4 << 20
 PROBE_SESSION_SECONDS = 20.0
 
 
-class LookupClient:
-    """Speaks to the lookup service on its socket, with a connection for each request.
+class ForwardAuthClient:
+    """Speaks to forward-auth on its socket, with a connection for each request.
 
     Not through httpx: its work for one request would be most of the time until a new route is in force.
     """
@@ -41,7 +41,7 @@ class LookupClient:
         try:
             body: dict[str, Any] = json.loads(await self._send("GET", path))
         except ValueError:
-            raise Unavailable("The lookup service ended in the middle of its answer; it is started again by itself.") from None
+            raise Unavailable("Forward-auth ended in the middle of its answer; it is started again by itself.") from None
         return body
 
     async def put(self, path: str, body: Mapping[str, Any]) -> None:
@@ -57,13 +57,13 @@ class LookupClient:
             async with asyncio.timeout(TIMEOUT_SECONDS):
                 status, answer = await _exchange(self._socket, method, quote(path), {"Content-Length": str(len(body))}, body)
         except (OSError, ValueError):
-            raise Unavailable("The lookup service does not answer; it is started again by itself.") from None
+            raise Unavailable("Forward-auth does not answer; it is started again by itself.") from None
         if status == HTTPStatus.CONFLICT:
             raise Conflict("The route is bound to a newer generation.")
         if status == HTTPStatus.NOT_FOUND:
             raise NotFound("The edge knows no such route or session.")
         if status >= HTTPStatus.BAD_REQUEST:
-            raise Unavailable(f"The lookup service answered {status}.")
+            raise Unavailable(f"Forward-auth answered {status}.")
         return answer
 
 
@@ -71,7 +71,7 @@ class LocalRouter:
     """`Router` on the edge of one computer. `address` is the platform's own, such as `http://localhost:8080`."""
 
     def __init__(self, data_dir: Path, address: str, ids: Ids | None = None, mark: str = "") -> None:
-        self._lookup = LookupClient(data_dir)
+        self._lookup = ForwardAuthClient(data_dir)
         self._address = address.rstrip("/")
         self._cookie = session_cookies(mark, secure=address.startswith("https://"))[0]
         self._edge = data_dir / "run" / "edge.sock"
@@ -130,12 +130,12 @@ class LocalGate:
     """`Gate` on the edge of one computer."""
 
     def __init__(self, data_dir: Path) -> None:
-        self._lookup = LookupClient(data_dir)
+        self._lookup = ForwardAuthClient(data_dir)
 
-    async def admit(self, session: Session) -> None:
+    async def allow(self, session: Session) -> None:
         await self._lookup.put(f"/sessions/{session.hash}", {"user": session.user_id, "expires_at": session.expires_at})
 
-    async def dismiss(self, session_hash: str) -> None:
+    async def revoke(self, session_hash: str) -> None:
         await self._lookup.delete(f"/sessions/{session_hash}")
 
     async def sessions(self) -> Mapping[str, UserId]:

@@ -10,15 +10,15 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from openclaw_hosted import OPENCLAW_VERSION, datadir
-from openclaw_hosted.adapters.local.docker import docker
+from openclaw_hosted.adapters.local.docker.client import docker
+from openclaw_hosted.adapters.local.edge.tls import certificate_lifetime
 from openclaw_hosted.adapters.local.install import installed_release
-from openclaw_hosted.adapters.local.tls import certificate_lifetime
 from openclaw_hosted.adapters.local.volumes import LocalVolumes
 from openclaw_hosted.bootstrap.archives import check_backups
-from openclaw_hosted.bootstrap.aws_checks import examine_aws
+from openclaw_hosted.bootstrap.doctor.aws import examine_aws
+from openclaw_hosted.bootstrap.doctor.computer import CHECKS, Finding, Verdict, check_python
 from openclaw_hosted.bootstrap.edge import check_port
 from openclaw_hosted.controllers.disk import WAY_OUT, in_gigabytes
-from openclaw_hosted.doctor import CHECKS, Finding, Verdict, check_python
 from openclaw_hosted.domain.errors import OpenClawHostedError, PortError
 from openclaw_hosted.settings import MachineKind, Provider, Settings, Tls
 from openclaw_hosted.store.open import open_store

@@ -12,8 +12,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
-from openclaw_hosted.adapters.local.docker import docker
-from openclaw_hosted.adapters.local.network import MachineNetwork
+from openclaw_hosted.adapters.local.docker.client import docker
+from openclaw_hosted.adapters.local.docker.network import MachineNetwork
 from openclaw_hosted.domain.addresses import THIS_COMPUTER, LocalModels
 from openclaw_hosted.domain.errors import NotFound
 

@@ -10,7 +10,7 @@ from string import Template
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from openclaw_hosted.adapters.local.tls import TRUST_PATHS, EdgeTls, connection_policies, tls_apps
+from openclaw_hosted.adapters.local.edge.tls import TRUST_PATHS, EdgeTls, connection_policies, tls_apps
 from openclaw_hosted.domain.cookies import session_cookies
 from openclaw_hosted.domain.naming import INSTANCE_ID_PATTERN
 
@@ -50,7 +50,7 @@ ASKED: Final = {
     "X-Upgrade": "{http.request.header.Upgrade}",
     "X-Origin": "{http.request.header.Origin}",
 }
-"""What the lookup service is told of a request."""
+"""What forward-auth is told of a request."""
 
 PAGE: Final = """<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width,initial-scale=1">
@@ -100,7 +100,7 @@ class Face:
 
     @property
     def told(self) -> dict[str, str]:
-        """What the lookup service is told of it, with each request."""
+        """What forward-auth is told of it, with each request."""
         return {"X-Addresses": " ".join((self.address, *self.others)), "X-Cookies": " ".join(self.cookies)}
 
 
@@ -110,7 +110,7 @@ def face_of(address: str, others: Sequence[str], mark: str) -> Face:
 
 
 def caddy_config(host: str, port: int, run_dir: Path, face: Face, tls: EdgeTls | None = None) -> dict[str, Any]:
-    """The whole configuration. `run_dir` holds the sockets of the web application, the lookup service and, for probes, the edge itself.
+    """The whole configuration. `run_dir` holds the sockets of the web application, forward-auth and, for probes, the edge itself.
     With `tls` the edge speaks HTTPS, by itself."""
     open_to_all, inside = _listen(host, port), f"unix/{run_dir}/edge.sock|0600"
     config: dict[str, Any] = {
@@ -169,7 +169,7 @@ def _listen(host: str, port: int) -> str:
 
 
 def _instance(run_dir: Path, face: Face) -> dict[str, Any]:
-    """Ask the lookup service, waiting for it if it is just being started again; then go to the gateway or to the platform."""
+    """Ask forward-auth, waiting for it if it is just being started again; then go to the gateway or to the platform."""
     this_computer = {"vars_regexp": {"{http.request.remote.host}": {"pattern": THIS_COMPUTER}}}
     confined = {"vars_regexp": {"{http.reverse_proxy.header.X-Confine}": {"pattern": "."}}}
     to_gateway = {
@@ -212,7 +212,7 @@ def _relayed(run_dir: Path, face: Face) -> dict[str, Any]:
 def _gateway(dial: str, face: Face) -> dict[str, Any]:
     """To the gateway, path unchanged, without cookies: OpenClaw's page has none. Back from it comes what `GATEWAY_SAYS` lists.
 
-    The lookup service has found the page's origin to be one of the platform's; the gateway is told the one that it knows.
+    Forward-auth has found the page's origin to be one of the platform's; the gateway is told the one that it knows.
     """
     request = {
         "set": {"X-Forwarded-For": ["{http.vars.client}"], "X-Forwarded-Proto": [face.scheme]},

@@ -69,6 +69,8 @@ class ControllerOptions:
     retry_base_seconds: float = 1.0
     retry_cap_seconds: float = 60.0
     attempts_limit: int = 12
+    machines_per_hour: int = 10
+    """How many an instance may use up."""
     away_seconds: float = 3.0
     """How often work is tried again while the provider itself does not answer; that counts as no attempt."""
     liveness_seconds: float = 5.0
@@ -79,6 +81,8 @@ class ControllerOptions:
     """How often a hot spare is touched. OpenClaw 2026.9.6 ends idle workers after 60 s; bringing them up takes seconds."""
     orphans_seconds: float = 60.0
     orphan_grace_seconds: float = 600.0
+    quarantine_seconds: float = 7 * DAY_SECONDS
+    """How long an orphan is kept that may hold a user's data."""
     housekeeping_seconds: float = 60.0
     events_kept_seconds: float = 90 * DAY_SECONDS
     machines_kept_seconds: float = 30 * DAY_SECONDS

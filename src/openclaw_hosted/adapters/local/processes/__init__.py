@@ -1,0 +1,1 @@
+"""Machines that are processes, and the supervisor of either kind."""

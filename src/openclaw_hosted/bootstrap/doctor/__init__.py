@@ -1,0 +1,1 @@
+"""What `openclaw-hosted doctor` looks at."""
