@@ -8,12 +8,12 @@ from contextlib import suppress
 from dataclasses import replace
 from typing import Any, TypeVar
 
-from openclaw_hosted.adapters.fake.cloud import FakeMachine
+from openclaw_hosted.adapters.fake.cloud import FakeMachine, FakeSecret
 from openclaw_hosted.domain.account import Role
 from openclaw_hosted.domain.actor import Actor, Party, Via
 from openclaw_hosted.domain.errors import OpenClawHostedError
 from openclaw_hosted.domain.machine import MachineState
-from openclaw_hosted.domain.naming import MachineId
+from openclaw_hosted.domain.naming import InstanceId, MachineId
 from openclaw_hosted.ports.machines import MachineHealth
 from simulation.invariants import BY_HAND
 from simulation.people import People
@@ -70,6 +70,7 @@ class Acts:
             ActKind.INTRUDER_LABELS: self._label,
             ActKind.INTRUDER_STARTS: self._start,
             ActKind.INTRUDER_UNROUTES: self._unroute,
+            ActKind.INTRUDER_LEAVES: self._leave,
         }
 
     def schedule(self, acts: Sequence[Act]) -> None:
@@ -221,6 +222,14 @@ class Acts:
         if route is not None:
             del self._cloud.routes[route]
         return route is not None
+
+    def _leave(self, _act: Act) -> bool:
+        """One at a time: many at once would wait for an operator."""
+        if any(name.startswith(BY_HAND) for name in self._cloud.secrets):
+            return False
+        self._by_hand += 1
+        self._cloud.secrets[InstanceId(f"{BY_HAND}-{self._by_hand}")] = FakeSecret({}, 1)
+        return True
 
     @staticmethod
     def _one(things: Sequence[Thing], pick: float) -> Thing | None:

@@ -103,6 +103,7 @@ class ActKind(StrEnum):
     INTRUDER_LABELS = "intruder labels a machine"
     INTRUDER_STARTS = "intruder starts a machine"
     INTRUDER_UNROUTES = "intruder deletes a route"
+    INTRUDER_LEAVES = "intruder leaves a secret that no instance has"
 
 
 _WEIGHTS: Final = {
@@ -120,6 +121,7 @@ _LEAD_TO: Final = {
     "gate.revoke": ActKind.USER_SIGNS_OUT,
     "account_store.session": ActKind.USER_SIGNS_OUT,
     "machine_store.adopt": ActKind.INTRUDER_STARTS,
+    "platform_store.keep_orphans": ActKind.INTRUDER_LEAVES,
     "platform_store.release": ActKind.OPERATOR_SETS_IMAGE,
     "platform_store.launch_failed": ActKind.ALL_FULL,
     "machine_store.lose": ActKind.MACHINE_DIES,

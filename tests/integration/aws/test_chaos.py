@@ -83,6 +83,13 @@ class Chaos:
         with suppress(OpenClawHostedError):
             self.done[name] += await self._acts[name][1]()
 
+    async def all_happened(self) -> bool:
+        """Whether each kind of act was done; if not, one more act."""
+        if self._acts.keys() <= (+self.done).keys():
+            return True
+        await self.act()
+        return False
+
     async def _create(self) -> bool:
         if sum(desired is DesiredState.RUNNING for desired in self.asked.values()) >= MOST_INSTANCES:
             return False
@@ -149,6 +156,7 @@ async def test_two_control_planes_lose_nothing_and_leave_nothing_on_aws(world: A
     for _ in range(ACTS):
         await chaos.act()
         await CLOCK.sleep(PAUSE_SECONDS)
+    await until(chaos.all_happened, CONVERGED_SECONDS, every=PAUSE_SECONDS)
     world.lab.cloud.faults.calm()
     await until(lambda: settled(world, chaos), CONVERGED_SECONDS)
     await chaos.planes[2].until_clean(CONVERGED_SECONDS)
@@ -158,7 +166,6 @@ async def test_two_control_planes_lose_nothing_and_leave_nothing_on_aws(world: A
     await chaos.planes[1].until_clean(CONVERGED_SECONDS)
     for number in (1, 2):
         await chaos.stop(number)
-    assert set(+chaos.done) >= {"create", "delete", "kill a control plane", "crash a gateway", "cut a machine's power"}
 
 
 async def settled(world: AwsWorld, chaos: Chaos) -> bool:

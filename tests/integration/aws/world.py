@@ -41,6 +41,7 @@ WITH_KEY = (GatewaySettings(ModelProvider.OPENAI), CredentialsChange({Credential
 QUICK: Mapping[str, float] = {
     "scan_seconds": 0.1, "poll_seconds": 0.3, "retry_base_seconds": 0.1, "retry_cap_seconds": 0.5, "liveness_seconds": 0.3,
     "orphans_seconds": 0.3, "orphan_grace_seconds": 15.0, "gateway_ready_seconds": 300.0, "away_seconds": 0.2, "metering_seconds": 1000.0,
+    "quarantine_seconds": 30.0,
 }  # fmt: skip
 """How the loops are paced here, in seconds; what else AWS is given stays. Patience and graces are by the hurried clock."""
 
@@ -163,7 +164,10 @@ class ControlPlane:
         async def clean() -> bool:
             return not await self.leftovers()
 
-        await until(clean, seconds, every=0.05)
+        try:
+            await until(clean, seconds, every=0.05)
+        except TimeoutError:
+            raise AssertionError("\n".join(await self.leftovers())) from None
 
     async def leftovers(self) -> list[str]:
         """What is too much or missing in the account, in plain words."""
