@@ -10,6 +10,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from openclaw_hosted import OPENCLAW_VERSION, datadir
+from openclaw_hosted.adapters.local.containers import known_docker_host
 from openclaw_hosted.adapters.local.docker import docker
 from openclaw_hosted.adapters.local.install import installed_release
 from openclaw_hosted.adapters.local.tls import certificate_lifetime
@@ -93,7 +94,9 @@ async def _check_machines(settings: Settings) -> Finding:
     try:
         version = await docker("version", "--format", "{{.Server.Version}}")
     except PortError as problem:
-        return shared if wanted is MachineKind.AUTO else Finding("machines", Verdict.PROBLEM, str(problem), "Start the Docker engine.")
+        if wanted is MachineKind.AUTO and known_docker_host(settings.data_dir) is None:
+            return shared
+        return Finding("machines", Verdict.PROBLEM, str(problem), "Start the Docker engine.")
     return Finding("machines", Verdict.OK, f"they are containers of Docker {version}, isolated from each other and this computer")
 
 
