@@ -18,9 +18,9 @@ from openclaw_hosted.adapters.local.volumes import LocalVolumes
 from openclaw_hosted.bootstrap.archives import check_backups
 from openclaw_hosted.bootstrap.aws_checks import examine_aws
 from openclaw_hosted.bootstrap.edge import check_port
-from openclaw_hosted.controllers.disk import WAY_OUT, in_gigabytes
 from openclaw_hosted.doctor import CHECKS, Finding, Verdict, check_python
 from openclaw_hosted.domain.errors import OpenClawHostedError, PortError
+from openclaw_hosted.domain.room import OPERATORS_WAY_OUT, in_gigabytes
 from openclaw_hosted.settings import MachineKind, Provider, Settings, Tls
 from openclaw_hosted.store.open import open_store
 
@@ -106,7 +106,7 @@ async def _check_volumes(volumes: LocalVolumes | None) -> Finding:
     if not large:
         return Finding("volumes", Verdict.OK, "no instance fills the disk")
     named = ", ".join(f"{each.instance_id or each.volume_id} holds {in_gigabytes(each.held_bytes)}" for each in large)
-    return Finding("volumes", Verdict.PROBLEM, f"the disk has {in_gigabytes(large[0].free_bytes)} left; {named}", WAY_OUT)
+    return Finding("volumes", Verdict.PROBLEM, f"the disk has {in_gigabytes(large[0].free_bytes)} left; {named}", OPERATORS_WAY_OUT)
 
 
 def _check_tools() -> Finding:

@@ -37,6 +37,7 @@ from openclaw_hosted.services import (
     KeyService,
     OpeningService,
     OperationsService,
+    RoomService,
     SenderService,
     Services,
 )
@@ -191,6 +192,7 @@ def _services(settings: Settings, store: Store, provided: Provided, clock: Syste
             billed=provided.options.deployment is not None,
         ),
         keys=KeyService(HttpKeyTester(_outgoing(settings, provided)), clock),
+        room=RoomService(provided.volumes, clock),
     )
 
 

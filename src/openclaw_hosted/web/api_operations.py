@@ -14,9 +14,11 @@ from openclaw_hosted.web.models import (
     MachineOut,
     PoolOut,
     PoolPatch,
+    RoomOut,
     event_out,
     machine_out,
     pool_out,
+    room_out,
 )
 from openclaw_hosted.web.models_cost import CostOut, cost_out
 from openclaw_hosted.web.security import AdminCaller
@@ -52,6 +54,13 @@ async def get_pool(request: Request, caller: AdminCaller) -> PoolOut:
     """The pool now."""
     del caller
     return pool_out(await web_of(request).services.operations.pool())
+
+
+@router.get("/room")
+async def get_room(request: Request, caller: AdminCaller) -> RoomOut:
+    """Who fills the disk that volumes share, once it is nearly full. Looked at once a minute at most."""
+    del caller
+    return room_out(await web_of(request).services.room.crowding())
 
 
 @router.patch("/pool")

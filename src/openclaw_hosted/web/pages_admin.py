@@ -10,6 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 from openclaw_hosted.domain.account import Role
 from openclaw_hosted.domain.errors import FieldProblem, InvalidInput, StateConflict
 from openclaw_hosted.domain.naming import UserId
+from openclaw_hosted.domain.room import OPERATORS_WAY_OUT
 from openclaw_hosted.services.operations import require_admin
 from openclaw_hosted.web.context import link_start, web_of
 from openclaw_hosted.web.errors import STATUS
@@ -130,6 +131,8 @@ async def _pool(request: Request, *, status: int = 200, errors: dict[str, str] |
     costs = web_of(request).services.costs
     context: dict[str, Any] = {
         "pool": await operations.pool(),
+        "crowding": await web_of(request).services.room.crowding(),
+        "what_to_do": OPERATORS_WAY_OUT,
         "machines": await operations.machines(),
         "cost": await costs.report() if costs.billed else None,
         "errors": errors or {},

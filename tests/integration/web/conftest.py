@@ -34,6 +34,7 @@ from openclaw_hosted.services import (
     KeyService,
     OpeningService,
     OperationsService,
+    RoomService,
     SenderService,
     Services,
 )
@@ -81,6 +82,7 @@ class World:
             OperationsService(store.machines, store.instances, store.platform, store.hints, clock, policy),
             CostService(store.machines, store.instances, store.platform, policy, Deployment(), billed=self.billed),
             KeyService(edge, clock),
+            RoomService(edge, clock),
         )
 
     def __post_init__(self) -> None:

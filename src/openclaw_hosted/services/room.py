@@ -1,0 +1,37 @@
+"""Who fills the disk that volumes share, for those who look at the platform or at one instance."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+from collections.abc import Sequence
+from typing import Final
+
+from openclaw_hosted.domain.naming import InstanceId
+from openclaw_hosted.ports.clock import Clock
+from openclaw_hosted.ports.volumes import LargeVolume, Volumes
+
+LOOK_SECONDS: Final = 60.0
+
+
+class RoomService:
+    """Looks once a minute at most, however many ask: each look may count the files of all volumes."""
+
+    def __init__(self, volumes: Volumes, clock: Clock) -> None:
+        self._volumes = volumes
+        self._clock = clock
+        self._looking = asyncio.Lock()
+        self._looked_at = -math.inf
+        self._found: Sequence[LargeVolume] = ()
+
+    async def crowding(self) -> Sequence[LargeVolume]:
+        """The volumes that hold most of a disk that is nearly full, the largest first; none while there is room."""
+        async with self._looking:
+            now = self._clock.monotonic()
+            if now - self._looked_at >= LOOK_SECONDS:
+                self._found, self._looked_at = await self._volumes.crowding(), now
+            return self._found
+
+    async def filled_by(self, instance_id: InstanceId) -> LargeVolume | None:
+        """What this instance holds of such a disk; None unless that is much."""
+        return next((large for large in await self.crowding() if large.instance_id == instance_id), None)
