@@ -83,9 +83,13 @@ def api(platform: RunningPlatform) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="module")
-def worst(api: httpx.Client) -> str:
-    """The tenant's own instance."""
-    return created(api, "Worst")
+def worst(platform: RunningPlatform, api: httpx.Client) -> Iterator[str]:
+    """The tenant's own instance. Its trigger keeps its own OpenClaw from ending as well, so that is ended by force."""
+    made = created(api, "Worst")
+    yield made
+    machine = machine_of(platform, made)
+    platform.kill()
+    end_machine(machine)
 
 
 @pytest.fixture(scope="module")
