@@ -115,8 +115,9 @@ WantedBy={"multi-user" if service.user else "default"}.target
 """
 
 
-def environment_text(environment: Mapping[str, str]) -> str:
-    """The settings of `environment`, one a line, in the syntax of systemd; the data directory stands in the unit."""
+def environment_text(environment: Mapping[str, str], taken_over: Sequence[str]) -> str:
+    """The settings of `environment` and what gateways take over from it, one a line, in the syntax of systemd; the data directory stands
+    in the unit."""
     from openclaw_hosted.settings import Settings
 
     known = [field.alias for field in Settings.model_fields.values() if field.alias and field.alias != LEFT_TO_OPTIONS]
@@ -124,7 +125,21 @@ def environment_text(environment: Mapping[str, str]) -> str:
     for name in known:
         value = environment.get(name, "")
         lines.append(f"{name}={_value(value)}" if value else f"#{name}=")
+    lines += ["", "# Of the network that this computer is in. Gateways get these as well, so every tenant can read them.", ""]
+    lines += [f"{name}={_value(environment[name])}" for name in taken_over if name in environment]
     return "\n".join(lines) + "\n"
+
+
+def left_out(environment: Mapping[str, str], taken_over: Sequence[str], *, for_user: bool) -> Mapping[str, str]:
+    """Those of `taken_over` that are not copied, with the reason: every tenant can read what gateways take over."""
+    found = {}
+    for name in taken_over:
+        value = environment.get(name, "")
+        if "@" in value or "?" in value:
+            found[name] = "it may hold a password or a token, and every tenant could read it"
+        elif not for_user and Path(value).is_absolute() and (not Path(value).exists() or hidden_from_others(Path(value))):
+            found[name] = f"the service's user can't read {value}"
+    return found
 
 
 def hidden_from_others(path: Path) -> Path | None:

@@ -8,11 +8,11 @@ from playwright.sync_api import Browser, expect, sync_playwright
 
 from tests.support.browser import CHROMIUM, CHROMIUM_FLAGS, NO_CHROMIUM
 from tests.support.docker import image
-from tests.support.openclaw import release
+from tests.support.openclaw import echo, release
 from tests.support.platform import RunningPlatform, running_platform
 from tests.support.waiting import PATIENCE_MS
 
-__all__ = ["browser", "image", "platform", "release"]
+__all__ = ["browser", "echo", "image", "platform", "release"]
 
 
 @pytest.fixture(scope="module", params=["process", pytest.param("docker", marks=pytest.mark.docker)])

@@ -12,6 +12,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
 
 from tests.support.browser import new_context
+from tests.support.echo_model import EchoServer
 from tests.support.platform import ADMIN_EMAIL, ADMIN_PASSWORD, RunningPlatform, wait_until
 from tests.support.waiting import PATIENCE_MS, PATIENCE_SECONDS
 
@@ -170,21 +171,35 @@ def test_the_gateways_own_apis_are_not_reachable_from_outside(platform: RunningP
 @pytest.mark.long  # over the API: integration/docker/test_real_machine.py::test_a_turn_whose_model_can_not_be_reached_says_so
 def test_a_chat_whose_model_can_not_be_reached_says_so(platform: RunningPlatform, owner: Page, opened: str, api: httpx.Client) -> None:
     absent = {"provider": "compatible", "base_url": "http://127.0.0.1:9/v1", "model": "llama3"}
-    choose(platform, api, opened, absent, "custom/llama3")
+    choose(platform, api, opened, absent)
     say(owner, "is anybody there")
     expect(owner.get_by_text("custom/llama3 can't be reached").first).to_be_visible()
-    choose(platform, api, opened, {"provider": "echo"}, "echo/echo")
+    choose(platform, api, opened, {"provider": "echo"})
 
 
-def choose(platform: RunningPlatform, api: httpx.Client, instance_id: str, settings: dict[str, str], model: str) -> None:
+@pytest.mark.long  # when it is said: integration/local/test_silence.py
+@pytest.mark.parametrize("platform", ["process"], indirect=True)
+def test_a_chat_whose_model_says_nothing_says_so_and_goes_on(
+    platform: RunningPlatform, owner: Page, opened: str, api: httpx.Client, echo: EchoServer
+) -> None:
+    choose(platform, api, opened, {"provider": "compatible", "base_url": echo.base_url, "model": "slow"})
+    with echo.silent():
+        say(owner, "take your time")
+        expect(owner.get_by_text("custom/slow has said nothing").first).to_be_visible()
+    expect(owner.get_by_text("You said: take your time").first).to_be_visible()
+    expect(owner.get_by_text("custom/slow has said nothing")).to_have_count(0)
+    choose(platform, api, opened, {"provider": "echo"})
+
+
+def choose(platform: RunningPlatform, api: httpx.Client, instance_id: str, settings: dict[str, str]) -> None:
     """Change an instance's settings, and wait until its OpenClaw has them."""
     assert api.patch(f"/instances/{instance_id}", json={"settings": settings}).status_code == 200
-    kept = "volumes/*/state/openclaw.json"
-    wait_until(
-        lambda: any(model in path.read_text() for path in platform.data_dir.glob(kept)),
-        PATIENCE_SECONDS,
-        lambda: f"{model} is not in force:\n{platform.output}",
-    )
+
+    def has_them() -> bool:
+        seen = api.get(f"/instances/{instance_id}").json()
+        return bool(seen["applied_revision"] == seen["revision"])
+
+    wait_until(has_them, PATIENCE_SECONDS, lambda: f"the settings are not in force:\n{platform.output}")
 
 
 def test_gateways_outlive_the_control_plane_and_are_adopted(platform: RunningPlatform, owner: Page, opened: str, api: httpx.Client) -> None:

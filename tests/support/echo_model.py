@@ -3,18 +3,32 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 
 class EchoServer(ThreadingHTTPServer):
-    """Remembers the keys that it was called with."""
+    """Remembers the keys that it was called with, and answers nobody while it is `silent`."""
 
     daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
         self.keys: list[str] = []
+        self.speaks = threading.Event()
+        self.speaks.set()
+
+    @contextmanager
+    def silent(self) -> Iterator[None]:
+        """It takes questions, and answers them afterwards."""
+        self.speaks.clear()
+        try:
+            yield
+        finally:
+            self.speaks.set()
 
     @property
     def base_url(self) -> str:
@@ -30,6 +44,7 @@ class _Handler(BaseHTTPRequestHandler):
     def do_POST(self) -> None:
         self.server.keys.append((self.headers.get("authorization") or "").removeprefix("Bearer "))
         body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+        self.server.speaks.wait()
         said = next(text for text in map(_text, reversed(body["messages"])) if text)
         self.send_response(200)
         self.send_header("content-type", "text/event-stream")

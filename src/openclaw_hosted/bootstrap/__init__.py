@@ -1,5 +1,6 @@
 """The one place that wires: which adapter stands behind which port, and what is started in which order."""
 
+from openclaw_hosted.adapters.local.environment import TAKEN_OVER
 from openclaw_hosted.bootstrap.archives import Manifest, back_up, passphrase_of, restore_backup
 from openclaw_hosted.bootstrap.aws_shell import run_on_machine
 from openclaw_hosted.bootstrap.costs import planned_deployment
@@ -9,6 +10,7 @@ from openclaw_hosted.bootstrap.platform import Platform, local_api, open_platfor
 from openclaw_hosted.bootstrap.tools import build_image, open_vault, stop_everything
 
 __all__ = [
+    "TAKEN_OVER",
     "Manifest",
     "Platform",
     "back_up",

@@ -39,6 +39,7 @@ from openclaw_hosted.services import (
     KeyService,
     OpeningService,
     OperationsService,
+    RoomService,
     SenderService,
     Services,
 )
@@ -195,6 +196,7 @@ def _services(settings: Settings, store: Store, provided: Provided, clock: Syste
             billed=provided.options.deployment is not None,
         ),
         keys=KeyService(HttpKeyTester(_outgoing(settings, provided)), clock),
+        room=RoomService(store.instances, provided.volumes, clock),
     )
 
 

@@ -13,7 +13,8 @@ from openclaw_hosted.adapters.fake.access import FakeRouter, FakeVault
 from openclaw_hosted.adapters.fake.cloud import FakeCloud
 from openclaw_hosted.adapters.fake.compute import FakeGateways, FakeMachines, FakeVolumes
 from openclaw_hosted.adapters.local.docker.client import docker
-from openclaw_hosted.adapters.local.docker.containers import DockerRuntime, known_docker_host, prepare_docker
+from openclaw_hosted.adapters.local.docker.containers import DockerHost, DockerRuntime, known_docker_host, prepare_docker
+from openclaw_hosted.adapters.local.docker.image import NoImage
 from openclaw_hosted.adapters.local.docker.requests import FromMachines
 from openclaw_hosted.adapters.local.edge.programs import LocalEdge
 from openclaw_hosted.adapters.local.edge.router import LocalGate, LocalRouter
@@ -47,11 +48,19 @@ from openclaw_hosted.ports.router import Gate
 from openclaw_hosted.settings import MachineKind, Provider, Settings
 
 NOT_ISOLATED: Final = "Machines are processes of this computer and are not isolated from each other. Let in only people whom you trust."
+STAYS_ISOLATED: Final = (
+    "Machines stay containers, isolated from each other, so the platform does not start. Mend that and start again, "
+    "or choose processes, which isolate nothing: --machines process"
+)
 FAKE: Final = "The provider is a fake: nothing runs on these machines, and they are forgotten when the platform stops."
 REFILL_WAITS_SECONDS: Final = 60.0
 FAKE_LAUNCHES: Final = 50
 FAKE_WORKERS: Final = 4
 """The fake answers at once: more workers place no more machines, and have users' requests wait (docs/decisions/0023-hot-placement.md)."""
+
+
+class NoEngine(Unavailable):
+    """No Docker engine answers."""
 
 
 async def provide(settings: Settings, mark: str, clock: SystemClock, progress: Progress, stack: AsyncExitStack) -> Provided:
@@ -84,22 +93,33 @@ def _docker_used(settings: Settings, clock: Clock) -> tuple[DockerRuntime, ...]:
 
 
 async def _local_with_machines(settings: Settings, mark: str, release: OpenClawRelease, clock: Clock, progress: Progress) -> Provided:
-    """Machines as containers, or else as processes; those that were made as the other kind go on as such."""
+    """Machines as containers, or as processes where this computer never had what containers need, as processes isolate nothing. Those
+    that were made as the other kind go on as such."""
     data_dir, gate = settings.data_dir, LocalGate(settings.data_dir)
     processes, before = ProcessRuntime(data_dir, release), _docker_used(settings, clock)
     if settings.machines is MachineKind.PROCESS:
         return _local(settings, mark, Runtimes(processes, *before), clock, gate)
     try:
-        progress("Looking for a Docker engine")
-        await docker("version", "--format", "{{.Server.Version}}")
-        host = await prepare_docker(data_dir, release, progress, settings.local_models)
+        host = await _docker_host(settings, release, progress)
     except PortError as problem:
         if settings.machines is MachineKind.DOCKER:
             raise
+        if before or not isinstance(problem, NoEngine | NoImage):
+            raise PortError(f"{problem} {STAYS_ISOLATED}") from problem
         note = f"Machines would be containers, isolated from each other, but: {problem}"
-        return _local(settings, mark, Runtimes(processes, *before), clock, gate, note)
+        return _local(settings, mark, Runtimes(processes), clock, gate, note)
     containers = DockerRuntime(host, clock, settings.local_models, cpus=settings.machine_cpus)
     return _local(settings, mark, Runtimes(containers, processes), clock, gate)
+
+
+async def _docker_host(settings: Settings, release: OpenClawRelease, progress: Progress) -> DockerHost:
+    """What containers need. Raises `NoEngine`, `NoImage`, or another `PortError` for what may pass."""
+    progress("Looking for a Docker engine")
+    try:
+        await docker("version", "--format", "{{.Server.Version}}")
+    except PortError as problem:
+        raise NoEngine(str(problem)) from problem
+    return await prepare_docker(settings.data_dir, release, progress, settings.local_models)
 
 
 def _local(settings: Settings, mark: str, runtimes: Runtimes, clock: Clock, gate: Gate, *notes: str) -> Provided:

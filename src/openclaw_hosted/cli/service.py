@@ -7,6 +7,7 @@ import pwd
 import shutil
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -23,6 +24,7 @@ from openclaw_hosted.systemd import (
     Service,
     environment_text,
     hidden_from_others,
+    left_out,
     user_environment,
     user_units,
     write_private,
@@ -57,21 +59,25 @@ def install_service(
     data_dir: ServiceDataDir = None,
 ) -> None:
     """Start the platform with the computer, by systemd. Settings of this shell go into an environment file that stays as you leave it."""
+    from openclaw_hosted.bootstrap import TAKEN_OVER
     from openclaw_hosted.settings import load_settings
 
     places = _places(for_user=user)
     settings = load_settings({"OPENCLAW_HOSTED_DATA_DIR": data_dir or _default_data_dir(for_user=user)})
     service = _service(settings, places, for_user=user, docker=docker)
-    environment = environment_text(os.environ)
+    left = left_out(os.environ, TAKEN_OVER, for_user=user)
+    environment = environment_text(os.environ, [name for name in TAKEN_OVER if name not in left])
     if dry_run:
         out.print(f"# {places.unit}\n{service.unit}", markup=False, end="")
         out.print(f"\n# {places.environment} (mode 0600)", markup=False)
         out.print("\n".join(_without_values(line) for line in environment.splitlines()), markup=False)
+        _say_what_is_left_out(left, places)
         return
     if not user:
         _make_system_user(settings.data_dir, places.environment)
     if not places.environment.exists():
         write_private(places.environment, environment, 0o600)
+        _say_what_is_left_out(left, places)
     write_private(places.unit, service.unit, 0o644)
     say(f"Wrote {places.unit} and {places.environment}.")
     _start(places)
@@ -130,6 +136,11 @@ def _make_system_user(data_dir: Path, environment: Path) -> None:
     data_dir.mkdir(parents=True, exist_ok=True, mode=0o700)
     os.chown(data_dir, account.pw_uid, account.pw_gid)
     environment.parent.mkdir(parents=True, exist_ok=True, mode=0o755)
+
+
+def _say_what_is_left_out(left: Mapping[str, str], places: Places) -> None:
+    for name, reason in left.items():
+        say(f"{name} is not copied: {reason}. Gateways take it over if you write it into {places.environment}.")
 
 
 def _start(places: Places) -> None:

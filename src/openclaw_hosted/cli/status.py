@@ -10,6 +10,7 @@ import typer
 from openclaw_hosted import datadir
 from openclaw_hosted.cli.client import AsJson, DataDir, Target, connect
 from openclaw_hosted.cli.output import Exit, cell, print_fields, print_json
+from openclaw_hosted.domain.room import OPERATORS_WAY_OUT, in_gigabytes
 
 
 def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
@@ -22,10 +23,13 @@ def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
     with connect(target) as api:
         ready = api.raw("/readyz").json()
         pool = api.get("/pool")
+        large = api.get("/room")["large"]
     report |= {"running": runs, "ready": runs and ready["status"] == "ready", "checks": ready["checks"]}
     report |= {"pool": {name: pool[name] for name in ("status", "available", "spares_wanted", "note")}}
     if target.remote is None and not ready["checks"].get("disk", True):
         report["note"] = _no_room(datadir.absolute(target.data_dir))
+    if large:
+        report |= {"filled_by": {each["instance_id"] or each["volume_id"]: _held(each) for each in large}, "way_out": OPERATORS_WAY_OUT}
     _print(report, as_json=as_json)
     if not runs:
         raise typer.Exit(Exit.NOT_REACHABLE)
@@ -57,6 +61,10 @@ def _no_room(directory: Path) -> str:
         f"The disk with {directory} is full: {free:.1f} MB are free. Free room on it: delete old backups and logs/*.log.*, or enlarge it. "
         "Nobody can sign in or create until then; the platform goes on by itself."
     )
+
+
+def _held(large: dict[str, Any]) -> str:
+    return f"{in_gigabytes(large['held_bytes'])} of the disk that all share, which has {in_gigabytes(large['free_bytes'])} left"
 
 
 def _print(report: dict[str, Any], *, as_json: bool) -> None:

@@ -6,16 +6,14 @@ deletes and stops nothing: what to do about a tenant is for people to decide.
 
 from __future__ import annotations
 
-from typing import Final
-
 import structlog
 
 from openclaw_hosted.controllers.context import Ports
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.naming import VolumeId
+from openclaw_hosted.domain.room import OPERATORS_WAY_OUT, in_gigabytes
 from openclaw_hosted.ports.volumes import LargeVolume
 
-WAY_OUT: Final = "Ask its user to delete files, delete the instance, or make the disk larger."
 log = structlog.get_logger("disk")
 
 
@@ -37,12 +35,7 @@ class DiskController:
     async def _name(self, large: LargeVolume) -> None:
         held, free = in_gigabytes(large.held_bytes), in_gigabytes(large.free_bytes)
         log.warning("the disk is nearly full", volume=large.volume_id, instance=large.instance_id, holds=held, free=free)
-        detail = {"holds": held, "free": free, "volume": large.volume_id, "what_to_do": WAY_OUT}
+        detail = {"holds": held, "free": free, "volume": large.volume_id, "what_to_do": OPERATORS_WAY_OUT}
         await self._ports.platform_store.add_event(
             Event(EventName.INSTANCE_FILLED_DISK, self._ports.clock.now(), large.instance_id, detail=detail)
         )
-
-
-def in_gigabytes(amount: int) -> str:
-    """For people."""
-    return f"{amount / 1e9:.1f} GB"

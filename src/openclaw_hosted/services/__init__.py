@@ -10,6 +10,7 @@ from openclaw_hosted.services.instances import InstanceService
 from openclaw_hosted.services.keys import KeyService
 from openclaw_hosted.services.opening import OpeningService
 from openclaw_hosted.services.operations import OperationsService
+from openclaw_hosted.services.room import RoomService
 from openclaw_hosted.services.senders import SenderService
 
 
@@ -24,6 +25,7 @@ class Services:
     operations: OperationsService
     costs: CostService
     keys: KeyService
+    room: RoomService
 
 
 __all__ = [
@@ -33,6 +35,7 @@ __all__ = [
     "KeyService",
     "OpeningService",
     "OperationsService",
+    "RoomService",
     "SenderService",
     "Services",
 ]

@@ -16,10 +16,12 @@ from openclaw_hosted.web.models import (
     OrphanName,
     PoolOut,
     PoolPatch,
+    RoomOut,
     event_out,
     machine_out,
     orphan_out,
     pool_out,
+    room_out,
 )
 from openclaw_hosted.web.models_cost import CostOut, cost_out
 from openclaw_hosted.web.security import Caller, require_admin_caller
@@ -68,6 +70,12 @@ async def remove_orphan(request: Request, caller: Caller, body: OrphanName) -> N
 async def get_pool(request: Request, caller: Caller) -> PoolOut:
     """The pool now."""
     return pool_out(await web_of(request).services.operations.pool(caller))
+
+
+@router.get("/room")
+async def get_room(request: Request, caller: Caller) -> RoomOut:
+    """Who fills the disk that volumes share, once it is nearly full. Looked at once a minute at most."""
+    return room_out(await web_of(request).services.room.crowding(caller))
 
 
 @router.patch("/pool")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import datetime
 from typing import Annotated, Literal
 
@@ -16,6 +17,7 @@ from openclaw_hosted.domain.instance import DesiredState, Instance, Phase, Step,
 from openclaw_hosted.domain.machine import Machine, MachineFailure, MachineState, Warmth
 from openclaw_hosted.domain.orphan import Orphan, OrphanState
 from openclaw_hosted.ports.gateways import SenderRequest
+from openclaw_hosted.ports.volumes import LargeVolume
 from openclaw_hosted.services.operations import PoolReport
 from openclaw_hosted.web.rendering import instant, name_of
 
@@ -258,6 +260,21 @@ class PoolOut(BaseModel):
     error: str | None
 
 
+class LargeVolumeOut(BaseModel):
+    """A volume that holds much of the disk that all share."""
+
+    instance_id: str | None
+    volume_id: str
+    held_bytes: int
+    free_bytes: Annotated[int, Field(description="What the disk has left, for all.")]
+
+
+class RoomOut(BaseModel):
+    """Who fills the disk that volumes share, the largest first; nobody while there is room."""
+
+    large: list[LargeVolumeOut]
+
+
 class UserOut(BaseModel):
     """An account."""
 
@@ -421,6 +438,11 @@ def pool_out(report: PoolReport) -> PoolOut:
         failures_in_row=memory.failures_in_row,
         error=memory.last_error,
     )
+
+
+def room_out(crowding: Sequence[LargeVolume]) -> RoomOut:
+    """The disk as the API tells it."""
+    return RoomOut(large=[LargeVolumeOut(**asdict(large)) for large in crowding])
 
 
 def user_out(user: User) -> UserOut:

@@ -10,6 +10,7 @@ from fastapi.responses import RedirectResponse, Response
 from openclaw_hosted.domain.account import Role
 from openclaw_hosted.domain.errors import FieldProblem, InvalidInput, StateConflict
 from openclaw_hosted.domain.naming import UserId
+from openclaw_hosted.domain.room import OPERATORS_WAY_OUT
 from openclaw_hosted.web.context import link_start, web_of
 from openclaw_hosted.web.errors import STATUS
 from openclaw_hosted.web.forms import by_field, text_of
@@ -132,6 +133,8 @@ async def _pool(request: Request, visitor: Visitor, *, status: int = 200, errors
     costs = web_of(request).services.costs
     context: dict[str, Any] = {
         "pool": await operations.pool(visitor.actor),
+        "crowding": await web_of(request).services.room.crowding(visitor.actor),
+        "what_to_do": OPERATORS_WAY_OUT,
         "machines": await operations.machines(visitor.actor),
         "orphans": await operations.orphans(visitor.actor),
         "cost": await costs.report(visitor.actor) if costs.billed else None,

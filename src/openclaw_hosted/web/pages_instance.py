@@ -151,8 +151,9 @@ async def _page(
     instance, steps = await snapshot(instances, visitor.actor, instance_id)
     url = urljoin(link_start(request), path_within(request, instances.url(instance.id)))
     usual_wait = await instances.usual_wait() if waits_for_machine(instance, steps) else None
-    context: dict[str, Any] = {"instance": instance, "steps": steps, "url": url, "usual_wait": usual_wait, "errors": errors or {}}
-    return render(request, "instance.html", status=status, **context)
+    filled = await web_of(request).services.room.filled_by(visitor.actor, instance.id)
+    context: dict[str, Any] = {"instance": instance, "steps": steps, "url": url, "usual_wait": usual_wait, "filled": filled}
+    return render(request, "instance.html", status=status, errors=errors or {}, **context)
 
 
 def _settings(request: Request, instance_id: str, wish: InstanceForm, *, status: int = 200, **context: object) -> Response:

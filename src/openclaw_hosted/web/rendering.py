@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from openclaw_hosted.domain.actor import Actor, Party, Via
 from openclaw_hosted.domain.gateway import Channel, ModelProvider
 from openclaw_hosted.domain.instance import Instance, Phase, Step, StepName
+from openclaw_hosted.domain.room import in_gigabytes
 from openclaw_hosted.web.context import web_of
 from openclaw_hosted.web.navigation import navigates
 
@@ -177,7 +178,12 @@ def make_templates() -> Jinja2Templates:
         loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     environment.filters.update(
-        duration=duration_text, moment=time_text, iso=lambda at: instant(at).isoformat(), tone=tone, about=about_text
+        duration=duration_text,
+        moment=time_text,
+        iso=lambda at: instant(at).isoformat(),
+        tone=tone,
+        about=about_text,
+        gigabytes=in_gigabytes,
     )
     environment.globals.update(
         phase_words=PHASE_WORDS,

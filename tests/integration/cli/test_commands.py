@@ -9,7 +9,10 @@ import pytest
 import structlog
 
 from openclaw_hosted import bootstrap
+from openclaw_hosted.adapters.local.volumes import LocalVolumes
 from openclaw_hosted.datadir import prepare
+from openclaw_hosted.domain.naming import InstanceId, VolumeId
+from openclaw_hosted.ports.volumes import LargeVolume
 from openclaw_hosted.store.migrate import migrate
 from tests.integration.cli.conftest import ADMIN, PASSWORD, Cli
 
@@ -207,6 +210,16 @@ def test_a_platform_that_does_not_run_is_said_not_to_run(with_admin: Cli) -> Non
     shown = with_admin("status", "--json")
     assert shown.code == 6
     assert shown.json["running"] is False
+
+
+def test_the_status_says_who_fills_the_disk_and_what_to_do(with_admin: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def crowding(_: LocalVolumes) -> list[LargeVolume]:
+        return [LargeVolume(VolumeId("v-22222222"), InstanceId("oc-22222222"), 41_200_000_000, 800_000_000)]
+
+    monkeypatch.setattr(LocalVolumes, "crowding", crowding)
+    shown = with_admin("status")
+    assert "oc-22222222: 41.2 GB of the disk that all share, which has 0.8 GB left" in " ".join(shown.stdout.split())
+    assert "Ask its user to delete files" in " ".join(shown.stdout.split())
 
 
 def test_the_status_of_a_directory_that_does_not_exist_makes_none(cli: Cli) -> None:

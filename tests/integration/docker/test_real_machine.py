@@ -87,7 +87,7 @@ async def test_a_container_has_no_rights_and_no_secrets_in_sight(real: RunningMa
 
     facts = await described(ref)
     host = facts["HostConfig"]
-    assert (host["Memory"], host["MemorySwap"], host["PidsLimit"]) == (1536 << 20, 1536 << 20, 512)
+    assert (host["Memory"], host["MemorySwap"], host["PidsLimit"]) == (2048 << 20, 2048 << 20, 512)
     assert (host["CpuShares"], host["CpuPeriod"], host["CpuQuota"]) == (512, 100_000, cpu_limit(None) * 100_000)
     assert (host["ReadonlyRootfs"], host["Privileged"], host["CapDrop"]) == (True, False, ["ALL"])
     assert host["PortBindings"]["8080/tcp"][0]["HostIp"] == "127.0.0.1"

@@ -13,9 +13,10 @@ from pathlib import Path
 import psutil
 import pytest
 
+from openclaw_hosted.adapters.local.environment import TAKEN_OVER
 from openclaw_hosted.adapters.local.processes.process import SupervisedProcess
 from openclaw_hosted.datadir import open_to_others
-from openclaw_hosted.systemd import Service, environment_text, hidden_from_others
+from openclaw_hosted.systemd import Service, environment_text, hidden_from_others, left_out
 from tests.integration.cli.conftest import Cli, cli, loops_of_its_own
 from tests.support.platform import RunningPlatform, wait_until
 from tests.support.ports import free_port
@@ -42,7 +43,7 @@ def test_systemd_takes_the_unit(tmp_path: Path, user: str | None) -> None:
 
 def test_the_environment_file_keeps_every_value(tmp_path: Path) -> None:
     values = {"PORT": "9000", "OPENCLAW_HOSTED_ADMIN_PASSWORD": 'a "b" c\\d', "PATH": "/bin", "OPENCLAW_HOSTED_DATA_DIR": "/x"}
-    text = environment_text(values)
+    text = environment_text(values, [])
     assert "PATH=/bin" not in text
     assert "OPENCLAW_HOSTED_DATA_DIR" not in text
     assert "#DATABASE_URL=" in text
@@ -52,6 +53,34 @@ def test_the_environment_file_keeps_every_value(tmp_path: Path) -> None:
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert shell.stdout.splitlines() == ["9000", 'a "b" c\\d']
+
+
+def test_what_gateways_take_over_is_copied_unless_it_may_hold_a_secret_or_can_not_be_read(
+    cli: Cli, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if Path("/run/systemd/system").is_dir():
+        pytest.skip("systemd runs here, and would start it")
+    for name in TAKEN_OVER:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
+    monkeypatch.setenv("npm_config_registry", "https://packages.example.com/npm/")
+    monkeypatch.setenv("HTTPS_PROXY", "http://me:hunter22@proxy.example.com:3128")
+    monkeypatch.setenv("NO_PROXY", "models.local")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    done = cli("install-service", "--user")
+    assert "HTTPS_PROXY is not copied: it may hold a password" in " ".join(done.stderr.split())
+    assert "hunter22" not in done.stdout + done.stderr
+    text = (tmp_path / "config/openclaw-hosted/environment").read_text()
+    assert 'npm_config_registry="https://packages.example.com/npm/"' in text
+    assert 'NO_PROXY="models.local"' in text
+    assert "proxy.example.com" not in text
+
+
+def test_a_file_that_the_services_user_can_not_read_is_not_copied(tmp_path: Path) -> None:
+    (tmp_path / "own.pem").touch(mode=0o600)
+    environment = {"SSL_CERT_FILE": str(tmp_path / "own.pem"), "PIP_CERT": str(tmp_path / "gone.pem"), "LANG": "C.UTF-8"}
+    assert list(left_out(environment, list(environment), for_user=False)) == ["SSL_CERT_FILE", "PIP_CERT"]
+    assert left_out(environment, list(environment), for_user=True) == {}
 
 
 def test_what_the_services_user_can_not_read_is_named(tmp_path: Path) -> None:

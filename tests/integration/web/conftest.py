@@ -35,6 +35,7 @@ from openclaw_hosted.services import (
     KeyService,
     OpeningService,
     OperationsService,
+    RoomService,
     SenderService,
     Services,
 )
@@ -83,6 +84,7 @@ class World:
             OperationsService(store.machines, store.instances, store.platform, store.hints, clock, policy),
             CostService(store.machines, store.instances, store.platform, policy, Deployment(), billed=self.billed),
             KeyService(edge, clock),
+            RoomService(store.instances, edge, clock),
         )
 
     def __post_init__(self) -> None:

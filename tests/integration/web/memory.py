@@ -12,6 +12,7 @@ from openclaw_hosted.domain.gateway import Channel, Credentials, GatewaySettings
 from openclaw_hosted.domain.naming import InstanceId, UserId
 from openclaw_hosted.ports.gateways import BootstrapTicket, SenderRequest
 from openclaw_hosted.ports.models import KeyReport
+from openclaw_hosted.ports.volumes import LargeVolume
 
 
 class MemoryClock:
@@ -32,7 +33,7 @@ class MemoryClock:
 
 
 class MemoryEdge:
-    """Router, gate, gateways, sealer and key tester in one."""
+    """Router, gate, gateways, volumes, sealer and key tester in one."""
 
     scheme = "http"
 
@@ -41,6 +42,12 @@ class MemoryEdge:
         self.minted = 0
         self.senders: dict[str, SenderRequest] = {}
         self.settled: list[tuple[str, bool]] = []
+        self.large: list[LargeVolume] = []
+        self.looks_at_disk = 0
+
+    async def crowding(self) -> Sequence[LargeVolume]:
+        self.looks_at_disk += 1
+        return tuple(self.large)
 
     def signs_in(self, instance_id: InstanceId) -> bool:
         return self.public_url(instance_id).startswith("https://")

@@ -134,6 +134,8 @@ USE_CASES = {
     "operations.replenish": UseCase(lambda s, a: s.kit.operations.replenish(a), For.ADMINS, EventName.POOL_REPLENISH_ASKED),
     "operations.retire_spare": UseCase(lambda s, a: s.kit.operations.retire_spare(a, s.spare), For.ADMINS, EventName.MACHINE_CONDEMNED),
     "costs.report": UseCase(lambda s, a: s.kit.costs.report(a), For.ADMINS),
+    "room.crowding": UseCase(lambda s, a: s.kit.room.crowding(a), For.ADMINS),
+    "room.filled_by": UseCase(lambda s, a: s.kit.room.filled_by(a, s.running), For.OWNER),
     "keys.try_model_key": UseCase(lambda s, a: s.kit.keys.try_model_key(a, DEFAULT_SETTINGS, {}), For.ONESELF),
     "keys.try_channel": UseCase(lambda s, a: s.kit.keys.try_channel(a, Channel.TELEGRAM, {}), For.ONESELF),
 }

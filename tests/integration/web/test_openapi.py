@@ -26,6 +26,7 @@ async def test_the_description_names_every_route_of_the_api(world: World) -> Non
         "POST /instances", "GET /instances", "GET /instances/{instance_id}", "GET /instances/{instance_id}/events",
         "PATCH /instances/{instance_id}", "DELETE /instances/{instance_id}", "POST /instances/{instance_id}/restart",
         "POST /instances/{instance_id}/restore", "POST /instances/{instance_id}/open", "GET /machines", "GET /pool", "GET /cost", "GET /me",
+        "GET /room",
     } <= operations  # fmt: skip
     assert all(path.startswith("/api/v1/") for path in described["paths"])
     assert "problem+json" in str(described["paths"]["/api/v1/instances"]["post"]["responses"]["422"])

@@ -21,6 +21,8 @@ CERTIFICATES: Final = (
     "REQUESTS_CA_BUNDLE",
 )  # fmt: skip
 """Each names a file of certificates."""
+NO_PROXIES: Final = ("NO_PROXY", "no_proxy")
+TAKEN_OVER: Final = (*LANGUAGE, *PROXIES, *NO_PROXIES, *REGISTRIES, *CERTIFICATES)
 LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 """Never reached by a proxy, whatever the environment says."""
 
@@ -28,12 +30,12 @@ LOOPBACK: Final = ("127.0.0.1", "localhost", "::1")
 def passed_on() -> dict[str, str]:
     """What a gateway gets as it is."""
     known = {name: os.environ[name] for name in (*LANGUAGE, *PROXIES, *REGISTRIES) if name in os.environ}
-    told = ",".join(os.environ[name] for name in ("NO_PROXY", "no_proxy") if name in os.environ)
+    told = ",".join(os.environ[name] for name in NO_PROXIES if name in os.environ)
     direct = ",".join(dict.fromkeys([*LOOPBACK, *(host.strip() for host in told.split(",") if host.strip())]))
-    return {**known, "NO_PROXY": direct, "no_proxy": direct}
+    return {**known, **dict.fromkeys(NO_PROXIES, direct)}
 
 
 def certificate_files() -> dict[str, Path]:
-    """The files of certificates by variable; those that are not there are nobody's."""
+    """The files of certificates by variable; those that can't be read are nobody's."""
     named = {name: Path(os.environ[name]) for name in CERTIFICATES if os.environ.get(name)}
-    return {name: path.absolute() for name, path in named.items() if path.is_file()}
+    return {name: path.absolute() for name, path in named.items() if os.access(path, os.R_OK) and path.is_file()}

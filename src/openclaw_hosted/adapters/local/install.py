@@ -149,8 +149,8 @@ def _explain(output: str) -> PortError:
 
 @contextlib.asynccontextmanager
 async def alone(path: Path, progress: Callable[[str], None], waiting: str) -> AsyncIterator[None]:
-    """Hold a lock between processes; says `waiting` while another has it."""
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    """Hold a lock between processes on a file, made where it is missing; says `waiting` while another has it."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CREAT | os.O_CLOEXEC, 0o600)
     told = False
     try:
         while not _try_lock(descriptor):

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from openclaw_hosted import OPENCLAW_VERSION, datadir
 from openclaw_hosted.adapters.local.docker.client import docker
+from openclaw_hosted.adapters.local.docker.containers import known_docker_host
 from openclaw_hosted.adapters.local.edge.tls import certificate_lifetime
 from openclaw_hosted.adapters.local.install import installed_release
 from openclaw_hosted.adapters.local.volumes import LocalVolumes
@@ -18,8 +19,8 @@ from openclaw_hosted.bootstrap.archives import check_backups
 from openclaw_hosted.bootstrap.doctor.aws import examine_aws
 from openclaw_hosted.bootstrap.doctor.computer import CHECKS, Finding, Verdict, check_python
 from openclaw_hosted.bootstrap.edge import check_port
-from openclaw_hosted.controllers.disk import WAY_OUT, in_gigabytes
 from openclaw_hosted.domain.errors import OpenClawHostedError, PortError
+from openclaw_hosted.domain.room import OPERATORS_WAY_OUT, in_gigabytes
 from openclaw_hosted.settings import MachineKind, Provider, Settings, Tls
 from openclaw_hosted.store.open import open_store
 
@@ -93,7 +94,9 @@ async def _check_machines(settings: Settings) -> Finding:
     try:
         version = await docker("version", "--format", "{{.Server.Version}}")
     except PortError as problem:
-        return shared if wanted is MachineKind.AUTO else Finding("machines", Verdict.PROBLEM, str(problem), "Start the Docker engine.")
+        if wanted is MachineKind.AUTO and known_docker_host(settings.data_dir) is None:
+            return shared
+        return Finding("machines", Verdict.PROBLEM, str(problem), "Start the Docker engine.")
     return Finding("machines", Verdict.OK, f"they are containers of Docker {version}, isolated from each other and this computer")
 
 
@@ -103,7 +106,7 @@ async def _check_volumes(volumes: LocalVolumes | None) -> Finding:
     if not large:
         return Finding("volumes", Verdict.OK, "no instance fills the disk")
     named = ", ".join(f"{each.instance_id or each.volume_id} holds {in_gigabytes(each.held_bytes)}" for each in large)
-    return Finding("volumes", Verdict.PROBLEM, f"the disk has {in_gigabytes(large[0].free_bytes)} left; {named}", WAY_OUT)
+    return Finding("volumes", Verdict.PROBLEM, f"the disk has {in_gigabytes(large[0].free_bytes)} left; {named}", OPERATORS_WAY_OUT)
 
 
 def _check_tools() -> Finding:

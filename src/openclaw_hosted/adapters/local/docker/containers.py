@@ -35,7 +35,8 @@ from openclaw_hosted.domain.errors import Unavailable
 from openclaw_hosted.ports.clock import Clock
 
 PORT: Final = 8080
-MEMORY: Final = "1536m"
+MEMORY: Final = "2048m"
+"""An OpenClaw with two plugins of channels takes more than 1536 MB in its second turn (docs/decisions/0063-memory-of-a-container.md)."""
 PROCESSES: Final = 512
 CPU_SHARES: Final = 512
 """Half of what others get: where all want more than there is, the platform and the edge come first."""

@@ -9,7 +9,7 @@ import shutil
 import tarfile
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
 from typing import IO, Final
@@ -34,6 +34,10 @@ NOT_SHIPPED_FOLDERS: Final = ("node_modules/typescript", "node_modules/@types", 
 Progress = Callable[[str], None]
 
 
+class NoImage(Unavailable):
+    """The image can't be made on this computer as it is: nothing that passes by itself."""
+
+
 def image_uid() -> int:
     """Who runs the gateway: the platform's own user, so that both can use a volume; for root another."""
     return os.getuid() or NODE_UID
@@ -48,13 +52,14 @@ def image_tag(release: OpenClawRelease) -> str:
 
 
 async def ensure_image(release: OpenClawRelease, progress: Progress) -> str:
-    """Build the image unless it is there; returns its tag. Raises `Unavailable` or `PortError` with the way out."""
-    if not (IMAGE_DIR / "Dockerfile").is_file():
-        raise Unavailable("The image can only be built in a copy of the repository, which has image/Dockerfile.")
+    """Build the image unless it is there, one build at a time; returns its tag. Raises `NoImage` or `PortError` with the way out."""
+    dockerfile = IMAGE_DIR / "Dockerfile"
+    if not dockerfile.is_file():
+        raise NoImage("The image can only be built in a copy of the repository, which has image/Dockerfile.")
     tag = image_tag(release)
     if await image_exists(tag):
         return tag
-    async with alone(release.root.parent / ".image.lock", progress, "Another process is building the image; waiting for it."):
+    async with alone(dockerfile, progress, "Another process is building the image; waiting for it."):
         if not await image_exists(tag):
             await _build(tag, release, await _base(progress), progress)
     return tag
@@ -85,7 +90,8 @@ async def _build(tag: str, release: OpenClawRelease, base: str, progress: Progre
         "build", "--tag", tag, "--build-arg", f"BASE={base}", "--build-arg", f"UID={image_uid()}", "-",
         feed=lambda pipe: _write_context(pipe, release), told=told, seconds=BUILD_SECONDS,
     )  # fmt: skip
-    await docker("image", "prune", "--force", "--filter", f"label={STAGE_LABEL}")
+    with suppress(PortError):  # Of two at once the engine refuses one. What is left goes with the next build's.
+        await docker("image", "prune", "--force", "--filter", f"label={STAGE_LABEL}")
     progress(f"The image is built: {tag}, {await image_bytes(tag) / 1e6:.0f} MB")
 
 
@@ -139,7 +145,7 @@ def _own_base() -> str:
 async def _make_base(tag: str, progress: Progress) -> None:
     progress("No registry can be reached: making the base of the image from Debian's packages (half a minute)")
     if shutil.which("mmdebstrap") is None:
-        raise Unavailable(
+        raise NoImage(
             f"{PUBLIC_BASE} can't be fetched, and mmdebstrap, which would make it from Debian's packages, is not installed. "
             "Connect to the internet, or: apt-get install mmdebstrap"
         )

@@ -1,10 +1,12 @@
 // What the platform asks of a gateway and OpenClaw's own admin API does not offer. Needs the gateway's token.
+import { emitAgentEvent, onAgentEvent } from "openclaw/plugin-sdk/agent-harness-runtime";
 import { definePluginEntry } from "openclaw/plugin-sdk/plugin-entry";
 import { issueDeviceBootstrapToken } from "openclaw/plugin-sdk/device-bootstrap";
 import { dispatchGatewayMethod } from "openclaw/plugin-sdk/gateway-method-runtime";
 import { echo } from "./echo.js";
 import { answer, readBody } from "./http.js";
 import { answerForAbsentModel, PATIENCE_MS } from "./presence.js";
+import { Silence } from "./silence.js";
 
 const MAX_BODY_BYTES = 65536;
 const OWNER = {
@@ -33,6 +35,10 @@ const DISPATCHED = new Set([
 const STARTED_AT = Date.now() / 1000 - process.uptime();
 let stopping = false;
 process.once("SIGTERM", () => (stopping = true));
+
+// Of the process: OpenClaw has a plugin register itself several times.
+const silence = new Silence(emitAgentEvent);
+onAgentEvent((event) => silence.heard(event));
 
 function refuse(res, status, code, message) {
   return answer(res, status, { ok: false, error: { code, message } });
@@ -79,6 +85,8 @@ export default definePluginEntry({
       handler: handler(api.config?.gateway?.controlUi?.basePath?.replace(/^\//, "") ?? null),
     });
     api.on("before_agent_reply", answerForAbsentModel, { timeoutMs: PATIENCE_MS + 5000 });
+    api.on("model_call_started", (event) => silence.calling(event));
+    api.on("model_call_ended", (event) => silence.over(event));
     api.registerHttpRoute({ path: "/api/v1/oc-hosted/echo/chat/completions", auth: "gateway", match: "exact", handler: echo });
   },
 });
