@@ -17,6 +17,7 @@ tokens = typer.Typer(no_args_is_help=True, help="API tokens.")
 
 Email = Annotated[str, typer.Argument(metavar="EMAIL", help="E-mail address of the account.")]
 Admin = Annotated[bool, typer.Option("--admin", help="May look after the platform as well.")]
+NewRole = Annotated[Role, typer.Argument(help="What they are from now on.")]
 
 
 @users.command(name="list")
@@ -76,6 +77,18 @@ def enable(email: Email, data_dir: DataDir = None, as_json: AsJson = False) -> N
     """Let a user in again."""
     with connect(Target(data_dir)) as api:
         _print(api.post(f"/users/{_by_email(api, email)['id']}/enable"), as_json=as_json)
+
+
+@users.command()
+def role(
+    email: Email,
+    role: Annotated[Role, typer.Argument(help="What they are from now on.")],
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a user an admin, or an admin a user; sessions, links and tokens end."""
+    with connect(Target(data_dir)) as api:
+        _print(api.post(f"/users/{_by_email(api, email)['id']}/role", {"role": role}), as_json=as_json)
 
 
 @tokens.command(name="create")

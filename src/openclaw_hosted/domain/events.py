@@ -54,6 +54,7 @@ class EventName(StrEnum):
     USER_JOINED = "user.joined"
     USER_DISABLED = "user.disabled"
     USER_ENABLED = "user.enabled"
+    USER_ROLE_CHANGED = "user.role_changed"
     USER_PASSWORD_RESET = "user.password_reset"
     USER_PASSWORD_CHANGED = "user.password_changed"
     USER_SIGNED_IN = "user.signed_in"

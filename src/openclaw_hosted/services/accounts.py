@@ -205,6 +205,17 @@ class AccountService:
         await revoke(self._gate, await self._accounts.set_disabled(user_id, disabled=disabled, ends=ends, event=event))
         return await self._accounts.user(user_id)
 
+    async def set_role(self, actor: Actor, user_id: UserId, role: Role) -> User:
+        """Make a user an admin, or an admin a user; returns them as they are now. They sign in anew. For admins only; raises
+        `StateConflict` for the last admin."""
+        require_admin(actor)
+        user = await self._accounts.user(user_id)
+        if user.role is role:
+            return user
+        event = self._event(actor, EventName.USER_ROLE_CHANGED, user_id, before=user.role, after=role)
+        await revoke(self._gate, await self._accounts.set_role(user_id, role, event, ending(AccountChange.ROLE_CHANGED)))
+        return await self._accounts.user(user_id)
+
     async def me(self, actor: Actor) -> User:
         """The actor's own account."""
         return await self._accounts.user(actor.user_id)

@@ -112,13 +112,14 @@ class SqlAccounts:
             await _record(connection, event)
             return await _end(connection, user, ends)
 
-    async def set_role(self, user_id: UserId, role: Role, ends: frozenset[Proof] = ALL_PROOFS) -> Sequence[str]:
+    async def set_role(self, user_id: UserId, role: Role, event: Event, ends: frozenset[Proof] = ALL_PROOFS) -> Sequence[str]:
         async with self._database.write() as connection:
             await self._database.lock(connection, ACCOUNT_LOCK)
             user = await _user(connection, user_id)
             if user.role is Role.ADMIN and role is not Role.ADMIN:
                 await _keep_an_admin(connection, user_id)
             await connection.execute(update(tables.users).where(_U.id == user_id).values(role=role))
+            await _record(connection, event)
             return await _end(connection, user, ends)
 
     async def add_session(self, session: Session, event: Event | None, proven: str | None = None) -> None:

@@ -8,7 +8,7 @@ from openclaw_hosted.domain.naming import UserId, clean_display_name
 from openclaw_hosted.services.accounts import digest
 from openclaw_hosted.web.api_instances import problems
 from openclaw_hosted.web.context import link_start, web_of
-from openclaw_hosted.web.models import InviteIn, Link, TokenCreate, TokenList, TokenMade, TokenOut, UserList, UserOut, user_out
+from openclaw_hosted.web.models import InviteIn, Link, RoleIn, TokenCreate, TokenList, TokenMade, TokenOut, UserList, UserOut, user_out
 from openclaw_hosted.web.rendering import instant
 from openclaw_hosted.web.security import CONFIRMED_CALLER, Caller, require_admin_caller
 
@@ -66,6 +66,12 @@ async def disable_user(request: Request, caller: Caller, user_id: str) -> UserOu
 async def enable_user(request: Request, caller: Caller, user_id: str) -> UserOut:
     """Let a user in again."""
     return user_out(await web_of(request).services.accounts.set_disabled(caller, UserId(user_id), disabled=False))
+
+
+@users.post("/{user_id}/role", dependencies=[CONFIRMED_CALLER])
+async def change_role(request: Request, caller: Caller, user_id: str, body: RoleIn) -> UserOut:
+    """Make a user an admin, or an admin a user; sessions, links and tokens end."""
+    return user_out(await web_of(request).services.accounts.set_role(caller, UserId(user_id), body.role))
 
 
 @users.post("/{user_id}/reset-link", status_code=201, dependencies=[CONFIRMED_CALLER])

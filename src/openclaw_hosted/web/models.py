@@ -102,6 +102,12 @@ class InviteIn(Input):
     role: Role = Role.USER
 
 
+class RoleIn(Input):
+    """What an account may do from now on."""
+
+    role: Role
+
+
 class TokenCreate(Input):
     """What the token is for."""
 

@@ -108,6 +108,16 @@ async def reset_user(request: Request, visitor: CurrentVisitor, user_id: str) ->
     return await _users(request, visitor, link=f"{link_start(request)}/reset/{secret}", link_for="this account")
 
 
+@router.post("/users/{user_id}/role")
+async def change_role(request: Request, form: ConfirmedForm, user_id: str) -> Response:
+    """Make a user an admin, or an admin a user."""
+    role = next((role for role in Role if role == text_of(form, "role")), None)
+    if role is None:
+        raise InvalidInput(FieldProblem("role", "Choose admin or user."))
+    await web_of(request).services.accounts.set_role(visitor_of(request).actor, UserId(user_id), role)
+    return RedirectResponse("/admin/users", 303)
+
+
 @router.post("/users/{user_id}/{action}", dependencies=[OWN_FORM])
 async def change_user(request: Request, visitor: CurrentVisitor, user_id: str, action: str) -> Response:
     """Disable or enable an account."""

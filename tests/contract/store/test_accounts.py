@@ -112,22 +112,22 @@ async def test_a_token_names_its_user_until_it_is_revoked(store: Store) -> None:
 
 
 async def test_the_last_admin_stays(store: Store) -> None:
-    await store.accounts.set_role(OWNER, Role.ADMIN)
+    await store.accounts.set_role(OWNER, Role.ADMIN, an_event())
     with pytest.raises(StateConflict):
-        await store.accounts.set_role(OWNER, Role.USER)
+        await store.accounts.set_role(OWNER, Role.USER, an_event())
     with pytest.raises(StateConflict):
         await store.accounts.set_disabled(OWNER, disabled=True, event=an_event())
-    await store.accounts.set_role(OTHER, Role.ADMIN)
-    await store.accounts.set_role(OWNER, Role.USER)
+    await store.accounts.set_role(OTHER, Role.ADMIN, an_event())
+    await store.accounts.set_role(OWNER, Role.USER, an_event())
     with pytest.raises(NotFound):
-        await store.accounts.set_role(UserId("us-none"), Role.USER)
+        await store.accounts.set_role(UserId("us-none"), Role.USER, an_event())
 
 
 async def test_two_admins_who_step_down_at_once_leave_one(store: Store, replica: Store) -> None:
     for _ in range(5):
         for user_id in (OWNER, OTHER):
-            await store.accounts.set_role(user_id, Role.ADMIN)
-        down = (store.accounts.set_role(OWNER, Role.USER), replica.accounts.set_role(OTHER, Role.USER))
+            await store.accounts.set_role(user_id, Role.ADMIN, an_event())
+        down = (store.accounts.set_role(OWNER, Role.USER, an_event()), replica.accounts.set_role(OTHER, Role.USER, an_event()))
         outcomes = await asyncio.gather(*down, return_exceptions=True)
         assert [type(outcome) for outcome in outcomes if outcome != []] == [StateConflict]
         assert sum(user.role is Role.ADMIN for user in await store.accounts.users()) == 1
@@ -195,13 +195,13 @@ async def test_disabling_enabling_and_another_role_end_all_that_was_given_out(st
         assert await store.accounts.set_disabled(OWNER, disabled=disabled, event=an_event()) == [f"session-{OWNER}"]
         assert await proofs_of(store, OWNER) == set()
     await give_proofs_anew(store)
-    assert await store.accounts.set_role(OWNER, Role.USER) == [f"session-{OWNER}"]
+    assert await store.accounts.set_role(OWNER, Role.USER, an_event(EventName.USER_ROLE_CHANGED)) == [f"session-{OWNER}"]
     assert await proofs_of(store, OWNER) == set()
     assert await proofs_of(store, OTHER) == {*ALL_PROOFS, "grant"}
 
 
 async def give_proofs_anew(store: Store) -> None:
-    await store.accounts.set_role(OTHER, Role.ADMIN)
+    await store.accounts.set_role(OTHER, Role.ADMIN, an_event())
     await store.accounts.set_disabled(OWNER, disabled=False, event=an_event())
     async with store.database.write() as connection:
         for table in (tables.sessions, tables.tokens, tables.links, tables.grants):

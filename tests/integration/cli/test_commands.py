@@ -22,7 +22,7 @@ COMMANDS = [
     *(("instances", name) for name in ("create", "list", "show", "open", "logs", "restart", "delete", "restore")),
     *(("machines", name) for name in ("list", "show")),
     *(("pool", name) for name in ("show", "replenish", "pause", "resume", "set")),
-    *(("users", name) for name in ("list", "create", "invite", "reset-link", "disable", "enable")),
+    *(("users", name) for name in ("list", "create", "invite", "reset-link", "disable", "enable", "role")),
     *(("tokens", name) for name in ("create", "list", "revoke")),
 ]  # fmt: skip
 
@@ -184,6 +184,9 @@ def test_users_are_invited_disabled_and_enabled(with_admin: Cli) -> None:
     assert with_admin("users", "reset-link", "other@example.com").stdout.startswith("http://localhost:8080/reset/")
     assert with_admin("users", "disable", "other@example.com", "--json").json["disabled"] is True
     assert with_admin("users", "enable", "other@example.com", "--json").json["disabled"] is False
+    assert with_admin("users", "role", "other@example.com", "admin", "--json").json["role"] == "admin"
+    assert with_admin("users", "role", "other@example.com", "user", "--json").json["role"] == "user"
+    assert with_admin("users", "role", ADMIN, "user").code == 5
     assert with_admin("users", "disable", ADMIN).code == 5
     assert with_admin("users", "disable", "nobody@example.com").code == 3
     assert {item["email"] for item in with_admin("users", "list", "--json").json["items"]} == {ADMIN, "other@example.com"}

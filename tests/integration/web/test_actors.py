@@ -101,6 +101,7 @@ USE_CASES = {
     "accounts.set_disabled": UseCase(
         lambda s, a: s.kit.accounts.set_disabled(a, s.bob.id, disabled=True), For.ADMINS, EventName.USER_DISABLED
     ),
+    "accounts.set_role": UseCase(lambda s, a: s.kit.accounts.set_role(a, s.bob.id, Role.ADMIN), For.ADMINS, EventName.USER_ROLE_CHANGED),
     "accounts.users": UseCase(lambda s, a: s.kit.accounts.users(a), For.ADMINS),
     "accounts.emails": UseCase(lambda s, a: s.kit.accounts.emails(a), For.ADMINS),
     "accounts.follow_link": UseCase(

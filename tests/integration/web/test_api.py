@@ -258,6 +258,11 @@ async def test_operators_api(world: World, admin: User, ada: User) -> None:
         assert (await api.post(f"/users/{ada.id}/disable")).json()["disabled"] is True
         assert (await api.post(f"/users/{ada.id}/enable")).json()["disabled"] is False
         assert (await api.post("/users/none/disable")).status_code == 404
+        assert (await api.post(f"/users/{admin.id}/role", json={"role": "user"})).status_code == 409
+        assert (await api.post(f"/users/{ada.id}/role", json={"role": "owner"})).status_code == 422
+        assert (await api.post(f"/users/{ada.id}/role", json={"role": "admin"})).json()["role"] == "admin"
+        changed = (await api.get("/events", params={"limit": 1})).json()["items"][0]
+        assert (changed["name"], changed["detail"]) == ("user.role_changed", {"before": "user", "after": "admin"})
         events = (await api.get("/events", params={"limit": 1})).json()["items"]
         assert len(events) == 1
 

@@ -66,6 +66,18 @@ async def test_the_api_asks_a_session_the_same_and_a_token_not(world: World, adm
         assert (await api.post(place, json=body)).status_code == 201
 
 
+async def test_another_role_asks_for_the_password_again(world: World, admin: User, ada: User) -> None:
+    async with world.browser(admin) as browser:
+        world.clock.at += CONFIRMED_SECONDS
+        place = f"/admin/users/{ada.id}/role"
+        asked = await browser.post(place, role="admin")
+        assert (asked.status_code, f'action="{place}"' in asked.text) == (403, True)
+        assert (await browser.post(place, role="admin", confirm_password=PASSWORD)).status_code == 303
+        world.clock.at += CONFIRMED_SECONDS
+        refused = await browser.client.post(f"/api/v1/users/{ada.id}/role", json={"role": "user"}, headers={"X-CSRF-Token": browser.csrf})
+        assert refused.status_code == 403
+
+
 async def test_a_wrong_present_password_leaves_no_session_behind(world: World, ada: User) -> None:
     async with world.browser(ada) as browser:
         form = {"current_password": PASSWORD, "password": "quite another one", "password_again": "a third"}

@@ -79,6 +79,17 @@ async def test_a_revoked_session_is_out_at_once(world: World, admin: User, ada: 
         assert world.edge.admitted.keys() == {session.hash for session in await world.kit.accounts.sessions(acting(admin))}
 
 
+async def test_an_admin_makes_a_user_an_admin_who_signs_in_anew(world: World, admin: User, ada: User) -> None:
+    async with world.browser(admin) as operator, world.browser(ada) as browser:
+        assert f"Make {ada.email} an admin" in (await operator.get("/admin/users")).text
+        assert (await operator.post(f"/admin/users/{ada.id}/role", role="owner")).status_code == 422
+        assert (await operator.post(f"/admin/users/{ada.id}/role", role="admin")).status_code == 303
+        assert f"Make {ada.email} a user" in (await operator.get("/admin/users")).text
+        assert (await browser.get("/")).headers["location"] == "/sign-in?next=/"
+    async with world.browser(ada) as browser:
+        assert (await browser.get("/admin")).status_code == 200
+
+
 async def test_signing_out_ends_the_session(world: World, ada: User) -> None:
     async with world.browser(ada) as browser:
         cookie = browser.client.cookies["ochs"]

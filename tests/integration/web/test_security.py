@@ -128,11 +128,18 @@ async def test_operators_routes_are_for_admins_only(world: World, ada: User) -> 
     async with world.browser(ada) as browser, world.api(ada) as api:
         for path in ("/admin", "/admin/instances", "/admin/users", "/admin/events"):
             assert (await browser.get(path)).status_code == 403
-        for path in ("/admin/pool/pause", "/admin/users/invite", f"/admin/users/{ada.id}/disable", "/admin/machines/x/retire"):
+        for path in (
+            "/admin/pool/pause",
+            "/admin/users/invite",
+            f"/admin/users/{ada.id}/disable",
+            f"/admin/users/{ada.id}/role",
+            "/admin/machines/x/retire",
+        ):
             assert (await browser.post(path)).status_code == 403
         for path in ("/machines", "/machines/x", "/pool", "/users", "/events"):
             assert (await api.get(path)).status_code == 403
         for path in ("/pool/pause", "/pool/resume", "/pool/replenish", f"/users/{ada.id}/disable", f"/users/{ada.id}/reset-link"):
             assert (await api.post(path)).status_code == 403
         assert (await api.patch("/pool", json={"spares": 1})).status_code == 403
+        assert (await api.post(f"/users/{ada.id}/role", json={"role": "admin"})).status_code == 403
         assert (await api.post("/users/invite", json={"email": "x@example.com"})).status_code == 403

@@ -51,7 +51,7 @@ class AccountStore(Protocol):
         """`ends` go with it; returns the hashes of the sessions that ended. Raises `StateConflict` for the last admin."""
         ...
 
-    async def set_role(self, user_id: UserId, role: Role, ends: frozenset[Proof] = ALL_PROOFS) -> Sequence[str]:
+    async def set_role(self, user_id: UserId, role: Role, event: Event, ends: frozenset[Proof] = ALL_PROOFS) -> Sequence[str]:
         """`ends` go with it; returns the hashes of the sessions that ended. Raises `StateConflict` for the last admin."""
         ...
 
