@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Final
 
 from openclaw_hosted.adapters.aws.account import find_image, find_network, find_place, find_shards, shared_key
+from openclaw_hosted.adapters.aws.agents import Agents
 from openclaw_hosted.adapters.aws.client import AwsSdk
 from openclaw_hosted.adapters.aws.commands import RunCommand
 from openclaw_hosted.adapters.aws.fleet import Fleet
@@ -31,7 +32,7 @@ from openclaw_hosted.settings import Settings
 from openclaw_hosted.settings_aws import AwsSettings, load_aws_settings
 
 PACE: Final = ControllerOptions(
-    policy=PoolPolicy(ready_timeout_seconds=900.0, max_launches_at_once=30, backoff_seconds=15.0),
+    policy=PoolPolicy(ready_timeout_seconds=900.0, max_launches_at_once=10, backoff_seconds=15.0),
     workers=32,
     poll_seconds=1.0,
     gateway_ready_seconds=300.0,
@@ -77,7 +78,7 @@ async def provide_aws(settings: Settings, clock: SystemClock, progress: Progress
     plan = LaunchPlan(aws.deployment, aws.fleet_template, aws.instance_types, network.subnets, aws.on_demand_spares, aws.on_demand_fallback)
     await router.ensure_own_rules()
     return Provided(
-        machines=AwsMachines(sdk, fleet, plan),
+        machines=AwsMachines(sdk, fleet, Agents(sdk, clock), plan),
         gateways=gateways,
         volumes=volumes,
         vault=vault,

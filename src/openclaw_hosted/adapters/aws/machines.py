@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
+from openclaw_hosted.adapters.aws.agents import Agents
 from openclaw_hosted.adapters.aws.errors import NO_CAPACITY, refusal
 from openclaw_hosted.adapters.aws.fleet import Ec2Machine, Fleet
 from openclaw_hosted.adapters.aws.names import MACHINE_NAME, Tag, as_tags
@@ -37,12 +38,11 @@ class LaunchPlan:
 class AwsMachines:
     """`Machines` on EC2. The provider's id is the instance id, `i-…`."""
 
-    def __init__(self, sdk: Sdk, fleet: Fleet, plan: LaunchPlan) -> None:
+    def __init__(self, sdk: Sdk, fleet: Fleet, agents: Agents, plan: LaunchPlan) -> None:
         self._sdk = sdk
         self._fleet = fleet
+        self._agents = agents
         self._plan = plan
-        self._online: set[str] = set()
-        """Machines whose agent has been seen to take commands."""
 
     async def launch(self, spec: LaunchSpec) -> str:
         """Ask for a machine; the client token is the row's id, so that asking again finds the same one. Raises `NoCapacity`."""
@@ -66,8 +66,9 @@ class AwsMachines:
     async def observe(self) -> Sequence[ObservedMachine]:
         """All machines that exist. One is up once its agent takes commands; what happens inside after that is not looked at here."""
         machines = await self._fleet.list()
-        await self._see_who_is_online(machines)
-        return [self._observed(machine) for machine in machines]
+        running = [machine.ref for machine in machines if machine.state == "running"]
+        online = await self._agents.online(running, [machine.ref for machine in machines])
+        return [self._observed(machine, online) for machine in machines]
 
     async def label(self, provider_ref: str, labels: Mapping[str, str]) -> None:
         """Write the labels as tags. An assigned machine no longer runs up a bill for CPU credits.
@@ -93,7 +94,7 @@ class AwsMachines:
             answer = await self._sdk.call(Call.TERMINATE_INSTANCES, InstanceIds=[provider_ref])
             if any(each["PreviousState"]["Name"] not in ENDED for each in answer["TerminatingInstances"]):
                 await self._tell_of_its_end(provider_ref)
-        self._online.discard(provider_ref)
+        self._agents.forget(provider_ref)
         self._fleet.forget()
 
     async def room(self) -> int | None:
@@ -144,19 +145,11 @@ class AwsMachines:
             Tag.RESERVED: spec.reserved_instance_id,
         }
 
-    async def _see_who_is_online(self, machines: Sequence[Ec2Machine]) -> None:
-        running = {machine.ref for machine in machines if machine.state == "running"}
-        self._online &= {machine.ref for machine in machines}
-        if running <= self._online:
-            return
-        async for page in self._sdk.pages(Call.DESCRIBE_AGENTS, MaxResults=50):
-            self._online |= running & {str(agent["InstanceId"]) for agent in page["InstanceInformationList"]}
-
-    def _observed(self, machine: Ec2Machine) -> ObservedMachine:
+    def _observed(self, machine: Ec2Machine, online: Collection[str]) -> ObservedMachine:
         return ObservedMachine(
             provider_ref=machine.ref,
             machine_id=machine.machine_id,
-            health=self._health(machine),
+            health=_health(machine, online),
             address=machine.address,
             zone=machine.zone,
             launched_at=machine.launched_at,
@@ -164,12 +157,13 @@ class AwsMachines:
             adoptable=machine.machine_id is None and machine.state in ("pending", "running"),
         )
 
-    def _health(self, machine: Ec2Machine) -> MachineHealth:
-        if machine.state == "running":
-            return MachineHealth.UP if machine.ref in self._online else MachineHealth.BOOTING
-        if machine.state == "stopped":
-            return MachineHealth.STOPPED
-        return MachineHealth.SHUTTING_DOWN if machine.state in SHUTTING_DOWN else MachineHealth.BOOTING
+
+def _health(machine: Ec2Machine, online: Collection[str]) -> MachineHealth:
+    if machine.state == "running":
+        return MachineHealth.UP if machine.ref in online else MachineHealth.BOOTING
+    if machine.state == "stopped":
+        return MachineHealth.STOPPED
+    return MachineHealth.SHUTTING_DOWN if machine.state in SHUTTING_DOWN else MachineHealth.BOOTING
 
 
 def _why(answer: Answer) -> Exception:
