@@ -192,8 +192,8 @@ MUTANTS: Final = (
     Mutant(
         "found-routes-of-deleted-instances-are-kept",
         "controllers/orphans.py",
-        '(f"route of {route.instance_id}", _call(',
-        "(route.instance_id, _call(",
+        'add("route", route.instance_id, f"route of {route.instance_id}"',
+        'add("route", route.instance_id, route.instance_id',
         Catcher.SCENES,
     ),
     Mutant(

@@ -28,14 +28,18 @@ from simulation.rows import Change
 ZONES: Final = ("zone-a", "zone-b")
 FLEET_CAP: Final = 18
 CAPS: Final = Caps(platform=12, per_user=6)
+QUARANTINE_SECONDS: Final = 60.0
 OPTIONS: Final = ControllerOptions(
     policy=PoolPolicy(spares=2, fleet_cap=FLEET_CAP, image="v1", ready_timeout_seconds=90, backoff_seconds=2, backoff_cap_seconds=20),
     retention_seconds=60, lease_seconds=15, scan_seconds=4, poll_seconds=0.5, gateway_ready_seconds=30, retry_base_seconds=1,
     retry_cap_seconds=10, away_seconds=3, liveness_seconds=6, orphans_seconds=30, orphan_grace_seconds=45, keep_warm_seconds=12,
-    housekeeping_seconds=20, machines_per_hour=1000, quarantine_seconds=60, disk_seconds=20,
+    housekeeping_seconds=20, machines_per_hour=1000, quarantine_seconds=QUARANTINE_SECONDS, disk_seconds=20,
 )  # fmt: skip
 ORPHANS_LOOK_SECONDS: Final = 5.0
 ORPHANS_LONGEST_SECONDS: Final = 240.0
+"""The grace begins anew with each process that takes the loop over."""
+DATA_LONGEST_SECONDS: Final = ORPHANS_LONGEST_SECONDS + QUARANTINE_SECONDS + OPTIONS.orphans_seconds
+"""What may hold a user's data is kept in quarantine first."""
 """The grace period, and time for looks of which each may fail: each control plane counts by itself."""
 
 ARRIVED_SECONDS: Final = 30.0
@@ -211,7 +215,7 @@ class World:
         at_work = [plane for plane in self.planes.values() if not plane.process.is_stopped]
         weather = replace(self.faults.weather, hints_lost=False)
         could_be_removed = weather == CALM and bool(at_work)
-        self.invariants.look_for_orphans(ORPHANS_LOOK_SECONDS if could_be_removed else 0.0, ORPHANS_LONGEST_SECONDS)
+        self.invariants.look_for_orphans(ORPHANS_LOOK_SECONDS if could_be_removed else 0.0, ORPHANS_LONGEST_SECONDS, DATA_LONGEST_SECONDS)
 
     def set_policy(self, policy: PoolPolicy) -> None:
         """New settings, for which all control planes are started anew, one after the other."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from openclaw_hosted.cli.output import CommandError, Exit, out, say
+from openclaw_hosted.logging import logging_to
 from openclaw_hosted.systemd import (
     NAME,
     SYSTEM_DATA,
@@ -50,6 +51,7 @@ class Places:
     systemctl: tuple[str, ...]
 
 
+@logging_to("warning", None)
 def install_service(
     user: ForUser = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be written, and write nothing.")] = False,
