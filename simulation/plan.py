@@ -124,6 +124,7 @@ _LEAD_TO: Final = {
     "platform_store.keep_orphans": ActKind.INTRUDER_LEAVES,
     "platform_store.release": ActKind.OPERATOR_SETS_IMAGE,
     "platform_store.launch_failed": ActKind.ALL_FULL,
+    "platform_store.launch_succeeded": ActKind.ALL_FULL,
     "machine_store.lose": ActKind.MACHINE_DIES,
     "instance_store.ask_update": ActKind.GATEWAY_REFUSES,
 }

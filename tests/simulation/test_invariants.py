@@ -73,7 +73,7 @@ class Scene:
         """All checks that follow calls."""
         for call in ("machines.launch", "gateways.start", "router.bind"):
             self.invariants.after_call(call)
-        self.invariants.look_for_orphans(1.0, 60.0)
+        self.invariants.look_for_orphans(1.0, 60.0, 60.0)
 
     def break_and_look(self, break_it: Callable[[Scene], None]) -> None:
         break_it(self)
@@ -128,19 +128,19 @@ def a_machine_is_launched_without_a_row(scene: Scene) -> None:
 
 def a_machine_that_no_row_knows(scene: Scene) -> None:
     scene.cloud.machines["i-unknown"] = FakeMachine(MachineId("mc-unknown"), EPOCH)
-    scene.invariants.look_for_orphans(61.0, 60.0)
+    scene.invariants.look_for_orphans(61.0, 60.0, 60.0)
 
 
 def a_route_of_a_deleted_instance(scene: Scene) -> None:
     scene.rows.instances[ONE] = replace(scene.rows.instances[ONE], phase=Phase.DELETED, machine_id=None)
     scene.machine(reserved_instance_id=InstanceId("oc-other"))
-    scene.invariants.look_for_orphans(61.0, 60.0)
+    scene.invariants.look_for_orphans(61.0, 60.0, 60.0)
 
 
 def a_readable_secret_of_a_deleted_instance(scene: Scene) -> None:
     scene.rows.instances[ONE] = replace(scene.rows.instances[ONE], phase=Phase.DELETED, machine_id=None)
     del scene.cloud.routes[ONE]
-    scene.invariants.look_for_orphans(61.0, 60.0)
+    scene.invariants.look_for_orphans(61.0, 60.0, 60.0)
 
 
 def a_machine_is_said_to_be_terminated_and_exists(scene: Scene) -> None:
