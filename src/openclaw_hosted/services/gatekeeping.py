@@ -23,7 +23,7 @@ def check_own(actor: Actor, session: Session) -> None:
 
 
 async def allow(gate: Gate, accounts: AccountStore, clock: Clock, session: Session) -> None:
-    """Let a session pass at the edge. It may have ended meanwhile, and been dismissed before it was admitted; so it is looked at again,
+    """Let a session pass at the edge. It may have ended meanwhile, and been revoked before it was allowed; so it is looked at again,
     and `NotAllowed` raised."""
     await gate.allow(session)
     if await accounts.session(session.hash, clock.now()) is None:
