@@ -24,7 +24,7 @@ from openclaw_hosted.web.models import (
     room_out,
 )
 from openclaw_hosted.web.models_cost import CostOut, cost_out
-from openclaw_hosted.web.security import Caller, require_admin_caller
+from openclaw_hosted.web.security import CONFIRMED_CALLER, Caller, require_admin_caller
 
 router = APIRouter(
     prefix="/api/v1",
@@ -60,7 +60,7 @@ async def list_orphans(request: Request, caller: Caller) -> OrphanList:
     return OrphanList(items=[orphan_out(orphan) for orphan in await web_of(request).services.operations.orphans(caller)])
 
 
-@router.post("/orphans/remove", status_code=202)
+@router.post("/orphans/remove", status_code=202, dependencies=[CONFIRMED_CALLER])
 async def remove_orphan(request: Request, caller: Caller, body: OrphanName) -> None:
     """Have one removed for good, with the data that it may hold."""
     await web_of(request).services.operations.release_orphan(caller, body.name)

@@ -64,10 +64,10 @@ async def retire_machine(request: Request, visitor: CurrentVisitor, machine_id: 
     return RedirectResponse("/admin", 303)
 
 
-@router.post("/orphans/remove", dependencies=[OWN_FORM])
-async def remove_orphan(request: Request, form: VisitorForm, visitor: CurrentVisitor) -> Response:
+@router.post("/orphans/remove")
+async def remove_orphan(request: Request, form: ConfirmedForm) -> Response:
     """Have an orphan removed for good."""
-    await web_of(request).services.operations.release_orphan(visitor.actor, text_of(form, "name"))
+    await web_of(request).services.operations.release_orphan(visitor_of(request).actor, text_of(form, "name"))
     return RedirectResponse("/admin", 303)
 
 

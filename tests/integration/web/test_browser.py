@@ -12,6 +12,9 @@ from playwright.async_api import Browser, Page, async_playwright, expect
 from openclaw_hosted.domain.account import User
 from openclaw_hosted.domain.instance import Phase
 from openclaw_hosted.domain.machine import MachineState
+from openclaw_hosted.domain.naming import InstanceId, volume_of
+from openclaw_hosted.domain.orphan import Orphan, OrphanState
+from openclaw_hosted.ports.volumes import LargeVolume
 from tests.integration.web.conftest import BOT_TOKEN, PASSWORD, World, a_sender, served
 from tests.support.actors import acting
 from tests.support.browser import CHROMIUM, CHROMIUM_FLAGS, NO_CHROMIUM
@@ -47,6 +50,11 @@ async def make_paths(world: World, admin: User) -> list[str]:
     await world.put(ids[2], phase=Phase.DELETED, desired="deleted", purge_after=world.clock.now() + 86400)
     world.edge.senders = {name: a_sender(name, name) for name in ("Ada @ada", "<b>" + "x" * 77)}
     await world.add_machine(MachineState.AVAILABLE)
+    kept = [
+        Orphan(f"{kind} vol-{'2' * 8}", world.clock.now(), state) for kind, state in zip(("volume", "secret"), OrphanState, strict=False)
+    ]
+    await world.store.platform.keep_orphans(kept, (), ())
+    world.edge.large = [LargeVolume(volume_of(InstanceId(ids[0])), InstanceId(ids[0]), 41_200_000_000, 800_000_000)]
     await world.kit.operations.pause_pool(acting(admin))
     invite = await world.kit.accounts.invite(acting(admin), "new@example.com")
     places = [f"/instances/{instance_id}" for instance_id in ids] + [f"/{instance_id}/" for instance_id in ids]

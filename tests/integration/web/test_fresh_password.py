@@ -7,6 +7,7 @@ import re
 import pytest
 
 from openclaw_hosted.domain.account import User
+from openclaw_hosted.domain.orphan import Orphan, OrphanState
 from openclaw_hosted.services.accounts import CONFIRMED_SECONDS
 from tests.integration.web.conftest import PAGE, PASSWORD, Browser, World
 from tests.support.actors import acting
@@ -76,6 +77,24 @@ async def test_another_role_asks_for_the_password_again(world: World, admin: Use
         world.clock.at += CONFIRMED_SECONDS
         refused = await browser.client.post(f"/api/v1/users/{ada.id}/role", json={"role": "user"}, headers={"X-CSRF-Token": browser.csrf})
         assert refused.status_code == 403
+
+
+async def test_removing_what_may_hold_data_asks_for_the_password_again(world: World, admin: User) -> None:
+    name, place = "volume vol-22222222", "/admin/orphans/remove"
+    await world.store.platform.keep_orphans([Orphan(name, 1.0, OrphanState.QUARANTINED)], (), ())
+
+    async def state() -> OrphanState:
+        (orphan,) = await world.store.platform.orphans()
+        return orphan.state
+
+    async with world.browser(admin) as browser:
+        world.clock.at += CONFIRMED_SECONDS
+        headers = {"X-CSRF-Token": browser.csrf}
+        assert (await browser.client.post("/api/v1/orphans/remove", json={"name": name}, headers=headers)).status_code == 403
+        assert (await browser.post(place, name=name)).status_code == 403
+        assert await state() is OrphanState.QUARANTINED
+        assert (await browser.post(place, name=name, confirm_password=PASSWORD)).status_code == 303
+    assert await state() is OrphanState.RELEASED
 
 
 async def test_a_wrong_present_password_leaves_no_session_behind(world: World, ada: User) -> None:
