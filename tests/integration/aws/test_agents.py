@@ -8,8 +8,8 @@ from openclaw_hosted.adapters.aws.agents import FRESH_SECONDS, Agents
 from openclaw_hosted.adapters.aws.sdk import Call
 from openclaw_hosted.adapters.system import SystemIds
 from openclaw_hosted.ports.machines import LaunchSpec, MachineHealth
-from tests.integration.aws.test_health import Hand
 from tests.integration.aws.world import AwsWorld
+from tests.integration.web.memory import MemoryClock
 from tests.support.aws import provided_on, sdk_on
 from tests.support.waiting import until
 
@@ -25,17 +25,17 @@ async def test_agents_are_asked_for_together_and_only_those_that_are_waited_for(
             return [seen.health for seen in await provided.machines.observe()] == [MachineHealth.UP] * 2
 
         await until(are_up)
-        clock = Hand()
+        clock = MemoryClock()
         agents = Agents(sdk, clock)
         booting = [*up, UNKNOWN]
         for known in await asyncio.gather(*(agents.online(booting, booting) for _ in range(5))):
             assert set(known) == set(up)
         assert sdk.stats[Call.DESCRIBE_AGENTS].made <= 2
-        clock.seconds += FRESH_SECONDS + 1
+        clock.at += FRESH_SECONDS + 1
         world.lab.cloud.calls.clear()
         await agents.online(booting, booting)
         (asked,) = world.lab.cloud.calls.of(Call.DESCRIBE_AGENTS)
         assert asked.resources == (UNKNOWN,)
-        clock.seconds += FRESH_SECONDS + 1
+        clock.at += FRESH_SECONDS + 1
         await agents.online(up, up)
         assert len(world.lab.cloud.calls.of(Call.DESCRIBE_AGENTS)) == 1

@@ -9,36 +9,21 @@ from openclaw_hosted.adapters.aws.health import AGAIN_SECONDS, EVENT, HealthLog,
 from openclaw_hosted.domain.instance import Phase
 from openclaw_hosted.ports.gateways import GatewayStatus
 from tests.integration.aws.world import AwsWorld
+from tests.integration.web.memory import MemoryClock
 from tests.support.seats import seat
 from tests.terraform.support import SOURCE
 
 READY, DOWN = GatewayStatus(running=True, ready=True), GatewayStatus(running=False, ready=False)
 
 
-class Hand:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.seconds = 0.0
-
-    def now(self) -> float:
-        return self.seconds
-
-    def monotonic(self) -> float:
-        return self.seconds
-
-    async def sleep(self, seconds: float) -> None:
-        self.seconds += seconds
-
-
 def test_what_changes_is_told_at_once_and_the_rest_now_and_then() -> None:
-    clock = Hand()
+    clock = MemoryClock()
     health = HealthLog(clock)
     restarted = GatewayStatus(running=True, ready=True, restarts=1)
     with capture_logs() as said:
         for status in (READY, READY, DOWN, DOWN, restarted):
             health.note(seat("i-1"), status)
-        clock.seconds = AGAIN_SECONDS
+        clock.at += AGAIN_SECONDS
         health.note(seat("i-1"), restarted)
         health.note(seat("i-1"), restarted)
     assert [(line["health"], line["restarts"]) for line in said] == [("ready", 0), ("down", 0), ("ready", 1), ("ready", 1)]
