@@ -16,7 +16,7 @@ PYTEST = $(BIN)/pytest -n $(WORKERS) --dist loadgroup
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run down image image-control-plane test test-fast test-all test-under-load simulate mutants lint format lock gateway-config checkov bench bench-claim bench-control-plane bench-creates bench-pool bench-edge bench-jupyterhub bench-aws bench-cli lab screenshots clean
+.PHONY: help setup setup-dev run down image image-control-plane test test-fast test-all test-under-load simulate mutants lint format lock gateway-config checkov bench bench-claim bench-starts bench-control-plane bench-creates bench-pool bench-edge bench-jupyterhub bench-aws bench-cli lab screenshots clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -82,10 +82,13 @@ lock: ## Write the lock files anew (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --generate-hashes -o requirements-dev.lock
 	uv pip compile pyproject.toml --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --generate-hashes -o requirements.lock -c requirements-dev.lock
 
-bench: bench-claim bench-control-plane bench-creates bench-pool bench-edge bench-jupyterhub bench-aws bench-cli ## Measure everything; half an hour
+bench: bench-claim bench-starts bench-control-plane bench-creates bench-pool bench-edge bench-jupyterhub bench-aws bench-cli ## Measure everything; half an hour
 
 bench-claim: setup-dev ## Measure from POST to an answer, hot spare against cold start
 	$(BIN)/python -m bench.claim
+
+bench-starts: setup-dev ## Measure a start without a spare, alone and while others start
+	$(BIN)/python -m bench.starts $(BENCH_ARGS)
 
 bench-control-plane: setup-dev ## Measure what the control plane costs while nothing happens
 	$(BIN)/python -m bench.control_plane $(BENCH_ARGS)

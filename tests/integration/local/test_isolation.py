@@ -17,7 +17,7 @@ from openclaw_hosted.adapters.local.files import write_json
 from openclaw_hosted.adapters.local.install import installed_release
 from openclaw_hosted.adapters.system import SystemClock
 from openclaw_hosted.bootstrap.doctor.computer import Verdict
-from openclaw_hosted.bootstrap.doctor.local import _check_machines
+from openclaw_hosted.bootstrap.doctor.local import check_machines
 from openclaw_hosted.bootstrap.provided import Provided
 from openclaw_hosted.bootstrap.providers import NOT_ISOLATED, provide
 from openclaw_hosted.domain.errors import PortError
@@ -56,7 +56,7 @@ async def test_an_engine_that_is_away_does_not_make_machines_processes_that_were
     with pytest.raises(PortError, match=f"does not answer.*{WAY_OUT}"):
         await provided(tmp_path / "data")
     settings = load_settings({"OPENCLAW_HOSTED_DATA_DIR": tmp_path / "data"})
-    assert (await _check_machines(settings)).verdict is Verdict.PROBLEM
+    assert (await check_machines(settings)).verdict is Verdict.PROBLEM
     assert (await provided(tmp_path / "data", "process")).warning == NOT_ISOLATED
 
 

@@ -34,7 +34,7 @@ async def examine(settings: Settings) -> Sequence[Finding]:
     """All checks of `doctor`."""
     if settings.provider is Provider.AWS:
         return [check_python(settings), *await examine_aws(), await _check_database(settings)]
-    machines = await _check_machines(settings)
+    machines = await check_machines(settings)
     findings = [check(datadir.as_started(settings)) for check in (*CHECKS, check_backups)]
     return [
         *findings,
@@ -82,7 +82,7 @@ def _check_openclaw(settings: Settings) -> Finding:
     )
 
 
-async def _check_machines(settings: Settings) -> Finding:
+async def check_machines(settings: Settings) -> Finding:
     """What machines are, and what isolates them."""
     wanted = datadir.as_started(settings).machines
     shared = Finding(
