@@ -20,6 +20,8 @@ from openclaw_hosted.domain.errors import PortError
 REFUSED_SETTINGS_EXIT_CODE: Final = 78
 STOP_TIMEOUT_SECONDS: Final = 330.0
 """OpenClaw 2026.9.6 ends at once when idle, and lets a turn under way go on for up to 315 s."""
+OWN_PATH: Final = "OPENCLAW_PATH_BOOTSTRAPPED"
+"""OpenClaw takes PATH as it is. Else it puts the folder of its Node.js first, where an npm lies that does not run (`ensure_commands`)."""
 SKILL_TOOLS: Final = ".openclaw/tools/node/npm/bin"
 """Where OpenClaw 2026.9.6 installs what skills need, below the home."""
 NICE: Final = 5
@@ -147,6 +149,7 @@ class ProcessRuntime:
                 "OPENCLAW_CONFIG_PATH": str(berth.state_dir / "openclaw.json"),
                 "OPENCLAW_NO_RESPAWN": "1",
                 "OPENCLAW_DISABLE_BONJOUR": "1",
+                OWN_PATH: "1",
                 "NODE_COMPILE_CACHE": str(self._compile_cache),
             },
             cwd=str(home),
