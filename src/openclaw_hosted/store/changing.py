@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Row, Table, Text, bindparam, select, update
+from sqlalchemy import Executable, Row, Table, Text, bindparam, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openclaw_hosted.domain.errors import NotFound
@@ -17,6 +18,12 @@ from openclaw_hosted.store.rows import ADD_EVENTS, event_values, instance_values
 
 _INSTANCE = select(tables.instances).where(tables.instances.c.id == bindparam("instance_id", type_=Text)).with_for_update()
 _MACHINE = select(tables.machines).where(tables.machines.c.id == bindparam("machine_id", type_=Text)).with_for_update()
+
+_KEEP_VOLUME = (
+    update(tables.volumes)
+    .where(tables.volumes.c.instance_id == bindparam("of_instance", type_=Text))
+    .values(state=bindparam("new_state", type_=Text), zone=bindparam("new_zone", type_=Text))
+)
 
 
 async def locked_instance(connection: AsyncConnection, instance_id: InstanceId) -> Row[Any]:
@@ -46,8 +53,8 @@ async def write_machine(connection: AsyncConnection, row: Row[Any], changed: Cha
 async def write_instance(connection: AsyncConnection, row: Row[Any], changed: Changed) -> Instance:
     """Write what a rule made of this instance and its volume, only the columns that differ. Returns it as it is now."""
     if changed.volume is not None:
-        state, zone = changed.volume.state, changed.volume.zone
-        await connection.execute(update(tables.volumes).where(tables.volumes.c.instance_id == row.id).values(state=state, zone=zone))
+        kept = {"of_instance": row.id, "new_state": changed.volume.state, "new_zone": changed.volume.zone}
+        await connection.execute(_KEEP_VOLUME, kept)
     if changed.instance is None:
         return to_instance(row)
     values = _differing(instance_values(to_instance(row)), instance_values(changed.instance)) | _work(row, changed.instance_work)
@@ -86,4 +93,12 @@ def _work(row: Row[Any], work: Work) -> dict[str, Any]:
 async def _update(connection: AsyncConnection, table: Table, row: Row[Any], values: dict[str, Any]) -> Row[Any]:
     if not values:
         return row
-    return (await connection.execute(update(table).where(table.c.id == row.id).values(values).returning(*table.c))).one()
+    named = {"row_id": row.id} | {f"new_{name}": value for name, value in values.items()}
+    return (await connection.execute(_update_of(table, frozenset(values)), named)).one()
+
+
+@cache
+def _update_of(table: Table, names: frozenset[str]) -> Executable:
+    """Put together once for each set of columns: that costs more than what the database does with it."""
+    values = {name: bindparam(f"new_{name}", type_=table.c[name].type) for name in sorted(names)}
+    return update(table).where(table.c.id == bindparam("row_id", type_=Text)).values(values).returning(*table.c)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Float, Integer, Text, and_, bindparam, func, select, union
+from sqlalchemy import Float, Integer, Select, Text, and_, bindparam, func, select, union
 
 from openclaw_hosted.domain.errors import NotFound
 from openclaw_hosted.domain.instance import LIVE_PHASES, Instance, Phase, Step, StepName
@@ -30,6 +30,12 @@ _COUNT_PLACING = (
     .select_from(tables.instances)
     .where(_I.phase == Phase.PLACING, _I.phase_changed_at >= bindparam("since", type_=Float))
 )
+_NEWEST_FIRST = select(tables.instances).order_by(_I.created_at.desc(), _I.id)
+_LIST_PLACED = _NEWEST_FIRST.where(_I.machine_id.is_not(None))
+_LIST_OWNED = _NEWEST_FIRST.where(_I.owner_id == bindparam("owner_id", type_=Text), _I.phase != Phase.PURGED)
+_LIST_ALL = _NEWEST_FIRST.where(_I.phase != Phase.PURGED).limit(bindparam("limit", type_=Integer))
+_STEPS = select(tables.steps).where(tables.steps.c.instance_id == bindparam("instance_id", type_=Text)).order_by(tables.steps.c.id)
+_SEALED = select(_I.sealed_revision, _I.sealed_credentials).where(_I.id == bindparam("instance_id", type_=Text))
 STEPS_LOOKED_AT = 5000
 _CLAIM, _PROBE = tables.steps.alias("claim"), tables.steps.alias("probe")
 _RECENT_WAITS = (
@@ -66,13 +72,13 @@ class InstanceReads:
             return to_volume((await connection.execute(VOLUME, {"instance_id": instance_id})).one())
 
     async def list_for(self, owner_id: UserId) -> Sequence[Instance]:
-        return await self._select(_I.owner_id == owner_id, _I.phase != Phase.PURGED)
+        return await self._select(_LIST_OWNED, owner_id=owner_id)
 
     async def list_all(self, limit: int = 1000) -> Sequence[Instance]:
-        return await self._select(_I.phase != Phase.PURGED, limit=limit)
+        return await self._select(_LIST_ALL, limit=limit)
 
     async def list_placed(self) -> Sequence[Instance]:
-        return await self._select(_I.machine_id.is_not(None))
+        return await self._select(_LIST_PLACED)
 
     async def count_waiting(self) -> Mapping[str, int]:
         async with self._database.read() as connection:
@@ -104,20 +110,16 @@ class InstanceReads:
             return {InstanceId(row.id): Phase(row.phase) for row in rows}
 
     async def steps(self, instance_id: InstanceId) -> Sequence[Step]:
-        table = tables.steps
         async with self._database.read() as connection:
-            rows = await connection.execute(select(table).where(table.c.instance_id == instance_id).order_by(table.c.id))
-            return [to_step(row) for row in rows]
+            return [to_step(row) for row in await connection.execute(_STEPS, {"instance_id": instance_id})]
 
     async def sealed_credentials(self, instance_id: InstanceId) -> tuple[int, bytes] | None:
         async with self._database.read() as connection:
-            found = select(_I.sealed_revision, _I.sealed_credentials).where(_I.id == instance_id)
-            row = (await connection.execute(found)).one_or_none()
+            row = (await connection.execute(_SEALED, {"instance_id": instance_id})).one_or_none()
         if row is None or row.sealed_credentials is None:
             return None
         return int(row.sealed_revision), bytes(row.sealed_credentials)
 
-    async def _select(self, *conditions: Any, limit: int | None = None) -> Sequence[Instance]:
-        statement = select(tables.instances).where(*conditions).order_by(_I.created_at.desc(), _I.id).limit(limit)
+    async def _select(self, statement: Select[Any], **values: Any) -> Sequence[Instance]:
         async with self._database.read() as connection:
-            return [to_instance(row) for row in await connection.execute(statement)]
+            return [to_instance(row) for row in await connection.execute(statement, values)]

@@ -24,6 +24,7 @@ from openclaw_hosted.store.changing import add_events, locked_instance, write_in
 from openclaw_hosted.store.database import CREATE_LOCK, Database
 from openclaw_hosted.store.hints import hint_all
 from openclaw_hosted.store.instance_reads import BY_ID, LIVE, VOLUME, WAITING, WANTING_PHASES, InstanceReads
+from openclaw_hosted.store.machines import BY_ID as MACHINE_BY_ID
 from openclaw_hosted.store.machines import claim_spare, count_spares
 from openclaw_hosted.store.rows import instance_values, step_values, to_instance, to_machine, to_volume
 from openclaw_hosted.store.work import WorkTable
@@ -123,7 +124,7 @@ class SqlInstances(InstanceReads):
         async with self._database.write() as connection:
             row = await self._work.held(connection, lease)
             if row.machine_id is not None:
-                machine = (await connection.execute(select(tables.machines).where(tables.machines.c.id == row.machine_id))).one()
+                machine = (await connection.execute(MACHINE_BY_ID, {"machine_id": row.machine_id})).one()
                 return to_instance(row), to_machine(machine)
             bound = await _bind(connection, row, now)
         await hint_all(self._hints, {Topic.POOL})

@@ -29,7 +29,7 @@ _M = tables.machines.c
 _LIVE = _M.state.in_(sorted(LIVE_STATES))
 _POOLED = _M.state.in_([MachineState.AVAILABLE, MachineState.INITIALIZING])
 _UNSETTLED = _M.state.in_([MachineState.INITIALIZING, MachineState.TERMINATING])
-_BY_ID = select(tables.machines).where(_M.id == bindparam("machine_id", type_=Text))
+BY_ID = select(tables.machines).where(_M.id == bindparam("machine_id", type_=Text))
 _INSERT = insert(tables.machines).returning(*tables.machines.c, sort_by_parameter_order=True)
 _WARMEST_FIRST = case({Warmth.HOT.value: 0}, value=_M.warmth, else_=1)
 _ZONE = bindparam("only_zone", type_=Text)
@@ -53,6 +53,10 @@ _CLAIM = (
     )
     .returning(*tables.machines.c)
 )
+_OLDEST_FIRST = select(tables.machines).order_by(_M.created_at, _M.id)
+_LIST_LIVE, _LIST_POOLED = _OLDEST_FIRST.where(_LIVE), _OLDEST_FIRST.where(_POOLED)
+_COUNT_LIVE = select(func.count()).select_from(tables.machines).where(_LIVE)
+_COUNT_OTHERS = _COUNT_LIVE.where(~_POOLED)
 _SEEN = select(tables.observations)
 _ENDED = select(_M.id).where(_M.id == tables.observations.c.machine_id, _M.state == MachineState.TERMINATED)
 _FORGET = delete(tables.observations).where(_ENDED.exists())
@@ -102,22 +106,19 @@ class SqlMachines:
 
     async def get(self, machine_id: MachineId) -> Machine:
         async with self._database.read() as connection:
-            row = (await connection.execute(_BY_ID, {"machine_id": machine_id})).one_or_none()
+            row = (await connection.execute(BY_ID, {"machine_id": machine_id})).one_or_none()
         if row is None:
             raise NotFound(f"There is no machine {str(machine_id)[:40]!r}.")
         return to_machine(row)
 
     async def list_live(self) -> Sequence[Machine]:
         async with self._database.read() as connection:
-            rows = await connection.execute(select(tables.machines).where(_LIVE).order_by(_M.created_at, _M.id))
-            return [to_machine(row) for row in rows]
+            return [to_machine(row) for row in await connection.execute(_LIST_LIVE)]
 
     async def list_pooled(self) -> tuple[Sequence[Machine], int]:
-        others = select(func.count()).select_from(tables.machines).where(_LIVE, ~_POOLED)
         async with self._database.read() as connection:
-            rows = await connection.execute(select(tables.machines).where(_POOLED).order_by(_M.created_at, _M.id))
-            pooled = [to_machine(row) for row in rows]
-            return pooled, int((await connection.execute(others)).scalar_one())
+            pooled = [to_machine(row) for row in await connection.execute(_LIST_POOLED)]
+            return pooled, int((await connection.execute(_COUNT_OTHERS)).scalar_one())
 
     async def list_recent(self, limit: int = 200) -> Sequence[Machine]:
         async with self._database.read() as connection:
@@ -184,7 +185,7 @@ async def claim_spare(
 
 
 async def _count_live(connection: AsyncConnection) -> int:
-    return int((await connection.execute(select(func.count()).select_from(tables.machines).where(_LIVE))).scalar_one())
+    return int((await connection.execute(_COUNT_LIVE)).scalar_one())
 
 
 async def _insert(
@@ -212,7 +213,7 @@ def _values(new: NewMachine, now: float, provider_ref: str | None) -> dict[str, 
 async def _locked_together(connection: AsyncConnection, machine_id: MachineId) -> tuple[Row[Any] | None, Row[Any]]:
     """The instance that a machine is bound to and the machine, locked in this order, as everywhere: so no two wait for each other."""
     while True:
-        found = (await connection.execute(_BY_ID, {"machine_id": machine_id})).one_or_none()
+        found = (await connection.execute(BY_ID, {"machine_id": machine_id})).one_or_none()
         bound_to = None if found is None else found.instance_id
         instance = None if bound_to is None else await locked_instance(connection, InstanceId(bound_to))
         machine = await locked_machine(connection, machine_id)
