@@ -49,7 +49,8 @@ async def started(computer: Computer, ref: str, spec: GatewaySpec) -> Mapping[st
     """The environment of the machine's gateway, once it is ready."""
     await computer.gateways.start(seat(ref, spec), spec)
     await until(lambda: computer.is_ready(ref))
-    return psutil.Process(computer.process(ref).status().child_pid).environ()
+    environment: dict[str, str] = psutil.Process(computer.process(ref).status().child_pid).environ()
+    return environment
 
 
 async def followed(computer: Computer, ref: str, spec: GatewaySpec) -> Mapping[str, str]:
