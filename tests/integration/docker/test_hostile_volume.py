@@ -43,6 +43,7 @@ for (const table of ["state_leases", "agent_database_leases", "delivery_queue_en
 """
 
 
+@pytest.mark.parametrize("any_image", ["openclaw"], indirect=True)
 async def test_neither_a_race_nor_a_trigger_from_inside_gets_anywhere(computer: Computer) -> None:
     with closing(sqlite3.connect(computer.data_dir / "platform.sqlite")) as database, database:
         database.execute(f"CREATE TABLE users (secret DEFAULT '{CANARY}')")
