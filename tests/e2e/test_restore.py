@@ -14,6 +14,7 @@ from openclaw_hosted.domain.gateway import Credential
 from openclaw_hosted.domain.naming import InstanceId
 from tests.support.platform import RunningPlatform, running_platform, share_install, wait_until
 from tests.support.ports import free_port
+from tests.support.waiting import PATIENCE_SECONDS
 
 SESSION = "agent:main:main"
 PASSPHRASE = "correct horse battery"
@@ -33,11 +34,11 @@ class Conversation:
 
     def say(self, text: str) -> str:
         body = {"model": "openclaw", "messages": [{"role": "user", "content": text}]}
-        answer = httpx.post(f"http://127.0.0.1:{self.port}/v1/chat/completions", json=body, headers=self._headers, timeout=120)
+        answer = httpx.post(f"http://127.0.0.1:{self.port}/v1/chat/completions", json=body, headers=self._headers, timeout=PATIENCE_SECONDS)
         return str(answer.raise_for_status().json()["choices"][0]["message"]["content"])
 
     def history(self) -> str:
-        answer = httpx.get(f"http://127.0.0.1:{self.port}/sessions/{SESSION}/history", headers=self._headers, timeout=60)
+        answer = httpx.get(f"http://127.0.0.1:{self.port}/sessions/{SESSION}/history", headers=self._headers, timeout=PATIENCE_SECONDS)
         return answer.raise_for_status().text
 
 

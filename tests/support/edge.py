@@ -23,7 +23,7 @@ from openclaw_hosted.domain.cookies import session_cookies
 from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId
 from openclaw_hosted.ports.router import Target
 from tests.support.ports import free_port
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_SECONDS, until
 
 FAR_FUTURE = 4e9
 PAGE = b"<!doctype html><openclaw-app></openclaw-app>"
@@ -128,7 +128,7 @@ class Edge:
 
     def client(self, cookie: str = "") -> httpx.AsyncClient:
         return httpx.AsyncClient(
-            base_url=self.url.replace("localhost", "127.0.0.1"), headers={"Cookie": cookie} if cookie else {}, timeout=15
+            base_url=self.url.replace("localhost", "127.0.0.1"), headers={"Cookie": cookie} if cookie else {}, timeout=PATIENCE_SECONDS
         )
 
 

@@ -18,6 +18,7 @@ from typing import Any
 import httpx
 
 from tests.support.ports import free_port
+from tests.support.waiting import PATIENCE_SECONDS
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 INSTALL_CACHE = Path(os.environ.get("OPENCLAW_HOSTED_TEST_CACHE", REPOSITORY / ".cache" / "openclaw"))
@@ -115,7 +116,7 @@ class RunningPlatform:
         """A client of the API with a token of the admin's."""
         made = self.cli("tokens", "create", "--user", ADMIN_EMAIL, "--label", "test", "--json")
         token = json.loads(made.stdout)["token"]
-        return httpx.Client(base_url=f"{self.url}/api/v1", headers={"Authorization": f"Bearer {token}"}, timeout=30)
+        return httpx.Client(base_url=f"{self.url}/api/v1", headers={"Authorization": f"Bearer {token}"}, timeout=PATIENCE_SECONDS)
 
     def is_answering(self) -> bool:
         """Whether the platform says that it is ready."""

@@ -19,7 +19,7 @@ from openclaw_hosted.domain.errors import PortError
 from openclaw_hosted.domain.gateway import Credential, GatewaySpec
 from tests.support.local_computer import Computer
 from tests.support.seats import seat
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_SECONDS, until
 
 CONNECT = """
 const [host, port] = process.argv.slice(1);
@@ -52,7 +52,7 @@ async def chat(computer: Computer, ref: str, text: str) -> str:
     token = (await computer.vault.get(record["instance_id"]))[Credential.GATEWAY_TOKEN]
     machine = next(m for m in await computer.machines.observe() if m.provider_ref == ref)
     body = {"model": "openclaw", "messages": [{"role": "user", "content": text}]}
-    async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
+    async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE_SECONDS) as http:
         answer = await http.post(
             f"http://{machine.address}/v1/chat/completions", json=body,
             headers={"Authorization": f"Bearer {token}", "X-Forwarded-For": "192.0.2.9"},

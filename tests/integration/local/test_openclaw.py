@@ -24,7 +24,7 @@ from tests.support.platform import share_install
 from tests.support.seats import seat
 from tests.support.stand_in import install_stand_in
 from tests.support.supervised import hurry_restarts, supervisor_has_looked
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_SECONDS, until
 
 pytestmark = pytest.mark.openclaw
 WITH_STAND_IN = [install_stand_in, pytest.param(share_install, marks=pytest.mark.long)]
@@ -33,7 +33,7 @@ WITH_STAND_IN = [install_stand_in, pytest.param(share_install, marks=pytest.mark
 
 async def chat(computer: Computer, ref: str, token: str, text: str) -> str:
     machine = next(m for m in await computer.machines.observe() if m.provider_ref == ref)
-    async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
+    async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE_SECONDS) as http:
         answer = await http.post(
             f"http://{machine.address}/v1/chat/completions",
             json={"model": "openclaw", "messages": [{"role": "user", "content": text}]},
