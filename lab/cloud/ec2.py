@@ -149,31 +149,3 @@ def _status(row: Row) -> dict[str, Any]:
         "InstanceStatus": check,
         "SystemStatus": check,
     }
-
-
-@operation("ec2", "ModifyInstanceCreditSpecification")
-def modify_credits(account: Account, call: Call) -> Any:
-    """Switch burstable machines between `standard` and `unlimited`."""
-    dry(call)
-    done, failed = [], []
-    for each in call.params["InstanceCreditSpecifications"]:
-        row = account.fleet.rows.get(each["InstanceId"])
-        if row is None or refresh(account, row) == "terminated":
-            failed.append(
-                {
-                    "InstanceId": each["InstanceId"],
-                    "Error": {"Code": "InvalidInstanceID.NotFound", "Message": "The instance ID does not exist"},
-                }
-            )
-        else:
-            row.credits = each["CpuCredits"]
-            done.append({"InstanceId": row.id})
-    return {"SuccessfulInstanceCreditSpecifications": done, "UnsuccessfulInstanceCreditSpecifications": failed}
-
-
-@operation("ec2", "DescribeInstanceCreditSpecifications")
-def describe_credits(account: Account, call: Call) -> Any:
-    """How machines' CPU credits are set."""
-    wanted = call.params.get("InstanceIds")
-    rows = [account.fleet.row(account, each) for each in wanted] if wanted else list(account.fleet.rows.values())
-    return {"InstanceCreditSpecifications": [{"InstanceId": row.id, "CpuCredits": row.credits} for row in rows]}

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from moto.core.types import Base64EncodedString
 from moto.ec2.utils import filter_iam_instance_profiles
 
+from lab.cloud.credits import BURSTABLE
 from lab.cloud.fleet import Row
 from lab.cloud.refused import Refused
 from lab.cloud.tags import check_keys
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
 
 Params = Mapping[str, Any]
 ROOT_GIB = 8
-BURSTABLE = ("t3.", "t3a.", "t4g.")
-"""Types that launch with unlimited CPU credits by default; `t2.` launches with standard ones."""
 
 
 @dataclass(frozen=True)
@@ -122,6 +121,7 @@ def _encoded(user_data: Any) -> str | None:
 
 
 def _default_credits(instance_type: str) -> str:
+    """`t2.` and machines without credits launch with `standard`."""
     return "unlimited" if instance_type.startswith(BURSTABLE) else "standard"
 
 

@@ -11,9 +11,9 @@ from moto.secretsmanager.responses import SecretsManagerResponse
 from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.sts.responses import TokenResponse
 
-from lab.cloud import alarms, ec2, ecr, elbv2, fleets, iam, secrets, ssm, sts, tags, targets, volumes
+from lab.cloud import alarms, credits, ec2, ecr, elbv2, fleets, iam, secrets, ssm, sts, tags, targets, volumes
 
-MODULES = (alarms, ec2, ecr, elbv2, fleets, iam, secrets, ssm, sts, tags, targets, volumes)
+MODULES = (alarms, credits, ec2, ecr, elbv2, fleets, iam, secrets, ssm, sts, tags, targets, volumes)
 CLASSES: dict[str, type] = {
     "cloudwatch": CloudWatchResponse,
     "ec2": EC2Response,

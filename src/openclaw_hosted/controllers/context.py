@@ -91,6 +91,9 @@ class ControllerOptions:
     """The newest of each instance."""
     metering_seconds: float = 60.0
     disk_seconds: float = 60.0
+    thrift_seconds: float = 300.0
+    generous_seconds: float = 3600.0
+    """How long a machine may cost more than its price, from when it is a user's."""
     backup_seconds: float = 86_400.0
     backup_retry_seconds: float = 900.0
     """How soon a failed backup is tried again."""

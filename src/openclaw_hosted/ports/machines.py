@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -81,6 +81,11 @@ class Machines(Protocol):
     async def terminate(self, provider_ref: str) -> None:
         """Ask for the end of a machine. Returning means accepted, not gone: gone is what `observe` no longer lists.
         Does nothing where it is already gone."""
+        ...
+
+    async def economize(self, provider_refs: Sequence[str]) -> Collection[str]:
+        """Have these machines cost no more than their price from now on, however busy they are. Returns those of which that is so, or of
+        whose kind it always was; the others may be asked for again."""
         ...
 
     async def room(self) -> int | None:

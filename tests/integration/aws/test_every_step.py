@@ -24,7 +24,7 @@ SPARE = (
 )  # fmt: skip
 DEPLOYMENT = (
     "secretsmanager:PutSecretValue", "ssm:SendCommand", "ssm:GetCommandInvocation", "ec2:CreateTags",
-    "ec2:ModifyInstanceCreditSpecification", "elasticloadbalancing:ModifyRule",
+    "elasticloadbalancing:ModifyRule",
 )  # fmt: skip
 DELETION = (
     "elasticloadbalancing:DeregisterTargets", "elasticloadbalancing:DeleteRule", "elasticloadbalancing:DeleteTargetGroup",

@@ -156,20 +156,6 @@ def test_pages_count_machines_and_filters_take_wildcards(site: Site) -> None:
     assert other["Reservations"] == []
 
 
-def test_credits_are_shown_and_switched(site: Site) -> None:
-    ec2 = site.client("ec2")
-    (instance_id,) = site.launch()
-    shown = ec2.describe_instance_credit_specifications(InstanceIds=[instance_id])["InstanceCreditSpecifications"]
-    assert shown == [{"InstanceId": instance_id, "CpuCredits": "unlimited"}]
-    specification = {"InstanceId": instance_id, "CpuCredits": "standard"}
-    answer = ec2.modify_instance_credit_specification(
-        InstanceCreditSpecifications=[specification, {**specification, "InstanceId": "i-0000000000000000f"}]
-    )
-    assert answer["SuccessfulInstanceCreditSpecifications"] == [{"InstanceId": instance_id}]
-    assert answer["UnsuccessfulInstanceCreditSpecifications"][0]["Error"]["Code"] == "InvalidInstanceID.NotFound"
-    assert ec2.describe_instance_credit_specifications(InstanceIds=[instance_id])["InstanceCreditSpecifications"] == [specification]
-
-
 def test_a_one_time_spot_machine_can_not_be_stopped(site: Site) -> None:
     (instance_id,) = site.launch()
     with pytest.raises(ClientError, match="UnsupportedOperation"):

@@ -7,6 +7,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
+import structlog
+
 from openclaw_hosted.adapters.aws.agents import Agents
 from openclaw_hosted.adapters.aws.errors import NO_CAPACITY, refusal
 from openclaw_hosted.adapters.aws.fleet import Ec2Machine, Fleet
@@ -15,6 +17,7 @@ from openclaw_hosted.adapters.aws.sdk import Answer, Call, Sdk
 from openclaw_hosted.domain.errors import NoCapacity, NotFound, PortError
 from openclaw_hosted.ports.machines import LaunchSpec, MachineHealth, ObservedMachine
 
+log = structlog.get_logger("aws")
 SPOT: Final = "spot"
 ON_DEMAND: Final = "on-demand"
 BURSTABLE: Final = ("t3.", "t3a.", "t4g.")
@@ -71,15 +74,9 @@ class AwsMachines:
         return [self._observed(machine, online) for machine in machines]
 
     async def label(self, provider_ref: str, labels: Mapping[str, str]) -> None:
-        """Write the labels as tags. An assigned machine no longer runs up a bill for CPU credits.
-
-        Raises `NotFound`.
-        """
-        machine = await self._fleet.find(provider_ref)
+        """Write the labels as tags. Raises `NotFound`."""
+        await self._fleet.find(provider_ref)
         await self._sdk.call(Call.CREATE_TAGS, Resources=[provider_ref], Tags=as_tags(labels))
-        if labels.get(Tag.STATUS) == "assigned" and machine.kind.startswith(BURSTABLE):
-            standard = {"InstanceId": provider_ref, "CpuCredits": "standard"}
-            await self._sdk.call(Call.MODIFY_CREDITS, InstanceCreditSpecifications=[standard])
 
     async def start(self, provider_ref: str) -> None:
         """Start a stopped one. Raises `NotFound`, and `Conflict` for a Spot machine, which AWS does not start again."""
@@ -97,9 +94,25 @@ class AwsMachines:
         self._agents.forget(provider_ref)
         self._fleet.forget()
 
+    async def economize(self, provider_refs: Sequence[str]) -> Collection[str]:
+        """Switch CPU credits from `unlimited` to `standard`, in one call. What is of another kind has none."""
+        kinds = {machine.ref: machine.kind for machine in await self._fleet.list()}
+        burstable = [ref for ref in provider_refs if kinds.get(ref, "").startswith(BURSTABLE)]
+        done = {ref for ref in provider_refs if ref in kinds} - set(burstable)
+        return done | set(await self._without_lent_credits(burstable)) if burstable else done
+
     async def room(self) -> int | None:
         """EC2 tells only by trying."""
         return None
+
+    async def _without_lent_credits(self, refs: Sequence[str]) -> Sequence[str]:
+        """Those that were switched. What EC2 refuses for some stands in its answer, which is no error."""
+        wanted = [{"InstanceId": ref, "CpuCredits": "standard"} for ref in refs]
+        answer = await self._sdk.call(Call.MODIFY_CREDITS, InstanceCreditSpecifications=wanted)
+        for each in answer.get("UnsuccessfulInstanceCreditSpecifications", ()):
+            error = each.get("Error", {})
+            log.warning("credits not switched", machine=each.get("InstanceId"), code=error.get("Code"), error=error.get("Message"))
+        return [str(each["InstanceId"]) for each in answer.get("SuccessfulInstanceCreditSpecifications", ())]
 
     async def _tell_of_its_end(self, provider_ref: str) -> None:
         """For people alone: where the tag can't be written, the machine ends all the same."""

@@ -53,6 +53,8 @@ class FakeMachine:
     """When the gateway that was told to end has ended."""
     ready_at: float = 0.0
     """When the gateway that was started last begins to answer."""
+    thrifty: bool = False
+    """Whether it costs no more than its price."""
 
     def __post_init__(self) -> None:
         self.address = self.address or f"{self.machine_id}:8080"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from openclaw_hosted.adapters.fake.cloud import FakeCloud, FakeMachine, FakeVolume
 from openclaw_hosted.domain.errors import Conflict, Denied, NoCapacity, NotFound, Unavailable
@@ -78,6 +78,13 @@ class FakeMachines:
     async def terminate(self, provider_ref: str) -> None:
         async with self._cloud.call("machines.terminate"):
             self._cloud.end(provider_ref)
+
+    async def economize(self, provider_refs: Sequence[str]) -> Collection[str]:
+        async with self._cloud.call("machines.economize"):
+            found = [ref for ref in provider_refs if ref in self._cloud.machines]
+            for ref in found:
+                self._cloud.machines[ref].thrifty = True
+            return found
 
     async def room(self) -> int | None:
         async with self._cloud.call("machines.room"):

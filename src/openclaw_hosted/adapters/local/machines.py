@@ -103,6 +103,10 @@ class LocalMachines:
         process = self._process(provider_ref)
         await process.ask_to_leave()
 
+    async def economize(self, provider_refs: Sequence[str]) -> Sequence[str]:
+        """Machines of this computer have no price."""
+        return provider_refs
+
     async def room(self) -> int | None:
         """How many more gateways the free memory takes, counting in those that have not grown yet."""
         return await asyncio.to_thread(self._room)
