@@ -9,6 +9,7 @@ from enum import StrEnum
 from threading import Lock
 from typing import TYPE_CHECKING, TypeVar
 
+from lab.cloud.buckets import AwsBuckets
 from lab.cloud.refused import Refused
 
 if TYPE_CHECKING:
@@ -47,45 +48,11 @@ class AnswerLost(Exception):
 
 
 @dataclass
-class Bucket:
-    """A token bucket: `size` calls at once, and `refill` more a second."""
-
-    size: float
-    refill: float
-    tokens: float = field(init=False)
-    at: float = field(init=False)
-
-    def __post_init__(self) -> None:
-        self.tokens = self.size
-        self.at = time.monotonic()
-
-    def take(self) -> bool:
-        """Whether a call is let through."""
-        now = time.monotonic()
-        self.tokens = min(self.size, self.tokens + (now - self.at) * self.refill)
-        self.at = now
-        if self.tokens < 1:
-            return False
-        self.tokens -= 1
-        return True
-
-
-def aws_buckets() -> dict[str, Bucket]:
-    """The limits that EC2 is known to have by default."""
-    return {
-        "ec2:RunInstances": Bucket(5, 2),
-        "ec2:TerminateInstances": Bucket(100, 5),
-        "ec2:DescribeInstances": Bucket(100, 20),
-        "ec2:CreateTags": Bucket(100, 10),
-    }
-
-
-@dataclass
 class Faults:
     """What goes wrong next. Actions are named as IAM names them: `ec2:RunInstances`."""
 
-    buckets: dict[str, Bucket] = field(default_factory=dict)
-    """Throttling that lasts; `aws_buckets()` gives EC2's."""
+    buckets: AwsBuckets | None = None
+    """Throttling as AWS has it; none unless it is set."""
     capacity: dict[tuple[str, str, str], int] = field(default_factory=dict)
     """How many more machines of a type (`t3.small`) in a zone as `spot` or `on-demand` can be had; no limit where absent."""
     hook: Hook | None = None
@@ -127,8 +94,7 @@ class Faults:
         with self._lock:
             seconds = _next(self._delays, call.action)
             error = _next(self._errors, call.action)
-            bucket = self.buckets.get(call.action)
-            throttled = bucket is not None and not bucket.take()
+            throttled = self.buckets is not None and not self.buckets.take(call)
         if seconds:
             time.sleep(seconds)
         if error is not None:

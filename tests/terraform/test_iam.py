@@ -172,6 +172,7 @@ async def live(lab: PlainLab, provided: Provided) -> None:
     await provided.router.prepare(instance_id, target)
     await provided.router.bind(instance_id, target, owner, 1)
     await provided.machines.label(ref, {"Status": "assigned", "UserId": owner, "InstanceId": instance_id})
+    assert await provided.machines.economize([ref])
     await provided.vault.put(instance_id, {Credential.GATEWAY_TOKEN: "a-token", Credential.MODEL_API_KEY: "key"}, 1)
     await asyncio.to_thread(lab.site.client("ec2").stop_instances, InstanceIds=[ref])
     await until(lambda: stopped(provided, ref), 20)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 from openclaw_hosted.controllers.backup import BackupController
 from openclaw_hosted.controllers.context import ControllerOptions, Ports
 from openclaw_hosted.controllers.disk import DiskController
@@ -18,6 +20,7 @@ from openclaw_hosted.controllers.thrift import ThriftController
 from openclaw_hosted.domain.instance import Instance
 from openclaw_hosted.domain.lifecycle import Topic
 from openclaw_hosted.domain.machine import Machine
+from openclaw_hosted.ports.urgency import in_background
 
 
 class ControlLoops:
@@ -46,9 +49,13 @@ class ControlLoops:
             self._periodic.append(PeriodicLoop("backup", self._backup.tick, *alone, options.lease_seconds / 3))
 
     async def run(self) -> None:
-        """Until cancelled; then work under way is dropped, and goes on where it stood when someone runs again."""
+        """Until cancelled; then work under way is dropped, and goes on where it stood when someone runs again.
+
+        Users wait for instances alone.
+        """
+        background = [self._machines.run, *(loop.run for loop in self._periodic)]
         try:
-            await run_together(self._machines.run, self._instances.run, *(loop.run for loop in self._periodic))
+            await run_together(self._instances.run, *(partial(in_background, run) for run in background))
         finally:
             if self._backup is not None:
                 await self._backup.stop()

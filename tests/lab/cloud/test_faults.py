@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError, ConnectionClosedError
 
 from lab.cloud import faults
 from lab.cloud.calls import Call
-from lab.cloud.faults import Bucket, Loss, aws_buckets
+from lab.cloud.faults import Loss
 from lab.cloud.latency import Latencies
 from lab.cloud.refused import Refused
 from tests.lab.cloud.support import Site
@@ -93,20 +93,6 @@ def test_a_hook_can_refuse_a_call(site: Site) -> None:
     site.cloud.faults.hook = hook
     with pytest.raises(ClientError, match="UnauthorizedOperation"):
         site.launch()
-
-
-def test_a_bucket_refills_with_time(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    time = MovedTime()
-    monkeypatch.setattr(faults, "time", time)
-    site.cloud.faults.buckets = aws_buckets()
-    site.cloud.faults.buckets["ec2:DescribeInstances"] = Bucket(2, 0.001)
-    ec2 = site.client("ec2")
-    ec2.describe_instances()
-    ec2.describe_instances()
-    with pytest.raises(ClientError, match="RequestLimitExceeded"):
-        ec2.describe_instances()
-    time.ahead = 1000.0
-    ec2.describe_instances()
 
 
 def test_latencies_scale_and_nought_is_none(site: Site) -> None:

@@ -18,6 +18,7 @@ from botocore import xform_name
 from botocore.loaders import Loader, create_loader
 from botocore.utils import parse_timestamp
 
+from openclaw_hosted.adapters.aws.buckets import Buckets
 from openclaw_hosted.adapters.aws.errors import meaning
 from openclaw_hosted.adapters.aws.sdk import Answer, Call
 from openclaw_hosted.domain.errors import Throttled, Unavailable
@@ -85,6 +86,7 @@ class AwsSdk:
         self._clients: dict[str, Any] = {}
         self._opening: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
         self._budgets: defaultdict[Call, RetryBudget] = defaultdict(RetryBudget)
+        self._buckets = Buckets(self.clock)
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -115,6 +117,7 @@ class AwsSdk:
 
     async def _once(self, call: Call, parameters: dict[str, Any]) -> Answer:
         client = await self._client(call.service)
+        await self._buckets.take(call)
         stats, began = self.stats[call], self.clock.monotonic()
         stats.made += 1
         try:
@@ -122,7 +125,9 @@ class AwsSdk:
         except Exception as error:
             stats.failed += 1
             problem = meaning(call, error)
-            stats.throttled += isinstance(problem, Throttled)
+            if isinstance(problem, Throttled):
+                stats.throttled += 1
+                self._buckets.empty(call)
             log.debug("call failed", call=call, error=str(problem))
             raise problem from error
         finally:
