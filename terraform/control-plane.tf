@@ -32,6 +32,7 @@ locals {
       SPOT_PRICE_PER_HOUR      = tostring(var.spot_price_per_hour)
       ON_DEMAND_PRICE_PER_HOUR = tostring(var.on_demand_price_per_hour)
       ON_DEMAND_FALLBACK       = tostring(var.on_demand_fallback)
+      ON_DEMAND_REPLACEMENTS   = tostring(var.on_demand_replacements)
       ON_DEMAND_SPARES         = tostring(var.on_demand_spares)
       ROUTING                  = var.routing
       INSTANCES_TOTAL          = tostring(var.instances_total)

@@ -80,6 +80,8 @@ locals {
           "ec2:DescribeSubnets",
           "ec2:DescribeSecurityGroups",
           "ec2:DescribeLaunchTemplateVersions",
+          "ec2:DescribeInstanceTypes",
+          "servicequotas:GetServiceQuota",
           "ssm:DescribeInstanceInformation",
           "ssm:GetCommandInvocation",
         ]

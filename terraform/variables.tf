@@ -17,9 +17,9 @@ variable "user_instance_type" {
 }
 
 variable "extra_instance_types" {
-  description = "Other instance types in which Spot capacity is looked for, of the same processor architecture as user_instance_type"
+  description = "Other instance types in which capacity is looked for, of the same processor architecture as user_instance_type; other sizes only where there is none of its size"
   type        = list(string)
-  default     = ["t3a.small"]
+  default     = ["t3a.small", "t3.medium", "t3a.medium"]
 
   validation {
     condition     = alltrue([for type in var.extra_instance_types : can(regex("^[a-z][a-z0-9-]*\\.[a-z0-9-]+$", type))])
@@ -69,6 +69,12 @@ variable "on_demand_fallback" {
   description = "Whether machines are launched on demand where there is no Spot capacity"
   type        = bool
   default     = false
+}
+
+variable "on_demand_replacements" {
+  description = "Whether a machine that takes over a user's volume is launched on demand where its zone has no Spot capacity"
+  type        = bool
+  default     = true
 }
 
 variable "on_demand_spares" {

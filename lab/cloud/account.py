@@ -20,6 +20,7 @@ from lab.cloud.ecr import Registry
 from lab.cloud.faults import Faults
 from lab.cloud.fleet import Fleet
 from lab.cloud.latency import Delays, Latencies
+from lab.cloud.market import Quotas
 from lab.cloud.ssm import Commands
 from lab.cloud.targets import Targets
 from lab.cloud.volumes import Disks
@@ -66,6 +67,9 @@ class Account:
         self.disks = Disks()
         self.metrics = Metrics()
         self.access = Access()
+        self.quotas = Quotas()
+        self.shortages: dict[tuple[str, str], float] = {}
+        """Until when there is no machine to be had, by zone and market; see `run_dry`."""
         self.calls.clear()
         self.crashes.clear()
 
@@ -88,6 +92,10 @@ class Account:
     def cloudwatch(self) -> Any:
         """Moto's CloudWatch."""
         return cloudwatch_backends[self.account_id][self.region]
+
+    def run_dry(self, zone: str, seconds: float, market: str = "spot") -> None:
+        """Have a zone without any capacity for a while, whatever the type of machine."""
+        self.shortages[zone, market] = self.clock() + seconds
 
     def admit(self, call: Call) -> None:
         """Find out who calls, and whether they may. Raises `Refused`."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
-PREFIXES: Mapping[str, str] = {"elbv2": "elasticloadbalancing"}
+PREFIXES: Mapping[str, str] = {"elbv2": "elasticloadbalancing", "service-quotas": "servicequotas"}
 """From moto's name of a service to IAM's, where they differ."""
 
 RESOURCE = re.compile(r"^(arn:aws[a-z-]*:\S+|(i|vol|lt|eni|snap|sg|subnet|vpc|fleet|ami)-[0-9a-f]{8,})$")

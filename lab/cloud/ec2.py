@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
 from lab.cloud import launch as launching
+from lab.cloud import market
 from lab.cloud.calls import Call
 from lab.cloud.describe import FIELDS, described, matching, page
 from lab.cloud.fleet import CODES, Row, change, refresh, refresh_all
@@ -31,11 +32,12 @@ def run_instances(account: Account, call: Call) -> Any:
     least, most = int(params.get("MinCount", 1)), int(params.get("MaxCount", 1))
 
     def work() -> list[str]:
-        count = 0
-        while count < most and account.faults.take_capacity(launch.instance_type, launch.zone, launch.market()):
+        count, problem = 0, None
+        while count < most and (problem := market.take(account, launch)) is None:
             count += 1
         if count < least:
-            raise launching.insufficient(launch)
+            market.give_back(account, launch, count)
+            raise problem or market.insufficient(launch)
         return [row.id for row in launching.start(account, launch, count)]
 
     ids = once(account, call, work)

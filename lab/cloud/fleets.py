@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from lab.cloud import launch as launching
+from lab.cloud import market as buying
 from lab.cloud.calls import Call
 from lab.cloud.idempotency import dry, once
 from lab.cloud.launch import Launch
@@ -36,6 +37,12 @@ class Choice:
     count: int = 0
     problem: Refused | None = None
     """Why there were no more."""
+
+    def give_back(self, account: Account) -> None:
+        """Launch none of them."""
+        if isinstance(self.launch, Launch):
+            buying.give_back(account, self.launch, self.count)
+        self.count = 0
 
     def shown(self) -> dict[str, Any]:
         """As the answer names it."""
@@ -101,7 +108,7 @@ def _buy(account: Account, params: Mapping[str, Any], fleet_id: str, market: str
                 choice.count += 1
     if purchase.count < int(options.get("MinTargetCapacity") or 0):
         for choice in choices:
-            choice.count = 0
+            choice.give_back(account)
     return purchase
 
 
@@ -117,8 +124,8 @@ def _take(account: Account, choice: Choice) -> bool:
     launch = choice.launch
     if isinstance(launch, Refused):
         choice.problem = launch
-    elif not account.faults.take_capacity(launch.instance_type, launch.zone, launch.market()):
-        choice.problem = launching.insufficient(launch)
+    else:
+        choice.problem = buying.take(account, launch)
     return choice.problem is None
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from moto.core.types import Base64EncodedString
 from moto.ec2.utils import filter_iam_instance_profiles
 
+from lab.cloud import market
 from lab.cloud.credits import BURSTABLE
 from lab.cloud.fleet import Row
 from lab.cloud.refused import Refused
@@ -85,7 +86,7 @@ def resolve(account: Account, request: Params, template: Params, extra_tags: Map
     subnet_id = interface.get("SubnetId") or merged.get("SubnetId")
     subnet = account.ec2.get_subnet(subnet_id) if subnet_id else None
     instance_type = str(merged.get("InstanceType") or "m1.small")
-    market = merged.get("InstanceMarketOptions") or {}
+    options = merged.get("InstanceMarketOptions") or {}
     groups = interface.get("Groups") or merged.get("SecurityGroupIds") or ()
     launch = Launch(
         image_id=image_id,
@@ -96,8 +97,8 @@ def resolve(account: Account, request: Params, template: Params, extra_tags: Map
         public_ip=interface.get("AssociatePublicIpAddress"),
         user_data=_encoded(merged.get("UserData")),
         profile=_profile(account, merged.get("IamInstanceProfile")),
-        spot=market.get("MarketType") == "spot",
-        spot_options=market.get("SpotOptions") or {},
+        spot=options.get("MarketType") == "spot",
+        spot_options=options.get("SpotOptions") or {},
         credits=(merged.get("CreditSpecification") or {}).get("CpuCredits") or _default_credits(instance_type),
         metadata={**(template.get("MetadataOptions") or {}), **(request.get("MetadataOptions") or {})},
         disks=_disks(account, image_id, template, request),
@@ -158,24 +159,13 @@ def _tags(template: Params, request: Params, extra: Mapping[str, str]) -> dict[s
     return tags
 
 
-def take_capacity(account: Account, launch: Launch) -> None:
-    """Raises `InsufficientInstanceCapacity`."""
-    if not account.faults.take_capacity(launch.instance_type, launch.zone, launch.market()):
-        raise insufficient(launch)
-
-
-def insufficient(launch: Launch) -> Refused:
-    """That there is no capacity, as EC2 says it."""
-    return Refused(
-        "InsufficientInstanceCapacity",
-        f"We currently do not have sufficient {launch.instance_type} capacity in the Availability Zone you requested ({launch.zone}).",
-    )
-
-
 def start(account: Account, launch: Launch, count: int) -> list[Row]:
-    """Make machines in one reservation, and have them boot. Capacity is the caller's affair. Takes the lock for moto's part only."""
+    """Make machines that were promised, in one reservation, and have them boot. Takes the lock for moto's part only."""
     with account.lock:
-        rows = _make(account, launch, count)
+        try:
+            rows = _make(account, launch, count)
+        finally:
+            market.give_back(account, launch, count)
     for row in rows:
         _boot(account, launch, row)
     return rows

@@ -8,12 +8,13 @@ from moto.ecr.responses import ECRResponse
 from moto.elbv2.responses import ELBV2Response
 from moto.iam.responses import IamResponse
 from moto.secretsmanager.responses import SecretsManagerResponse
+from moto.servicequotas.responses import ServiceQuotasResponse
 from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.sts.responses import TokenResponse
 
-from lab.cloud import alarms, credits, ec2, ecr, elbv2, fleets, iam, secrets, ssm, sts, tags, targets, volumes
+from lab.cloud import alarms, credits, ec2, ecr, elbv2, fleets, iam, market, secrets, ssm, sts, tags, targets, volumes
 
-MODULES = (alarms, credits, ec2, ecr, elbv2, fleets, iam, secrets, ssm, sts, tags, targets, volumes)
+MODULES = (alarms, credits, ec2, ecr, elbv2, fleets, iam, market, secrets, ssm, sts, tags, targets, volumes)
 CLASSES: dict[str, type] = {
     "cloudwatch": CloudWatchResponse,
     "ec2": EC2Response,
@@ -21,6 +22,7 @@ CLASSES: dict[str, type] = {
     "elbv2": ELBV2Response,
     "iam": IamResponse,
     "secretsmanager": SecretsManagerResponse,
+    "service-quotas": ServiceQuotasResponse,
     "ssm": SimpleSystemManagerResponse,
     "sts": TokenResponse,
 }

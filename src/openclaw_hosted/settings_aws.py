@@ -58,8 +58,8 @@ class MachineSettings(BaseSettings):
 class AwsSettings(MachineSettings):
     """Where the platform lives in an AWS account."""
 
-    extra_instance_types: Listed = Field(("t3a.small",), alias="EXTRA_INSTANCE_TYPES")
-    """Where else Spot capacity is looked for; of the same processor architecture."""
+    extra_instance_types: Listed = Field(("t3a.small", "t3.medium", "t3a.medium"), alias="EXTRA_INSTANCE_TYPES")
+    """Where else capacity is looked for; of the same processor architecture. Other sizes only where there is none of the first one's."""
     launch_template: str = Field(alias="LAUNCH_TEMPLATE_ID", pattern=_TEMPLATE)
     """For machines that operators start by hand."""
     own_fleet_template: str | None = Field(None, alias="FLEET_TEMPLATE_ID", pattern=_TEMPLATE)
@@ -81,6 +81,8 @@ class AwsSettings(MachineSettings):
     """Begins the names of secrets and target groups, and is the tag `Deployment` of everything: keeps two platforms of an account apart."""
     on_demand_fallback: bool = Field(default=False, alias="ON_DEMAND_FALLBACK")
     """Launch on demand where there is no Spot capacity."""
+    on_demand_replacements: bool = Field(default=True, alias="ON_DEMAND_REPLACEMENTS")
+    """The same, where a user's volume waits for a machine in its zone."""
     retention_days: float | None = Field(None, alias="RETENTION_DAYS")
     """The platform's own setting, which has a limit here."""
     routing: Routing = Field(Routing.PATH, alias="ROUTING")

@@ -30,6 +30,7 @@ from openclaw_hosted.domain.naming import UserId
 from openclaw_hosted.ports.gateways import Seat
 from openclaw_hosted.ports.machines import LaunchSpec, MachineHealth
 from openclaw_hosted.ports.router import Target
+from openclaw_hosted.settings import load_settings
 from tests.support.aws import aws_environment, provided_on
 from tests.support.seats import seat
 from tests.support.waiting import until
@@ -268,7 +269,7 @@ async def test_every_call_is_granted_and_nothing_is_that_is_not_called(lab: Plai
     async with platform(lab) as provided:
         await live(lab, provided)
     with aws_environment(lab.site, **settings(lab)):
-        assert [finding for finding in await examine_aws() if finding.verdict is not Verdict.OK] == []
+        assert [finding for finding in await examine_aws(load_settings()) if finding.verdict is not Verdict.OK] == []
     refused = [call for call in called(lab) if call.error and ("Denied" in call.error or "Unauthorized" in call.error)]
     assert refused == []
     made = {call.action for call in called(lab)}
@@ -278,7 +279,7 @@ async def test_every_call_is_granted_and_nothing_is_that_is_not_called(lab: Plai
 
 
 def iam_name(call: Call) -> str:
-    return call.value.replace("elbv2:", "elasticloadbalancing:")
+    return call.value.replace("elbv2:", "elasticloadbalancing:").replace("service-quotas:", "servicequotas:")
 
 
 async def test_what_belongs_to_others_is_out_of_reach(lab: PlainLab, policies: Policies) -> None:

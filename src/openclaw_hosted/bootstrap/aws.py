@@ -75,7 +75,10 @@ async def provide_aws(settings: Settings, clock: SystemClock, progress: Progress
     inside = Inside(lambda instance_id: _origins(address, router.public_url(instance_id)), network.cidrs, aws.deployment, aws.log_group)
     gateways = AwsGateways(fleet, RunCommand(sdk, fleet, clock), vault, volumes, clock, inside)
     stack.push_async_callback(gateways.aclose)
-    plan = LaunchPlan(aws.deployment, aws.fleet_template, aws.instance_types, network.subnets, aws.on_demand_spares, aws.on_demand_fallback)
+    plan = LaunchPlan(
+        aws.deployment, aws.fleet_template, aws.instance_types, network.subnets, aws.on_demand_spares, aws.on_demand_fallback,
+        aws.on_demand_replacements,
+    )  # fmt: skip
     await router.ensure_own_rules()
     return Provided(
         machines=AwsMachines(sdk, fleet, Agents(sdk, clock), plan),

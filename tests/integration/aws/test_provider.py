@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
+from typing import Any
 from urllib.parse import urlsplit
 
 import httpx
 import pytest
 
+from lab.cloud.market import NEW_ACCOUNT
 from lab.plain import PlainLab
 from lab.plane.plain_gateway import Fault
 from openclaw_hosted.adapters.system import SystemIds
@@ -31,10 +34,20 @@ def a_launch(zone: str = "") -> LaunchSpec:
     return LaunchSpec(IDS.machine_id(), IDS.volume_id(), IDS.instance_id(), "lab", zone)
 
 
-def no_spot(lab: PlainLab, *zones: str) -> None:
-    for kind in ("t3.small", "t3a.small"):
+def no_spot(lab: PlainLab, *zones: str, kinds: Sequence[str] = ("t3.small", "t3a.small", "t3.medium", "t3a.medium")) -> None:
+    for kind in kinds:
         for zone in zones:
             lab.cloud.faults.capacity[kind, zone, "spot"] = 0
+
+
+async def described(lab: PlainLab, ref: str) -> Any:
+    found = await asyncio.to_thread(lab.site.client("ec2").describe_instances, InstanceIds=[ref])
+    return found["Reservations"][0]["Instances"][0]
+
+
+async def finding(lab: PlainLab, check: str, **changes: str) -> Finding:
+    with aws_environment(lab.site, **changes):
+        return next(finding for finding in await examine(load_settings()) if finding.check == check)
 
 
 @pytest.mark.parametrize(
@@ -64,12 +77,11 @@ async def test_a_doctor_finds_nothing_wrong_with_the_lab(lab: PlainLab) -> None:
         findings = await examine(load_settings())
     aws = {finding.check: finding for finding in findings if finding.check.startswith("aws")}
     assert {finding.verdict for finding in aws.values()} == {Verdict.OK}, aws
-    assert len(aws) == 8
+    assert len(aws) == 10
 
 
 async def log_group_finding(lab: PlainLab, group: str) -> Finding:
-    with aws_environment(lab.site, GATEWAY_LOG_GROUP=group):
-        return next(finding for finding in await examine(load_settings()) if finding.check == "aws log group")
+    return await finding(lab, "aws log group", GATEWAY_LOG_GROUP=group)
 
 
 async def test_a_doctor_warns_of_logs_that_are_kept_forever_and_wants_none(lab: PlainLab) -> None:
@@ -122,11 +134,76 @@ async def test_without_spot_capacity_there_is_no_room_unless_machines_on_demand_
     assert found.get("InstanceLifecycle") != "spot"
 
 
+async def test_a_user_whose_volume_waits_in_a_zone_without_spot_machines_gets_one_on_demand(world: AwsWorld) -> None:
+    lab = world.lab
+    no_spot(lab, "us-west-2a", "us-west-2b")
+    async with provided_on(lab.site) as provided:
+        ref = await provided.machines.launch(a_launch("us-west-2a"))
+        assert (await described(lab, ref)).get("InstanceLifecycle") != "spot"
+        with pytest.raises(NoCapacity):
+            await provided.machines.launch(a_launch())
+    async with provided_on(lab.site, ON_DEMAND_REPLACEMENTS="false") as provided:
+        with pytest.raises(NoCapacity):
+            await provided.machines.launch(a_launch("us-west-2a"))
+
+
+async def test_a_larger_machine_is_taken_only_where_there_is_none_of_the_wanted_size(world: AwsWorld) -> None:
+    lab = world.lab
+    zones = ("us-west-2a", "us-west-2b")
+    async with provided_on(lab.site) as provided:
+        no_spot(lab, *zones, kinds=("t3.small",))
+        ref = await provided.machines.launch(a_launch())
+        assert (await described(lab, ref))["InstanceType"] == "t3a.small"
+        no_spot(lab, *zones, kinds=("t3.small", "t3a.small"))
+        spec = a_launch()
+        ref = await provided.machines.launch(spec)
+        assert await provided.machines.launch(spec) == ref
+        found = await described(lab, ref)
+        assert found["InstanceType"] in ("t3.medium", "t3a.medium")
+        assert found["InstanceLifecycle"] == "spot"
+
+
+async def test_a_doctor_says_how_many_machines_the_quotas_allow_and_how_to_ask_for_more(world: AwsWorld) -> None:
+    quotas, check = world.lab.cloud.quotas.vcpus, "aws quotas"
+    before = dict(quotas)
+    try:
+        quotas["spot"] = NEW_ACCOUNT
+        found = await finding(world.lab, check)
+        assert found.verdict is Verdict.PROBLEM
+        assert "spot: 5 vCPUs, enough for 2 machines of 2, and POOL_SPARE_COUNT=2 with one user takes 3." in found.message
+        assert "--quota-code L-34B43A08 --desired-value 100 --region us-west-2" in found.message
+        assert (await finding(world.lab, check, POOL_SPARE_COUNT="1", FLEET_CAP="2")).verdict is Verdict.OK
+        assert (await finding(world.lab, check, POOL_SPARE_COUNT="1")).verdict is Verdict.WARNING
+        quotas.update({"spot": 100, "on-demand": 1})
+        found = await finding(world.lab, check)
+        assert found.verdict is Verdict.WARNING
+        assert "none where Spot has no capacity" in found.message
+        assert (await finding(world.lab, check, ON_DEMAND_REPLACEMENTS="false")).verdict is Verdict.OK
+        assert "L-1216C47A" in (await finding(world.lab, check, ON_DEMAND_SPARES="true")).message
+    finally:
+        quotas.update(before)
+
+
+async def test_a_doctor_warns_where_quotas_can_not_be_read(world: AwsWorld) -> None:
+    world.lab.cloud.faults.fail("servicequotas:GetServiceQuota", "AccessDeniedException")
+    found = await finding(world.lab, "aws quotas")
+    assert found.verdict is Verdict.WARNING
+    assert "could not be read" in found.message
+
+
+async def test_a_doctor_names_types_that_do_not_fit_together(world: AwsWorld) -> None:
+    found = await finding(world.lab, "aws instance types", EXTRA_INSTANCE_TYPES="t4g.small")
+    assert found.verdict is Verdict.PROBLEM
+    assert "no architecture in common" in found.message
+    assert (await finding(world.lab, "aws instance types", EXTRA_INSTANCE_TYPES="t9.small")).verdict is Verdict.PROBLEM
+
+
 async def test_capacity_is_looked_for_in_other_zones_and_types_but_not_where_the_volume_is_not(world: AwsWorld) -> None:
     no_spot(world.lab, "us-west-2a")
     async with provided_on(world.lab.site) as provided:
         ref = await provided.machines.launch(a_launch())
         assert next(m.zone for m in await provided.machines.observe() if m.provider_ref == ref) == "us-west-2b"
+    async with provided_on(world.lab.site, ON_DEMAND_REPLACEMENTS="false") as provided:
         with pytest.raises(NoCapacity):
             await provided.machines.launch(a_launch("us-west-2a"))
 

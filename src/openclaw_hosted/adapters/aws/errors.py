@@ -31,7 +31,7 @@ NOT_FOUND: Final = frozenset({
     "InvalidAttachment.NotFound", "InvalidVpcID.NotFound", "InvalidSubnetID.NotFound", "InvalidGroup.NotFound",
     "InvalidLaunchTemplateId.NotFound",
     "InvalidLaunchTemplateId.Malformed", "InvalidInstanceId", "InvocationDoesNotExist", "ResourceNotFoundException", "TargetGroupNotFound",
-    "RuleNotFound", "ListenerNotFound", "LoadBalancerNotFound", "RepositoryNotFoundException", "ImageNotFoundException",
+    "RuleNotFound", "ListenerNotFound", "NoSuchResourceException", "LoadBalancerNotFound", "RepositoryNotFoundException", "ImageNotFoundException",
 })  # fmt: skip
 DENIED: Final = frozenset({
     "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "UnauthorizedAccess", "AuthFailure", "ExpiredToken",

@@ -20,6 +20,7 @@ from openclaw_hosted.ports.machines import LaunchSpec, MachineHealth, ObservedMa
 log = structlog.get_logger("aws")
 SPOT: Final = "spot"
 ON_DEMAND: Final = "on-demand"
+OTHER_SIZES: Final = "other-sizes"
 BURSTABLE: Final = ("t3.", "t3a.", "t4g.")
 ENDED: Final = frozenset({"shutting-down", "terminated"})
 SHUTTING_DOWN: Final = frozenset({"shutting-down", "stopping"})
@@ -36,6 +37,33 @@ class LaunchPlan:
     """Zone to the subnets in it."""
     on_demand_always: bool = False
     on_demand_fallback: bool = False
+    on_demand_replacements: bool = False
+    """As `on_demand_fallback`, for machines that take over a user's volume."""
+
+    def ways(self, spec: LaunchSpec) -> Sequence[Way]:
+        """What to ask for, one after the other: Spot of the wanted size, then Spot of others, which cost more, then on demand."""
+        everything, token = tuple(self.instance_types), str(spec.machine_id)
+        if self.on_demand_always:
+            return (Way(ON_DEMAND, everything, token),)
+        size = _size(everything[0])
+        alike = tuple(kind for kind in everything if _size(kind) == size)
+        others = tuple(kind for kind in everything if _size(kind) != size)
+        found = [Way(SPOT, alike, token)]
+        if others:
+            found.append(Way(SPOT, others, f"{token}-{OTHER_SIZES}"))
+        if self.on_demand_fallback or (self.on_demand_replacements and spec.zone):
+            found.append(Way(ON_DEMAND, everything, f"{token}-{ON_DEMAND}"))
+        return found
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """One request for a machine."""
+
+    market: str
+    instance_types: Sequence[str]
+    token: str
+    """By which EC2 knows it again."""
 
 
 class AwsMachines:
@@ -51,13 +79,11 @@ class AwsMachines:
         """Ask for a machine; the client token is the row's id, so that asking again finds the same one. Raises `NoCapacity`."""
         with suppress(NotFound):
             return (await self._fleet.called(spec.machine_id)).ref
-        first = ON_DEMAND if self._plan.on_demand_always else SPOT
-        try:
-            return await self._ask(spec, first, spec.machine_id)
-        except NoCapacity:
-            if first == ON_DEMAND or not self._plan.on_demand_fallback:
-                raise
-        return await self._ask(spec, ON_DEMAND, f"{spec.machine_id}-{ON_DEMAND}")
+        *before, last = self._plan.ways(spec)
+        for way in before:
+            with suppress(NoCapacity):
+                return await self._ask(spec, way)
+        return await self._ask(spec, last)
 
     async def adopt(self, provider_ref: str, spec: LaunchSpec) -> None:
         """Put the tags of `spec` on a machine that was started by hand. Costs nothing where it has them. Raises `NotFound`."""
@@ -119,18 +145,18 @@ class AwsMachines:
         with suppress(PortError):
             await self._sdk.call(Call.CREATE_TAGS, Resources=[provider_ref], Tags=as_tags({Tag.STATUS: "terminating"}))
 
-    async def _ask(self, spec: LaunchSpec, market: str, token: str) -> str:
+    async def _ask(self, spec: LaunchSpec, way: Way) -> str:
         options: dict[str, Any] = (
             {"SpotOptions": {"AllocationStrategy": "price-capacity-optimized", "InstanceInterruptionBehavior": "terminate"}}
-            if market == SPOT
+            if way.market == SPOT
             else {"OnDemandOptions": {"AllocationStrategy": "lowest-price"}}
         )
         answer = await self._sdk.call(
             Call.CREATE_FLEET,
             Type="instant",
-            ClientToken=token,
-            LaunchTemplateConfigs=[self._template(spec)],
-            TargetCapacitySpecification={"TotalTargetCapacity": 1, "DefaultTargetCapacityType": market},
+            ClientToken=way.token,
+            LaunchTemplateConfigs=[self._template(spec, way)],
+            TargetCapacitySpecification={"TotalTargetCapacity": 1, "DefaultTargetCapacityType": way.market},
             TagSpecifications=[{"ResourceType": "instance", "Tags": as_tags(self._tags(spec))}],
             **options,
         )
@@ -139,11 +165,11 @@ class AwsMachines:
             return str(launched["InstanceIds"][0])
         raise _why(answer)
 
-    def _template(self, spec: LaunchSpec) -> dict[str, Any]:
+    def _template(self, spec: LaunchSpec, way: Way) -> dict[str, Any]:
         subnets = [subnet for zone, found in self._plan.subnets.items() if spec.zone in ("", zone) for subnet in found]
         if not subnets:
             raise NoCapacity(f"SUBNET_IDS has no subnet in zone {spec.zone}, where the user's volume is.")
-        overrides = [{"InstanceType": kind, "SubnetId": subnet} for kind in self._plan.instance_types for subnet in subnets]
+        overrides = [{"InstanceType": kind, "SubnetId": subnet} for kind in way.instance_types for subnet in subnets]
         return {
             "LaunchTemplateSpecification": {"LaunchTemplateId": self._plan.template, "Version": "$Latest"},
             "Overrides": overrides,
@@ -169,6 +195,11 @@ class AwsMachines:
             serves_user=machine.tags.get(Tag.STATUS) == "assigned",
             adoptable=machine.machine_id is None and machine.state in ("pending", "running"),
         )
+
+
+def _size(instance_type: str) -> str:
+    """Such as `small`."""
+    return instance_type.rpartition(".")[2]
 
 
 def _health(machine: Ec2Machine, online: Collection[str]) -> MachineHealth:

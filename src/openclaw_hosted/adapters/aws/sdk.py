@@ -14,7 +14,8 @@ Answer = Mapping[str, Any]
 
 
 class Call(StrEnum):
-    """Operations by the name under which IAM grants them, but for the prefix `elbv2`, which is `elasticloadbalancing` there."""
+    """Operations by the name under which IAM grants them, but for the prefixes `elbv2` and `service-quotas`, which are
+    `elasticloadbalancing` and `servicequotas` there."""
 
     CREATE_FLEET = "ec2:CreateFleet"
     DESCRIBE_INSTANCES = "ec2:DescribeInstances"
@@ -30,6 +31,7 @@ class Call(StrEnum):
     DESCRIBE_VPCS = "ec2:DescribeVpcs"
     DESCRIBE_SUBNETS = "ec2:DescribeSubnets"
     DESCRIBE_SECURITY_GROUPS = "ec2:DescribeSecurityGroups"
+    DESCRIBE_TYPES = "ec2:DescribeInstanceTypes"
     DESCRIBE_TEMPLATE_VERSIONS = "ec2:DescribeLaunchTemplateVersions"
     SEND_COMMAND = "ssm:SendCommand"
     GET_INVOCATION = "ssm:GetCommandInvocation"
@@ -60,6 +62,7 @@ class Call(StrEnum):
     DESCRIBE_IMAGES = "ecr:DescribeImages"
     DESCRIBE_LOG_GROUPS = "logs:DescribeLogGroups"
     PUT_METRICS = "cloudwatch:PutMetricData"
+    GET_QUOTA = "service-quotas:GetServiceQuota"
     WHO_AM_I = "sts:GetCallerIdentity"
 
     @property

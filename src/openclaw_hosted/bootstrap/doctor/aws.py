@@ -11,9 +11,10 @@ from openclaw_hosted.adapters.aws.names import MACHINE_NAME, Tag, as_tags, filte
 from openclaw_hosted.adapters.aws.sdk import Call, Sdk
 from openclaw_hosted.adapters.system import SystemClock
 from openclaw_hosted.bootstrap.aws import aws_sdk
-from openclaw_hosted.bootstrap.doctor.computer import Finding, Verdict
+from openclaw_hosted.bootstrap.doctor.capacity import QUOTAS_FIX, TYPES_FIX, Demand, check_types
+from openclaw_hosted.bootstrap.doctor.computer import Doubtful, Finding, Verdict
 from openclaw_hosted.domain.errors import Denied, PortError
-from openclaw_hosted.settings import SettingsError
+from openclaw_hosted.settings import Settings, SettingsError
 from openclaw_hosted.settings_aws import AwsSettings, load_aws_settings
 
 ALLOWED: Final = "DryRunOperation"
@@ -21,18 +22,15 @@ Check = Callable[[Sdk, AwsSettings], Awaitable[str]]
 """Returns what was found; raises `PortError` for what is wrong, `Doubtful` for what works and should be seen to."""
 
 
-class Doubtful(Exception):
-    """Its message is the warning."""
-
-
-async def examine_aws() -> Sequence[Finding]:
+async def examine_aws(settings: Settings) -> Sequence[Finding]:
     """All checks. Without good settings there is nothing to look at."""
     try:
         aws = load_aws_settings()
     except SettingsError as problem:
         return [Finding("aws settings", Verdict.PROBLEM, str(problem), "Set the variables that are named; docs/aws.md lists them all.")]
+    checks = {**CHECKS, "aws quotas": (Demand(settings.spares, settings.fleet_cap).check, QUOTAS_FIX)}
     async with aws_sdk(aws, SystemClock()) as sdk:
-        return [await _finding(name, check, fix, sdk, aws) for name, (check, fix) in CHECKS.items()]
+        return [await _finding(name, check, fix, sdk, aws) for name, (check, fix) in checks.items()]
 
 
 async def _finding(name: str, check: Check, fix: str, sdk: Sdk, aws: AwsSettings) -> Finding:
@@ -193,6 +191,7 @@ CHECKS: Final[dict[str, tuple[Check, str]]] = {
         _template,
         "Correct LAUNCH_TEMPLATE_ID and FLEET_TEMPLATE_ID, or the templates: terraform/ec2-per-user.tf has them as they should be.",
     ),
+    "aws instance types": (check_types, TYPES_FIX),
     "aws load balancers": (_listeners, "Correct ALB_LISTENER_ARN."),
     "aws image": (_image, "Push an image to ECR_REPOSITORY_URL; docs/aws.md says how."),
     "aws log group": (_log_group, "Make the group with a retention, or correct GATEWAY_LOG_GROUP: terraform/monitoring.tf has it."),

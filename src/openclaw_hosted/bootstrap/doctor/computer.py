@@ -43,6 +43,10 @@ class Finding:
     fix: str | None = None
 
 
+class Doubtful(Exception):
+    """What a check found works, and should be seen to. Its message is the warning."""
+
+
 Check = Callable[[Settings], Finding]
 
 

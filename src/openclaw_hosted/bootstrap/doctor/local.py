@@ -33,7 +33,7 @@ TOOLS: Final[Mapping[str, str]] = {
 async def examine(settings: Settings) -> Sequence[Finding]:
     """All checks of `doctor`."""
     if settings.provider is Provider.AWS:
-        return [check_python(settings), *await examine_aws(), await _check_database(settings)]
+        return [check_python(settings), *await examine_aws(settings), await _check_database(settings)]
     machines = await check_machines(settings)
     findings = [check(datadir.as_started(settings)) for check in (*CHECKS, check_backups)]
     return [
