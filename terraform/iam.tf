@@ -6,6 +6,7 @@ locals {
   # Of all load balancers of this deployment, which are numbered: an ARN for each would make the policy too long.
   listeners_arns = [for number in ["?", "??"] : "${local.elb_arn}:listener/app/${var.deployment_name}-${number}/*"]
   rules_arns     = [for number in ["?", "??"] : "${local.elb_arn}:listener-rule/app/${var.deployment_name}-${number}/*"]
+  snapshots_arn  = "${local.arn}:ec2:${var.aws_region}::snapshot/*"
   own_machines   = { StringEquals = { "aws:ResourceTag/Deployment" = var.deployment_name } }
   assumed_by_ec2 = jsonencode({
     Version   = "2012-10-17"
@@ -76,6 +77,7 @@ locals {
         Action = [
           "ec2:DescribeInstances",
           "ec2:DescribeVolumes",
+          "ec2:DescribeSnapshots",
           "ec2:DescribeVpcs",
           "ec2:DescribeSubnets",
           "ec2:DescribeSecurityGroups",
@@ -131,10 +133,10 @@ locals {
         Sid      = "TagWhatIsMade"
         Effect   = "Allow"
         Action   = "ec2:CreateTags"
-        Resource = ["${local.ec2_arn}:instance/*", "${local.ec2_arn}:volume/*"]
+        Resource = ["${local.ec2_arn}:instance/*", "${local.ec2_arn}:volume/*", local.snapshots_arn]
         Condition = {
           StringEquals = {
-            "ec2:CreateAction"          = ["CreateFleet", "RunInstances", "CreateVolume"]
+            "ec2:CreateAction"          = ["CreateFleet", "RunInstances", "CreateVolume", "CreateSnapshot"]
             "aws:RequestTag/Deployment" = var.deployment_name
           }
         }
@@ -169,6 +171,27 @@ locals {
         Effect    = "Allow"
         Action    = ["ec2:AttachVolume", "ec2:DetachVolume", "ec2:DeleteVolume"]
         Resource  = "${local.ec2_arn}:volume/*"
+        Condition = local.own_machines
+      },
+      {
+        Sid       = "CopyVolume"
+        Effect    = "Allow"
+        Action    = "ec2:CreateSnapshot"
+        Resource  = "${local.ec2_arn}:volume/*"
+        Condition = local.own_machines
+      },
+      {
+        Sid       = "MakeCopy"
+        Effect    = "Allow"
+        Action    = "ec2:CreateSnapshot"
+        Resource  = local.snapshots_arn
+        Condition = { StringEquals = { "aws:RequestTag/Deployment" = var.deployment_name } }
+      },
+      {
+        Sid       = "RemoveCopy"
+        Effect    = "Allow"
+        Action    = "ec2:DeleteSnapshot"
+        Resource  = local.snapshots_arn
         Condition = local.own_machines
       },
       {

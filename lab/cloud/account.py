@@ -21,6 +21,7 @@ from lab.cloud.faults import Faults
 from lab.cloud.fleet import Fleet
 from lab.cloud.latency import Delays, Latencies
 from lab.cloud.market import Quotas
+from lab.cloud.snapshots import Snapshots
 from lab.cloud.ssm import Commands
 from lab.cloud.targets import Targets
 from lab.cloud.volumes import Disks
@@ -67,6 +68,7 @@ class Account:
         self.disks = Disks()
         self.metrics = Metrics()
         self.access = Access()
+        self.snapshots = Snapshots()
         self.quotas = Quotas()
         self.shortages: dict[tuple[str, str], float] = {}
         """Until when there is no machine to be had, by zone and market; see `run_dry`."""

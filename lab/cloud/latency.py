@@ -82,6 +82,8 @@ class Delays:
     """How late commands reach a machine that is online."""
     attach_seconds: float = 0.0
     """How long a volume is `attaching`, or `detaching`, over what the data plane takes."""
+    snapshot_seconds: float = 0.0
+    """How long a snapshot is `pending`."""
     notice_seconds: float = 120.0
     """From a Spot interruption's notice to the end of the machine."""
 

@@ -66,6 +66,8 @@ def targets_of(account: Account, call: Call) -> list[Target]:
     if call.action == "elasticloadbalancing:CreateTargetGroup":
         prefix = f"arn:aws:elasticloadbalancing:{account.region}:{account.account_id}"
         return [(call.action, f"{prefix}:targetgroup/{call.params['Name']}/*", None)]
+    if call.action == "ec2:CreateSnapshot":
+        return _snapshot_targets(account, call)
     named = [each for each in dict.fromkeys(resources(call.params)) if RESOURCE.match(each)]
     if service == "ec2":
         return [(call.action, ec2_arn(account, each), each) for each in named] or _created(account, call)
@@ -76,6 +78,12 @@ def _created(account: Account, call: Call) -> list[Target]:
     if call.action == "ec2:CreateVolume":
         return [(call.action, f"arn:aws:ec2:{account.region}:{account.account_id}:volume/*", None)]
     return [(call.action, "*", None)]
+
+
+def _snapshot_targets(account: Account, call: Call) -> list[Target]:
+    volume_id, made = call.params["VolumeId"], f"arn:aws:ec2:{account.region}::snapshot/*"
+    tagged = [("ec2:CreateTags", made, None)] if call.params.get("TagSpecifications") else []
+    return [(call.action, ec2_arn(account, volume_id), volume_id), (call.action, made, None), *tagged]
 
 
 def _launch_targets(account: Account, call: Call) -> Iterator[Target]:
@@ -158,6 +166,7 @@ def context_of(account: Account, call: Call, role_name: str, subject: str | None
         context["aws:tagkeys"] = list(requested)
     if call.action in LAUNCHES:
         context["iam:passedtoservice"] = "ec2.amazonaws.com"
+    if call.action in LAUNCHES or call.params.get("TagSpecifications"):
         context["ec2:createaction"] = call.operation
     return context
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any
 
 from lab.cloud.calls import Call
 from lab.cloud.describe import matching, page
@@ -13,6 +13,7 @@ from lab.cloud.fleet import Row, refresh
 from lab.cloud.idempotency import dry, once
 from lab.cloud.operations import moto, operation
 from lab.cloud.refused import Refused
+from lab.cloud.snapshots import copying
 from lab.cloud.xml import render
 
 if TYPE_CHECKING:
@@ -31,24 +32,6 @@ FIELDS: Mapping[str, Callable[[Any], Any]] = {
     "attachment.status": lambda volume: volume.attachment and volume.attachment.status,
     "attachment.device": lambda volume: volume.attachment and volume.attachment.device,
 }
-
-
-@runtime_checkable
-class Snapshots(Protocol):
-    """A data plane that can copy disks."""
-
-    def snapshot(self, volume_id: str, snapshot_id: str) -> None:
-        """Keep a copy of a disk as it is now."""
-        ...
-
-    def restore(self, snapshot_id: str, volume_id: str, size_gib: int) -> None:
-        """Make a disk, attached to nothing, from a copy. Raises `LookupError` for one that is not kept."""
-        ...
-
-
-def copying(plane: object) -> Snapshots | None:
-    """A data plane, if it can copy disks."""
-    return plane if isinstance(plane, Snapshots) else None
 
 
 @dataclass
@@ -118,17 +101,6 @@ def create_volume(account: Account, call: Call) -> Any:
         return answer
 
     return once(account, call, work)
-
-
-@operation("ec2", "CreateSnapshot", locked=False)
-def create_snapshot(account: Account, call: Call) -> Any:
-    """Note a snapshot, and copy the disk where the data plane can."""
-    with account.lock:
-        answer = moto(call)
-    copies = copying(account.machines)
-    if copies is not None and call.params["VolumeId"] in account.disks.made:
-        copies.snapshot(call.params["VolumeId"], answer.result.id)
-    return answer
 
 
 @operation("ec2", "DeleteVolume", locked=False)

@@ -63,6 +63,7 @@ IMPLIED: Final = {
     "logs:PutLogEvents": "the same",
 }
 """What is granted to the control plane and not called by its code, and who calls it instead."""
+OURS: Final = [{"Key": "Deployment", "Value": "openclaw"}]
 UNGRANTED: Final = {"sts:GetCallerIdentity": "needs no permission"}
 
 
@@ -202,6 +203,8 @@ async def serve(provided: Provided, spec: LaunchSpec, ref: str) -> None:
     await provided.gateways.stop(seat(ref, gateway))
     await provided.volumes.attach(second, spec.machine_id)
     await provided.volumes.detach(second, spec.machine_id)
+    await until(lambda: provided.volumes.preserve(second))
+    assert list(await provided.volumes.expire_copies(time.time() + 1)) == [second]
     await provided.volumes.purge(second, instance_id)
 
 
@@ -286,6 +289,7 @@ async def test_what_belongs_to_others_is_out_of_reach(lab: PlainLab, policies: P
     del policies
     theirs = lab.site.client("ec2").run_instances(ImageId=AMI, MinCount=1, MaxCount=1)["Instances"][0]["InstanceId"]
     volume = lab.site.client("ec2").create_volume(AvailabilityZone="us-west-2a", Size=1)["VolumeId"]
+    snapshot = lab.site.client("ec2").create_snapshot(VolumeId=volume)["SnapshotId"]
     group = lab.site.client("elbv2").create_target_group(Name="another", Protocol="HTTP", Port=80, VpcId=lab.site.vpc)
     arn = group["TargetGroups"][0]["TargetGroupArn"]
     lab.site.client("secretsmanager").create_secret(Name="another/secret", SecretString="theirs")
@@ -294,6 +298,8 @@ async def test_what_belongs_to_others_is_out_of_reach(lab: PlainLab, policies: P
         lambda: ec2.terminate_instances(InstanceIds=[theirs]),
         lambda: ec2.create_tags(Resources=[theirs], Tags=[{"Key": "Deployment", "Value": "openclaw"}]),
         lambda: ec2.delete_volume(VolumeId=volume),
+        lambda: ec2.create_snapshot(VolumeId=volume, TagSpecifications=[{"ResourceType": "snapshot", "Tags": OURS}]),
+        lambda: ec2.delete_snapshot(SnapshotId=snapshot),
         lambda: ec2.run_instances(ImageId=AMI, MinCount=1, MaxCount=1),
         lambda: client(lab, "ssm").send_command(InstanceIds=[theirs], DocumentName="AWS-RunShellScript", Parameters={"commands": ["id"]}),
         lambda: client(lab, "elbv2").delete_target_group(TargetGroupArn=arn),

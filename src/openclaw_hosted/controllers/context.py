@@ -83,6 +83,10 @@ class ControllerOptions:
     orphan_grace_seconds: float = 600.0
     quarantine_seconds: float = 7 * DAY_SECONDS
     """How long an orphan is kept that may hold a user's data."""
+    copies_kept_seconds: float = 30 * DAY_SECONDS
+    """How long the copy of such a volume is kept after that, counted from when it was begun."""
+    copies_seconds: float = 3600.0
+    """How often copies are looked at."""
     housekeeping_seconds: float = 60.0
     events_kept_seconds: float = 90 * DAY_SECONDS
     machines_kept_seconds: float = 30 * DAY_SECONDS

@@ -2,7 +2,8 @@
 
 The provider is listed before the store, so that the store's view is the fresher one. A worker that was stopped and went on later may
 have built a route or launched a machine: such things are removed. What may hold a user's data is kept for days first. And where many come
-up at once, the database is more likely to be wrong than all of them: nothing is removed, and an operator is told.
+up at once, the database is more likely to be wrong than all of them: nothing is removed, and an operator is told. Before a volume goes that
+may hold a user's data, a copy of it is complete, which is kept for a while longer; where there can't be one, the volume stays.
 A volume is an orphan only when neither its own id nor the mark inside it belongs to an instance that keeps anything.
 """
 
@@ -20,10 +21,13 @@ from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.naming import InstanceId, volume_of
 from openclaw_hosted.domain.orphan import Found, Orphan, OrphanState, plan_orphans
 from openclaw_hosted.ports.machines import ObservedMachine
+from openclaw_hosted.ports.volumes import ObservedVolume
 
 log = structlog.get_logger("orphans")
-Removal = Callable[[], Awaitable[None]]
+Removal = Callable[[], Awaitable[bool | None]]
+"""Returns False where it has to be tried again before the thing is gone."""
 SOMEBODY = "somebody"
+COPIES = "copies of volumes"
 WAY_OUT = "See that DATABASE_URL names this platform's own database; `openclaw-hosted orphans list` shows what has no row there."
 
 
@@ -58,6 +62,7 @@ class OrphansController:
         self._options = options
         self._first_seen: dict[str, float] = {}
         self._mishaps = Mishaps("orphans", ports, options)
+        self._copies_seen_at: float | None = None
 
     async def tick(self) -> None:
         """Look once."""
@@ -79,7 +84,8 @@ class OrphansController:
         for name in sorted(plan.remove):
             if not self._mishaps.rests(name):
                 await self._mishaps.guard(name, self._remove(name, orphans[name].remove))
-        self._mishaps.forget_others(orphans)
+        self._mishaps.forget_others({*orphans, COPIES})
+        await self._mishaps.guard(COPIES, self._expire_copies())
 
     def _due(self, orphans: Mapping[str, Stray]) -> frozenset[str]:
         """Those that have been orphans for longer than the grace period."""
@@ -101,9 +107,26 @@ class OrphansController:
         return events
 
     async def _remove(self, name: str, remove: Removal) -> None:
-        await remove()
+        if await remove() is False:
+            log.info("orphan is copied before it is removed", what=name)
+            return
         await self._ports.platform_store.add_event(Event(EventName.ORPHAN_REMOVED, self._ports.clock.now(), detail={"what": name}))
         log.warning("orphan removed", what=name)
+
+    async def _remove_volume(self, volume: ObservedVolume, owner: InstanceId) -> bool:
+        if volume.instance_id is not None and not await self._ports.volumes.preserve(volume.volume_id):
+            return False
+        await self._ports.volumes.purge(volume.volume_id, owner)
+        return True
+
+    async def _expire_copies(self) -> None:
+        now = self._ports.clock.monotonic()
+        if self._copies_seen_at is not None and now - self._copies_seen_at < self._options.copies_seconds:
+            return
+        before = self._ports.clock.now() - self._options.copies_kept_seconds
+        for volume_id in await self._ports.volumes.expire_copies(before):
+            log.warning("copy of an orphan removed", volume=volume_id)
+        self._copies_seen_at = now
 
     async def _existing(self, machines: Sequence[ObservedMachine]) -> Mapping[str, Thing]:
         """Everything at the provider, by a name for people."""
@@ -130,8 +153,7 @@ class OrphansController:
         for volume in await ports.volumes.list():
             owner = volume.instance_id or InstanceId(volume.volume_id)
             if volume.attached_to is None:
-                purge = partial(ports.volumes.purge, volume.volume_id, owner)
-                add("volume", volume.volume_id, owner, purge, volume.instance_id)
+                add("volume", volume.volume_id, owner, partial(self._remove_volume, volume, owner), volume.instance_id)
         return found
 
     async def _known(self) -> frozenset[str]:

@@ -56,6 +56,16 @@ class Volumes(Protocol):
         Does nothing where it is gone."""
         ...
 
+    async def preserve(self, volume_id: VolumeId) -> bool:
+        """Have a copy of a volume that no machine has, which outlives it. Returns whether it is complete: until then ask again, which
+        makes no second one. Providers that make no copies return True. Raises `NotFound`, `Conflict` while a machine has it, and
+        any other `PortError` where there is no copy: the volume has to stay then."""
+        ...
+
+    async def expire_copies(self, before: float) -> Sequence[VolumeId]:
+        """Remove the copies that `preserve` began before this moment, in seconds since the epoch; returns of which volumes."""
+        ...
+
     async def list(self) -> Sequence[ObservedVolume]:
         """All that exist."""
         ...

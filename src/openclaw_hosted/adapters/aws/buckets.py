@@ -50,6 +50,8 @@ BY_CALL: Final[Mapping[Call, Limit]] = {
     Call.CREATE_TAGS: Limit(100, 10),
     Call.CREATE_VOLUME: Limit(100, 5),
     Call.DELETE_VOLUME: Limit(100, 5),
+    Call.CREATE_SNAPSHOT: Limit(100, 5),
+    Call.DELETE_SNAPSHOT: Limit(100, 5),
     Call.SEND_COMMAND: Limit(20, 10),
     Call.GET_INVOCATION: Limit(40, 20),
     Call.DESCRIBE_AGENTS: Limit(10, 3),

@@ -20,7 +20,7 @@ from botocore.utils import parse_timestamp
 
 from openclaw_hosted.adapters.aws.buckets import Buckets
 from openclaw_hosted.adapters.aws.errors import meaning
-from openclaw_hosted.adapters.aws.sdk import Answer, Call
+from openclaw_hosted.adapters.aws.sdk import NOT_REPEATED, Answer, Call
 from openclaw_hosted.domain.errors import Throttled, Unavailable
 from openclaw_hosted.ports.clock import Clock, Ids
 
@@ -98,7 +98,9 @@ class AwsSdk:
         for attempt in range(ATTEMPTS):
             try:
                 return await self._once(call, parameters)
-            except (Throttled, Unavailable):
+            except (Throttled, Unavailable) as problem:
+                if call in NOT_REPEATED and not isinstance(problem, Throttled):
+                    raise
                 if attempt + 1 == ATTEMPTS or not self._budgets[call].take(self.clock.monotonic()):
                     raise
             pause = min(PAUSE_CAP_SECONDS, PAUSE_SECONDS * 2**attempt)

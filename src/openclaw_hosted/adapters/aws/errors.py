@@ -18,17 +18,18 @@ from openclaw_hosted.domain.errors import Conflict, Denied, NoCapacity, NotFound
 
 THROTTLED: Final = frozenset({
     "Throttling", "ThrottlingException", "ThrottledException", "RequestLimitExceeded", "RequestThrottled", "RequestThrottledException",
-    "TooManyRequestsException", "EC2ThrottledException", "SlowDown",
+    "TooManyRequestsException", "EC2ThrottledException", "SlowDown", "SnapshotCreationPerVolumeRateExceeded",
+    "ConcurrentSnapshotLimitExceeded",
 })  # fmt: skip
 NO_CAPACITY: Final = frozenset({
     "InsufficientInstanceCapacity", "InsufficientCapacity", "UnfulfillableCapacity", "InsufficientHostCapacity",
     "InsufficientFreeAddressesInSubnet", "InstanceLimitExceeded", "VcpuLimitExceeded", "MaxSpotInstanceCountExceeded", "SpotMaxPriceTooLow",
-    "Unsupported", "VolumeLimitExceeded", "TooManyTargetGroups", "TooManyRules", "TooManyTargets", "TooManyRegistrationsForTargetId",
+    "Unsupported", "VolumeLimitExceeded", "SnapshotLimitExceeded", "TooManyTargetGroups", "TooManyRules", "TooManyTargets", "TooManyRegistrationsForTargetId",
     "TooManyUniqueTargetGroupsPerLoadBalancer", "LimitExceededException",
 })  # fmt: skip
 NOT_FOUND: Final = frozenset({
     "InvalidInstanceID.NotFound", "InvalidInstanceID.Malformed", "InvalidVolume.NotFound", "InvalidParameterValue.NotFound",
-    "InvalidAttachment.NotFound", "InvalidVpcID.NotFound", "InvalidSubnetID.NotFound", "InvalidGroup.NotFound",
+    "InvalidAttachment.NotFound", "InvalidSnapshot.NotFound", "InvalidVpcID.NotFound", "InvalidSubnetID.NotFound", "InvalidGroup.NotFound",
     "InvalidLaunchTemplateId.NotFound",
     "InvalidLaunchTemplateId.Malformed", "InvalidInstanceId", "InvocationDoesNotExist", "ResourceNotFoundException", "TargetGroupNotFound",
     "RuleNotFound", "ListenerNotFound", "NoSuchResourceException", "LoadBalancerNotFound", "RepositoryNotFoundException", "ImageNotFoundException",

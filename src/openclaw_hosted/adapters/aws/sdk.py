@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from enum import StrEnum
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 Answer = Mapping[str, Any]
 """An answer in the API's own shape, as the AWS reference has it."""
@@ -28,6 +28,9 @@ class Call(StrEnum):
     ATTACH_VOLUME = "ec2:AttachVolume"
     DETACH_VOLUME = "ec2:DetachVolume"
     DELETE_VOLUME = "ec2:DeleteVolume"
+    CREATE_SNAPSHOT = "ec2:CreateSnapshot"
+    DESCRIBE_SNAPSHOTS = "ec2:DescribeSnapshots"
+    DELETE_SNAPSHOT = "ec2:DeleteSnapshot"
     DESCRIBE_VPCS = "ec2:DescribeVpcs"
     DESCRIBE_SUBNETS = "ec2:DescribeSubnets"
     DESCRIBE_SECURITY_GROUPS = "ec2:DescribeSecurityGroups"
@@ -76,12 +79,16 @@ class Call(StrEnum):
         return self.value.partition(":")[2]
 
 
+NOT_REPEATED: Final = frozenset({Call.CREATE_SNAPSHOT})
+"""Calls without a token of their own, each of which makes one more: after a lost answer, whoever asked has to look first."""
+
+
 class Sdk(Protocol):
     """Makes calls. Errors are `domain.errors`; `adapters.aws.errors.code_of` tells AWS's own code of one."""
 
     async def call(self, call: Call, **parameters: Any) -> Answer:
         """One call, with parameters in the API's own names. Repeated by itself when AWS throttles or does not answer, as far as the
-        retry budget of that API goes."""
+        retry budget of that API goes; those of `NOT_REPEATED` only where AWS throttles."""
         ...
 
     def pages(self, call: Call, **parameters: Any) -> AsyncIterator[Answer]:

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from openclaw_hosted.adapters.aws.copies import VolumeCopies
 from openclaw_hosted.adapters.aws.fleet import Fleet
 from openclaw_hosted.adapters.aws.listing import SharedListing
 from openclaw_hosted.adapters.aws.names import DEVICES, MACHINE_NAME, Tag, as_tags, filters, from_tags
@@ -57,6 +58,7 @@ class AwsVolumes:
         self._deployment = deployment
         self._size_gib = size_gib
         self._listing = SharedListing(self._look, clock)
+        self._copies = VolumeCopies(sdk, deployment)
 
     async def create(self, volume_id: VolumeId, provider_ref: str) -> None:
         """The volume that came with the machine, where it is nobody's yet; else a new one in its zone. See the port."""
@@ -124,6 +126,17 @@ class AwsVolumes:
             raise Conflict(f"Volume {volume_id} holds the data of instance {volume.instance_id}, not of {instance_id}.")
         await self._sdk.call(Call.DELETE_VOLUME, VolumeId=volume.ref)
         self._listing.forget()
+
+    async def preserve(self, volume_id: VolumeId) -> bool:
+        """Have a complete snapshot of it; see the port. Raises `Conflict` while a machine has it."""
+        volume = await self.existing(volume_id)
+        if volume.attached_to is not None:
+            raise Conflict(f"Volume {volume_id} is attached to machine {volume.attached_to}.")
+        return await self._copies.ensure(volume.ref, volume_id, volume.instance_id)
+
+    async def expire_copies(self, before: float) -> Sequence[VolumeId]:
+        """Remove the snapshots that were begun before this moment."""
+        return await self._copies.expire(before)
 
     async def list(self) -> Sequence[ObservedVolume]:
         """All that exist."""

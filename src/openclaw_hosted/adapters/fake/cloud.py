@@ -92,6 +92,16 @@ class FakeVolume:
 
 
 @dataclass
+class FakeCopy:
+    """A copy of a volume that is about to go."""
+
+    instance_id: InstanceId | None
+    written: int
+    made_at: float
+    complete_at: float
+
+
+@dataclass
 class Pace:
     """How long things take, in seconds; all at once unless told otherwise."""
 
@@ -103,6 +113,8 @@ class Pace:
     """From being told to end to being gone."""
     turn: Callable[[], float] = lambda: 0.0
     """From telling a gateway to end to its end: it finishes its turn first."""
+    copy: Callable[[], float] = lambda: 0.0
+    """From asking for a copy of a volume to its being complete."""
     gateway: Callable[[], float] = lambda: 0.0
     """From the start of a gateway to its first answer."""
 
@@ -125,6 +137,7 @@ class FakeCloud:
         self.machines: dict[str, FakeMachine] = {}
         self.secrets: dict[InstanceId, FakeSecret] = {}
         self.volumes: dict[VolumeId, FakeVolume] = {}
+        self.copies: dict[VolumeId, FakeCopy] = {}
         self.routes: dict[InstanceId, FakeRoute] = {}
         self.groups: set[MachineId] = set()
         """Machines for which the router keeps something beside their routes."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 
-from openclaw_hosted.adapters.fake.cloud import FakeCloud, FakeMachine, FakeVolume
+from openclaw_hosted.adapters.fake.cloud import FakeCloud, FakeCopy, FakeMachine, FakeVolume
 from openclaw_hosted.domain.errors import Conflict, Denied, NoCapacity, NotFound, Unavailable
 from openclaw_hosted.domain.gateway import GatewaySpec
 from openclaw_hosted.domain.naming import InstanceId, MachineId, VolumeId
@@ -238,6 +238,21 @@ class FakeVolumes:
             if volume.attached_to is not None or volume.instance_id not in (None, instance_id):
                 raise Conflict("The volume is in use, or holds another instance's data.")
             self._cloud.volumes.pop(volume_id, None)
+
+    async def preserve(self, volume_id: VolumeId) -> bool:
+        async with self._cloud.call("volumes.preserve"):
+            volume, now = volume_of(self._cloud, volume_id), self._cloud.clock.now()
+            if volume.attached_to is not None:
+                raise Conflict(f"Machine {volume.attached_to} has the volume.")
+            copy = FakeCopy(volume.instance_id, volume.written, now, now + self._cloud.pace.copy())
+            return self._cloud.copies.setdefault(volume_id, copy).complete_at <= now
+
+    async def expire_copies(self, before: float) -> Sequence[VolumeId]:
+        async with self._cloud.call("volumes.expire_copies"):
+            due = [volume_id for volume_id, copy in self._cloud.copies.items() if copy.made_at < before]
+            for volume_id in due:
+                del self._cloud.copies[volume_id]
+            return due
 
     async def list(self) -> Sequence[ObservedVolume]:
         async with self._cloud.call("volumes.list"):

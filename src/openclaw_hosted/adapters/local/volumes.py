@@ -82,6 +82,14 @@ class LocalVolumes:
         """Destroy it for good. Raises `Conflict` when it is attached or marked for another. Does nothing where it is gone."""
         await asyncio.to_thread(self._purge, volume_id, instance_id)
 
+    async def preserve(self, volume_id: VolumeId) -> bool:  # noqa: ARG002
+        """No copies are made on one computer, whose disk they would fill; backups hold what volumes held."""
+        return True
+
+    async def expire_copies(self, before: float) -> Sequence[VolumeId]:  # noqa: ARG002
+        """None are made."""
+        return ()
+
     async def list(self) -> Sequence[ObservedVolume]:
         """All that exist."""
         return await asyncio.to_thread(self._list)
