@@ -16,7 +16,7 @@ PYTEST = $(BIN)/pytest -n $(WORKERS) --dist loadgroup
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run down image image-control-plane test test-fast test-all test-under-load simulate mutants lint format lock gateway-config checkov bench bench-claim bench-starts bench-control-plane bench-creates bench-pool bench-edge bench-jupyterhub bench-aws bench-cli lab screenshots clean
+.PHONY: help setup setup-dev run down image image-control-plane test test-fast test-all test-under-load simulate mutants lint format lock gateway-config checkov ministack bench bench-claim bench-starts bench-control-plane bench-creates bench-pool bench-edge bench-jupyterhub bench-aws bench-cli lab screenshots clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -70,6 +70,10 @@ lint: setup-dev ## Check format, style, types, the arrows between layers, and sh
 checkov: ## Install the checker of terraform/ that `make test-all` asks, into .cache/checkov
 	python3 -m venv .cache/checkov
 	.cache/checkov/bin/pip install --quiet --disable-pip-version-check checkov==3.3.30
+
+ministack: ## Install the emulator that `make test-all` holds the lab against, into .cache/ministack
+	python3 -m venv .cache/ministack
+	.cache/ministack/bin/pip install --quiet --disable-pip-version-check ministack==1.5.33
 
 format: setup-dev ## Format the code
 	$(BIN)/ruff format .

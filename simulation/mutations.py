@@ -137,8 +137,8 @@ MUTANTS: Final = (
     Mutant(
         "orphans-are-left",
         "controllers/orphans.py",
-        "        await remove()",
-        "        assert remove",
+        "        if await remove() is False:",
+        "        if remove is None:",
     ),
     Mutant(
         "an-old-image-is-kept",

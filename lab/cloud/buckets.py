@@ -1,10 +1,10 @@
 """AWS's token buckets: how many calls of an API an account may make at once, and how many more a second.
 
 Sources, which say that single accounts may have more:
-- EC2: *Request throttling for the Amazon EC2 API* (docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html). Each API has its
-  own bucket, by its category or by its name; seven have a smaller one for requests with neither a filter nor pages.
-- Elastic Load Balancing: *Request throttling for the ELB API* (…/elasticloadbalancing/latest/userguide/elb-api-throttling.html): 40 and 10 a
-  second for all that reads together. For changes and for targets it has other buckets, smaller ones; their figures here are
+- EC2: *Request throttling for the Amazon EC2 API* (docs.aws.amazon.com/ec2/latest/devguide/ec2-api-throttling.html). Each API has
+  its own bucket, by its category or by its name; seven have a smaller one for requests with neither a filter nor pages.
+- Elastic Load Balancing: *Request throttling for the ELB API* (…/elasticloadbalancing/latest/userguide/elb-api-throttling.html): 40 and
+  10 a second for all that reads together. For changes and for targets it has other buckets, smaller ones; their figures here are
   those that AWS's own controller for Kubernetes keeps to for targets (aws-load-balancer-controller, `pkg/aws/throttle/defaults.go`).
 - Systems Manager refuses too many calls (ThrottlingException in its API reference) and publishes no figures: these are assumed.
 """

@@ -116,6 +116,15 @@ def modify_rule(account: Account, call: Call) -> Any:
     return answer
 
 
+@operation("elbv2", "DeleteRule")
+def delete_rule(account: Account, call: Call) -> Any:
+    """Remove a rule. Source: API reference, DeleteRule: one that is not there is an error, and a default one stays."""
+    _, rule = _rule(account, call.params["RuleArn"])
+    if rule.priority == "default":
+        raise Refused("OperationNotPermitted", f"Default rule '{rule.arn}' cannot be deleted")
+    return moto(call)
+
+
 @operation("elbv2", "DescribeRules")
 def describe_rules(account: Account, call: Call) -> Any:
     """List rules in the order of their priority, the default one last."""

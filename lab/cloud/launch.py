@@ -11,7 +11,7 @@ from moto.core.types import Base64EncodedString
 from moto.ec2.utils import filter_iam_instance_profiles
 
 from lab.cloud import market
-from lab.cloud.credits import BURSTABLE
+from lab.cloud.cpu_credits import BURSTABLE
 from lab.cloud.fleet import Row
 from lab.cloud.refused import Refused
 from lab.cloud.tags import check_keys

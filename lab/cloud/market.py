@@ -1,7 +1,7 @@
 """Whether a machine can be had: the capacity of its zone, and the account's quota of vCPUs.
 
-Sources: EC2's user guide, *Amazon EC2 instance type quotas* (vCPUs that run, on demand, of the standard families: A, C, D, H, I, M, R, T, Z)
-and *Spot Instance quotas* (the same for Spot); both start at 5 in a new account. AWS's list of error codes: `VcpuLimitExceeded`,
+Sources: EC2's user guide, *Amazon EC2 instance type quotas* (vCPUs that run, on demand, of the standard families: A, C, D, H, I, M, R,
+T, Z) and *Spot Instance quotas* (the same for Spot); both start at 5 in a new account. AWS's list of error codes: `VcpuLimitExceeded`,
 `MaxSpotInstanceCountExceeded`, `InsufficientInstanceCapacity`. Service Quotas' API reference: GetServiceQuota.
 """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from lab.cloud.calls import RESOURCE, Call, resources
@@ -53,21 +53,14 @@ def targets_of(account: Account, call: Call) -> list[Target]:
         return [(call.action, "*", None)]
     if call.action in LAUNCHES:
         return list(_launch_targets(account, call))
-    if call.action == "ssm:SendCommand":
-        ids = call.params.get("InstanceIds") or []
-        document = f"arn:aws:ssm:{account.region}::document/{call.params.get('DocumentName')}"
-        return [(call.action, document, None), *((call.action, ec2_arn(account, each), each) for each in ids)]
+    if call.action in PARTICULAR:
+        return PARTICULAR[call.action](account, call)
     if call.operation in BALANCING:
         arn = call.params[BALANCING[call.operation]]
         return [(call.action, arn, arn)]
     if service == "ecr" and "repositoryName" in call.params:
         arn = f"arn:aws:ecr:{account.region}:{account.account_id}:repository/{call.params['repositoryName']}"
         return [(call.action, arn, arn)]
-    if call.action == "elasticloadbalancing:CreateTargetGroup":
-        prefix = f"arn:aws:elasticloadbalancing:{account.region}:{account.account_id}"
-        return [(call.action, f"{prefix}:targetgroup/{call.params['Name']}/*", None)]
-    if call.action == "ec2:CreateSnapshot":
-        return _snapshot_targets(account, call)
     named = [each for each in dict.fromkeys(resources(call.params)) if RESOURCE.match(each)]
     if service == "ec2":
         return [(call.action, ec2_arn(account, each), each) for each in named] or _created(account, call)
@@ -80,10 +73,29 @@ def _created(account: Account, call: Call) -> list[Target]:
     return [(call.action, "*", None)]
 
 
+def _command_targets(account: Account, call: Call) -> list[Target]:
+    ids = call.params.get("InstanceIds") or []
+    document = f"arn:aws:ssm:{account.region}::document/{call.params.get('DocumentName')}"
+    return [(call.action, document, None), *((call.action, ec2_arn(account, each), each) for each in ids)]
+
+
+def _group_targets(account: Account, call: Call) -> list[Target]:
+    prefix = f"arn:aws:elasticloadbalancing:{account.region}:{account.account_id}"
+    return [(call.action, f"{prefix}:targetgroup/{call.params['Name']}/*", None)]
+
+
 def _snapshot_targets(account: Account, call: Call) -> list[Target]:
     volume_id, made = call.params["VolumeId"], f"arn:aws:ec2:{account.region}::snapshot/*"
     tagged = [("ec2:CreateTags", made, None)] if call.params.get("TagSpecifications") else []
     return [(call.action, ec2_arn(account, volume_id), volume_id), (call.action, made, None), *tagged]
+
+
+PARTICULAR: Mapping[str, Callable[[Account, Call], list[Target]]] = {
+    "ssm:SendCommand": _command_targets,
+    "elasticloadbalancing:CreateTargetGroup": _group_targets,
+    "ec2:CreateSnapshot": _snapshot_targets,
+}
+"""How it is told for some actions."""
 
 
 def _launch_targets(account: Account, call: Call) -> Iterator[Target]:
@@ -159,16 +171,19 @@ def context_of(account: Account, call: Call, role_name: str, subject: str | None
         context["ec2:owner"] = _owner(account, subject)
     if call.action == "cloudwatch:PutMetricData":
         context["cloudwatch:namespace"] = call.params["Namespace"]
+    context |= _of_what_is_made(call)
     requested = _requested_tags(call)
     for key, value in requested.items():
         context[f"aws:requesttag/{key}".lower()] = value
     if requested:
         context["aws:tagkeys"] = list(requested)
-    if call.action in LAUNCHES:
-        context["iam:passedtoservice"] = "ec2.amazonaws.com"
-    if call.action in LAUNCHES or call.params.get("TagSpecifications"):
-        context["ec2:createaction"] = call.operation
     return context
+
+
+def _of_what_is_made(call: Call) -> dict[str, str]:
+    passed = {"iam:passedtoservice": "ec2.amazonaws.com"} if call.action in LAUNCHES else {}
+    makes = call.action in LAUNCHES or call.params.get("TagSpecifications")
+    return {**passed, "ec2:createaction": call.operation} if makes else passed
 
 
 def _owner(account: Account, image_id: str) -> str:

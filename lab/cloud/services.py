@@ -12,9 +12,9 @@ from moto.servicequotas.responses import ServiceQuotasResponse
 from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.sts.responses import TokenResponse
 
-from lab.cloud import alarms, credits, ec2, ecr, elbv2, fleets, iam, market, secrets, snapshots, ssm, sts, tags, targets, volumes
+from lab.cloud import alarms, cpu_credits, ec2, ecr, elbv2, fleets, iam, market, secrets, snapshots, ssm, sts, tags, targets, volumes
 
-MODULES = (alarms, credits, ec2, ecr, elbv2, fleets, iam, market, secrets, snapshots, ssm, sts, tags, targets, volumes)
+MODULES = (alarms, cpu_credits, ec2, ecr, elbv2, fleets, iam, market, secrets, snapshots, ssm, sts, tags, targets, volumes)
 CLASSES: dict[str, type] = {
     "cloudwatch": CloudWatchResponse,
     "ec2": EC2Response,

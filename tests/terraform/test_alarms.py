@@ -37,7 +37,8 @@ BRISK: Final = replace(
     metering_seconds=0.3,
 )
 WAIT_SECONDS: Final = 60.0
-SPOT_EVERYWHERE: Final = list(itertools.product(("t3.small", "t3a.small", "t3.medium", "t3a.medium"), ("us-west-2a", "us-west-2b"), ("spot",)))
+SPOT_TYPES: Final = ("t3.small", "t3a.small", "t3.medium", "t3a.medium")
+SPOT_EVERYWHERE: Final = list(itertools.product(SPOT_TYPES, ("us-west-2a", "us-west-2b"), ("spot",)))
 FIELDS: Final = {
     "alarm_name": "AlarmName", "namespace": "Namespace", "metric_name": "MetricName", "statistic": "Statistic",
     "comparison_operator": "ComparisonOperator", "threshold": "Threshold", "period": "Period",

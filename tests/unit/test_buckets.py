@@ -18,12 +18,18 @@ pytestmark = pytest.mark.looptime
 CLOCK = LoopClock()
 
 
+async def take(bucket: Bucket) -> None:
+    """A call that is answered at once."""
+    async with bucket.turn():
+        pass
+
+
 async def test_so_many_calls_go_at_once_and_the_others_as_the_bucket_fills() -> None:
     bucket = Bucket(3, 2, CLOCK)
     went: list[float] = []
 
     async def one() -> None:
-        await bucket.take()
+        await take(bucket)
         went.append(CLOCK.monotonic())
 
     began = CLOCK.monotonic()
@@ -40,10 +46,10 @@ async def test_those_go_first_for_which_a_user_waits_and_else_who_came_first() -
     order: list[str] = []
 
     async def one(name: str) -> None:
-        await bucket.take()
+        await take(bucket)
         order.append(name)
 
-    await bucket.take()
+    await take(bucket)
     spares = [asyncio.create_task(in_background(partial(one, f"spare {number}"))) for number in (1, 2, 3)]
     await CLOCK.sleep(0.1)
     users = [asyncio.create_task(one(f"user {number}")) for number in (1, 2)]
@@ -53,8 +59,8 @@ async def test_those_go_first_for_which_a_user_waits_and_else_who_came_first() -
 
 async def test_a_call_that_is_given_up_leaves_its_turn_to_the_next() -> None:
     bucket = Bucket(1, 1, CLOCK)
-    await bucket.take()
-    first, second = asyncio.create_task(bucket.take()), asyncio.create_task(bucket.take())
+    await take(bucket)
+    first, second = asyncio.create_task(take(bucket)), asyncio.create_task(take(bucket))
     await CLOCK.sleep(0.5)
     first.cancel()
     began = CLOCK.monotonic()
@@ -62,24 +68,44 @@ async def test_a_call_that_is_given_up_leaves_its_turn_to_the_next() -> None:
     assert CLOCK.monotonic() - began <= 1.51
 
 
+async def test_calls_that_are_held_up_are_never_more_than_fit_into_the_bucket() -> None:
+    bucket, arrived = Bucket(3, 10, CLOCK), asyncio.Event()
+    under_way = 0
+
+    async def one() -> None:
+        nonlocal under_way
+        async with bucket.turn():
+            under_way += 1
+            await arrived.wait()
+
+    calls = [asyncio.create_task(one()) for _ in range(9)]
+    await CLOCK.sleep(60)
+    assert under_way == 3
+    arrived.set()
+    await asyncio.gather(*calls)
+    assert under_way == 9
+
+
 async def test_a_refusal_empties_the_bucket() -> None:
     mine = Buckets(CLOCK)
     mine.empty(Call.MODIFY_RULE)
     began = CLOCK.monotonic()
-    await mine.take(Call.MODIFY_RULE)
+    async with mine.turn(Call.MODIFY_RULE):
+        pass
     assert CLOCK.monotonic() - began == pytest.approx(1 / (4 * buckets.SHARE), abs=0.01)
-    await mine.take(Call.DESCRIBE_RULES)
+    async with mine.turn(Call.DESCRIBE_RULES):
+        pass
     assert CLOCK.monotonic() - began == pytest.approx(1 / (4 * buckets.SHARE), abs=0.01)
 
 
 async def test_no_more_wait_than_can_be_served(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(buckets, "MOST_WAITING", 2)
     bucket = Bucket(1, 1, CLOCK)
-    await bucket.take()
-    waiting = [asyncio.create_task(bucket.take()) for _ in range(2)]
+    await take(bucket)
+    waiting = [asyncio.create_task(take(bucket)) for _ in range(2)]
     await CLOCK.sleep(0.1)
     with pytest.raises(Throttled):
-        await bucket.take()
+        await take(bucket)
     await asyncio.gather(*waiting)
 
 

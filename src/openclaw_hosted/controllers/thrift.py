@@ -1,8 +1,8 @@
 """Thrift: a machine that serves a user may cost more than its price for an hour, and not for good.
 
-Machines of some kinds earn the right to be busy by being idle, and can be lent more for money (CPU credits on AWS). A new machine has earned
-nothing, so that it is lent what its user's first hour takes; after that it lives on what it has earned. Looks once in minutes, never while
-a user waits for an instance. What could not be told that yet is told next time.
+Machines of some kinds earn the right to be busy by being idle, and can be lent more for money (CPU credits on AWS). A new machine has
+earned nothing, so that it is lent what its user's first hour takes; after that it lives on what it has earned. Looks once in minutes,
+and nobody waits for it. What could not be told that yet is told next time.
 """
 
 from __future__ import annotations

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from dataclasses import replace
 
-from lab.cloud.credits import held_back
+from lab.cloud.cpu_credits import held_back
 from openclaw_hosted.controllers.thrift import ThriftController
 from openclaw_hosted.domain.instance import Phase
 from tests.integration.aws.world import AwsWorld

@@ -76,5 +76,5 @@ async def test_the_loops_do_it_by_themselves(world: World) -> None:
     world.options = replace(world.options, generous_seconds=0.2, thrift_seconds=0.1)
     ref = await the_users_machine(world)
     async with world.running():
-        while not world.cloud.machines[ref].thrifty:  # noqa: ASYNC110 -- the loop's time moves by itself
+        while not world.cloud.machines[ref].thrifty:
             await world.clock.sleep(0.1)

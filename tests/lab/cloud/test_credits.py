@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from lab.cloud.credits import balance, held_back
+from lab.cloud.cpu_credits import balance, held_back
 from tests.lab.cloud.support import IMAGE, Site
 
 HOUR_SECONDS = 3600

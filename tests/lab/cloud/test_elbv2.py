@@ -103,6 +103,17 @@ def test_a_target_group_that_a_rule_uses_is_not_deleted(site: Site) -> None:
     assert site.cloud.inventory()["target_groups"] == 0
 
 
+def test_a_rule_that_is_gone_is_not_deleted_again_and_the_default_one_never(site: Site) -> None:
+    elbv2 = site.client("elbv2")
+    rule = site.rule(5, site.target_group("one"))
+    elbv2.delete_rule(RuleArn=rule)
+    with pytest.raises(ClientError, match="RuleNotFound"):
+        elbv2.delete_rule(RuleArn=rule)
+    (default,) = elbv2.describe_rules(ListenerArn=site.listener_arn)["Rules"]
+    with pytest.raises(ClientError, match="OperationNotPermitted"):
+        elbv2.delete_rule(RuleArn=default["RuleArn"])
+
+
 def test_the_same_target_group_again_is_the_same_and_with_other_settings_a_duplicate(site: Site) -> None:
     group = site.target_group("one", HealthCheckPath="/healthz")
     assert site.target_group("one", HealthCheckPath="/healthz") == group

@@ -124,6 +124,24 @@ def test_a_terminated_machine_is_listed_for_an_hour_and_then_unknown(site: Site)
         site.instance(instance_id)
 
 
+def test_a_machine_is_shutting_down_for_a_minute_and_keeps_its_disks_meanwhile(site: Site) -> None:
+    """EC2's guide, *Instance lifecycle*: `shutting-down` comes before `terminated`, and takes its time."""
+    (instance_id,) = site.launch()
+    site.cloud.delays.stop_seconds = 60
+    ec2 = site.client("ec2")
+    (state,) = [each["Ebs"]["VolumeId"] for each in site.instance(instance_id)["BlockDeviceMappings"] if each["DeviceName"] == "/dev/sdf"]
+    ec2.terminate_instances(InstanceIds=[instance_id])
+    site.cloud.settle()
+    site.pass_time(59)
+    assert site.state(instance_id) == "shutting-down"
+    assert ec2.describe_volumes(VolumeIds=[state])["Volumes"][0]["State"] == "in-use"
+    with pytest.raises(ClientError, match="IncorrectInstanceState"):
+        ec2.start_instances(InstanceIds=[instance_id])
+    site.pass_time(1)
+    assert site.state(instance_id) == "terminated"
+    assert ec2.describe_volumes(VolumeIds=[state])["Volumes"][0]["State"] == "available"
+
+
 def test_a_new_machine_is_unknown_and_unlisted_for_a_moment(site: Site) -> None:
     site.cloud.delays.unknown_seconds, site.cloud.delays.unlisted_seconds = 1, 2
     (instance_id,) = site.launch()

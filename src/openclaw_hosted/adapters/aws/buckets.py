@@ -1,8 +1,9 @@
 """Token buckets of our own, a little smaller than AWS's, so that a burst waits here and is not refused there (decision 70).
 
-AWS counts by account and region: one process has one set of buckets, for all of its loops. A call waits until its bucket has a token for it;
-those for which a user waits go first, then it is first come, first served. Where AWS refuses a call all the same, because others in the
-account make calls as well, our bucket is emptied: everybody slows down.
+AWS counts by account and region: one process has one set of buckets, for all of its loops. A call waits until its bucket has a token for
+it; those for which a user waits go first, then it is first come, first served. What is on its way holds its token until it is answered:
+calls that are held up somewhere arrive together, and must not be more than AWS's bucket holds. Where AWS refuses a call all the same,
+because others in the account make calls as well, our bucket is emptied: everybody slows down.
 
 Sources, all of which leave room for exceptions by account:
 - EC2, *Request throttling for the Amazon EC2 API*: each API has a bucket of its own, by category or by name.
@@ -15,7 +16,8 @@ Sources, all of which leave room for exceptions by account:
 from __future__ import annotations
 
 import bisect
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from dataclasses import dataclass, field
 from itertools import count
 from typing import Final
@@ -79,13 +81,24 @@ class Bucket:
     clock: Clock
     _waiting: list[tuple[bool, int]] = field(default_factory=list)
     """In the order of their turns."""
+    _under_way: int = 0
 
     def __post_init__(self) -> None:
         self._tokens, self._filled_at = self.size, self.clock.monotonic()
         self._numbers = count()
 
-    async def take(self) -> None:
-        """Wait for a token. Raises `Throttled` where too many wait already."""
+    @asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Wait for a token, and hold it for the length of the block. Raises `Throttled` where too many wait already."""
+        await self._take()
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._fill()
+            self._under_way -= 1
+
+    async def _take(self) -> None:
         if len(self._waiting) >= MOST_WAITING:
             raise Throttled(f"{MOST_WAITING} calls of one kind wait for their turn at AWS already.")
         ticket = (is_background(), next(self._numbers))
@@ -109,7 +122,7 @@ class Bucket:
 
     def _fill(self) -> None:
         now = self.clock.monotonic()
-        self._tokens = min(self.size, self._tokens + (now - self._filled_at) * self.a_second)
+        self._tokens = min(self.size - self._under_way, self._tokens + (now - self._filled_at) * self.a_second)
         self._filled_at = now
 
 
@@ -122,11 +135,10 @@ class Buckets:
         self._share = share
         self._buckets: dict[str, Bucket] = {}
 
-    async def take(self, call: Call) -> None:
-        """Wait for the turn of a call. Raises `Throttled` where too many wait already."""
+    def turn(self, call: Call) -> AbstractAsyncContextManager[None]:
+        """Wait for the turn of a call, which is made in the block. Raises `Throttled` where too many wait already."""
         bucket = self._bucket(call)
-        if bucket is not None:
-            await bucket.take()
+        return nullcontext() if bucket is None else bucket.turn()
 
     def empty(self, call: Call) -> None:
         """AWS refused this call as one too many."""

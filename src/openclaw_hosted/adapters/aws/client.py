@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -119,11 +119,14 @@ class AwsSdk:
 
     async def _once(self, call: Call, parameters: dict[str, Any]) -> Answer:
         client = await self._client(call.service)
-        await self._buckets.take(call)
+        async with self._buckets.turn(call):
+            return await self._made(call, getattr(client, xform_name(call.operation)), parameters)
+
+    async def _made(self, call: Call, method: Callable[..., Awaitable[Answer]], parameters: dict[str, Any]) -> Answer:
         stats, began = self.stats[call], self.clock.monotonic()
         stats.made += 1
         try:
-            answer: Answer = await getattr(client, xform_name(call.operation))(**parameters)
+            return await method(**parameters)
         except Exception as error:
             stats.failed += 1
             problem = meaning(call, error)
@@ -136,7 +139,6 @@ class AwsSdk:
             took = self.clock.monotonic() - began
             stats.seconds += took
             stats.slowest_seconds = max(stats.slowest_seconds, took)
-        return answer
 
     async def _client(self, service: str) -> Any:
         async with self._opening[service]:

@@ -24,15 +24,18 @@ THROTTLED: Final = frozenset({
 NO_CAPACITY: Final = frozenset({
     "InsufficientInstanceCapacity", "InsufficientCapacity", "UnfulfillableCapacity", "InsufficientHostCapacity",
     "InsufficientFreeAddressesInSubnet", "InstanceLimitExceeded", "VcpuLimitExceeded", "MaxSpotInstanceCountExceeded", "SpotMaxPriceTooLow",
-    "Unsupported", "VolumeLimitExceeded", "SnapshotLimitExceeded", "TooManyTargetGroups", "TooManyRules", "TooManyTargets", "TooManyRegistrationsForTargetId",
+    "Unsupported", "VolumeLimitExceeded", "SnapshotLimitExceeded",
+    "TooManyTargetGroups", "TooManyRules", "TooManyTargets", "TooManyRegistrationsForTargetId",
     "TooManyUniqueTargetGroupsPerLoadBalancer", "LimitExceededException",
 })  # fmt: skip
 NOT_FOUND: Final = frozenset({
     "InvalidInstanceID.NotFound", "InvalidInstanceID.Malformed", "InvalidVolume.NotFound", "InvalidParameterValue.NotFound",
-    "InvalidAttachment.NotFound", "InvalidSnapshot.NotFound", "InvalidVpcID.NotFound", "InvalidSubnetID.NotFound", "InvalidGroup.NotFound",
+    "InvalidAttachment.NotFound", "InvalidSnapshot.NotFound",
+    "InvalidVpcID.NotFound", "InvalidSubnetID.NotFound", "InvalidGroup.NotFound",
     "InvalidLaunchTemplateId.NotFound",
     "InvalidLaunchTemplateId.Malformed", "InvalidInstanceId", "InvocationDoesNotExist", "ResourceNotFoundException", "TargetGroupNotFound",
-    "RuleNotFound", "ListenerNotFound", "NoSuchResourceException", "LoadBalancerNotFound", "RepositoryNotFoundException", "ImageNotFoundException",
+    "RuleNotFound", "ListenerNotFound", "NoSuchResourceException",
+    "LoadBalancerNotFound", "RepositoryNotFoundException", "ImageNotFoundException",
 })  # fmt: skip
 DENIED: Final = frozenset({
     "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "UnauthorizedAccess", "AuthFailure", "ExpiredToken",

@@ -45,7 +45,9 @@ class Demand:
         if first == SPOT and (aws.on_demand_fallback or aws.on_demand_replacements):
             allowed = await _quota(sdk, ON_DEMAND)
             if allowed < vcpus:
-                raise Doubtful(f"{_allows(ON_DEMAND, allowed, vcpus)}, so none where Spot has no capacity. {_ask(ON_DEMAND, vcpus, aws.region)}")
+                raise Doubtful(
+                    f"{_allows(ON_DEMAND, allowed, vcpus)}, so none where Spot has no capacity. {_ask(ON_DEMAND, vcpus, aws.region)}"
+                )
             found.append(_allows(ON_DEMAND, allowed, vcpus))
         return "; ".join(found)
 
