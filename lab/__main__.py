@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from lab.cloud.buckets import AwsBuckets
 from lab.cloud.latency import Delays, Latencies
 from lab.nested import nested_lab
 from lab.plain import plain_lab
@@ -35,6 +36,7 @@ def main() -> int:
     plan = Plan(platform=("127.0.0.1", _free_port()), shards=asked.shards)
     try:
         with _site(asked, plan, data_dir) as site:
+            site.cloud.faults.buckets = AwsBuckets() if asked.slow else None
             environment = {**site.environment(), "AWS_DEFAULT_REGION": site.cloud.region, "OPENCLAW_HOSTED_DATA_DIR": str(data_dir)}
             _say_where(site, environment, data_dir)
             return _run_platform({**os.environ, **environment}, asked.spares)
@@ -46,7 +48,7 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m lab", description=__doc__)
     parser.add_argument("--plain", action="store_true", help="stand-ins instead of machines with Docker and the real OpenClaw")
-    parser.add_argument("--slow", action="store_true", help="let calls and boots take about as long as AWS takes")
+    parser.add_argument("--slow", action="store_true", help="let calls and boots take about as long as AWS takes, and refuse too many calls")
     parser.add_argument("--shards", type=int, default=1, help="how many load balancers (1)")
     parser.add_argument("--spares", type=int, default=1, help="how many spares the pool keeps (1)")
     parser.add_argument("--data-dir", type=Path, help="where the platform keeps its database (a new directory)")
