@@ -48,7 +48,7 @@ def main() -> int:
 def _arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m lab", description=__doc__)
     parser.add_argument("--plain", action="store_true", help="stand-ins instead of machines with Docker and the real OpenClaw")
-    parser.add_argument("--slow", action="store_true", help="let calls and boots take about as long as AWS takes, and refuse too many calls")
+    parser.add_argument("--slow", action="store_true", help="let calls and boots take about as long as on AWS, and refuse too many calls")
     parser.add_argument("--shards", type=int, default=1, help="how many load balancers (1)")
     parser.add_argument("--spares", type=int, default=1, help="how many spares the pool keeps (1)")
     parser.add_argument("--data-dir", type=Path, help="where the platform keeps its database (a new directory)")
