@@ -16,7 +16,6 @@ from openclaw_hosted.controllers.placement import PlacementController
 from openclaw_hosted.controllers.pool import PoolController
 from openclaw_hosted.controllers.readiness import ReadinessController
 from openclaw_hosted.controllers.runtime import PeriodicLoop, RowWorkers, run_together
-from openclaw_hosted.controllers.thrift import ThriftController
 from openclaw_hosted.domain.instance import Instance
 from openclaw_hosted.domain.lifecycle import Topic
 from openclaw_hosted.domain.machine import Machine
@@ -40,7 +39,6 @@ class ControlLoops:
                 ("orphans", OrphansController(ports, options).tick, options.orphans_seconds),
                 ("housekeeping", HousekeepingController(ports, options).tick, options.housekeeping_seconds),
                 ("disk", DiskController(ports).tick, options.disk_seconds),
-                ("thrift", ThriftController(ports, options).tick, options.thrift_seconds),
                 ("metering", MeteringController(ports, options).tick, options.metering_seconds),
             )
         ]

@@ -121,7 +121,9 @@ class OrphansController:
 
     async def _expire_copies(self) -> None:
         now = self._ports.clock.monotonic()
-        if self._copies_seen_at is not None and now - self._copies_seen_at < self._options.copies_seconds:
+        if self._copies_seen_at is None:
+            self._copies_seen_at = now
+        if now - self._copies_seen_at < self._options.copies_seconds:
             return
         before = self._ports.clock.now() - self._options.copies_kept_seconds
         for volume_id in await self._ports.volumes.expire_copies(before):

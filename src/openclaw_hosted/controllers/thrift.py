@@ -15,20 +15,30 @@ from openclaw_hosted.domain.machine import MachineState
 MOST_AT_ONCE: Final = 100
 
 
-class ThriftController:
-    """One tick: ask for those whose hour is over."""
+class Thrift:
+    """What housekeeping does about machines: asks for those whose hour is over."""
 
     def __init__(self, ports: Ports, options: ControllerOptions) -> None:
         self._ports = ports
         self._options = options
+        self._seen_at: float | None = None
         self._thrifty: frozenset[str] = frozenset()
         """Those that were told so by this process, by the provider's ids; being told again changes nothing."""
 
     async def tick(self) -> None:
+        """Look, where it is time to: first a while after the start, and then as long after each look that went well."""
+        now = self._ports.clock.monotonic()
+        if self._seen_at is None:
+            self._seen_at = now
+        if now - self._seen_at >= self._options.thrift_seconds:
+            await self.look()
+            self._seen_at = now
+
+    async def look(self) -> None:
         """Look once."""
         ports = self._ports
-        assigned = [machine for machine in await ports.machine_store.list_live() if machine.state is MachineState.ASSIGNED]
         over = ports.clock.now() - self._options.generous_seconds
+        assigned = [machine for machine in await ports.machine_store.list_live() if machine.state is MachineState.ASSIGNED]
         due = frozenset(machine.provider_ref for machine in assigned if machine.provider_ref and machine.state_changed_at <= over)
         self._thrifty &= due
         asked = sorted(due - self._thrifty)

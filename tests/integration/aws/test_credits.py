@@ -6,7 +6,7 @@ import asyncio
 from dataclasses import replace
 
 from lab.cloud.cpu_credits import held_back
-from openclaw_hosted.controllers.thrift import ThriftController
+from openclaw_hosted.controllers.thrift import Thrift
 from openclaw_hosted.domain.instance import Phase
 from tests.integration.aws.world import AwsWorld
 
@@ -24,9 +24,9 @@ async def test_a_new_user_has_the_whole_processor_and_the_machine_is_switched_la
         assert held_back(cloud) == []
         assert instance.machine_id is not None
         ref = str((await plane.store.machines.get(instance.machine_id)).provider_ref)
-        hour_over = ThriftController(plane.ports, replace(plane.options, generous_seconds=0.0))
-        await hour_over.tick()
-        await hour_over.tick()
+        hour_over = Thrift(plane.ports, replace(plane.options, generous_seconds=0.0))
+        await hour_over.look()
+        await hour_over.look()
         shown = await asyncio.to_thread(world.lab.site.client("ec2").describe_instance_credit_specifications, InstanceIds=[ref])
         assert shown["InstanceCreditSpecifications"] == [{"InstanceId": ref, "CpuCredits": "standard"}]
         assert len(cloud.calls.of(SWITCH)) == 1

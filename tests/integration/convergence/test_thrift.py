@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from openclaw_hosted.adapters.fake.compute import FakeMachines
-from openclaw_hosted.controllers.thrift import ThriftController
+from openclaw_hosted.controllers.thrift import Thrift
 from openclaw_hosted.domain.errors import Unavailable
 from openclaw_hosted.domain.instance import Phase
 from tests.integration.convergence.world import World
@@ -39,41 +39,41 @@ async def the_users_machine(world: World) -> str:
     return str((await world.store.machines.get(instance.machine_id)).provider_ref)
 
 
-def controller(world: World) -> tuple[ThriftController, Slow]:
+def thrift_of(world: World) -> tuple[Thrift, Slow]:
     machines = Slow(world.cloud)
     machines.asked = []
-    return ThriftController(replace(world.ports(), machines=machines), world.options), machines
+    return Thrift(replace(world.ports(), machines=machines), world.options), machines
 
 
 async def test_the_first_hour_is_generous_and_spares_are_left_alone(world: World) -> None:
     ref = await the_users_machine(world)
-    thrift, machines = controller(world)
+    thrift, machines = thrift_of(world)
     await world.clock.sleep(HOUR_SECONDS - 60)
-    await thrift.tick()
+    await thrift.look()
     assert machines.asked == []
     await world.clock.sleep(60)
-    await thrift.tick()
+    await thrift.look()
     assert {each for each, machine in world.cloud.machines.items() if machine.thrifty} == {ref}
 
 
 async def test_a_machine_is_told_once_and_again_only_where_that_failed(world: World) -> None:
     ref = await the_users_machine(world)
     await world.clock.sleep(HOUR_SECONDS)
-    thrift, machines = controller(world)
+    thrift, machines = thrift_of(world)
     machines.away = True
     with pytest.raises(Unavailable):
-        await thrift.tick()
+        await thrift.look()
     machines.away, machines.refuses = False, True
-    await thrift.tick()
+    await thrift.look()
     machines.refuses = False
-    await thrift.tick()
-    await thrift.tick()
+    await thrift.look()
+    await thrift.look()
     assert machines.asked == [[ref]] * 3
     assert world.cloud.machines[ref].thrifty
 
 
 async def test_the_loops_do_it_by_themselves(world: World) -> None:
-    world.options = replace(world.options, generous_seconds=0.2, thrift_seconds=0.1)
+    world.options = replace(world.options, generous_seconds=0.2, thrift_seconds=0.1, housekeeping_seconds=0.1)
     ref = await the_users_machine(world)
     async with world.running():
         while not world.cloud.machines[ref].thrifty:
