@@ -123,13 +123,6 @@ locals {
         Condition = { StringEquals = { "aws:RequestTag/Deployment" = var.deployment_name } }
       },
       {
-        Sid       = "MakeVolume"
-        Effect    = "Allow"
-        Action    = "ec2:CreateVolume"
-        Resource  = "${local.ec2_arn}:volume/*"
-        Condition = { StringEquals = { "aws:RequestTag/Deployment" = var.deployment_name } }
-      },
-      {
         Sid      = "TagWhatIsMade"
         Effect   = "Allow"
         Action   = "ec2:CreateTags"
@@ -167,34 +160,6 @@ locals {
         Condition = local.own_machines
       },
       {
-        Sid       = "Volumes"
-        Effect    = "Allow"
-        Action    = ["ec2:AttachVolume", "ec2:DetachVolume", "ec2:DeleteVolume"]
-        Resource  = "${local.ec2_arn}:volume/*"
-        Condition = local.own_machines
-      },
-      {
-        Sid       = "CopyVolume"
-        Effect    = "Allow"
-        Action    = "ec2:CreateSnapshot"
-        Resource  = "${local.ec2_arn}:volume/*"
-        Condition = local.own_machines
-      },
-      {
-        Sid       = "MakeCopy"
-        Effect    = "Allow"
-        Action    = "ec2:CreateSnapshot"
-        Resource  = local.snapshots_arn
-        Condition = { StringEquals = { "aws:RequestTag/Deployment" = var.deployment_name } }
-      },
-      {
-        Sid       = "RemoveCopy"
-        Effect    = "Allow"
-        Action    = "ec2:DeleteSnapshot"
-        Resource  = local.snapshots_arn
-        Condition = local.own_machines
-      },
-      {
         Sid       = "GiveMachinesTheirRole"
         Effect    = "Allow"
         Action    = "iam:PassRole"
@@ -224,6 +189,44 @@ locals {
         Action    = "ssm:SendCommand"
         Resource  = "${local.ec2_arn}:instance/*"
         Condition = { StringEquals = { "ssm:resourceTag/Deployment" = var.deployment_name } }
+      },
+    ]
+
+    volumes = [
+      {
+        Sid       = "MakeVolume"
+        Effect    = "Allow"
+        Action    = "ec2:CreateVolume"
+        Resource  = "${local.ec2_arn}:volume/*"
+        Condition = { StringEquals = { "aws:RequestTag/Deployment" = var.deployment_name } }
+      },
+      {
+        Sid       = "Volumes"
+        Effect    = "Allow"
+        Action    = ["ec2:AttachVolume", "ec2:DetachVolume", "ec2:DeleteVolume"]
+        Resource  = "${local.ec2_arn}:volume/*"
+        Condition = local.own_machines
+      },
+      {
+        Sid       = "CopyVolume"
+        Effect    = "Allow"
+        Action    = "ec2:CreateSnapshot"
+        Resource  = "${local.ec2_arn}:volume/*"
+        Condition = local.own_machines
+      },
+      {
+        Sid       = "MakeCopy"
+        Effect    = "Allow"
+        Action    = "ec2:CreateSnapshot"
+        Resource  = local.snapshots_arn
+        Condition = { StringEquals = { "aws:RequestTag/Deployment" = var.deployment_name } }
+      },
+      {
+        Sid       = "RemoveCopy"
+        Effect    = "Allow"
+        Action    = "ec2:DeleteSnapshot"
+        Resource  = local.snapshots_arn
+        Condition = local.own_machines
       },
     ]
 
