@@ -74,6 +74,8 @@ def _state(value: Any) -> tuple[Any, ...]:
 
 def _row(change: Change) -> str:
     after = change.after
+    if after is None:
+        return f"{change.table} {change.key}: gone"
     match change.table:
         case "machines":
             serves, failure = after.instance_id or after.reserved_instance_id, f", {after.failure}" if after.failure else ""
