@@ -20,6 +20,7 @@ from lab.cloud.ecr import Registry
 from lab.cloud.faults import Faults
 from lab.cloud.fleet import Fleet
 from lab.cloud.latency import Delays, Latencies
+from lab.cloud.propagation import Propagation
 from lab.cloud.ssm import Commands
 from lab.cloud.targets import Targets
 from lab.cloud.volumes import Disks
@@ -63,6 +64,8 @@ class Account:
         self.fleet = Fleet()
         self.commands = Commands()
         self.targets = Targets()
+        self.rules: dict[str, Propagation] = {}
+        """Of each listener, by its ARN."""
         self.disks = Disks()
         self.metrics = Metrics()
         self.access = Access()

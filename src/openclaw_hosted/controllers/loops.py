@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from openclaw_hosted.controllers.backup import BackupController
 from openclaw_hosted.controllers.context import ControllerOptions, Ports
 from openclaw_hosted.controllers.disk import DiskController
 from openclaw_hosted.controllers.edge import EdgeController
+from openclaw_hosted.controllers.filing import FilingController, UnfiledRows
 from openclaw_hosted.controllers.housekeeping import HousekeepingController
 from openclaw_hosted.controllers.liveness import LivenessController
 from openclaw_hosted.controllers.metering import MeteringController
@@ -18,6 +21,9 @@ from openclaw_hosted.domain.instance import Instance
 from openclaw_hosted.domain.lifecycle import Topic
 from openclaw_hosted.domain.machine import Machine
 
+FILING_SHARE = 4
+"""Of the workers of a kind, one in so many does what nobody waits for, and looks for it as much less often."""
+
 
 class ControlLoops:
     """Runs every controller until cancelled. Several replicas may run side by side on one store."""
@@ -26,6 +32,9 @@ class ControlLoops:
         readiness, placement = ReadinessController(ports, options), PlacementController(ports, options)
         self._machines = RowWorkers[Machine](Topic.MACHINES, ports.machine_store, readiness, ports.hints, ports.ids, options)
         self._instances = RowWorkers[Instance](Topic.PLACEMENT, ports.instance_store, placement, ports.hints, ports.ids, options)
+        filing, unfiled = FilingController(ports, options), UnfiledRows(ports.instance_store)
+        few = replace(options, workers=max(1, options.workers // FILING_SHARE), scan_seconds=options.scan_seconds * FILING_SHARE)
+        self._unfiled = RowWorkers[Instance](Topic.FILING, unfiled, filing, ports.hints, ports.ids, few)
         alone = (ports.platform_store, ports.hints, ports.ids, ports.clock, options)
         self._periodic = [
             PeriodicLoop(name, tick, *alone, seconds)
@@ -46,7 +55,7 @@ class ControlLoops:
     async def run(self) -> None:
         """Until cancelled; then work under way is dropped, and goes on where it stood when someone runs again."""
         try:
-            await run_together(self._machines.run, self._instances.run, *(loop.run for loop in self._periodic))
+            await run_together(self._machines.run, self._instances.run, self._unfiled.run, *(loop.run for loop in self._periodic))
         finally:
             if self._backup is not None:
                 await self._backup.stop()
