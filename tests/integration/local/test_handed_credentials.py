@@ -13,7 +13,7 @@ import pytest
 import websockets
 
 from openclaw_hosted.adapters.local.install import NODE_DIR, PLUGIN_DIR
-from openclaw_hosted.adapters.local.processes.supervisor import Program
+from openclaw_hosted.adapters.local.processes.process import Program
 from openclaw_hosted.adapters.local.runtimes import Berth, ProcessRuntime, Runtimes
 from openclaw_hosted.adapters.openclaw import running
 from openclaw_hosted.adapters.openclaw.config import settings_patch

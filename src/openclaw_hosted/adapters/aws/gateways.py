@@ -124,29 +124,22 @@ class AwsGateways:
     async def apply(self, seat: Seat, spec: GatewaySpec, given: CredentialsChange | None = None) -> None:
         """Bring settings and credentials into force; see the port. Costs no AWS call where they are `given`, or those that it has."""
         running.check_shipped(spec)
-        memory = self._remembered(seat)
-        document = await self._vault.get(spec.instance_id) if given is None else None
-        client = await self._client(seat)
-        if document is not None:
-            delivered = (spec.revision, _fingerprint(document))
-            changed = await self._fetched(seat, spec, client, delivered)
+        memory, client = self._remembered(seat), await self._client(seat)
+        wanted, handed = memory.delivered, memory.handed
+        if given is None:
+            document = await self._vault.get(spec.instance_id)
+            wanted = (spec.revision, _fingerprint(document))
+            secrets, changed = document.values(), await self._fetched(seat, spec, client, wanted)
         else:
-            delivered, changed = memory.delivered, await self._handed(client, given or CredentialsChange(), memory)
+            secrets, changed = given.set.values(), bool(given.set or given.remove)
+            handed = await running.hand_credentials(client, given) if changed else handed
         existing, _ = await running.present_config(client)
         patch = settings_patch(spec, self._inside.places(spec.instance_id), existing)
-        secrets = (given.set if given is not None else document or {}).values()
         await running.reload(client, existing, patch, secrets, credentials_changed=changed)
         await running.check_in_force(client, spec)
         if seat.generation:
             await running.open_to_owner(client)
-        memory.delivered = delivered
-
-    async def _handed(self, client: GatewayClient, given: CredentialsChange, memory: Remembered) -> bool:
-        """Give the gateway what its user just gave; whether it has to read it."""
-        if not given.set and not given.remove:
-            return False
-        memory.handed = await running.hand_credentials(client, given)
-        return True
+        memory.delivered, memory.handed = wanted, handed if given is not None else None
 
     async def _fetched(self, seat: Seat, spec: GatewaySpec, client: GatewayClient, wanted: tuple[int, str]) -> bool:
         """Have the machine fetch what the vault has; whether the gateway has to read it, which was not handed it before."""
@@ -155,8 +148,7 @@ class AwsGateways:
         if not stale:
             return False
         await self._deliver(seat.provider_ref, spec)
-        handed, memory.handed = memory.handed, None
-        return handed is None or running.number((await client.bridge("identity")).get("startedAt")) != handed
+        return memory.handed is None or running.number((await client.bridge("identity")).get("startedAt")) != memory.handed
 
     async def restart(self, seat: Seat, *, at_once: bool = False) -> None:
         """Stop the gateway and start it again; the machine remembers that it told the one that runs."""
@@ -207,9 +199,8 @@ class AwsGateways:
         return status
 
     async def warm_up(self, seat: Seat) -> None:
-        """Have it answer one turn and forget it; what it became ready with is kept, to go back to."""
+        """Have it answer one turn and forget it. There is no need to keep what it became ready with: that is what any start writes."""
         await running.warm_up(await self._client(seat))
-        await self._commands.run(seat.provider_ref, "keep-config")
         await self.keep_warm(seat)
 
     async def keep_warm(self, seat: Seat) -> None:
