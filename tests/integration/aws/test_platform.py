@@ -26,6 +26,11 @@ MOST_CALLS_OF_A_CREATE = 8
 COUNTED_ONCE = ("ssm:GetCommandInvocation", "secretsmanager:GetSecretValue")
 """How often depends on the computer: a command is looked at until its machine is done, and a secret is read again before it is
 written where more time has passed than the vault trusts its memory for."""
+ONCE_FOR_A_SPARE = (
+    "ec2:CreateFleet", "secretsmanager:GetSecretValue", "secretsmanager:CreateSecret", "secretsmanager:TagResource", "ssm:SendCommand",
+    "elasticloadbalancing:CreateTargetGroup", "elasticloadbalancing:ModifyTargetGroupAttributes",
+    "elasticloadbalancing:RegisterTargets", "elasticloadbalancing:CreateRule",
+)  # fmt: skip
 LOOKS = 5
 LONG_AGO_SECONDS = 6.0
 """What was listed before then is listed again."""
@@ -124,6 +129,20 @@ async def test_a_gateway_that_restarts_before_its_machine_has_the_key_gets_it_al
             await until(has_lost_it)
         await plane.until_filed(instance.id)
         assert Credential.MODEL_API_KEY in await credentials_of(world, plane)
+
+
+async def test_what_a_spare_takes_is_asked_for_once(world: AwsWorld) -> None:
+    world.options = {"liveness_seconds": 1000.0, "orphans_seconds": 1000.0}
+    await world.store.platform.set_pool(paused=True)
+    async with world.control_plane() as plane:
+        await plane.provided.router.list()
+        world.lab.cloud.calls.clear()
+        await plane.store.platform.set_pool(paused=False)
+        await plane.until_full()
+        made = Counter(call.action for call in world.lab.cloud.calls if call.caller == "account")
+    for action in ONCE_FOR_A_SPARE:
+        assert made[action] == 1, made
+    assert made["ec2:CreateTags"] == made["ec2:DescribeVolumes"] == 3, made
 
 
 async def test_a_create_from_a_hot_spare_takes_at_most_eight_calls_in_all(world: AwsWorld) -> None:
