@@ -31,6 +31,7 @@ ONCE_FOR_A_SPARE = (
     "elasticloadbalancing:CreateTargetGroup", "elasticloadbalancing:ModifyTargetGroupAttributes",
     "elasticloadbalancing:RegisterTargets", "elasticloadbalancing:CreateRule",
 )  # fmt: skip
+LOOKS_FOR_ORPHANS = 1
 LOOKS = 5
 LONG_AGO_SECONDS = 6.0
 """What was listed before then is listed again."""
@@ -142,7 +143,8 @@ async def test_what_a_spare_takes_is_asked_for_once(world: AwsWorld) -> None:
         made = Counter(call.action for call in world.lab.cloud.calls if call.caller == "account")
     for action in ONCE_FOR_A_SPARE:
         assert made[action] == 1, made
-    assert made["ec2:CreateTags"] == made["ec2:DescribeVolumes"] == 3, made
+    assert made["ec2:CreateTags"] == 3, made
+    assert made["ec2:DescribeVolumes"] <= 3 + LOOKS_FOR_ORPHANS, made
 
 
 async def test_a_create_from_a_hot_spare_takes_at_most_eight_calls_in_all(world: AwsWorld) -> None:
