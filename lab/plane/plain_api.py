@@ -186,6 +186,7 @@ class GatewayApi:
         if self._gateway.rejects_settings or not isinstance(patch, dict):
             raise Refused("INVALID_REQUEST", "invalid config")
         volume.config = merged(volume.config, patch)
+        self._gateway.reload_secrets()
         self._gateway.log("config reload applied")
         return {"ok": True, "hash": fingerprint(volume.config)}
 

@@ -26,7 +26,7 @@ from tests.support.seats import seat
 from tests.support.waiting import until
 
 TOKEN = "a-token-of-the-gateway-0001"
-KEY = "sk-a-key-of-the-user-0001"
+KEY, LATER_KEY = "sk-a-key-of-the-user-0001", "sk-a-key-of-the-user-0002"
 CHANGE = f"""
 import {{ BadChange, changeCredentials }} from "{PLUGIN_DIR}/credentials.js";
 const [path, change] = process.argv.slice(1);
@@ -159,9 +159,14 @@ async def a_key_is_handed_over(computer: Computer, spare: Spare, echo: EchoServe
     assert await running.hand_credentials(spare.client, given) == identity["startedAt"]
     existing, _ = await running.present_config(spare.client)
     places = computer.runtimes.chosen.places(computer.data_dir, int(spare.address.rpartition(":")[2]))
-    await running.reload(spare.client, existing, settings_patch(wanted, places, existing), given.set.values())
+    await running.reload(spare.client, existing, settings_patch(wanted, places, existing), given.set.values(), credentials_changed=False)
     assert "giraffe" in await spare.client.turn("giraffe", session_key="main", model="custom/echo")
-    assert echo.keys[-1] == KEY
+    assert echo.keys[-1] == KEY, "OpenClaw reads its credentials with a configuration that changed"
+    given = CredentialsChange({Credential.MODEL_API_KEY: LATER_KEY})
+    await running.hand_credentials(spare.client, given)
+    await running.reload(spare.client, {}, {}, given.set.values())
+    assert "gnu" in await spare.client.turn("gnu", session_key="main", model="custom/echo")
+    assert echo.keys[-1] == LATER_KEY
 
 
 async def it_is_open_after_a_restart(computer: Computer, spare: Spare, ref: str) -> None:

@@ -135,6 +135,8 @@ class AwsGateways:
             handed = await running.hand_credentials(client, given) if changed else handed
         existing, _ = await running.present_config(client)
         patch = settings_patch(spec, self._inside.places(spec.instance_id), existing)
+        if given is not None and merge_patch(existing, patch) != existing:
+            changed = False  # OpenClaw reads its credentials with its configuration, and would take two seconds to read them again
         await running.reload(client, existing, patch, secrets, credentials_changed=changed)
         await running.check_in_force(client, spec)
         if seat.generation:
