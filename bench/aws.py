@@ -273,19 +273,18 @@ def rows(result: Mapping[str, Any]) -> Sequence[Sequence[str]]:
     for name, figures in result["creates"].items():
         target = "0.6 s, 1 s" if "hit, AWS" in name else "1 s" if "own share" in name else "10-30 s (SEED.md)"
         lines.append((f"{name}, {figures['trials']} trials", f"{figures['median']:.2f} s, {figures['p95']:.2f} s", target))
-        lines.append(("  AWS calls in the way", _counted(figures["in_the_way"]), "0" if "hit" in name else ""))
-        lines.append(("  AWS calls in all", _counted(figures["calls"]), ""))
+        lines.append(("  AWS calls in the way, at worst", f"{sum(figures['in_the_way'].values()):g}", "0" if "hit" in name else ""))
+        lines.append(("  AWS calls in all, on average", f"{sum(figures['calls'].values()):.1f}", ""))
     if result["idle"] is not None:
-        lines.append(("calls in an idle hour", _counted(result["idle"]), ""))
+        lines.append(("AWS calls in an idle hour", f"{sum(result['idle'].values()):g}", ""))
     for part in ("many", "burst"):
         for name, value in (result[part] or {}).items():
             lines.append((name.replace("_", " "), f"{value:.3f}" if isinstance(value, float) else str(value), ""))
     return lines
 
 
-def _counted(calls: Mapping[str, float]) -> str:
-    """How many, and which."""
-    return f"{sum(calls.values()):g}" + "".join(f" {action.partition(':')[2]}:{count:g}" for action, count in sorted(calls.items()))
+def _told(name: str, calls: Mapping[str, float]) -> None:
+    say(f"{name}: {', '.join(f'{count:g} {action}' for action, count in sorted(calls.items())) or 'none'}")
 
 
 def summary(trials: Sequence[Trial]) -> dict[str, Any]:
@@ -319,8 +318,11 @@ def main() -> None:
         if trials:
             result["creates"][name] = summary(asyncio.run(create_trials(scale, trials, hit="hit" in name)))
             say(f"{name}: {result['creates'][name]['median']:.2f} s")
+            _told("AWS calls in the way, at worst", result["creates"][name]["in_the_way"])
+            _told("AWS calls in all, on average", result["creates"][name]["calls"])
     if given.idle:
         result["idle"] = asyncio.run(idle_calls(given.idle))
+        _told("AWS calls in an idle hour", result["idle"])
     if given.users:
         result["many"] = asyncio.run(many_users(given.users, given.rate, given.spares))
     if given.burst:
