@@ -60,7 +60,7 @@ async def test_an_instance_that_runs_is_work_of_another_kind_until_all_is_writte
     await place(store, await lease(store, instance), filed=False)
     assert await store.instances.lease_due(10, MINUTE) == []
     ((due, held),) = await store.instances.lease_unfiled(10, MINUTE)
-    assert (due.id, due.is_filed, await store.instances.renew([held], MINUTE)) == (instance.id, False, {instance.id})
+    assert (due.id, due.is_filed, await store.instances.renew([held], MINUTE)) == (instance.id, False, frozenset({instance.id}))
     assert await store.instances.lease_unfiled(10, MINUTE) == []
     await store.instances.reschedule(held, 0, "slow")
     ((due, held),) = await store.instances.lease_unfiled(10, MINUTE)
