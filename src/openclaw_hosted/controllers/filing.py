@@ -2,7 +2,7 @@
 
 The vault gets the credentials that went straight to the gateway, and the machine fetches them for the gateway's next start; the machine is
 labelled, the route marked. The row is work until all of it is done, and the sealed copy of the credentials stays in it as long. It changes
-nothing that a user sees.
+nothing that a user sees, and attempts that fail leave no steps: it may try for as long as the provider is away.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class FilingController:
         steps = StepRecorder(ports, instance, lease)
         async with asyncio.TaskGroup() as group:
             put = group.create_task(self._put_away(instance, machine, steps))
-            group.create_task(label(ports, instance, machine, steps))
+            group.create_task(self._label(instance, machine, steps))
             group.create_task(ports.router.mark(instance.id, target_of(machine), instance.owner_id, instance.generation))
         await ports.instance_store.update(instance.id, partial(lifecycle.file, revision=put.result()), lease=lease, steps=steps.take())
 
@@ -58,7 +58,13 @@ class FilingController:
         given = await just_given(self._ports, instance)
         if given is None:
             return None
-        async with steps.step(StepName.SECRET):
-            await put_away(self._ports, instance, given)
-            await self._ports.gateways.apply(seat_of(machine), spec_of(instance, machine, self._options))
+        began_at = self._ports.clock.now()
+        await put_away(self._ports, instance, given)
+        await self._ports.gateways.apply(seat_of(machine), spec_of(instance, machine, self._options))
+        steps.over(StepName.SECRET, began_at)
         return given.revision
+
+    async def _label(self, instance: Instance, machine: Machine, steps: StepRecorder) -> None:
+        began_at = self._ports.clock.now()
+        await label(self._ports, instance, machine)
+        steps.over(StepName.LABEL, began_at)

@@ -120,7 +120,7 @@ class Placing:
             await self._take_over(instance, machine, steps)
             return True
         async with asyncio.TaskGroup() as group:
-            group.create_task(label(self._ports, instance, machine, steps))
+            group.create_task(self._label(instance, machine, steps))
             group.create_task(self._gateway_side(instance, machine, lease, steps))
             group.create_task(self._target(instance, machine, target_of(machine), steps))
         return False
@@ -185,6 +185,10 @@ class Placing:
                     raise Unavailable("The machine that it was on is still shutting down.")
                 await ports.clock.sleep(self._options.poll_seconds)
             await ports.volumes.detach(volume.volume_id, holder)
+
+    async def _label(self, instance: Instance, machine: Machine, steps: StepRecorder) -> None:
+        async with steps.step(StepName.LABEL):
+            await label(self._ports, instance, machine)
 
     async def _target(self, instance: Instance, machine: Machine, target: Target, steps: StepRecorder) -> None:
         """A machine that was a spare under another id gives that id's route back: load balancers have room for a hundred."""

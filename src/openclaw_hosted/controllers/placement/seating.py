@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from openclaw_hosted.controllers.context import ControllerOptions, Ports
-from openclaw_hosted.controllers.placement.steps import StepRecorder
 from openclaw_hosted.domain.gateway import GatewaySpec
-from openclaw_hosted.domain.instance import Instance, StepName
+from openclaw_hosted.domain.instance import Instance
 from openclaw_hosted.domain.machine import Machine
 from openclaw_hosted.domain.naming import volume_of
 from openclaw_hosted.ports.router import Target
@@ -31,9 +30,7 @@ def spec_of(instance: Instance, machine: Machine, options: ControllerOptions) ->
     )
 
 
-async def label(ports: Ports, instance: Instance, machine: Machine, steps: StepRecorder) -> None:
+async def label(ports: Ports, instance: Instance, machine: Machine) -> None:
     """Write on the machine whose it is."""
     assert machine.provider_ref is not None
-    labels = {"Status": "assigned", "UserId": instance.owner_id, "InstanceId": instance.id}
-    async with steps.step(StepName.LABEL):
-        await ports.machines.label(machine.provider_ref, labels)
+    await ports.machines.label(machine.provider_ref, {"Status": "assigned", "UserId": instance.owner_id, "InstanceId": instance.id})
