@@ -79,18 +79,25 @@ MUTANTS: Final = (
     ),
     Mutant(
         "a-key-stands-in-an-error",
-        "controllers/placement/place.py",
-        "            await ports.vault.put(instance.id, change.apply_to(document), revision)",
-        "            try:\n                await ports.vault.put(instance.id, change.apply_to(document), revision)\n"
-        "            except Unavailable as error:\n                raise Unavailable(f'{error} {dict(change.set)}') from None",
+        "controllers/placement/handing.py",
+        "    await ports.vault.put(instance.id, given.change.apply_to(document), given.revision)",
+        "    from openclaw_hosted.domain.errors import Unavailable\n"
+        "    try:\n        await ports.vault.put(instance.id, given.change.apply_to(document), given.revision)\n"
+        "    except Unavailable as error:\n        raise Unavailable(f'{error} {dict(given.change.set)}') from None",
     ),
     Mutant(
         "sealed-credentials-are-forgotten-before-the-vault-has-them",
+        "controllers/placement/handing.py",
+        "        await put_away(ports, instance, given)\n"
+        "        await ports.instance_store.update(instance.id, partial(lifecycle.hand_over, revision=given.revision), lease=lease)",
+        "        await ports.instance_store.update(instance.id, partial(lifecycle.hand_over, revision=given.revision), lease=lease)\n"
+        "        await put_away(ports, instance, given)",
+    ),
+    Mutant(
+        "what-a-gateway-was-handed-is-taken-to-be-in-the-vault",
         "controllers/placement/place.py",
-        "            await ports.vault.put(instance.id, change.apply_to(document), revision)\n"
-        "            await ports.instance_store.update(instance.id, partial(lifecycle.hand_over, revision=revision), lease=lease)",
-        "            await ports.instance_store.update(instance.id, partial(lifecycle.hand_over, revision=revision), lease=lease)\n"
-        "            await ports.vault.put(instance.id, change.apply_to(document), revision)",
+        "filed=not taken_over)",
+        "filed=True)",
     ),
     Mutant(
         "a-change-made-meanwhile-is-taken-as-applied",

@@ -40,7 +40,7 @@ PORT_CALLS: Final = (
     "gateways.start", "gateways.apply", "gateways.restart", "gateways.stop", "gateways.status", "gateways.warm_up",
     "gateways.keep_warm", "gateways.mint_bootstrap",
     "vault.put", "vault.get", "vault.grant", "vault.retire", "vault.restore", "vault.purge", "vault.list",
-    "router.prepare", "router.bind", "router.release", "router.probe", "router.list", "router.machines", "router.forget",
+    "router.prepare", "router.bind", "router.mark", "router.release", "router.probe", "router.list", "router.machines", "router.forget",
     "volumes.create", "volumes.detach", "volumes.purge", "volumes.list", "volumes.crowding",
     "gate.allow", "gate.revoke", "gate.sessions",
 )  # fmt: skip
@@ -50,7 +50,8 @@ STORE_CALLS: Final = (
     "machine_store.condemn", "machine_store.lose", "machine_store.see_gone", "machine_store.reschedule", "machine_store.observations",
     "machine_store.observe",
     "instance_store.create", "instance_store.get", "instance_store.list_placed", "instance_store.count_waiting",
-    "instance_store.known_ids", "instance_store.lease_due", "instance_store.renew", "instance_store.claim_machine",
+    "instance_store.known_ids", "instance_store.lease_due", "instance_store.lease_unfiled", "instance_store.renew",
+    "instance_store.claim_machine", "instance_store.file",
     "instance_store.volume", "instance_store.make_volume", "instance_store.record_steps",
     "instance_store.sealed_credentials", "instance_store.hand_over", "instance_store.restart",
     "instance_store.place", "instance_store.take_down", "instance_store.purge", "instance_store.reschedule", "instance_store.change",
@@ -127,6 +128,7 @@ _LEAD_TO: Final = {
     "platform_store.launch_succeeded": ActKind.ALL_FULL,
     "machine_store.lose": ActKind.MACHINE_DIES,
     "instance_store.ask_update": ActKind.GATEWAY_REFUSES,
+    "instance_store.hand_over": ActKind.USER_CHANGES,
 }
 """Calls that are seldom made, and what makes them be made."""
 

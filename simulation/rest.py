@@ -46,6 +46,8 @@ def _instance(world: World, instance: Instance) -> Iterator[str]:
     if instance.phase is not Phase.RUNNING:
         yield f"{instance.id} is {instance.phase}, and should be running: {instance.last_error}"
         return
+    if not instance.is_filed:
+        yield f"something is left to be written about {instance.id}"
     machine = world.rows.machines[instance.machine_id] if instance.machine_id else None
     there = world.cloud.machines.get(machine.provider_ref or "") if machine else None
     if machine is None or there is None or there.health is not MachineHealth.UP or there.spec is None or not world.cloud.ready(there):

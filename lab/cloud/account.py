@@ -21,6 +21,7 @@ from lab.cloud.faults import Faults
 from lab.cloud.fleet import Fleet
 from lab.cloud.latency import Delays, Latencies
 from lab.cloud.market import Quotas
+from lab.cloud.propagation import Propagation
 from lab.cloud.snapshots import Snapshots
 from lab.cloud.ssm import Commands
 from lab.cloud.targets import Targets
@@ -65,6 +66,8 @@ class Account:
         self.fleet = Fleet()
         self.commands = Commands()
         self.targets = Targets()
+        self.rules: dict[str, Propagation] = {}
+        """Of each listener, by its ARN."""
         self.disks = Disks()
         self.metrics = Metrics()
         self.access = Access()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import time
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -44,6 +45,7 @@ class Call:
     response: Any = field(repr=False)
     """Moto's own object for this request."""
     error: str | None = None
+    began_at: float = field(default_factory=time.time)
     seconds: float = 0.0
     cpu_seconds: float = 0.0
 
@@ -54,7 +56,8 @@ class Call:
 
     def done(self) -> Done:
         """What is kept of it."""
-        return Done(self.action, tuple(dict.fromkeys(resources(self.params))), self.caller.name, self.error, self.seconds, self.cpu_seconds)
+        named = tuple(dict.fromkeys(resources(self.params)))
+        return Done(self.action, named, self.caller.name, self.error, self.began_at, self.seconds, self.cpu_seconds)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +70,8 @@ class Done:
     caller: str
     """See `Caller.name`."""
     error: str | None
+    began_at: float
+    """When it arrived, in seconds since the epoch."""
     seconds: float
     cpu_seconds: float
     """What the lab itself worked for it, however busy the computer was."""

@@ -84,10 +84,15 @@ class Delays:
     """How long a volume is `attaching`, or `detaching`, over what the data plane takes."""
     snapshot_seconds: float = 0.0
     """How long a snapshot is `pending`."""
+    rule_seconds: tuple[float, float] = (0.0, 0.0)
+    """From when to when a listener's rule that was made, changed or deleted is in force; each at random."""
     notice_seconds: float = 120.0
     """From a Spot interruption's notice to the end of the machine."""
 
     @classmethod
     def real(cls) -> Delays:
         """About what AWS takes. Booting is from a public measurement of 2026; the others are assumed."""
-        return cls(boot_seconds=16.0, stop_seconds=30.0, unlisted_seconds=1.0, agent_seconds=20.0, unsaid_seconds=0.3, attach_seconds=3.0)
+        return cls(
+            boot_seconds=16.0, stop_seconds=30.0, unlisted_seconds=1.0, agent_seconds=20.0, unsaid_seconds=0.3, attach_seconds=3.0,
+            rule_seconds=(1.0, 20.0),
+        )  # fmt: skip

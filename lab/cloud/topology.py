@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from lab.cloud.propagation import Propagation
 from lab.cloud.targets import forwards
 from lab.plane.base import Balancer, Group, HealthCheck, Listener, Rule, Target
 
@@ -21,7 +22,7 @@ def topology(account: Account) -> tuple[Balancer, ...]:
 
 
 def _balancer(account: Account, found: Any) -> Balancer:
-    listeners = tuple(_listener(each) for each in found.listeners.values())
+    listeners = tuple(_listener(account, each) for each in found.listeners.values())
     used = {arn for listener in listeners for rule in listener.rules for arn in rule.forward}
     groups = {arn: _group(account, arn) for arn in used if arn in account.elbv2.target_groups}
     idle = float(found.attrs.get("idle_timeout.timeout_seconds", 60))
@@ -58,8 +59,12 @@ def statuses(codes: str) -> frozenset[int]:
     return frozenset(found)
 
 
-def _listener(found: Any) -> Listener:
-    rules = sorted((_rule(each) for each in found.rules.values()), key=lambda rule: rule.priority)
+def _listener(account: Account, found: Any) -> Listener:
+    """With the rules that are in force; its default rule always is."""
+    default = [_rule(each) for each in found.rules.values() if each.priority == "default"]
+    wanted = {each.arn: _rule(each) for each in found.rules.values() if each.priority != "default"}
+    propagation = account.rules.setdefault(found.arn, Propagation())
+    rules = sorted([*default, *propagation.follow(account, wanted)], key=lambda rule: rule.priority)
     return Listener(found.arn, int(found.port), tuple(rules))
 
 

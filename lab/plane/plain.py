@@ -253,6 +253,11 @@ class PlainMachines:
             raise LookupError(f"{instance_id} has no gateway.")
         self.loop.call(gateway.crash(exit_code, oom=oom))
 
+    def credentials(self, instance_id: str) -> frozenset[str]:
+        """The names of those that its gateway knows, none where none runs."""
+        gateway = self._machine(instance_id).gateway
+        return frozenset() if gateway is None else frozenset(gateway.secrets)
+
     def address(self, instance_id: str) -> str:
         """Where its gateway answers: IPv4 address and port."""
         return f"{self._machine(instance_id).address}:{PORT}"

@@ -15,6 +15,7 @@ from lab.plane.plain_volumes import PlainVolume
 
 PAGE: Final = b"<!doctype html><html><body><openclaw-app></openclaw-app></body></html>"
 BOOTSTRAP_SECONDS: Final = 600.0
+CLOSED: Final = Response(503, b"This OpenClaw has no owner yet.")
 
 
 class Refused(Exception):
@@ -58,6 +59,14 @@ class Running(Protocol):
         """Whether it takes none."""
         ...
 
+    @property
+    def closed(self) -> bool:
+        """Whether it has no owner yet."""
+        ...
+
+    live: Mapping[str, str]
+    """The file that it reads its secrets from."""
+
     def reload_secrets(self) -> None:
         """Read the secrets file again."""
         ...
@@ -74,7 +83,9 @@ class GatewayApi:
         self._gateway = gateway
         self._methods: dict[str, dict[str, Callable[[Document], Document]]] = {
             "/api/v1/oc-hosted/rpc": {
-                "identity": lambda _: {"instanceId": gateway.instance_id, "pid": gateway.pid, "startedAt": gateway.started_at},
+                "identity": self._identity,
+                "credentials.change": self._change,
+                "claim": self._claim,
                 "browser.bootstrap": self._bootstrap,
                 "sessions.list": self._sessions,
                 "sessions.patch": lambda _: {},
@@ -97,7 +108,7 @@ class GatewayApi:
             return as_json(200, {"ready": True})
         base = str(at(self._gateway.volume.config, ("gateway", "controlUi", "basePath")) or "")
         if request.method in ("GET", "HEAD") and base and (request.path == base or request.path.startswith(f"{base}/")):
-            return Response(200, PAGE, "text/html")
+            return CLOSED if self._gateway.closed and not self._knows_token(request) else Response(200, PAGE, "text/html")
         if request.method != "POST" or request.path not in (*self._methods, "/v1/chat/completions", "/tools/invoke"):
             return Response(404, b"Not Found")
         if not self._knows_token(request):
@@ -133,6 +144,19 @@ class GatewayApi:
         message = {"role": "assistant", "content": reply}
         return {"object": "chat.completion", "choices": [{"index": 0, "message": message, "finish_reason": "stop"}]}
 
+    def _identity(self, _params: Document) -> Document:
+        gateway = self._gateway
+        return {"instanceId": gateway.instance_id, "pid": gateway.pid, "startedAt": gateway.started_at, "takesCredentials": True}
+
+    def _change(self, params: Document) -> Document:
+        kept = {name: value for name, value in self._gateway.live.items() if name not in params.get("remove", ())}
+        self._gateway.live = {**kept, **params.get("set", {})}
+        return {"startedAt": self._gateway.started_at}
+
+    def _claim(self, _params: Document) -> Document:
+        self._gateway.volume.claimed = True
+        return {}
+
     def _bootstrap(self, _params: Document) -> Document:
         expires_at_ms = int((time.time() + BOOTSTRAP_SECONDS) * 1000)
         return {"bootstrapToken": secrets.token_urlsafe(24), "bootstrapProfile": "owner", "expiresAtMs": expires_at_ms}
@@ -162,6 +186,7 @@ class GatewayApi:
         if self._gateway.rejects_settings or not isinstance(patch, dict):
             raise Refused("INVALID_REQUEST", "invalid config")
         volume.config = merged(volume.config, patch)
+        self._gateway.reload_secrets()
         self._gateway.log("config reload applied")
         return {"ok": True, "hash": fingerprint(volume.config)}
 

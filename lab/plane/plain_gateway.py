@@ -9,7 +9,7 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
 
@@ -47,6 +47,8 @@ class Berth:
     instance_id: str
     volume: PlainVolume
     image: str
+    reserved: bool = field(default=False, compare=False)
+    """Whether it is a spare's."""
 
 
 class PlainGateway:
@@ -64,6 +66,8 @@ class PlainGateway:
         self.instance_id = berth.instance_id
         self.volume = berth.volume
         self.secrets: Mapping[str, str] = {}
+        self.live: Mapping[str, str] = {}
+        """The file that it reads its secrets from, in the container's memory."""
         self.pid = 0
         self.restarts = 0
         self.started_at = 0.0
@@ -82,6 +86,11 @@ class PlainGateway:
         self._api = GatewayApi(self)
 
     @property
+    def closed(self) -> bool:
+        """Whether it is a spare's that has no owner yet."""
+        return self.berth.reserved and not self.volume.claimed
+
+    @property
     def refused(self) -> bool:
         """Whether it ended because of its settings, and waits for others."""
         return not self.running and self.exit_code == REFUSED
@@ -93,7 +102,7 @@ class PlainGateway:
 
     def logs(self, lines: int) -> list[str]:
         """The newest lines, oldest first, without the values of the secrets."""
-        values = sorted({*self.secrets.values(), *self._secrets_file().values()}, key=len, reverse=True)
+        values = sorted({*self.secrets.values(), *self.live.values(), *self._secrets_file().values()}, key=len, reverse=True)
         kept = list(self._lines)[-lines:] if lines > 0 else []
         for value in filter(None, values):
             kept = [line.replace(value, BLOT) for line in kept]
@@ -105,7 +114,7 @@ class PlainGateway:
 
     def reload_secrets(self) -> None:
         """Read the secrets file again."""
-        self.secrets = dict(self._secrets_file())
+        self.secrets = dict(self.live)
         self.log("secrets reloaded")
 
     async def start(self) -> None:
@@ -146,7 +155,7 @@ class PlainGateway:
     async def _run(self) -> int:
         """One process, from its start to its exit code."""
         self.pid = next(PIDS)
-        self.secrets = dict(self._secrets_file())
+        self.live = self.secrets = dict(self._secrets_file())
         self.log(f"starting {self.berth.image} for {self.instance_id}")
         await asyncio.sleep(self._start_seconds())
         complaint = self._complaint()

@@ -141,7 +141,7 @@ def _start(host: Host, given: Words) -> str:
     if volume is None:
         raise Ended(Exit.NO_VOLUME, f"{volume_id} is not attached")
     _mount(host, volume, instance_id, fresh=fresh)
-    berth = Berth(instance_id, volume, image)
+    berth = Berth(instance_id, volume, image, reserved=int(given["generation"]) == 0)
     if host.gateway is not None and host.gateway.berth == berth and host.gateway.running:
         return ""
     secrets = _fetch(host, given["secret"])
@@ -193,9 +193,9 @@ def _gateway(host: Host, given: Words) -> PlainGateway:
 
 
 def _secrets(host: Host, given: Words) -> str:
-    _gateway(host, given)
+    gateway = _gateway(host, given)
     _note_generation(host, given)
-    host.secrets_file = _fetch(host, given["secret"])
+    host.secrets_file = gateway.live = _fetch(host, given["secret"])
     return ""
 
 

@@ -27,6 +27,8 @@ class PlainVolume:
     """Turns: `session`, `user`, `reply`."""
     proven: dict[str, Any] | None = None
     """The configuration that a gateway was last ready with."""
+    claimed: bool = False
+    """Whether its gateway noted that a spare got an owner."""
 
     @property
     def config(self) -> dict[str, Any]:

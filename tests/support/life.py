@@ -19,10 +19,21 @@ ACTOR = acting_as(UserId("us-somebody"))
 
 
 async def place(
-    store: Store, lease: Lease, now: float = NOW, *, applied_revision: int = 0, restarts_done: int = 0, steps: Sequence[Step] = ()
+    store: Store,
+    lease: Lease,
+    now: float = NOW,
+    *,
+    applied_revision: int = 0,
+    restarts_done: int = 0,
+    filed: bool = True,
+    steps: Sequence[Step] = (),
 ) -> Instance:
-    rule = partial(lifecycle.place, now=now, applied_revision=applied_revision, restarts_done=restarts_done)
+    rule = partial(lifecycle.place, now=now, applied_revision=applied_revision, restarts_done=restarts_done, filed=filed)
     return await store.instances.update(InstanceId(lease.key), rule, lease=lease, steps=steps)
+
+
+async def file(store: Store, lease: Lease, revision: int | None = None) -> Instance:
+    return await store.instances.update(InstanceId(lease.key), partial(lifecycle.file, revision=revision), lease=lease)
 
 
 async def fail(store: Store, lease: Lease, error: str = "refused") -> Instance:

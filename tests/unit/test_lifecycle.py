@@ -101,6 +101,22 @@ def test_a_placed_instance_runs_with_a_clean_slate(phase: Phase) -> None:
     assert (names(placed), placed.instance_work) == ([EventName.INSTANCE_RUNNING], Work.FREE)
 
 
+def test_what_is_left_to_be_written_about_an_instance_that_runs_is_written_next() -> None:
+    placed = PLACED(an_instance(Phase.PLACING, sealed_revision=0), filed=False)
+    instance = the_instance(placed)
+    assert (instance.phase, instance.is_filed, Topic.FILING in placed.wakes) == (Phase.RUNNING, False, True)
+    assert Topic.FILING not in PLACED(an_instance(Phase.PLACING)).wakes
+    filed = lifecycle.file(replace(instance, attempts=3, last_error="slow"), revision=0)
+    assert (the_instance(filed).is_filed, the_instance(filed).sealed_revision, filed.instance_work) == (True, None, Work.FREE)
+    assert (the_instance(filed).attempts, the_instance(filed).last_error) == (0, None)
+
+
+@pytest.mark.parametrize("revision", [None, 1])
+def test_credentials_that_came_while_others_were_put_away_stay_sealed(revision: int | None) -> None:
+    instance = an_instance(Phase.UPDATING, revision=2, sealed_revision=2)
+    assert the_instance(lifecycle.file(instance, revision=revision)).sealed_revision == 2
+
+
 @pytest.mark.parametrize("asked", [{"revision": 1}, {"restarts_asked": 1}])
 @pytest.mark.parametrize("phase", WORKED_ON)
 def test_what_was_asked_for_meanwhile_comes_next(phase: Phase, asked: dict[str, int]) -> None:

@@ -54,6 +54,17 @@ async def test_what_was_seen_serves_until_it_is_old_or_forgotten() -> None:
     assert world.looks == 3
 
 
+async def test_a_look_that_takes_long_serves_longer() -> None:
+    world = World()
+    await world.listing.get(0.01)
+    await world.clock.sleep(0.05)
+    await world.listing.get(0.01)
+    assert world.looks == 1
+    await world.clock.sleep(0.05)
+    await world.listing.get(0.01)
+    assert world.looks == 2
+
+
 async def test_what_others_change_meanwhile_makes_nobody_look_again_who_asked_before() -> None:
     world = World()
     first = asyncio.create_task(world.listing.get(0))

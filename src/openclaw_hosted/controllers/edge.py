@@ -52,6 +52,7 @@ class EdgeController:
         route = routes.get(instance.id)
         if route is None or not _leads(route, target, instance):
             await self._ports.router.bind(instance.id, target, instance.owner_id, instance.generation)
+            await self._ports.router.mark(instance.id, target, instance.owner_id, instance.generation)
 
     async def _sync_sessions(self) -> None:
         valid = {session.hash: session for session in await self._ports.account_store.sessions(self._ports.clock.now())}
@@ -69,4 +70,5 @@ class EdgeController:
 
 
 def _leads(route: Route, target: Target, instance: Instance) -> bool:
-    return (route.machine_id, route.owner_id) == (target.machine_id, instance.owner_id) and route.address in (None, target.address)
+    is_marked = route.owner_id == instance.owner_id or (route.owner_id is None and not instance.is_filed)
+    return route.machine_id == target.machine_id and is_marked and route.address in (None, target.address)

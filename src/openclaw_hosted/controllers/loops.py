@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from openclaw_hosted.controllers.backup import BackupController
 from openclaw_hosted.controllers.context import ControllerOptions, Ports
 from openclaw_hosted.controllers.disk import DiskController
 from openclaw_hosted.controllers.edge import EdgeController
+from openclaw_hosted.controllers.filing import FilingController, UnfiledRows
 from openclaw_hosted.controllers.housekeeping import HousekeepingController
 from openclaw_hosted.controllers.liveness import LivenessController
 from openclaw_hosted.controllers.metering import MeteringController
@@ -21,6 +23,9 @@ from openclaw_hosted.domain.lifecycle import Topic
 from openclaw_hosted.domain.machine import Machine
 from openclaw_hosted.ports.urgency import in_background
 
+FILING_SHARE = 4
+"""Of the workers of a kind, one in so many does what nobody waits for, and looks for it as much less often."""
+
 
 class ControlLoops:
     """Runs every controller until cancelled. Several replicas may run side by side on one store."""
@@ -29,6 +34,9 @@ class ControlLoops:
         readiness, placement = ReadinessController(ports, options), PlacementController(ports, options)
         self._machines = RowWorkers[Machine](Topic.MACHINES, ports.machine_store, readiness, ports.hints, ports.ids, options)
         self._instances = RowWorkers[Instance](Topic.PLACEMENT, ports.instance_store, placement, ports.hints, ports.ids, options)
+        filing, unfiled = FilingController(ports, options), UnfiledRows(ports.instance_store)
+        few = replace(options, workers=max(1, options.workers // FILING_SHARE), scan_seconds=options.scan_seconds * FILING_SHARE)
+        self._unfiled = RowWorkers[Instance](Topic.FILING, unfiled, filing, ports.hints, ports.ids, few)
         alone = (ports.platform_store, ports.hints, ports.ids, ports.clock, options)
         self._periodic = [
             PeriodicLoop(name, tick, *alone, seconds)
@@ -51,7 +59,7 @@ class ControlLoops:
 
         Users wait for instances alone.
         """
-        background = [self._machines.run, *(loop.run for loop in self._periodic)]
+        background = [self._machines.run, self._unfiled.run, *(loop.run for loop in self._periodic)]
         try:
             await run_together(self._instances.run, *(partial(in_background, run) for run in background))
         finally:

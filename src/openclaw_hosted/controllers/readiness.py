@@ -108,6 +108,7 @@ class ReadinessController:
         await wait_until_ready(ports, self._options, seat)
         await ports.router.prepare(instance_id, Target(machine.id, machine.provider_ref, machine.address))
         await ports.gateways.warm_up(seat)
+        await ports.router.confirm(instance_id)
 
     async def _bring_down(self, machine: Machine) -> None:
         ports = self._ports

@@ -155,6 +155,8 @@ class Instance:
     restarts_asked: int = 0
     restarts_done: int = 0
     """How many of them its machine was told of."""
+    filed_generation: int = 0
+    """The last one for which all was written that a user need not wait for."""
     attempts: int = 0
     next_attempt_at: float = 0.0
     last_error: str | None = None
@@ -162,3 +164,8 @@ class Instance:
     purge_after: float | None = None
     is_leased: bool = field(default=False, compare=False)
     """Whether a worker holds it just now; no part of what it is."""
+
+    @property
+    def is_filed(self) -> bool:
+        """Whether nothing is left to be written about its machine."""
+        return self.filed_generation >= self.generation

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
-from openclaw_hosted.domain.gateway import GatewaySpec
+from openclaw_hosted.domain.gateway import CredentialsChange, GatewaySpec
 from openclaw_hosted.domain.naming import InstanceId
 
 
@@ -31,6 +31,8 @@ class GatewayStatus:
     version: str | None = None
     outdated: bool = False
     """Its configuration names addresses of the platform that are no longer right; `apply` mends that."""
+    takes_credentials: bool = True
+    """Whether `apply` can give it credentials that the vault does not have yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,9 +84,14 @@ class Gateways(Protocol):
         """
         ...
 
-    async def apply(self, seat: Seat, spec: GatewaySpec) -> None:
+    async def apply(self, seat: Seat, spec: GatewaySpec, given: CredentialsChange | None = None) -> None:
         """Bring the settings and credentials of `spec.revision` into force on a running gateway, without a restart where
-        OpenClaw can; returns once they are in force. Does nothing for a revision that already is.
+        OpenClaw can; returns once they are in force. Does nothing for a revision that already is. A gateway that was a spare's
+        until now lets its owner in from then on.
+
+        The credentials are the vault's. With `given`, an empty change included, they are those that the gateway has and this change
+        on top: nothing is read from the vault, and whoever asks puts them there afterwards and calls again without `given`, so that
+        the machine has them at the gateway's next start.
 
         Raises `GatewayRejectedSettings` with what OpenClaw says.
         """

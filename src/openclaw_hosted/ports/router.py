@@ -22,7 +22,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A route as the router lists it. `owner_id` is None for the route of a spare, which lets nobody pass."""
+    """A route as the router lists it. `owner_id` is None for one that is nobody's yet, or is not marked yet."""
 
     instance_id: InstanceId
     machine_id: MachineId
@@ -36,13 +36,26 @@ class Router(Protocol):
     """Builds, moves and takes away routes."""
 
     async def prepare(self, instance_id: InstanceId, target: Target) -> None:
-        """Build the route for a spare: all of it, but nobody may pass yet. Never changes a bound route."""
+        """Build the route for a spare: all of it, but nobody may pass yet. Where the router checks nobody, the gateway lets nobody in
+        while it is a spare's. Never changes a bound route."""
+        ...
+
+    async def confirm(self, instance_id: InstanceId) -> None:
+        """Wait until a prepared route leads to its gateway, where that takes time, half a minute at most: what `probe` would find
+        later is no fault of the spare."""
         ...
 
     async def bind(self, instance_id: InstanceId, target: Target, owner_id: UserId, generation: int) -> None:
         """Let the owner pass to `target`: made if missing, moved in one step if it led elsewhere (swap).
 
         Open connections of other routes are not touched. Raises `Conflict` for a generation older than the bound one.
+        """
+        ...
+
+    async def mark(self, instance_id: InstanceId, target: Target, owner_id: UserId, generation: int) -> None:
+        """Write on a bound route whose it is, for whoever lists it; nothing to do where `bind` did.
+
+        Raises `Conflict` for a generation older than the bound one, `Unavailable` for a route that does not lead to `target`.
         """
         ...
 

@@ -67,6 +67,8 @@ class SqlInstances(InstanceReads):
         replaced = and_(_I.phase == Phase.REPLACING, _I.machine_id.is_not(None))
         others = sorted(UNSETTLED_PHASES - WANTING_PHASES)
         self._work = WorkTable(database, tables.instances, or_(_I.phase.in_(others), replaced, purgeable))
+        unfiled = and_(_I.phase == Phase.RUNNING, _I.filed_generation < _I.generation)
+        self._unfiled = WorkTable(database, tables.instances, unfiled)
         self._wanting = WorkTable(database, tables.instances, WAITING)
 
     async def create(
@@ -142,6 +144,10 @@ class SqlInstances(InstanceReads):
             if room := min(limit - len(due), await count_spares(connection) if len(due) < limit else 0):
                 due += await self._wanting.lease_due(connection, room, seconds)
         return [(to_instance(row), lease) for row, lease in due]
+
+    async def lease_unfiled(self, limit: int, seconds: float) -> Sequence[tuple[Instance, Lease]]:
+        async with self._database.write() as connection:
+            return [(to_instance(row), lease) for row, lease in await self._unfiled.lease_due(connection, limit, seconds)]
 
     async def renew(self, leases: Sequence[Lease], seconds: float) -> frozenset[str]:
         return await self._work.renew(leases, seconds)

@@ -108,6 +108,7 @@ instances = Table(
     Column("applied_revision", Integer),
     Column("restarts_asked", Integer, nullable=False, server_default="0"),
     Column("restarts_done", Integer, nullable=False, server_default="0"),
+    Column("filed_generation", Integer, nullable=False, server_default="0"),
     Column("created_at", Float, nullable=False),
     Column("phase_changed_at", Float, nullable=False),
     Column("deleted_at", Float),

@@ -18,7 +18,21 @@ from openclaw_hosted.domain.naming import MachineId
 from openclaw_hosted.domain.volume import Volume, VolumeState
 from openclaw_hosted.ports.stores import Caps
 from openclaw_hosted.store import Store
-from tests.support.life import NOW, ask_delete, ask_restart, ask_restore, ask_update, change, fail, hand_over, lose, place, purge, restart
+from tests.support.life import (
+    NOW,
+    ask_delete,
+    ask_restart,
+    ask_restore,
+    ask_update,
+    change,
+    fail,
+    file,
+    hand_over,
+    lose,
+    place,
+    purge,
+    restart,
+)
 
 from .make import FOR_EVER, LONG_AGO, MINUTE, ROOMY, add_spares, create, deleted, event_names, lease, running
 
@@ -38,6 +52,31 @@ async def test_a_placed_instance_runs_and_has_no_more_work(store: Store) -> None
     assert (placed.attempts, placed.last_error) == (0, None)
     assert (await event_names(store, instance))[-1] is EventName.INSTANCE_RUNNING
     assert await store.instances.lease_due(10, MINUTE) == []
+
+
+async def test_an_instance_that_runs_is_work_of_another_kind_until_all_is_written_about_it(store: Store) -> None:
+    await add_spares(store, "a")
+    instance = await create(store)
+    await place(store, await lease(store, instance), filed=False)
+    assert await store.instances.lease_due(10, MINUTE) == []
+    ((due, held),) = await store.instances.lease_unfiled(10, MINUTE)
+    assert (due.id, due.is_filed, await store.instances.renew([held], MINUTE)) == (instance.id, False, frozenset({instance.id}))
+    assert await store.instances.lease_unfiled(10, MINUTE) == []
+    await store.instances.reschedule(held, 0, "slow")
+    ((due, held),) = await store.instances.lease_unfiled(10, MINUTE)
+    filed = await file(store, held)
+    assert (due.attempts, filed.attempts, filed.is_filed, filed.phase) == (1, 0, True, Phase.RUNNING)
+    assert await store.instances.lease_unfiled(10, MINUTE) == []
+
+
+async def test_deletion_comes_before_what_is_left_to_be_written(store: Store) -> None:
+    await add_spares(store, "a")
+    instance = await create(store)
+    await place(store, await lease(store, instance), filed=False)
+    await ask_delete(store, instance.id)
+    assert await store.instances.lease_unfiled(10, MINUTE) == []
+    ((due, _),) = await store.instances.lease_due(10, MINUTE)
+    assert due.phase is Phase.DELETING
 
 
 async def test_a_lease_that_was_given_back_writes_nothing_more(store: Store) -> None:

@@ -71,7 +71,7 @@ async def prepared(world: AwsWorld, name: str) -> None:
         async with world.control_plane() as plane:
             await plane.until_full()
             if name == "deletion":
-                await plane.until_phase((await plane.create()).id, Phase.RUNNING)
+                await plane.until_filed((await plane.create()).id)
                 await plane.until_full()
     await world.store.platform.set_pool(paused=True)
 
@@ -82,6 +82,8 @@ async def converges(world: AwsWorld, plane: ControlPlane, name: str, asked: Inst
     phase = FLOWS[name][1]
     if asked is not None and phase is not None:
         await plane.until_phase(asked, phase)
+    if asked is not None and phase is Phase.RUNNING:
+        await plane.until_filed(asked)
     await plane.until_full()
     await plane.until_clean()
 

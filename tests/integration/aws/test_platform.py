@@ -3,24 +3,74 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from collections import Counter
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
 
 import httpx
+import pytest
 
+from lab.cloud.calls import Call
 from openclaw_hosted.controllers.liveness import LivenessController
+from openclaw_hosted.domain.gateway import Credential
 from openclaw_hosted.domain.instance import Phase
 from openclaw_hosted.domain.machine import MachineState
+from openclaw_hosted.domain.naming import InstanceId
 from openclaw_hosted.domain.shards import shard_of
 from tests.integration.aws.world import CLOCK, KEY, WITH_KEY, AwsWorld, ControlPlane
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_SECONDS, until
 
 MOST_CALLS_OF_A_CREATE = 7
 COUNTED_ONCE = ("ssm:GetCommandInvocation", "secretsmanager:GetSecretValue")
 """How often depends on the computer: a command is looked at until its machine is done, and a secret is read again before it is
 written where more time has passed than the vault trusts its memory for."""
+ONCE_FOR_A_SPARE = (
+    "ec2:CreateFleet", "secretsmanager:GetSecretValue", "secretsmanager:CreateSecret", "secretsmanager:TagResource", "ssm:SendCommand",
+    "elasticloadbalancing:CreateTargetGroup", "elasticloadbalancing:ModifyTargetGroupAttributes",
+    "elasticloadbalancing:RegisterTargets", "elasticloadbalancing:CreateRule",
+)  # fmt: skip
+LOOKS_FOR_ORPHANS = 1
 LOOKS = 5
 LONG_AGO_SECONDS = 6.0
 """What was listed before then is listed again."""
+
+
+@contextmanager
+def no_answers(world: AwsWorld) -> Iterator[list[str]]:
+    """AWS answers the platform nothing for the length of the block; what it was asked meanwhile."""
+    asked: list[str] = []
+    released = threading.Event()
+
+    def hang(call: Call, moment: str) -> None:
+        if moment == "before" and call.caller.instance_id is None:
+            asked.append(call.action)
+            released.wait(PATIENCE_SECONDS)
+
+    world.lab.cloud.faults.hook = hang
+    try:
+        yield asked
+    finally:
+        world.lab.cloud.faults.hook = None
+        released.set()
+
+
+async def the_ref(plane: ControlPlane) -> str:
+    """What AWS calls the one machine."""
+    (machine,) = await plane.store.machines.list_live()
+    return str(machine.provider_ref)
+
+
+async def credentials_of(world: AwsWorld, plane: ControlPlane) -> frozenset[str]:
+    """The names of those that the one gateway knows."""
+    return world.lab.machines.credentials(await the_ref(plane))
+
+
+async def asked_at(plane: ControlPlane, instance_id: InstanceId, headers: Mapping[str, str] | None = None) -> httpx.Response:
+    """What its address answers, through the load balancer."""
+    async with httpx.AsyncClient() as client:
+        return await client.get(plane.provided.router.public_url(instance_id), headers=headers)
 
 
 def calls_about(world: AwsWorld, *names: str) -> Counter[str]:
@@ -31,7 +81,73 @@ def calls_about(world: AwsWorld, *names: str) -> Counter[str]:
     )  # fmt: skip
 
 
-async def test_a_create_from_a_hot_spare_takes_at_most_seven_calls(world: AwsWorld) -> None:
+@pytest.mark.parametrize("wanted", [WITH_KEY, ()])
+async def test_a_create_from_a_hot_spare_runs_while_aws_answers_nothing(world: AwsWorld, wanted: tuple[Any, ...]) -> None:
+    world.options = {"liveness_seconds": 1000.0, "orphans_seconds": 1000.0}
+    async with world.control_plane() as plane:
+        await plane.until_full()
+        await plane.store.platform.set_pool(paused=True)
+        with no_answers(world) as asked:
+            instance = await plane.until_phase((await plane.create(*wanted)).id, Phase.RUNNING)
+            assert "<openclaw-app" in (await asked_at(plane, instance.id)).text
+            assert (Credential.MODEL_API_KEY in await credentials_of(world, plane)) is bool(wanted)
+            assert not (await plane.store.instances.get(instance.id)).is_filed
+            await until(lambda: asked)
+        filed = await plane.until_filed(instance.id)
+        assert filed.sealed_revision is None
+        assert (KEY in (await plane.provided.vault.get(instance.id, fresh=True)).values()) is bool(wanted)
+        (route,) = await plane.provided.router.list()
+        assert (route.owner_id, route.generation) == (instance.owner_id, 1)
+
+
+async def test_a_spares_route_leads_to_a_gateway_that_lets_nobody_in(world: AwsWorld) -> None:
+    world.spares = 2
+    async with world.control_plane() as plane:
+        await plane.until_full()
+        own, neighbour = [machine.reserved_instance_id for machine in await plane.store.machines.list_live()]
+        tokens = [(await plane.provided.vault.get(each))[Credential.GATEWAY_TOKEN] for each in (own, neighbour)]
+        for headers in ({}, {"Authorization": f"Bearer {tokens[1]}"}):
+            answer = await asked_at(plane, own, headers)
+            assert (answer.status_code, answer.text) == (503, "This OpenClaw has no owner yet.")
+        claimed = (await plane.until_phase((await plane.create()).id, Phase.RUNNING)).id
+        assert "<openclaw-app" in (await asked_at(plane, claimed)).text
+        other = ({own, neighbour} - {claimed}).pop()
+        assert (await asked_at(plane, other, {"Authorization": f"Bearer {tokens[(own, neighbour).index(claimed)]}"})).status_code == 503
+
+
+async def test_a_gateway_that_restarts_before_its_machine_has_the_key_gets_it_all_the_same(world: AwsWorld) -> None:
+    world.options = {"liveness_seconds": 1000.0, "orphans_seconds": 1000.0}
+    async with world.control_plane() as plane:
+        await plane.until_full()
+        await plane.store.platform.set_pool(paused=True)
+        with no_answers(world):
+            instance = await plane.until_phase((await plane.create(*WITH_KEY)).id, Phase.RUNNING)
+            world.lab.machines.crash_gateway(await the_ref(plane))
+
+            async def has_lost_it() -> bool:
+                return Credential.MODEL_API_KEY not in await credentials_of(world, plane)
+
+            await until(has_lost_it)
+        await plane.until_filed(instance.id)
+        assert Credential.MODEL_API_KEY in await credentials_of(world, plane)
+
+
+async def test_what_a_spare_takes_is_asked_for_once(world: AwsWorld) -> None:
+    world.options = {"liveness_seconds": 1000.0, "orphans_seconds": 1000.0}
+    await world.store.platform.set_pool(paused=True)
+    async with world.control_plane() as plane:
+        await plane.provided.router.list()
+        world.lab.cloud.calls.clear()
+        await plane.store.platform.set_pool(paused=False)
+        await plane.until_full()
+        made = Counter(call.action for call in world.lab.cloud.calls if call.caller == "account")
+    for action in ONCE_FOR_A_SPARE:
+        assert made[action] == 1, made
+    assert made["ec2:CreateTags"] == 3, made
+    assert made["ec2:DescribeVolumes"] <= 3 + LOOKS_FOR_ORPHANS, made
+
+
+async def test_a_create_from_a_hot_spare_takes_at_most_seven_calls_in_all(world: AwsWorld) -> None:
     world.options = {"liveness_seconds": 1000.0, "orphans_seconds": 1000.0}
     async with world.control_plane() as plane:
         await plane.until_full()
@@ -40,6 +156,7 @@ async def test_a_create_from_a_hot_spare_takes_at_most_seven_calls(world: AwsWor
         world.lab.cloud.calls.clear()
         instance = await plane.create(*WITH_KEY)
         await plane.until_phase(instance.id, Phase.RUNNING)
+        await plane.until_filed(instance.id)
         made = Counter(call.action for call in world.lab.cloud.calls if call.caller == "account")
         assert all(made[call] >= 1 for call in COUNTED_ONCE), made
         assert sum(made.values()) - sum(made[call] - 1 for call in COUNTED_ONCE) <= MOST_CALLS_OF_A_CREATE, made
@@ -59,7 +176,7 @@ async def test_tags_tell_an_operator_which_machine_is_whose(world: AwsWorld) -> 
         assert await told() == {("available", None)}
         await plane.store.platform.set_pool(paused=True)
         instance = await plane.create()
-        await plane.until_phase(instance.id, Phase.RUNNING)
+        await plane.until_filed(instance.id)
         assert ("assigned", instance.owner_id) in await told()
 
 
@@ -72,6 +189,7 @@ async def test_what_looking_after_the_fleet_costs_does_not_grow_with_its_users(w
                 await plane.until_full()
                 instance = await plane.create()
                 await plane.until_phase(instance.id, Phase.RUNNING)
+                await plane.until_filed(instance.id)
             await plane.until_full()
             await asyncio.to_thread(world.lab.cloud.settle)
             looks = LivenessController(plane.ports, plane.options)
@@ -92,6 +210,7 @@ async def test_no_key_of_a_user_stands_in_a_command_a_tag_or_an_answer_of_the_ac
         await plane.until_full()
         instance = await plane.create(*WITH_KEY)
         await plane.until_phase(instance.id, Phase.RUNNING)
+        await plane.until_filed(instance.id)
         site = world.lab.site
         said = [
             await asyncio.to_thread(lambda: str(site.client("ssm").list_commands())),

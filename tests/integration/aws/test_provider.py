@@ -202,7 +202,11 @@ async def test_capacity_is_looked_for_in_other_zones_and_types_but_not_where_the
     no_spot(world.lab, "us-west-2a")
     async with provided_on(world.lab.site) as provided:
         ref = await provided.machines.launch(a_launch())
-        assert next(m.zone for m in await provided.machines.observe() if m.provider_ref == ref) == "us-west-2b"
+
+        async def is_listed() -> bool:
+            return {m.provider_ref: m.zone for m in await provided.machines.observe()}.get(ref) == "us-west-2b"
+
+        await until(is_listed)
     async with provided_on(world.lab.site, ON_DEMAND_REPLACEMENTS="false") as provided:
         with pytest.raises(NoCapacity):
             await provided.machines.launch(a_launch("us-west-2a"))

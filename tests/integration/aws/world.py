@@ -148,6 +148,16 @@ class ControlPlane:
         await until(reached, seconds)
         return await self.store.instances.get(instance_id)
 
+    async def until_filed(self, instance_id: InstanceId, seconds: float = 60) -> Instance:
+        """Wait until all is written that its user did not wait for."""
+
+        async def filed() -> bool:
+            instance = await self.store.instances.get(instance_id)
+            return instance.phase is Phase.RUNNING and instance.is_filed
+
+        await until(filed, seconds)
+        return await self.store.instances.get(instance_id)
+
     async def until_full(self, seconds: float = 90) -> None:
         """Wait until the pool has all its spares, and no machine is under way."""
 

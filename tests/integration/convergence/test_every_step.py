@@ -86,7 +86,7 @@ class Flow:
     retention_seconds: float = 1000.0
 
 
-TAKE_OVER = ("gateways.status", "gateways.apply", "machines.label", "router.bind", "router.probe")
+TAKE_OVER = ("gateways.status", "gateways.apply", "router.bind", "router.probe", "machines.label", "router.mark")
 BRING_DOWN = (
     "router.release",
     "gateways.stop",
@@ -107,7 +107,7 @@ FLOWS = {
     "placement_with_a_key": Flow(placement_with_a_key, None, Phase.RUNNING, ("vault.get", "vault.put"), also=TAKE_OVER),
     "cold_placement": Flow(placement, None, Phase.RUNNING, (
         "vault.get", "vault.restore", "vault.put", "vault.grant", "volumes.create", "volumes.list", "gateways.status", "gateways.start",
-        "gateways.apply", "router.prepare", "machines.label", "router.bind", "router.probe",
+        "gateways.apply", "router.prepare", "machines.label", "router.bind", "router.mark", "router.probe",
     ), warmth=Warmth.BOOTED),
     "update": Flow(update, Phase.RUNNING, Phase.RUNNING, (
         "vault.get", "vault.put", "vault.grant", "gateways.restart", "gateways.status", "gateways.apply",
@@ -116,7 +116,7 @@ FLOWS = {
     "deletion": Flow(deletion, Phase.RUNNING, Phase.DELETED, BRING_DOWN),
     "restoration": Flow(restoration, Phase.DELETED, Phase.RUNNING, (
         "vault.get", "vault.restore", "vault.grant", "volumes.list", "gateways.status", "gateways.start", "gateways.apply",
-        "router.release", "router.prepare", "machines.label", "router.bind", "router.probe",
+        "router.release", "router.prepare", "machines.label", "router.bind", "router.mark", "router.probe",
     )),
     "purge": Flow(deletion, Phase.RUNNING, Phase.PURGED, ("vault.purge", "volumes.purge"), also=BRING_DOWN, retention_seconds=0.0),
 }  # fmt: skip

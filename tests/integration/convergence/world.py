@@ -71,8 +71,11 @@ class World:
         await ask_delete(self.store, instance_id, self.clock.now())
 
     async def until_phase(self, instance_id: InstanceId, phase: Phase) -> Instance:
+        """Wait until it is there, and all is written that nobody waits for."""
+
         async def reached() -> bool:
-            return (await self.store.instances.get(instance_id)).phase is phase
+            instance = await self.store.instances.get(instance_id)
+            return instance.phase is phase and (instance.is_filed or phase is not Phase.RUNNING)
 
         await eventually(reached, lambda: f"{instance_id} never was {phase}")
         return await self.store.instances.get(instance_id)

@@ -140,3 +140,25 @@ def test_target_groups_come_in_pages(site: Site) -> None:
     listed = [[each["TargetGroupArn"] for each in page["TargetGroups"]] for page in pages]
     assert [len(page) for page in listed] == [3, 3, 1]
     assert {arn for page in listed for arn in page} == made
+
+
+def test_a_rule_is_in_force_a_while_after_it_was_made_changed_or_deleted(site: Site) -> None:
+    site.cloud.delays.rule_seconds = (1.0, 20.0)
+
+    def in_force() -> list[tuple[str, ...]]:
+        (balancer,) = site.cloud.topology()
+        return [rule.paths for listener in balancer.listeners for rule in listener.rules if rule.paths]
+
+    made = create_rule(site, 5, ["/x"])
+    assert in_force() == []
+    site.now[0] += 20
+    assert in_force() == [("/x",)]
+    path = {"Field": "path-pattern", "PathPatternConfig": {"Values": ["/y"]}}
+    site.client("elbv2").modify_rule(RuleArn=made["RuleArn"], Conditions=[path])
+    assert in_force() == [("/x",)]
+    site.now[0] += 20
+    assert in_force() == [("/y",)]
+    site.client("elbv2").delete_rule(RuleArn=made["RuleArn"])
+    assert in_force() == [("/y",)]
+    site.now[0] += 20
+    assert in_force() == []

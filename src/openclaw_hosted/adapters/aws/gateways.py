@@ -27,8 +27,8 @@ from openclaw_hosted.adapters.openclaw.config import Places, merge_patch, settin
 from openclaw_hosted.adapters.openclaw.logs import readable, redact
 from openclaw_hosted.adapters.openclaw.patches import encoded_patch
 from openclaw_hosted.adapters.openclaw.rpc import GatewayClient
-from openclaw_hosted.domain.errors import Conflict, Denied, NotFound, PortError, Unavailable
-from openclaw_hosted.domain.gateway import Credential, Credentials, GatewaySpec
+from openclaw_hosted.domain.errors import Denied, NotFound, PortError, Unavailable
+from openclaw_hosted.domain.gateway import Credential, Credentials, CredentialsChange, GatewaySpec
 from openclaw_hosted.domain.naming import InstanceId, VolumeId
 from openclaw_hosted.ports.clock import Clock
 from openclaw_hosted.ports.gateways import BootstrapTicket, GatewayStatus, Seat, SenderRequest
@@ -68,6 +68,8 @@ class Remembered:
 
     delivered: tuple[int, str] | None = None
     """Revision, and a hash, of the credentials that this process had the machine fetch last."""
+    handed: float | None = None
+    """When the gateway was started that was handed credentials which its machine has not fetched yet."""
     started_at: float | None = None
     """When it was last told to start, by the monotonic clock."""
     inspected_at: float | None = None
@@ -103,14 +105,11 @@ class AwsGateways:
         """Volume, credentials, configuration and container; see the port. The machine checks generation and mark itself."""
         running.check_shipped(spec)
         machine = await self._fleet.find(seat.provider_ref)
-        volume = await self._volumes.existing(spec.volume_id)
-        if volume.instance_id not in (None, spec.instance_id):
-            raise Conflict(f"Volume {spec.volume_id} holds the data of instance {volume.instance_id}, not of {spec.instance_id}.")
-        attached = await self._volumes.attach_to(seat.provider_ref, spec.volume_id)
+        attached = await self._volumes.attach_to(seat.provider_ref, spec.volume_id, spec.instance_id)
         document = await self._vault.get(spec.instance_id)
         await self._commands.run(
             seat.provider_ref, "start",
-            instance=spec.instance_id, generation=spec.generation, volume=attached.ref, fresh=int(volume.instance_id is None),
+            instance=spec.instance_id, generation=spec.generation, volume=attached.ref, fresh=int(attached.instance_id is None),
             image=spec.image, secret=secret_of(self._inside.secret_prefix, spec.instance_id),
             config=encoded_patch(spec, self._inside.places(spec.instance_id)),
             **({"log": self._inside.log_group} if self._inside.log_group else {}),
@@ -118,24 +117,40 @@ class AwsGateways:
         self._tokens[spec.instance_id] = document[Credential.GATEWAY_TOKEN]
         self._forget(seat.provider_ref)
         self._memory[seat.provider_ref, spec.instance_id] = Remembered(started_at=self._clock.monotonic())
-        await self._volumes.mark(spec.volume_id, spec.instance_id)
-        await self._let_go_of_others(machine, spec.volume_id)
+        await self._volumes.mark_seen(attached, spec.instance_id)
+        if spec.generation:
+            await self._let_go_of_others(machine, spec.volume_id)
 
-    async def apply(self, seat: Seat, spec: GatewaySpec) -> None:
-        """Bring settings and credentials into force. Costs no AWS call where the credentials are those that it has."""
+    async def apply(self, seat: Seat, spec: GatewaySpec, given: CredentialsChange | None = None) -> None:
+        """Bring settings and credentials into force; see the port. Costs no AWS call where they are `given`, or those that it has."""
         running.check_shipped(spec)
-        memory = self._remembered(seat)
-        document = await self._vault.get(spec.instance_id)
-        delivered = (spec.revision, _fingerprint(document))
-        stale = memory.delivered != delivered and (spec.revision > 0 or memory.delivered is not None)
-        if stale:
-            await self._deliver(seat.provider_ref, spec)
-        client = await self._client(seat)
+        memory, client = self._remembered(seat), await self._client(seat)
+        wanted, handed = memory.delivered, memory.handed
+        if given is None:
+            document = await self._vault.get(spec.instance_id)
+            wanted = (spec.revision, _fingerprint(document))
+            secrets, changed = document.values(), await self._fetched(seat, spec, client, wanted)
+        else:
+            secrets, changed = given.set.values(), bool(given.set or given.remove)
+            handed = await running.hand_credentials(client, given) if changed else handed
         existing, _ = await running.present_config(client)
         patch = settings_patch(spec, self._inside.places(spec.instance_id), existing)
-        await running.reload(client, existing, patch, document.values(), credentials_changed=stale)
+        if given is not None and merge_patch(existing, patch) != existing:
+            changed = False  # OpenClaw reads its credentials with its configuration, and would take two seconds to read them again
+        await running.reload(client, existing, patch, secrets, credentials_changed=changed)
         await running.check_in_force(client, spec)
-        memory.delivered = delivered
+        if seat.generation:
+            await running.open_to_owner(client)
+        memory.delivered, memory.handed = wanted, handed if given is not None else None
+
+    async def _fetched(self, seat: Seat, spec: GatewaySpec, client: GatewayClient, wanted: tuple[int, str]) -> bool:
+        """Have the machine fetch what the vault has; whether the gateway has to read it, which was not handed it before."""
+        memory = self._remembered(seat)
+        stale = memory.delivered != wanted and (spec.revision > 0 or memory.delivered is not None)
+        if not stale:
+            return False
+        await self._deliver(seat.provider_ref, spec)
+        return memory.handed is None or running.number((await client.bridge("identity")).get("startedAt")) != memory.handed
 
     async def restart(self, seat: Seat, *, at_once: bool = False) -> None:
         """Stop the gateway and start it again; the machine remembers that it told the one that runs."""
@@ -162,12 +177,11 @@ class AwsGateways:
         return status
 
     async def _seen(self, seat: Seat) -> GatewayStatus:
-        await self._fleet.find(seat.provider_ref)
         memory = self._remembered(seat)
         try:
             client = await self._client(seat)
             identity = await client.bridge("identity", timeout_seconds=IDENTITY_SECONDS)
-            said, started_at = identity.get("instanceId"), _number(identity.get("startedAt"))
+            said, started_at = identity.get("instanceId"), running.number(identity.get("startedAt"))
             was_ready = memory.answered is not None and memory.answered.started_at == started_at
             ready = was_ready or await client.is_ready()
         except Denied:
@@ -180,15 +194,15 @@ class AwsGateways:
             running=True, ready=ready and said == seat.instance_id and not stopping, stopping=stopping,
             instance_id=said if isinstance(said, str) else None, started_at=started_at, restarts=memory.inspected.restarts,
             outdated=await self._is_outdated(seat, client, memory, started_at),
+            takes_credentials=identity.get("takesCredentials") is True,
         )  # fmt: skip
         if status.ready:
             memory.answered = status
         return status
 
     async def warm_up(self, seat: Seat) -> None:
-        """Have it answer one turn and forget it; what it became ready with is kept, to go back to."""
+        """Have it answer one turn and forget it. There is no need to keep what it became ready with: that is what any start writes."""
         await running.warm_up(await self._client(seat))
-        await self._commands.run(seat.provider_ref, "keep-config")
         await self.keep_warm(seat)
 
     async def keep_warm(self, seat: Seat) -> None:
@@ -226,7 +240,8 @@ class AwsGateways:
                 await self._volumes.detach(volume.volume_id, machine.machine_id)
 
     async def _inspected(self, seat: Seat, memory: Remembered) -> GatewayStatus:
-        """How a gateway is that does not answer."""
+        """How a gateway is that does not answer. Raises `NotFound` where its machine is gone."""
+        await self._fleet.find(seat.provider_ref)
         now = self._clock.monotonic()
         young = memory.started_at is not None and now - memory.started_at < GRACE_SECONDS
         if young or (memory.inspected_at is not None and now - memory.inspected_at < INSPECT_SECONDS):
@@ -275,7 +290,7 @@ def _fingerprint(document: Credentials) -> str:
 def _status(said: dict[str, str], answered: GatewayStatus | None) -> GatewayStatus:
     """What `inspect` printed. A container that ran before the gateway last answered is the one that answered."""
     exit_code = REFUSED_EXIT_CODE if said.get("refused") == "1" else _count(said.get("exit"))
-    started_at = _number(said.get("started"))
+    started_at = running.number(said.get("started"))
     if (
         answered is not None
         and answered.started_at is not None
@@ -308,13 +323,6 @@ def _problem(said: dict[str, str], exit_code: int | None) -> str | None:
     return reason or None
 
 
-def _number(value: object) -> float | None:
-    try:
-        return float(value) if isinstance(value, int | float | str) and value != "" else None
-    except (ValueError, OverflowError):
-        return None
-
-
 def _count(value: object) -> int | None:
-    number = _number(value)
+    number = running.number(value)
     return int(number) if number is not None and math.isfinite(number) else None

@@ -160,7 +160,6 @@ class AwsMachines:
             TagSpecifications=[{"ResourceType": "instance", "Tags": as_tags(self._tags(spec))}],
             **options,
         )
-        self._fleet.forget()
         for launched in answer.get("Instances", ()):
             return str(launched["InstanceIds"][0])
         raise _why(answer)

@@ -1,8 +1,8 @@
 """What a listener rule says: which instance it leads to, over which target group, and for whom.
 
-A rule carries all that the platform has to know of a route, so that one call writes it and one listing reads it. A route that nobody
-may use yet forwards everything to the platform and nothing to its machine (weight 0; the load balancer checks the machine's health all
-the same). A bound route has one path value more, below the instance's own prefix and so without effect: generation and owner.
+A rule carries all that the platform has to know of a route, so that one call writes it and one listing reads it. A spare's rule leads to
+its machine already: the gateway there keeps closed until it has an owner. A marked rule has one path value more, below the instance's own
+prefix and so without effect: generation and owner.
 """
 
 from __future__ import annotations
@@ -23,7 +23,6 @@ FIRST_PRIORITY: Final = 100
 """Below are the platform's own rules."""
 LAST_PRIORITY: Final = 49_999
 ALL_TO: Final = 100
-NOTHING: Final = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +35,12 @@ class Rule:
     """Target group ARN to weight."""
     generation: int = 0
     owner_id: UserId | None = None
-    """None: nobody may pass yet."""
+    """None: not marked yet."""
+
+    def leads_to(self, deployment: str, group_name: str) -> bool:
+        """Whether requests go to the target group of this name. Rules of an earlier version give a spare's no weight."""
+        group = self.group(deployment)
+        return group is not None and name_of_group(group) == group_name and self.groups[group] > 0
 
     def group(self, deployment: str) -> str | None:
         """The target group of the machine that it leads to, or will."""
@@ -49,14 +53,9 @@ class Rule:
         return Route(self.instance_id, machine_id, self.owner_id, self.generation) if machine_id else None
 
 
-def prepared_actions(group: str, platform: str) -> list[dict[str, Any]]:
-    """All to the platform; the machine's group only so that its health is known."""
-    return _forward({platform: ALL_TO, group: NOTHING})
-
-
-def bound_actions(group: str) -> list[dict[str, Any]]:
+def actions_to(group: str) -> list[dict[str, Any]]:
     """All to the machine."""
-    return _forward({group: ALL_TO})
+    return [{"Type": "forward", "ForwardConfig": {"TargetGroups": [{"TargetGroupArn": group, "Weight": ALL_TO}]}}]
 
 
 def conditions(instance_id: InstanceId, host: str | None, bound: tuple[int, UserId] | None = None) -> list[dict[str, Any]]:
@@ -92,11 +91,6 @@ def first_priority(instance_id: InstanceId) -> int:
 def next_priority(priority: int) -> int:
     """Where it is tried next."""
     return priority + 1 if priority < LAST_PRIORITY else FIRST_PRIORITY
-
-
-def _forward(weights: Mapping[str, int]) -> list[dict[str, Any]]:
-    groups = [{"TargetGroupArn": arn, "Weight": weight} for arn, weight in weights.items()]
-    return [{"Type": "forward", "ForwardConfig": {"TargetGroups": groups}}]
 
 
 def _groups(actions: Sequence[Mapping[str, Any]]) -> dict[str, int]:

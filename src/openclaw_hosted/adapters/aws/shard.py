@@ -9,7 +9,7 @@ from typing import Any, Final
 
 from openclaw_hosted.adapters.aws.errors import code_of
 from openclaw_hosted.adapters.aws.names import PORT, Tag, as_tags, group_of
-from openclaw_hosted.adapters.aws.rules import Rule, conditions, first_priority, next_priority, prepared_actions, read_rule, rule_paths
+from openclaw_hosted.adapters.aws.rules import Rule, actions_to, conditions, first_priority, next_priority, read_rule, rule_paths
 from openclaw_hosted.adapters.aws.sdk import Call, Sdk
 from openclaw_hosted.domain.errors import Conflict, NoCapacity, NotFound
 from openclaw_hosted.domain.naming import InstanceId
@@ -82,10 +82,10 @@ class ShardRules:
         await self._sdk.call(Call.REGISTER_TARGETS, TargetGroupArn=arn, Targets=[_registered(target)])
         return arn
 
-    async def create(self, instance_id: InstanceId, group: str, host: str | None) -> None:
-        """The rule of a route that nobody may use yet."""
-        actions = prepared_actions(group, self.shard.platform_group)
-        await self._create_rule(conditions(instance_id, host), actions, first_priority(instance_id))
+    async def create(self, instance_id: InstanceId, group: str, host: str | None) -> Rule | None:
+        """The rule of a route that is not marked yet; None where another control plane made it meanwhile."""
+        made = await self._create_rule(conditions(instance_id, host), actions_to(group), first_priority(instance_id))
+        return None if made is None else read_rule(made)
 
     async def modify(self, rule: Rule, wanted: Sequence[Mapping[str, Any]], actions: Sequence[Mapping[str, Any]]) -> None:
         """Change conditions and actions in one call. Raises `NotFound` where the rule is gone."""
@@ -121,12 +121,12 @@ class ShardRules:
         pages = self._sdk.pages(Call.DESCRIBE_RULES, ListenerArn=self.shard.listener, PageSize=PAGE)
         return [body async for page in pages for body in page["Rules"]]
 
-    async def _create_rule(self, wanted: list[dict[str, Any]], actions: Actions, priority: int) -> None:
+    async def _create_rule(self, wanted: list[dict[str, Any]], actions: Actions, priority: int) -> Mapping[str, Any] | None:
         """Another rule may have any priority, and another control plane may take it at the same moment: then the next is tried."""
         paths = tuple(rule_paths({"Conditions": wanted}))
         for _ in range(PRIORITY_TRIES):
             try:
-                await self._sdk.call(
+                answer = await self._sdk.call(
                     Call.CREATE_RULE, ListenerArn=self.shard.listener, Priority=priority, Conditions=wanted, Actions=actions,
                     Tags=as_tags({Tag.DEPLOYMENT: self._deployment}),
                 )  # fmt: skip
@@ -134,10 +134,10 @@ class ShardRules:
                 if code_of(problem) != "PriorityInUse":
                     raise
                 if any(tuple(rule_paths(body)) == paths for body in await self._bodies()):
-                    return
+                    return None
                 priority = next_priority(priority)
             else:
-                return
+                return next(iter(answer["Rules"]), None)
         raise NoCapacity(f"No free priority was found for a rule of listener {self.shard.listener}.")
 
 

@@ -67,6 +67,8 @@ class AwsVault:
         self._place = place
         self._recovery_days = min(max(math.ceil(retention_days), RECOVERY_DAYS[0]), RECOVERY_DAYS[1])
         self._seen: dict[InstanceId, _Seen] = {}
+        self._absent: dict[InstanceId, float] = {}
+        """When a secret was seen not to be there, for the few that are about to be made."""
         self._granted: dict[InstanceId, str] = {}
         """The machine to which this process granted a secret last; `NOBODY` for one that it just made."""
 
@@ -114,6 +116,8 @@ class AwsVault:
 
     async def restore(self, instance_id: InstanceId) -> None:
         """Undo `retire`. Raises `NotFound` once purged."""
+        if self._is_absent(instance_id):
+            raise NotFound(f"The vault has no credentials of {instance_id}.")
         self._forget(instance_id)
         await self._sdk.call(Call.RESTORE_SECRET, SecretId=self._name(instance_id))
 
@@ -151,8 +155,13 @@ class AwsVault:
         seen = None if fresh else self._seen.get(instance_id)
         if seen is not None and self._clock.monotonic() - seen.at < FRESH_SECONDS:
             return seen
+        if not fresh and self._is_absent(instance_id):
+            raise NotFound(f"The vault has no credentials of {instance_id}.")
         try:
             answer = await self._sdk.call(Call.GET_SECRET, SecretId=self._name(instance_id))
+        except NotFound:
+            self._absent[instance_id] = self._clock.monotonic()
+            raise
         except Conflict as problem:
             if code_of(problem) != "InvalidRequestException":
                 raise
@@ -172,12 +181,18 @@ class AwsVault:
         except NotFound:
             return None
 
+    def _is_absent(self, instance_id: InstanceId) -> bool:
+        at = self._absent.get(instance_id)
+        return at is not None and self._clock.monotonic() - at < FRESH_SECONDS
+
     def _note(self, instance_id: InstanceId, document: Credentials, revision: int) -> _Seen:
+        self._absent.pop(instance_id, None)
         self._seen[instance_id] = _Seen(dict(document), revision, self._clock.monotonic())
         return self._seen[instance_id]
 
     def _forget(self, instance_id: InstanceId) -> None:
         self._seen.pop(instance_id, None)
+        self._absent.pop(instance_id, None)
         self._granted.pop(instance_id, None)
 
     def _name(self, instance_id: InstanceId) -> str:

@@ -82,9 +82,12 @@ class AwsVolumes:
         """Attach it. Raises `Conflict` while another machine has it, `NotFound` where there is none."""
         await self.attach_to((await self._fleet.called(machine_id)).ref, volume_id)
 
-    async def attach_to(self, provider_ref: str, volume_id: VolumeId) -> EbsVolume:
-        """Have a volume be a disk of this machine, and wait until it is; returns it."""
+    async def attach_to(self, provider_ref: str, volume_id: VolumeId, instance_id: InstanceId | None = None) -> EbsVolume:
+        """Have a volume be a disk of this machine, and wait until it is; returns it. Raises `Conflict` where it holds the data of another
+        instance than the one that is given."""
         volume = await self.existing(volume_id)
+        if instance_id is not None:
+            _check_mark(volume, instance_id)
         if volume.attached_to not in (None, provider_ref):
             raise Conflict(f"Volume {volume_id} is attached to machine {volume.attached_to}.")
         if volume.attached_to is None:
@@ -92,13 +95,15 @@ class AwsVolumes:
             device = next(device for device in DEVICES if device not in machine.devices)
             await self._sdk.call(Call.ATTACH_VOLUME, VolumeId=volume.ref, InstanceId=provider_ref, Device=device)
             self._fleet.forget()
-        return await self._settled(volume_id, "in-use")
+        return volume if volume.attached_to and volume.state == "in-use" else await self._settled(volume_id, "in-use")
 
     async def mark(self, volume_id: VolumeId, instance_id: InstanceId) -> None:
         """Write whose data it holds; raises `Conflict` where it names another."""
-        volume = await self.existing(volume_id)
-        if volume.instance_id not in (None, instance_id):
-            raise Conflict(f"Volume {volume_id} holds the data of instance {volume.instance_id}, not of {instance_id}.")
+        await self.mark_seen(await self.existing(volume_id), instance_id)
+
+    async def mark_seen(self, volume: EbsVolume, instance_id: InstanceId) -> None:
+        """The same for one that was just looked at."""
+        _check_mark(volume, instance_id)
         if volume.instance_id is None:
             await self._sdk.call(Call.CREATE_TAGS, Resources=[volume.ref], Tags=as_tags({Tag.INSTANCE: instance_id}))
             self._listing.forget()
@@ -122,8 +127,7 @@ class AwsVolumes:
             return
         if volume.attached_to is not None:
             raise Conflict(f"Volume {volume_id} is attached to machine {volume.attached_to}.")
-        if volume.instance_id not in (None, instance_id):
-            raise Conflict(f"Volume {volume_id} holds the data of instance {volume.instance_id}, not of {instance_id}.")
+        _check_mark(volume, instance_id)
         await self._sdk.call(Call.DELETE_VOLUME, VolumeId=volume.ref)
         self._listing.forget()
 
@@ -188,6 +192,11 @@ class AwsVolumes:
 
     def _tags(self, volume_id: VolumeId) -> dict[str, str]:
         return {Tag.NAME: MACHINE_NAME, Tag.DEPLOYMENT: self._deployment, Tag.VOLUME: volume_id}
+
+
+def _check_mark(volume: EbsVolume, instance_id: InstanceId) -> None:
+    if volume.instance_id not in (None, instance_id):
+        raise Conflict(f"Volume {volume.volume_id} holds the data of instance {volume.instance_id}, not of {instance_id}.")
 
 
 def _ends_with_its_machine(body: dict[str, Any]) -> bool:

@@ -96,6 +96,17 @@ class FakeRouter:
             self._cloud.groups.add(target.machine_id)
             self._cloud.routes[instance_id] = FakeRoute(Route(instance_id, target.machine_id, owner_id, generation), target.address)
 
+    async def confirm(self, instance_id: InstanceId) -> None:
+        """It leads there at once."""
+
+    async def mark(self, instance_id: InstanceId, target: Target, owner_id: UserId, generation: int) -> None:
+        async with self._cloud.call("router.mark"):
+            present = self._cloud.routes.get(instance_id)
+            if present is None or present.route.machine_id != target.machine_id:
+                raise Unavailable("The route does not lead to the machine.")
+            if (present.route.owner_id, present.route.generation) != (owner_id, generation):
+                raise Conflict("Another generation is bound.")
+
     async def release(self, instance_id: InstanceId) -> None:
         async with self._cloud.call("router.release"):
             gone = self._cloud.routes.pop(instance_id, None)

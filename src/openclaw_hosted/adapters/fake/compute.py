@@ -7,7 +7,7 @@ from collections.abc import Collection, Mapping, Sequence
 
 from openclaw_hosted.adapters.fake.cloud import FakeCloud, FakeCopy, FakeMachine, FakeVolume
 from openclaw_hosted.domain.errors import Conflict, Denied, NoCapacity, NotFound, Unavailable
-from openclaw_hosted.domain.gateway import GatewaySpec
+from openclaw_hosted.domain.gateway import CredentialsChange, GatewaySpec
 from openclaw_hosted.domain.naming import InstanceId, MachineId, VolumeId
 from openclaw_hosted.ports.gateways import BootstrapTicket, GatewayStatus, Seat, SenderRequest
 from openclaw_hosted.ports.machines import LaunchSpec, MachineHealth, ObservedMachine
@@ -114,7 +114,7 @@ class FakeGateways:
                 machine.spec = spec
                 machine.ready_at = self._cloud.clock.now() + self._cloud.pace.gateway()
 
-    async def apply(self, seat: Seat, spec: GatewaySpec) -> None:
+    async def apply(self, seat: Seat, spec: GatewaySpec, given: CredentialsChange | None = None) -> None:  # noqa: ARG002 - it keeps none
         async with self._cloud.call("gateways.apply"):
             machine = self._newest(seat.provider_ref, spec)
             if machine.spec is None or machine.spec.instance_id != spec.instance_id:

@@ -30,7 +30,7 @@ from openclaw_hosted.adapters.openclaw.config import (
 from openclaw_hosted.adapters.openclaw.logs import failure_since, readable, redact, tail
 from openclaw_hosted.adapters.openclaw.rpc import GatewayClient
 from openclaw_hosted.domain.errors import Conflict, NotFound, PortError, Unavailable
-from openclaw_hosted.domain.gateway import Credential, GatewaySpec
+from openclaw_hosted.domain.gateway import Credential, CredentialsChange, GatewaySpec
 from openclaw_hosted.domain.naming import InstanceId, MachineId, VolumeId
 from openclaw_hosted.ports.clock import Clock
 from openclaw_hosted.ports.gateways import BootstrapTicket, GatewayStatus, Seat, SenderRequest
@@ -93,7 +93,7 @@ class LocalGateways:
             if refused:
                 await home.process.try_again()
 
-    async def apply(self, seat: Seat, spec: GatewaySpec) -> None:
+    async def apply(self, seat: Seat, spec: GatewaySpec, given: CredentialsChange | None = None) -> None:
         """Bring settings and credentials into force; see the port. Reads no more than files where nothing changed."""
         running.check_shipped(spec)
         async with self._alone[seat.provider_ref]:
@@ -106,7 +106,7 @@ class LocalGateways:
             if record.in_force and (record.revision, record.written_for) == (spec.revision, written_for):
                 await asyncio.to_thread(home.note, spec, in_force=True, written_for=written_for)
                 return
-            await self._bring_into_force(home, record, spec)
+            await self._bring_into_force(home, record, spec, given or CredentialsChange())
 
     async def restart(self, seat: Seat, *, at_once: bool = False) -> None:
         """Stop the gateway and start it again; `at_once`, it gets seconds instead of minutes to finish a turn. Does not wait."""
@@ -206,8 +206,8 @@ class LocalGateways:
             kept = GatewaySpec(spec.instance_id, spec.generation, spec.volume_id, spec.image, revision=record.revision)
             home.note(kept, in_force=record.in_force, written_for=record.written_for)
 
-    async def _bring_into_force(self, home: GatewayHome, record: GatewayRecord, spec: GatewaySpec) -> None:
-        document = await self._vault.get_as(MachineId(home.directory.name), spec.instance_id)
+    async def _bring_into_force(self, home: GatewayHome, record: GatewayRecord, spec: GatewaySpec, given: CredentialsChange) -> None:
+        document = given.apply_to(await self._vault.get_as(MachineId(home.directory.name), spec.instance_id))
         existing = await asyncio.to_thread(read_config, self._volumes.state_dir(spec.volume_id))
         patch = settings_patch(spec, self._places(home), existing)
         if home.process.status().child_pid is None:

@@ -12,6 +12,8 @@ from openclaw_hosted.domain.foreign import foreign_object, plain_text
 
 OPENCLAW_MARKUP: Final = b"<openclaw-app"
 """What OpenClaw's page has, and no other."""
+CLOSED_MARK: Final = b"This OpenClaw has no owner yet."
+"""What a spare's gateway says in its place (oc-hosted/reserved.js)."""
 ADMIN_PATH: Final = "/api/v1/admin/rpc"
 BRIDGE_PATH: Final = "/api/v1/oc-hosted/rpc"
 CALL_TIMEOUT_SECONDS: Final = 30.0
@@ -55,9 +57,10 @@ class GatewayClient:
         return answer.status == 200
 
     async def page(self, path: str) -> None:
-        """Ask for a page as a browser does."""
+        """Ask for a page as a browser does, but with the token: a spare lets nobody else in."""
+        headers = {**self._headers, "Accept": "text/html"}
         try:
-            await fetch(self._http, "GET", f"{self._origin}{path}", headers={"Accept": "text/html"}, seconds=CALL_TIMEOUT_SECONDS)
+            await fetch(self._http, "GET", f"{self._origin}{path}", headers=headers, seconds=CALL_TIMEOUT_SECONDS)
         except httpx.HTTPError as problem:
             raise Unavailable(f"The gateway does not answer ({type(problem).__name__}).") from None
 

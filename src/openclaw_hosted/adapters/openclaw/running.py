@@ -10,7 +10,7 @@ from openclaw_hosted.adapters.openclaw.config import Config, merge_patch, provid
 from openclaw_hosted.adapters.openclaw.logs import redact
 from openclaw_hosted.adapters.openclaw.rpc import GatewayClient, RpcRefused
 from openclaw_hosted.domain.errors import Conflict, GatewayRejectedSettings, Unavailable
-from openclaw_hosted.domain.gateway import SHIPPED_CHANNELS, GatewaySpec, ModelProvider
+from openclaw_hosted.domain.gateway import SHIPPED_CHANNELS, CredentialsChange, GatewaySpec, ModelProvider
 from openclaw_hosted.domain.naming import InstanceId, base_path
 from openclaw_hosted.ports.gateways import BootstrapTicket
 
@@ -78,6 +78,35 @@ async def reload(
         if refusal.code == "INVALID_REQUEST" and "invalid config" in str(refusal):
             raise GatewayRejectedSettings(redact(str(refusal), secrets)) from None
         raise Unavailable(redact(f"The gateway did not take the settings: {refusal}", secrets)) from None
+
+
+async def hand_credentials(client: GatewayClient, change: CredentialsChange) -> float | None:
+    """Have the gateway write this change into the file that it reads its credentials from; returns when it was started.
+
+    Needs a gateway whose `identity` says `takesCredentials`. Raises `Unavailable`, without any of the credentials.
+    """
+    try:
+        done = await client.bridge("credentials.change", {"set": dict(change.set), "remove": sorted(change.remove)})
+    except RpcRefused as refusal:
+        raise Unavailable(redact(f"The gateway did not take the credentials: {refusal}", change.set.values())) from None
+    return number(done.get("startedAt"))
+
+
+async def open_to_owner(client: GatewayClient) -> None:
+    """A spare's gateway answers at its address from now on. One that was made before spares kept closed knows nothing of it."""
+    try:
+        await client.bridge("claim")
+    except RpcRefused as refusal:
+        if refusal.code != "INVALID_REQUEST":
+            raise Unavailable(f"The gateway does not open: {refusal}") from None
+
+
+def number(value: object) -> float | None:
+    """What a gateway or a machine said, if it is one."""
+    try:
+        return float(value) if isinstance(value, int | float | str) and value != "" else None
+    except (ValueError, OverflowError):
+        return None
 
 
 async def check_in_force(client: GatewayClient, spec: GatewaySpec) -> None:

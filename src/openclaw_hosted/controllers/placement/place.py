@@ -6,20 +6,24 @@ import asyncio
 import math
 from collections.abc import Coroutine
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from openclaw_hosted.controllers.context import ControllerOptions, Ports
 from openclaw_hosted.controllers.gateways import ensure_token, seat_of, wait_until_ready
+from openclaw_hosted.controllers.placement.handing import hand_over, just_given
+from openclaw_hosted.controllers.placement.seating import label, spec_of, target_of
 from openclaw_hosted.controllers.placement.steps import StepRecorder
 from openclaw_hosted.controllers.runtime import Requeue
 from openclaw_hosted.domain import lifecycle
 from openclaw_hosted.domain.errors import NotFound, ProviderAway, Unavailable
-from openclaw_hosted.domain.gateway import GatewaySpec, decode_change
+from openclaw_hosted.domain.gateway import CredentialsChange
 from openclaw_hosted.domain.instance import Instance, StepName
 from openclaw_hosted.domain.machine import Machine, MachineState, Warmth
 from openclaw_hosted.domain.naming import volume_of
 from openclaw_hosted.ports.router import Target
 from openclaw_hosted.ports.stores import Lease
+
+T = TypeVar("T")
 
 ATTEMPTS_PER_MACHINE = 3
 """After so many failed attempts the fault is taken to be the machine's, and another one is tried; a lost machine counts as one."""
@@ -42,9 +46,9 @@ class Placing:
         """
         instance, machine = await self._claim(instance, lease)
         steps = StepRecorder(self._ports, instance, lease)
-        await self._or_lose(self._place_on(instance, machine, lease, steps), instance, machine)
-        await self._reach(instance, _target_of(machine), steps)
-        await self._settle(instance, lease, steps)
+        taken_over = await self._or_lose(self._place_on(instance, machine, lease, steps), instance, machine)
+        await self._reach(instance, target_of(machine), steps, mark=not taken_over)
+        await self._settle(instance, lease, steps, filed=not taken_over)
 
     async def update(self, instance: Instance, lease: Lease) -> None:
         """Bring new settings, or a restart, into force on the machine that it has, and see that it answers at its address again.
@@ -55,8 +59,8 @@ class Placing:
         await self._or_lose(self._restart(instance, machine, lease), instance, machine)
         steps = StepRecorder(self._ports, instance, lease)
         await self._or_lose(self._apply_on(instance, machine, lease, steps), instance, machine)
-        await self._reach(instance, _target_of(machine), steps)
-        await self._settle(instance, lease, steps)
+        await self._reach(instance, target_of(machine), steps, mark=False)
+        await self._settle(instance, lease, steps, filed=instance.is_filed)
 
     async def _restart(self, instance: Instance, machine: Machine, lease: Lease) -> None:
         """Have the machine restart its gateway if that was asked for, once; come back later while that one finishes a turn."""
@@ -72,11 +76,11 @@ class Placing:
         ports = self._ports
         assert machine.provider_ref is not None
         async with steps.step(StepName.SECRET):
-            await self._hand_over_credentials(instance, lease)
+            await hand_over(ports, instance, lease)
             await ports.vault.grant(instance.id, machine.provider_ref)
         async with steps.step(StepName.GATEWAY):
             await wait_until_ready(ports, self._options, seat_of(machine))
-            await ports.gateways.apply(seat_of(machine), self._spec(instance, machine))
+            await ports.gateways.apply(seat_of(machine), spec_of(instance, machine, self._options))
             await wait_until_ready(ports, self._options, seat_of(machine))
 
     async def _claim(self, instance: Instance, lease: Lease) -> tuple[Instance, Machine]:
@@ -108,24 +112,28 @@ class Placing:
             raise Requeue(0)
         return machine
 
-    async def _place_on(self, instance: Instance, machine: Machine, lease: Lease, steps: StepRecorder) -> None:
-        target = _target_of(machine)
+    async def _place_on(self, instance: Instance, machine: Machine, lease: Lease, steps: StepRecorder) -> bool:
+        """Have its gateway run there; whether a hot spare was taken over, so that the rest is written later."""
+        if await self._is_made_for(instance, machine):
+            steps.found(StepName.VOLUME, MADE_BEFORE)
+            steps.found(StepName.TARGET, MADE_BEFORE)
+            await self._take_over(instance, machine, steps)
+            return True
         async with asyncio.TaskGroup() as group:
             group.create_task(self._label(instance, machine, steps))
-            if await self._is_made_for(instance, machine):
-                steps.found(StepName.VOLUME, MADE_BEFORE)
-                steps.found(StepName.TARGET, MADE_BEFORE)
-                group.create_task(self._take_over(instance, machine, lease, steps))
-            else:
-                group.create_task(self._gateway_side(instance, machine, lease, steps))
-                group.create_task(self._target(instance, machine, target, steps))
+            group.create_task(self._gateway_side(instance, machine, lease, steps))
+            group.create_task(self._target(instance, machine, target_of(machine), steps))
+        return False
 
-    async def _reach(self, instance: Instance, target: Target, steps: StepRecorder) -> None:
+    async def _reach(self, instance: Instance, target: Target, steps: StepRecorder, *, mark: bool) -> None:
         """Have its address lead to the gateway, and ask there as its user would."""
+        router = self._ports.router
         async with steps.step(StepName.ROUTE):
-            await self._ports.router.bind(instance.id, target, instance.owner_id, instance.generation)
+            await router.bind(instance.id, target, instance.owner_id, instance.generation)
+            if mark:
+                await router.mark(instance.id, target, instance.owner_id, instance.generation)
         async with steps.step(StepName.PROBE):
-            await self._ports.router.probe(instance.id, target)
+            await router.probe(instance.id, target)
 
     async def _is_made_for(self, instance: Instance, machine: Machine) -> bool:
         """Whether it is a hot spare that serves this very instance already: then volume, secret and route are there as well."""
@@ -133,23 +141,22 @@ class Placing:
             return False
         assert machine.provider_ref is not None
         status = await self._ports.gateways.status(seat_of(machine))
-        return status.ready and status.instance_id == instance.id
+        return status.ready and status.instance_id == instance.id and status.takes_credentials
 
-    async def _take_over(self, instance: Instance, machine: Machine, lease: Lease, steps: StepRecorder) -> None:
-        """What is left to do on a hot spare: the user's own credentials and settings."""
-        assert machine.provider_ref is not None
-        async with steps.step(StepName.SECRET):
-            await self._hand_over_credentials(instance, lease)
+    async def _take_over(self, instance: Instance, machine: Machine, steps: StepRecorder) -> None:
+        """What is left to do on a hot spare: the user's own settings, and the credentials, which reach the vault later."""
         async with steps.step(StepName.GATEWAY):
-            await self._ports.gateways.apply(seat_of(machine), self._spec(instance, machine))
+            given = await just_given(self._ports, instance)
+            change = CredentialsChange() if given is None else given.change
+            await self._ports.gateways.apply(seat_of(machine), spec_of(instance, machine, self._options), change)
 
     async def _gateway_side(self, instance: Instance, machine: Machine, lease: Lease, steps: StepRecorder) -> None:
         """Secret, volume and gateway, in this order; ends once the gateway has proven whom it serves."""
-        ports, spec = self._ports, self._spec(instance, machine)
+        ports, spec = self._ports, spec_of(instance, machine, self._options)
         assert machine.provider_ref is not None
         async with steps.step(StepName.SECRET):
             await ensure_token(ports, instance.id)
-            await self._hand_over_credentials(instance, lease)
+            await hand_over(ports, instance, lease)
             await ports.vault.grant(instance.id, machine.provider_ref)
         async with steps.step(StepName.VOLUME):
             if (await ports.instance_store.volume(instance.id)).may_be_made:
@@ -163,19 +170,6 @@ class Placing:
                 await ports.gateways.start(seat_of(machine), spec)
                 await wait_until_ready(ports, self._options, seat_of(machine))
             await ports.gateways.apply(seat_of(machine), spec)
-
-    async def _hand_over_credentials(self, instance: Instance, lease: Lease) -> None:
-        """Credentials that the user just gave go to the vault, on top of those that are there."""
-        ports = self._ports
-        if instance.sealed_revision is None:
-            return
-        document = await ensure_token(ports, instance.id, fresh=instance.revision > 1)
-        sealed = await ports.instance_store.sealed_credentials(instance.id)
-        if sealed is not None:
-            revision, blob = sealed
-            change = decode_change(ports.sealer.unseal(blob, instance.id))
-            await ports.vault.put(instance.id, change.apply_to(document), revision)
-            await ports.instance_store.update(instance.id, partial(lifecycle.hand_over, revision=revision), lease=lease)
 
     async def _free_volume(self, instance: Instance, machine: Machine) -> None:
         """Take the volume from a machine of an earlier generation, once that is seen to be gone."""
@@ -192,6 +186,10 @@ class Placing:
                 await ports.clock.sleep(self._options.poll_seconds)
             await ports.volumes.detach(volume.volume_id, holder)
 
+    async def _label(self, instance: Instance, machine: Machine, steps: StepRecorder) -> None:
+        async with steps.step(StepName.LABEL):
+            await label(self._ports, instance, machine)
+
     async def _target(self, instance: Instance, machine: Machine, target: Target, steps: StepRecorder) -> None:
         """A machine that was a spare under another id gives that id's route back: load balancers have room for a hundred."""
         async with steps.step(StepName.TARGET):
@@ -199,25 +197,20 @@ class Placing:
                 await self._ports.router.release(machine.reserved_instance_id)
             await self._ports.router.prepare(instance.id, target)
 
-    async def _label(self, instance: Instance, machine: Machine, steps: StepRecorder) -> None:
-        assert machine.provider_ref is not None
-        labels = {"Status": "assigned", "UserId": instance.owner_id, "InstanceId": instance.id}
-        async with steps.step(StepName.LABEL):
-            await self._ports.machines.label(machine.provider_ref, labels)
-
-    async def _settle(self, instance: Instance, lease: Lease, steps: StepRecorder) -> None:
+    async def _settle(self, instance: Instance, lease: Lease, steps: StepRecorder, *, filed: bool) -> None:
         rule = partial(
             lifecycle.place,
             now=self._ports.clock.now(),
             applied_revision=instance.revision,
             restarts_done=instance.restarts_asked,
+            filed=filed,
         )
         await self._ports.instance_store.update(instance.id, rule, lease=lease, steps=steps.take())
 
-    async def _or_lose(self, work: Coroutine[Any, Any, None], instance: Instance, machine: Machine) -> None:
+    async def _or_lose(self, work: Coroutine[Any, Any, T], instance: Instance, machine: Machine) -> T:
         """Do the work; where the machine is gone, or has failed too often by itself, go on with another."""
         try:
-            await work
+            return await work
         except* (NotFound, Unavailable) as group:
             if group.subgroup(ProviderAway) is not None:
                 raise
@@ -229,20 +222,3 @@ class Placing:
     async def _lose(self, machine: Machine) -> None:
         """Give the machine up and let another one take over its volume."""
         await self._ports.machine_store.lose(machine.id, partial(lifecycle.lose, now=self._ports.clock.now()))
-
-    def _spec(self, instance: Instance, machine: Machine) -> GatewaySpec:
-        return GatewaySpec(
-            instance.id,
-            instance.generation,
-            volume_of(instance.id),
-            machine.image,
-            instance.settings,
-            instance.revision,
-            self._options.allowed_origins,
-        )
-
-
-def _target_of(machine: Machine) -> Target:
-    assert machine.provider_ref is not None
-    assert machine.address is not None
-    return Target(machine.id, machine.provider_ref, machine.address)

@@ -60,6 +60,10 @@ class StepRecorder:
         now = self._ports.clock.now()
         self._note(Step(name, self._generation, self._attempt, now, now, note=note))
 
+    def over(self, name: StepName, started_at: float) -> None:
+        """Record a step that is over, with whatever is written next."""
+        self._note(Step(name, self._generation, self._attempt, started_at, self._ports.clock.now()))
+
     def take(self) -> list[Step]:
         """All that is not written yet, for whoever writes it now."""
         steps = sorted(self._unwritten.values(), key=lambda step: step.started_at)

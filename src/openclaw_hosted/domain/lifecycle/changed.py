@@ -18,6 +18,8 @@ class Topic(StrEnum):
     """Readiness: a machine has work."""
     PLACEMENT = "placement"
     """Placement: an instance has work, or a machine that one may wait for is ready or gone."""
+    FILING = "filing"
+    """Filing: an instance runs about which something is left to be written."""
     POOL = "pool"
     """The pool: how many machines there should be may have changed."""
     CHANGES = "changes"

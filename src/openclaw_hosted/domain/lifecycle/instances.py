@@ -62,16 +62,30 @@ def claim(instance: Instance, machine: Machine, now: float) -> Changed:
     return Changed(bound, events=(_event(EventName.MACHINE_CLAIMED, bound, now),), wakes=frozenset({Topic.POOL}))
 
 
-def place(instance: Instance, *, now: float, applied_revision: int, restarts_done: int) -> Changed:
-    """It answers at its address, with these settings in force. Where more was asked for meanwhile, that comes next."""
+def place(instance: Instance, *, now: float, applied_revision: int, restarts_done: int, filed: bool = True) -> Changed:
+    """It answers at its address, with these settings in force. Where more was asked for meanwhile, that comes next.
+
+    `filed` says that nothing is left to be written about its machine.
+    """
     if instance.desired is DesiredState.DELETED:
         return _let_go(instance)
     phase = next_phase(instance.phase, InstanceEvent.PLACED)
     if instance.revision > applied_revision or instance.restarts_asked > restarts_done:
         phase = Phase.UPDATING
-    placed = replace(_in(phase, instance, now), attempts=0, last_error=None, applied_revision=applied_revision, restarts_done=restarts_done)
+    placed = replace(
+        _in(phase, instance, now), attempts=0, last_error=None, applied_revision=applied_revision, restarts_done=restarts_done,
+        filed_generation=instance.generation if filed else instance.filed_generation,
+    )  # fmt: skip
     event = _event(EventName.INSTANCE_RUNNING, instance, now)
-    return Changed(placed, events=(event,), wakes=frozenset({Topic.PLACEMENT, Topic.CHANGES}), instance_work=Work.FREE)
+    wakes = frozenset({Topic.PLACEMENT, Topic.CHANGES} if placed.is_filed else {Topic.PLACEMENT, Topic.CHANGES, Topic.FILING})
+    return Changed(placed, events=(event,), wakes=wakes, instance_work=Work.FREE)
+
+
+def file(instance: Instance, *, revision: int | None) -> Changed:
+    """All is written that its user did not wait for; `revision` is that of the credentials which came to the vault by that."""
+    sealed_revision = None if instance.sealed_revision == revision else instance.sealed_revision
+    filed = replace(instance, filed_generation=instance.generation, sealed_revision=sealed_revision, attempts=0, last_error=None)
+    return Changed(filed, wakes=frozenset({Topic.PLACEMENT, Topic.CHANGES}), instance_work=Work.FREE)
 
 
 def fail(instance: Instance, *, now: float, error: str) -> Changed:

@@ -121,6 +121,10 @@ class InstanceStore(Protocol):
         Of those that wait for a machine no more than there are spares, the oldest first, and only once nothing else is due."""
         ...
 
+    async def lease_unfiled(self, limit: int, seconds: float) -> Sequence[tuple[Instance, Lease]]:
+        """The same for instances that run and about which something is left to be written."""
+        ...
+
     async def renew(self, leases: Sequence[Lease], seconds: float) -> frozenset[str]:
         """Hold them longer, in one statement; the keys of those that were still held."""
         ...

@@ -118,7 +118,7 @@ def stand_in_image(folder: Path) -> Iterator[str]:
         (root / name).mkdir(parents=True)
     (root / "tmp").chmod(0o1777)
     shutil.copy(shutil.which("busybox") or "", root / "bin/busybox")
-    for applet in ("sh", "sleep"):
+    for applet in ("sh", "sleep", "cp", "mv", "cat", "rm", "mkfifo"):
         (root / "bin" / applet).symlink_to("busybox")
     node = NODE_DIR / "bin" / "node"
     shutil.copy(node, root / "bin/node")

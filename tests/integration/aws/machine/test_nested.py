@@ -129,6 +129,7 @@ def test_the_container_is_as_closed_as_the_local_ones(fleet: Fleet, image: str, 
     assert {(each["Type"], each["Source"], each["RW"]) for each in facts["Mounts"]} == {
         ("bind", f"{VOLUME}/state", True), ("bind", f"{VOLUME}/home", True), ("bind", "/var/lib/openclaw/secrets", False)
     }  # fmt: skip
+    assert ("OPENCLAW_HOSTED_RESERVED=0" in own["Env"], host["Tmpfs"]["/run/openclaw"].split(",")[0]) == (True, "mode=700")
     assert TOKEN not in json.dumps(facts)
     assert fleet.sh(ref, "stat -c '%a %u %h' /var/lib/openclaw/secrets /var/lib/openclaw/secrets/secrets.json").split("\n") == [
         "700 1000 2", "600 1000 1"
@@ -263,6 +264,26 @@ def test_the_tail_of_openclaws_own_log_file_is_told_while_it_runs(fleet: Fleet, 
     assert fleet.do(ref, "logs lines=2").stdout == "printed\n"
 
 
+LIVE = "/proc/$(docker inspect -f '{{.State.Pid}}' openclaw-gateway)/root/run/openclaw/secrets.json"
+"""What the gateway reads."""
+
+
+def test_credentials_that_were_handed_to_a_gateway_are_in_no_log_and_end_with_its_container(
+    fleet: Fleet, image: str, ref: str, volume: str
+) -> None:
+    fleet.secret("oc-22222222")
+    done(fleet.do(ref, start_line("oc-22222222", volume, image)))
+    until(lambda: answers(fleet, ref))
+    handed = json.dumps({"gatewayToken": TOKEN, "modelApiKey": "a-key-that-was-handed"}, indent=1)
+    fleet.sh(ref, f"docker exec -i openclaw-gateway sh -c 'cat >/run/openclaw/secrets.json' <<'END'\n{handed}\nEND")
+    fleet.sh(ref, "echo said a-key-that-was-handed >/proc/$(docker inspect -f '{{.State.Pid}}' openclaw-gateway)/fd/2")
+    assert "said ●●●" in fleet.do(ref, "logs lines=50").stdout
+    fleet.sh(ref, "docker exec openclaw-gateway sh -c 'rm /run/openclaw/secrets.json && mkfifo /run/openclaw/secrets.json'")
+    assert fleet.do(ref, "logs lines=50", 20.0).exit_code == 0, "a tenant's pipe keeps nobody"
+    fleet.sh(ref, "docker restart -t 5 openclaw-gateway")
+    assert json.loads(fleet.sh(ref, f"cat {LIVE}")) == {"gatewayToken": TOKEN}
+
+
 def test_new_credentials_reach_the_file_and_no_log(fleet: Fleet, image: str, ref: str, volume: str) -> None:
     fleet.secret("oc-22222222")
     done(fleet.do(ref, start_line("oc-22222222", volume, image)))
@@ -271,6 +292,8 @@ def test_new_credentials_reach_the_file_and_no_log(fleet: Fleet, image: str, ref
     refused(fleet.do(ref, "secrets instance=oc-22222222 generation=0 secret=openclaw/oc-22222222"), 3, "generation 1")
     done(fleet.do(ref, "secrets instance=oc-22222222 generation=1 secret=openclaw/oc-22222222"))
     assert json.loads(fleet.sh(ref, "cat /var/lib/openclaw/secrets/secrets.json")) == {"gatewayToken": "another-token"}
+    assert json.loads(fleet.sh(ref, f"cat {LIVE}")) == {"gatewayToken": "another-token"}
+    assert fleet.sh(ref, f"stat -c '%a %u' {LIVE}") == "600 1000"
     fleet.sh(ref, "echo said another-token >/proc/$(docker inspect -f '{{.State.Pid}}' openclaw-gateway)/fd/1")
     logs = fleet.do(ref, "logs lines=50")
     assert logs.exit_code == 0

@@ -9,10 +9,13 @@ readonly OC_DISK_TRIES=${OPENCLAW_DISK_TRIES:-120} OC_STOP_SECONDS=330 OC_REFUSE
 readonly OC_ENVIRONMENT=${OPENCLAW_ENVIRONMENT:-/etc/openclaw-hosted/machine.env} OC_CERTIFICATES=/run/certificates.pem
 readonly OC_LATER='Throttl|TooManyRequests|LimitExceeded|ExpiredToken|RequestExpired|InternalService'
 readonly OC_FAILURE='Gateway failed to start|Gateway start blocked|Refusing to bind|EADDRINUSE|SECRETS_OWNER_UNAVAILABLE'
+# In the container: the gateway reads its credentials from memory, where the platform can hand it newer ones while it runs.
+readonly OC_TAKE='umask 077; cd /run/openclaw && cp ../openclaw-machine/secrets.json new && mv new secrets.json'
 # The container's first process: passes TERM on, so that a turn may end, and keeps a refused configuration from being tried forever.
 # OpenClaw prints replies to its standard output whatever the level, and warnings and errors to the other one: only those reach Docker.
 # shellcheck disable=SC2016 # the container's shell expands it
-readonly OC_WRAPPER='"$@" >/dev/null & gateway=$!
+readonly OC_WRAPPER="($OC_TAKE)
+"'"$@" >/dev/null & gateway=$!
 trap "kill -TERM $gateway 2>/dev/null" TERM INT
 while wait $gateway; code=$?; [ $code -gt 128 ] && kill -0 $gateway 2>/dev/null; do :; done
 [ $code = 78 ] || exit $code
@@ -322,8 +325,9 @@ oc_run() {
     --label "openclaw-hosted.config=$(sha256sum <<<"$config" | cut -c 1-16)" \
     --memory 1536m --memory-swap 1536m --pids-limit 512 --cap-drop ALL --security-opt no-new-privileges \
     --user $OC_UID:$OC_UID --read-only --tmpfs /tmp:mode=1777,size=256m "${network[@]}" \
+    --tmpfs /run/openclaw:mode=700,uid=$OC_UID,gid=$OC_UID,size=1m --env "OPENCLAW_HOSTED_RESERVED=$((10#$generation == 0))" \
     --mount "type=bind,src=$OC_VOLUME/home,dst=/home/node" \
-    --mount "type=bind,src=$OC_VOLUME/state,dst=/home/node/.openclaw" --mount "type=bind,src=$OC_SECRETS,dst=/run/openclaw,readonly" \
+    --mount "type=bind,src=$OC_VOLUME/state,dst=/home/node/.openclaw" --mount "type=bind,src=$OC_SECRETS,dst=/run/openclaw-machine,readonly" \
     --publish 8080:8080 --entrypoint sh "$image" -c "$OC_WRAPPER" gateway $command 2>&1 >/dev/null 9>&-) ||
     oc_fail 9 "the container can not be started: ${problem##*$'\n'}"
 }
@@ -358,6 +362,8 @@ oc_secrets() {
   document=$(oc_secret) || exit $?
   image=$(oc_known image)
   printf '\n%s' "$document" | oc_configure || exit $?
+  [[ $(oc_fact '{{.State.Running}} {{range .Mounts}}{{.Destination}} {{end}}') != true*' /run/openclaw-machine '* ]] ||
+    docker exec $OC_NAME sh -c "$OC_TAKE" >/dev/null 2>&1 || oc_fail 9 'the gateway can not be given its credentials'
 }
 
 oc_stop() {
@@ -445,9 +451,15 @@ oc_log_file() { # PATH: its tail, with what the file says of itself cut short. A
     tail -c 23000
 }
 
+oc_live() { # the credentials that the gateway was handed. Its tenant may have put anything there
+  local pid
+  pid=$(oc_fact '{{.State.Pid}}')
+  ((${pid:-0} == 0)) || dd if="/proc/$pid/root/run/openclaw/secrets.json" iflag=nofollow,nonblock bs=64K count=2
+}
+
 oc_blot() { # standard input without the values of the secrets file, the longest first, nor what looks like a credential
   local line value values=() key='[A-Za-z0-9_-]'
-  mapfile -t values < <(sed -nE 's/^ "[^"]+": "(.{6,})",?$/\1/p' "$OC_SECRETS/secrets.json" 2>/dev/null | while IFS= read -r value; do
+  mapfile -t values < <({ cat "$OC_SECRETS/secrets.json" && oc_live; } 2>/dev/null | sed -nE 's/^ "[^"]+": "(.{6,})",?$/\1/p' | while IFS= read -r value; do
     printf '%05d%s\n' ${#value} "$value"
     value=${value//\\\"/\"} && value=${value//\\\\/\\}
     printf '%05d%s\n' ${#value} "$value"

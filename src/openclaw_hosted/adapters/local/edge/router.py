@@ -83,6 +83,12 @@ class LocalRouter:
     async def bind(self, instance_id: InstanceId, target: Target, owner_id: UserId, generation: int) -> None:
         await self._put(instance_id, target, owner_id, generation)
 
+    async def confirm(self, instance_id: InstanceId) -> None:
+        """It leads there at once."""
+
+    async def mark(self, instance_id: InstanceId, target: Target, owner_id: UserId, generation: int) -> None:
+        """`bind` did."""
+
     async def release(self, instance_id: InstanceId) -> None:
         await self._lookup.delete(f"/routes/{instance_id}")
 

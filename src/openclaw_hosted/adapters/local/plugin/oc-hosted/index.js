@@ -3,9 +3,11 @@ import { emitAgentEvent, onAgentEvent } from "openclaw/plugin-sdk/agent-harness-
 import { definePluginEntry } from "openclaw/plugin-sdk/plugin-entry";
 import { issueDeviceBootstrapToken } from "openclaw/plugin-sdk/device-bootstrap";
 import { dispatchGatewayMethod } from "openclaw/plugin-sdk/gateway-method-runtime";
+import { BadChange, bearsToken, changeCredentials } from "./credentials.js";
 import { echo } from "./echo.js";
 import { answer, readBody } from "./http.js";
 import { answerForAbsentModel, PATIENCE_MS } from "./presence.js";
+import { Reservation } from "./reserved.js";
 import { Silence } from "./silence.js";
 
 const MAX_BODY_BYTES = 65536;
@@ -39,6 +41,7 @@ process.once("SIGTERM", () => (stopping = true));
 // Of the process: OpenClaw has a plugin register itself several times.
 const silence = new Silence(emitAgentEvent);
 onAgentEvent((event) => silence.heard(event));
+const reservation = new Reservation();
 
 function refuse(res, status, code, message) {
   return answer(res, status, { ok: false, error: { code, message } });
@@ -49,7 +52,23 @@ async function mintBootstrap() {
   return { bootstrapToken: issued.token, bootstrapProfile: "owner", expiresAtMs: issued.expiresAtMs };
 }
 
+function methodsOf(instanceId) {
+  return {
+    identity: () => ({ instanceId, pid: process.pid, startedAt: STARTED_AT, stopping, takesCredentials: true }),
+    "browser.bootstrap": mintBootstrap,
+    "credentials.change": (params) => {
+      changeCredentials(params);
+      return { startedAt: STARTED_AT };
+    },
+    claim: () => {
+      reservation.claim();
+      return {};
+    },
+  };
+}
+
 function handler(instanceId) {
+  const methods = methodsOf(instanceId);
   return async (req, res) => {
     if (req.method !== "POST") return refuse(res, 405, "INVALID_REQUEST", "POST only");
     let request;
@@ -59,17 +78,27 @@ function handler(instanceId) {
       return refuse(res, 400, "INVALID_REQUEST", "not a JSON body of at most 64 KB");
     }
     try {
-      if (request.method === "identity") {
-        return answer(res, 200, { ok: true, payload: { instanceId, pid: process.pid, startedAt: STARTED_AT, stopping } });
+      if (Object.hasOwn(methods, request.method)) {
+        return answer(res, 200, { ok: true, payload: await methods[request.method](request.params ?? {}) });
       }
-      if (request.method === "browser.bootstrap") return answer(res, 200, { ok: true, payload: await mintBootstrap() });
       if (!DISPATCHED.has(request.method)) return refuse(res, 400, "INVALID_REQUEST", "unknown method");
       const result = await dispatchGatewayMethod(request.method, request.params ?? {});
       return answer(res, result.ok ? 200 : 500, result);
     } catch (problem) {
+      if (problem instanceof BadChange) return refuse(res, 400, "INVALID_PARAMS", problem.message);
       return refuse(res, 503, "UNAVAILABLE", String(problem));
     }
   };
+}
+
+function keepClosed(api, instanceId) {
+  api.registerHttpRoute({
+    path: `/${instanceId}`,
+    auth: "plugin",
+    match: "prefix",
+    handler: (req, res) => !bearsToken(req) && reservation.answered(res),
+    handleUpgrade: (req, socket) => reservation.refused(socket),
+  });
 }
 
 export default definePluginEntry({
@@ -77,12 +106,14 @@ export default definePluginEntry({
   name: "OpenClaw Hosted",
   description: "What the platform that hosts this gateway needs of it",
   register(api) {
+    const instanceId = api.config?.gateway?.controlUi?.basePath?.replace(/^\//, "") ?? null;
+    if (reservation.reserved && instanceId) keepClosed(api, instanceId);
     api.registerHttpRoute({
       path: "/api/v1/oc-hosted/rpc",
       auth: "gateway",
       match: "exact",
       gatewayRuntimeScopeSurface: "trusted-operator",
-      handler: handler(api.config?.gateway?.controlUi?.basePath?.replace(/^\//, "") ?? null),
+      handler: handler(instanceId),
     });
     api.on("before_agent_reply", answerForAbsentModel, { timeoutMs: PATIENCE_MS + 5000 });
     api.on("model_call_started", (event) => silence.calling(event));
