@@ -272,7 +272,7 @@ def test_a_machine_that_lost_its_power_comes_back_with_its_disks_its_engine_and_
     machines.terminate("i-fourth")
 
 
-@pytest.mark.parametrize("how", ["reboot", "crash"])
+@pytest.mark.parametrize("how", ["reboot", pytest.param("crash", marks=pytest.mark.long)])
 def test_a_reboot_takes_mounts_rules_and_processes_and_user_data_does_not_run_again(machines: NestedMachines, how: str) -> None:
     machine = f"i-{how}"
     address = machines.launch(order(machine, volumes={"/dev/sdf": (f"vol-0{how}", 1)}))

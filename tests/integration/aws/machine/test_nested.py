@@ -278,7 +278,7 @@ def test_new_credentials_reach_the_file_and_no_log(fleet: Fleet, image: str, ref
     assert "another-token" not in logs.stdout
 
 
-@pytest.mark.parametrize("how", ["reboot", "crash"])
+@pytest.mark.parametrize("how", [pytest.param("reboot", marks=pytest.mark.long), "crash"])
 def test_a_machine_that_reboots_serves_again_by_itself_behind_the_same_walls(
     fleet: Fleet, image: str, ref: str, volume: str, how: str
 ) -> None:
