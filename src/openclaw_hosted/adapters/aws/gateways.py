@@ -146,7 +146,7 @@ class AwsGateways:
 
     async def revive(self, seat: Seat) -> None:
         """Have the machine mount the volume and start the container that it had, if that does not run."""
-        await self._commands.run(seat.provider_ref, "revive")
+        await self._commands.run((await self._fleet.find(seat.provider_ref)).ref, "revive")
 
     async def stop(self, seat: Seat) -> None:
         """Stop it cleanly, and unmount its volume. Does nothing on a machine that is gone."""
