@@ -51,7 +51,6 @@ class Acts:
             ActKind.OPERATOR_SETS_IMAGE: self._set_image,
             ActKind.MACHINE_DIES: self._die,
             ActKind.MACHINE_STOPS: self._stop,
-            ActKind.MACHINE_REBOOTS: self._reboot,
             ActKind.MACHINES_INTERRUPTED: self._interrupt,
             ActKind.GATEWAY_CRASHES: self._crash,
             ActKind.GATEWAY_HANGS: self._hang,
@@ -131,14 +130,6 @@ class Acts:
         found = self._machine(act)
         if found is not None:
             found[1].health = MachineHealth.STOPPED
-        return found is not None
-
-    def _reboot(self, act: Act) -> bool:
-        """Its gateway does not come back by itself."""
-        found = self._machine(act)
-        if found is not None:
-            machine = found[1]
-            machine.health, machine.boots_at, machine.down = MachineHealth.BOOTING, self._world.clock.now() + 2 + 40 * act.size, True
         return found is not None
 
     def _interrupt(self, act: Act) -> bool:

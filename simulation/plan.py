@@ -37,7 +37,7 @@ PORT_FAULTS: Final = tuple(Fault)
 
 PORT_CALLS: Final = (
     "machines.launch", "machines.adopt", "machines.observe", "machines.label", "machines.start", "machines.terminate", "machines.room",
-    "gateways.start", "gateways.apply", "gateways.restart", "gateways.revive", "gateways.stop", "gateways.status", "gateways.warm_up",
+    "gateways.start", "gateways.apply", "gateways.restart", "gateways.stop", "gateways.status", "gateways.warm_up",
     "gateways.keep_warm", "gateways.mint_bootstrap",
     "vault.put", "vault.get", "vault.grant", "vault.retire", "vault.restore", "vault.purge", "vault.list",
     "router.prepare", "router.bind", "router.release", "router.probe", "router.list", "router.machines", "router.forget",
@@ -84,7 +84,6 @@ class ActKind(StrEnum):
     OPERATOR_SETS_IMAGE = "operator sets the image"
     MACHINE_DIES = "machine dies"
     MACHINE_STOPS = "machine stops"
-    MACHINE_REBOOTS = "machine reboots"
     MACHINES_INTERRUPTED = "machines of a zone are interrupted"
     GATEWAY_CRASHES = "gateway crashes"
     GATEWAY_HANGS = "gateway hangs"
@@ -119,7 +118,6 @@ _WEIGHTS: Final = {
 
 _LEAD_TO: Final = {
     "machines.start": ActKind.MACHINE_STOPS,
-    "gateways.revive": ActKind.MACHINE_REBOOTS,
     "gate.revoke": ActKind.USER_SIGNS_OUT,
     "account_store.session": ActKind.USER_SIGNS_OUT,
     "machine_store.adopt": ActKind.INTRUDER_STARTS,
