@@ -65,7 +65,7 @@ lint: setup-dev ## Check format, style, types, the arrows between layers, and sh
 	$(BIN)/ruff check --output-format concise .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	@if command -v shellcheck >/dev/null; then shellcheck scripts/*.sh .ci/run lab/plane/machine/systemctl src/openclaw_hosted/adapters/aws/machine/*.sh terraform/control-plane.sh terraform/machine-image/install.sh; else echo 'shellcheck is missing: shell scripts are not checked (apt-get install shellcheck)'; fi
+	@if command -v shellcheck >/dev/null; then shellcheck scripts/*.sh .ci/run src/openclaw_hosted/adapters/aws/machine/*.sh terraform/control-plane.sh terraform/machine-image/install.sh; else echo 'shellcheck is missing: shell scripts are not checked (apt-get install shellcheck)'; fi
 
 checkov: ## Install the checker of terraform/ that `make test-all` asks, into .cache/checkov
 	python3 -m venv .cache/checkov

@@ -86,7 +86,7 @@ def _row(change: Change) -> str:
         case "events":
             about = " ".join(filter(None, (after.instance_id, after.machine_id, after.user_id)))
             return f"event {after.name} {about} {json.dumps(dict(after.detail))}"
-        case "steps" if after is not None:
+        case "steps":
             instance_id, step = after
             said = step.error or step.note or ""
             return f"step {step.name} of {instance_id}, generation {step.generation}, attempt {step.attempt}: {said}"

@@ -76,7 +76,7 @@ class Invariants:
                     self._instance(change.before, change.after)
                 case "volumes":
                     self._volume(change.before, change.after)
-                case "steps":
+                case "steps" if change.after is not None:
                     instance_id, step = change.after
                     self._text(f"a step of {instance_id}", step.error, step.note)
                 case "events":

@@ -1,50 +1,49 @@
 # The first boot of the control plane's machine, an Amazon Linux 2023. Terraform puts a line `#!/bin/bash` and the values above it:
 # REGION, IMAGE, LOG_GROUP, ENVIRONMENT (the platform's settings), and VOLUME or DATABASE_SECRET and DATABASE_HOST.
+# It only writes what the service needs. User data runs once, so all else is the service's work at each start, after a reboot as well.
 # shellcheck shell=bash disable=SC2153
 set -eu -o pipefail
 umask 077
 
 ROOT=/etc/openclaw-hosted DATA=/var/lib/openclaw-hosted OWNER=10001
-
-retry() { # COMMAND...: for ten minutes
-  local until=$((SECONDS + 600))
-  until "$@"; do
-    ((SECONDS < until)) || return 1
-    sleep 5
-  done
-}
-
-own_address() {
-  local token
-  token=$(curl -sf -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' http://169.254.169.254/latest/api/token)
-  curl -sf -H "X-aws-ec2-metadata-token: $token" http://169.254.169.254/latest/meta-data/instance-id
-}
-
-mount_volume() { # the one that the machine before had; it is free once that one is gone
-  local disk=/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_${VOLUME/-/}
-  retry aws ec2 attach-volume --region "$REGION" --volume-id "$VOLUME" --instance-id "$(own_address)" --device /dev/sdf
-  retry test -b "$disk"
-  blkid "$disk" >/dev/null || mkfs.ext4 -q "$disk"
-  mount -o nodev,nosuid,noatime "$disk" "$DATA"
-}
-
-retry dnf install -y -q docker
-systemctl enable --now docker
 mkdir -p "$ROOT" "$DATA"
-[[ -z $VOLUME ]] || mount_volume
-chown "$OWNER:$OWNER" "$DATA"
-
 printf '%s\n' "$ENVIRONMENT" >"$ROOT/environment"
-printf '%s=%q\n' REGION "$REGION" IMAGE "$IMAGE" LOG_GROUP "$LOG_GROUP" DATA "$DATA" OWNER "$OWNER" \
-  DATABASE_SECRET "$DATABASE_SECRET" DATABASE_HOST "$DATABASE_HOST" INSTANCE "$(own_address)" >"$ROOT/machine"
+printf '%s=%q\n' REGION "$REGION" IMAGE "$IMAGE" LOG_GROUP "$LOG_GROUP" DATA "$DATA" OWNER "$OWNER" VOLUME "$VOLUME" \
+  DATABASE_SECRET "$DATABASE_SECRET" DATABASE_HOST "$DATABASE_HOST" >"$ROOT/machine"
 
 # Each start fetches image and password anew, so that a restart takes up what was changed. Nothing waits for CloudWatch: what is more than
-# 16 MB while it can't be reached is lost.
+# 16 MB while it can't be reached is lost. What fails ends the start, and systemd tries again.
 cat >/usr/local/sbin/openclaw-hosted-serve <<'SCRIPT'
 #!/bin/bash
 set -eu -o pipefail
 umask 077
 . /etc/openclaw-hosted/machine
+
+own_id() {
+  local token
+  token=$(curl -sf -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' http://169.254.169.254/latest/api/token)
+  curl -sf -H "X-aws-ec2-metadata-token: $token" http://169.254.169.254/latest/meta-data/instance-id
+}
+
+is_empty() { # DISK: surely
+  local found=0
+  blkid -p "$1" >/dev/null || found=$?
+  ((found == 2)) && [[ $(head -c 1048576 "$1" | tr -d '\0' | wc -c) == 0 && $(head -c 1048576 "$1" | wc -c) == 1048576 ]]
+}
+
+mount_volume() { # the one that the machine before had; it is free once that one is gone
+  local disk=/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_${VOLUME/-/}
+  [[ -b $disk ]] || aws ec2 attach-volume --region "$REGION" --volume-id "$VOLUME" --instance-id "$INSTANCE" --device /dev/sdf >/dev/null
+  timeout 60 bash -c 'until [[ -b $0 ]]; do sleep 1; done' "$disk"
+  if is_empty "$disk"; then mkfs.ext4 -q "$disk"; fi
+  mount -o nodev,nosuid,noatime "$disk" "$DATA"
+}
+
+INSTANCE=$(own_id)
+command -v docker >/dev/null || dnf install -y -q docker
+systemctl enable --now docker
+[[ -z $VOLUME ]] || mountpoint -q "$DATA" || mount_volume
+chown "$OWNER:$OWNER" "$DATA"
 aws ecr get-login-password --region "$REGION" | docker login --username AWS --password-stdin "${IMAGE%%/*}" >/dev/null
 docker pull -q "$IMAGE"
 docker logout "${IMAGE%%/*}" >/dev/null
@@ -67,12 +66,12 @@ cat >/etc/systemd/system/openclaw-hosted.service <<'UNIT'
 [Unit]
 Description=OpenClaw Hosted
 After=docker.service network-online.target
-Requires=docker.service
+Wants=docker.service network-online.target
 StartLimitIntervalSec=0
 
 [Service]
 ExecStart=/usr/local/sbin/openclaw-hosted-serve
-ExecStop=/usr/bin/docker stop -t 30 openclaw-hosted
+ExecStop=-/usr/bin/docker stop -t 30 openclaw-hosted
 Restart=always
 RestartSec=10
 

@@ -39,7 +39,7 @@ locals {
     "\"place-origins\"", join(",", [for origin in sort(local.origins) : jsonencode(origin)])),
   "\"place-proxies\"", join(",", [for cidr in local.vpc_cidrs : jsonencode(cidr)]))
   user_data_places = {
-    SCRIPT = base64gzip(file("${local.machine_files}/openclaw-machine.sh"))
+    SCRIPT = base64gzip(replace(replace(file("${local.machine_files}/openclaw-machine.sh"), "/(?m)^ *#[^!\\n].*\\n|^ +/", ""), "/(?m)\\{ # .*$/", "{"))
     IMAGE  = "${aws_ecr_repository.this["gateway"].repository_url}${startswith(var.gateway_image, "sha256:") ? "@" : ":"}${var.gateway_image}"
     SECRET = "${var.deployment_name}/${local.placeholder_id}"
     ID     = local.placeholder_id

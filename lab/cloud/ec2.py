@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from lab.cloud import launch as launching
@@ -107,6 +108,21 @@ def start_instances(account: Account, call: Call) -> Any:
         if refresh(account, account.fleet.row(account, each)) not in {"stopped", "running", "pending"}:
             raise Refused("IncorrectInstanceState", f"The instance '{each}' is not in a state from which it can be started.")
     return {"StartingInstances": _changed(account, call, "pending", {"stopped"})}
+
+
+@operation("ec2", "RebootInstances")
+def reboot_instances(account: Account, call: Call) -> Any:
+    """Ask machines to reboot; they stay `running` all the while. Source: API reference of EC2, *RebootInstances*."""
+    dry(call)
+    rows = [account.fleet.row(account, each) for each in call.params["InstanceIds"]]
+    for row in rows:
+        if refresh(account, row) != "running":
+            raise Refused("IncorrectInstanceState", f"The instance '{row.id}' is not in a state from which it can be rebooted.")
+    machines = account.machines
+    if machines is not None:
+        for row in rows:
+            account.background(partial(machines.reboot, row.id))
+    return {}
 
 
 def _changed(account: Account, call: Call, state: str, from_states: set[str]) -> list[dict[str, Any]]:

@@ -30,6 +30,8 @@ Answer = tuple[int, dict[str, Any], str | bytes]
 
 CUT = "lab.cut"
 """In the WSGI environment of a request whose connection is to end without an answer."""
+ACCOUNT = "lab.account"
+"""In the WSGI environment: the account whose server took the request."""
 BODY = "lab.body"
 """In the WSGI environment: the request's body as it came, which moto has read."""
 STATUS = {"RequestLimitExceeded": 503, "InternalError": 500, "InternalFailure": 500, "InsufficientInstanceCapacity": 500}
@@ -48,7 +50,6 @@ class Operation:
 
 
 OPERATIONS: dict[tuple[str, str], Operation] = {}
-_account: Account | None = None
 _call_action = BaseResponse.call_action
 
 
@@ -71,17 +72,11 @@ def moto(call: Call) -> Any:
 ORIGINALS: dict[tuple[type, str], Any] = {}
 
 
-def serve(account: Account | None) -> None:
-    """Have moto's one process serve this account, or none."""
-    global _account  # noqa: PLW0603 -- moto's state is the process's as well
-    _account = account
-    if account is not None and BaseResponse.call_action is _call_action:
+def install(classes: dict[str, type]) -> None:
+    """Hook into moto, and put the table's operations into its response classes, by service."""
+    if BaseResponse.call_action is _call_action:
         BaseResponse.call_action = _served
         moto_responses.method_names_from_class = cache(method_names_from_class)
-
-
-def install(classes: dict[str, type]) -> None:
-    """Put the table's operations into moto's response classes, by service."""
     for item in OPERATIONS.values():
         cls, method = classes[item.service], camelcase_to_underscores(item.name)
         if (cls, method) not in ORIGINALS:
@@ -91,21 +86,20 @@ def install(classes: dict[str, type]) -> None:
 
 def _method(item: Operation) -> Callable[[Any], Any]:
     def answer(response: Any) -> Any:
-        assert _account is not None
-        result = item.handler(_account, response.lab_call)
+        result = item.handler(response.lab_account, response.lab_call)
         return result if isinstance(result, ActionResult | str | tuple) else ActionResult(result)
 
     return answer
 
 
 def _served(response: Any) -> Answer:
-    account = _account
+    account = getattr(response.normalized_request, "environ", {}).get(ACCOUNT)
     name = response._get_action()  # noqa: SLF001
     if account is None or not name:
         answer: Answer = _call_action(response)
         return answer
     call = Call(action_of(response.service_name, name), parameters(response), Caller(response.access_key), response)
-    response.lab_call = call
+    response.lab_account, response.lab_call = account, call
     started, worked = time.monotonic(), time.thread_time()
     try:
         return _carried_out(account, call)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import time
-from collections.abc import Callable
 from threading import Event, Thread
 from typing import Any
 
@@ -20,7 +19,7 @@ from lab.cloud.fleet import look
 from lab.cloud.inventory import inventory
 from lab.cloud.latency import Delays, Latencies
 from lab.cloud.metadata import metadata
-from lab.cloud.operations import BODY, CUT, install, serve
+from lab.cloud.operations import ACCOUNT, BODY, CUT, install
 from lab.cloud.secret import read_secret
 from lab.cloud.secrets import expire
 from lab.cloud.topology import topology
@@ -30,7 +29,7 @@ TICK_SECONDS = 0.2
 
 
 class LabCloud(Account):
-    """One emulated account and region at `endpoint_url`. Moto's state belongs to the process, so there can be one of these at a time.
+    """One emulated account and region at `endpoint_url`. Moto's state belongs to the process: making another one begins it anew for all.
 
     Make the balancers with `topology` and then set `balancers`; without them, targets are healthy as soon as a rule uses them.
     """
@@ -51,8 +50,7 @@ class LabCloud(Account):
         install(services.CLASSES)
         lookups.install()
         self.reset()
-        serve(self)
-        self._application = Application(create_backend_app)
+        self._application = Application(self)
         self._servers: list[tuple[Any, Thread]] = []
         self.port = self.listen(host, port)
         self._closing = Event()
@@ -121,15 +119,20 @@ class LabCloud(Account):
             server.shutdown()
             server.server_close()
             thread.join(10)
-        serve(None)
 
 
 class Application(DomainDispatcherApplication):  # type: ignore[misc]
-    """Moto's, but that it looks through its own folders once for each host, and not for each request."""
+    """Moto's, for one account; it looks through its own folders once for each host, and not for each request."""
 
-    def __init__(self, create_app: Callable[[Any], Any]) -> None:
-        super().__init__(create_app)
+    def __init__(self, account: Account) -> None:
+        super().__init__(create_backend_app)
+        self._account = account
         self._backends: dict[str | None, Any] = {}
+
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
+        """Answer one request."""
+        environ[ACCOUNT] = self._account
+        return super().__call__(environ, start_response)
 
     def get_backend_for_host(self, host: str | None) -> Any:
         """Which service answers there."""

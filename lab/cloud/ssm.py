@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from lab.cloud.calls import Call
 from lab.cloud.describe import moment, page
-from lab.cloud.fleet import Row, look, power_of, refresh, refresh_all
+from lab.cloud.fleet import LIVE, Row, look, power_of, refresh, refresh_all
 from lab.cloud.operations import operation
 from lab.cloud.refused import Refused
-from lab.plane.base import CommandResult, Power
+from lab.plane.base import CommandResult, Power, Rebooted
 
 if TYPE_CHECKING:
     from lab.cloud.account import Account
@@ -28,6 +28,8 @@ ENDED = frozenset({"Success", "Failed", "TimedOut", "Cancelled"})
 NO_CODE = -1
 AGENT_SAYS = "failed to run commands: exit status "
 """What the agent adds to the errors of a command that failed (amazon-ssm-agent, agent/plugins/runscript/runscript.go)."""
+CUT_OFF = "document process failed unexpectedly: document worker timed out"
+"""What the agent says, once it runs again, of a command that a reboot ended (agent/framework/processor/executer/outofproc/master.go)."""
 PING_SECONDS = 300.0
 
 
@@ -167,6 +169,10 @@ def _execute(account: Account, command: Command, invocation: Invocation) -> None
     assert account.machines is not None
     try:
         result = account.machines.run(invocation.instance_id, command.script, command.execution_seconds)
+    except Rebooted:
+        _lost(account, command, invocation)
+        _cut_off(account, invocation)
+        return
     except LookupError:
         _lost(account, command, invocation)
         return
@@ -177,6 +183,20 @@ def _execute(account: Account, command: Command, invocation: Invocation) -> None
 def _lost(account: Account, command: Command, invocation: Invocation) -> None:
     """A machine that goes away while it runs a command never tells how that ended: the execution time-out does."""
     invocation.given_up_at = account.clock() + command.execution_seconds
+
+
+def _cut_off(account: Account, invocation: Invocation) -> None:
+    """Once a machine that was rebooted has its agent back, that finds the command unfinished, and does not run it again."""
+    row = account.fleet.rows.get(invocation.instance_id)
+    while row is not None and row.state in LIVE and invocation.status not in ENDED:
+        row.seen = None
+        look(account, row)
+        with account.lock:
+            refresh(account, row)
+            if online(account, row):
+                invocation.stdout, invocation.code = CUT_OFF, 0
+                invocation.end("Failed", "Failed", account.clock())
+        time.sleep(POLL_SECONDS)
 
 
 def _finish(account: Account, invocation: Invocation, result: CommandResult) -> None:

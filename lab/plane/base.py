@@ -37,6 +37,10 @@ class CommandResult:
     timed_out: bool = False
 
 
+class Rebooted(LookupError):
+    """A reboot ended the command: its machine comes back, and its agent tells of it then."""
+
+
 class Power(StrEnum):
     """How a machine is, as the data plane sees it."""
 
@@ -65,12 +69,18 @@ class Machines(Protocol):
         """Boot a stopped one again, with the same address and disks; user data does not run again."""
         ...
 
+    def reboot(self, instance_id: str) -> None:
+        """Have its operating system start anew: processes, mounts and rules of the firewall are gone, disks stay, user data does not run
+        again. Commands that run end with it."""
+        ...
+
     def terminate(self, instance_id: str) -> None:
         """End it for good, also one that runs a gateway. Returns once it is gone, its volumes detached. Does nothing twice."""
         ...
 
     def run(self, instance_id: str, script: str, timeout_seconds: float) -> CommandResult:
-        """Run a script with the shell, as root, as Run Command does. Raises `LookupError` for a machine that does not run."""
+        """Run a script with the shell, as root, as Run Command does. Raises `LookupError` for a machine that does not run, or goes away
+        meanwhile; `Rebooted` where it comes back."""
         ...
 
     def attach(self, instance_id: str, device: str, volume_id: str) -> None:

@@ -1,4 +1,7 @@
-"""The image of lab machines: Debian with a Docker engine of its own, in the place of the machine image of Amazon Linux with Docker."""
+"""The image of lab machines: Debian with systemd and a Docker engine of its own, in the place of the machine image of Amazon Linux.
+
+As in Amazon Linux, Docker is off until somebody enables it. What needs hardware, a console or a bus is masked.
+"""
 
 from __future__ import annotations
 
@@ -12,16 +15,36 @@ from lab.plane.docker import docker, exists, run
 
 NAME: Final = "openclaw-hosted/lab-machine"
 SUITE: Final = "bookworm"
-PACKAGES: Final = ("docker.io", "iptables", "ca-certificates", "procps", "curl", "util-linux", "e2fsprogs", "kmod")
-SHIM: Final = "/usr/local/bin/systemctl"
-FURNISHING: Final = f"chmod 755 $1{SHIM} && mkdir -p $1/etc/openclaw-hosted $1/etc/docker"
-SYSTEMCTL: Final = Path(__file__).parent / "machine" / "systemctl"
+PACKAGES: Final = (
+    "systemd",
+    "systemd-sysv",
+    "docker.io",
+    "iptables",
+    "ca-certificates",
+    "procps",
+    "curl",
+    "util-linux",
+    "e2fsprogs",
+    "kmod",
+)
+DISABLED: Final = ("docker.service", "docker.socket", "containerd.service")
+MASKED: Final = (
+    "systemd-logind.service", "systemd-udevd.service", "getty.target", "console-getty.service", "systemd-remount-fs.service",
+    "systemd-networkd.service", "systemd-timesyncd.service", "systemd-resolved.service", "e2scrub_all.timer", "e2scrub_reap.service",
+    "fstrim.timer", "apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer",
+)  # fmt: skip
+FURNISHING: Final = (
+    "mkdir -p $1/etc/openclaw-hosted $1/etc/docker",
+    f"chroot $1 systemctl -q disable {' '.join(DISABLED)}",
+    f"chroot $1 systemctl -q mask {' '.join(MASKED)}",
+    "chroot $1 systemctl -q set-default multi-user.target",
+)
 BUILD_SECONDS: Final = 600.0
 
 
 def tag() -> str:
     """The image's name; another one for another content."""
-    content = hashlib.sha256(" ".join((SUITE, *PACKAGES, FURNISHING)).encode() + SYSTEMCTL.read_bytes())
+    content = hashlib.sha256(" ".join((SUITE, *PACKAGES, *FURNISHING)).encode())
     return f"{NAME}:{content.hexdigest()[:12]}"
 
 
@@ -36,8 +59,7 @@ def ensure() -> str:
         root = Path(directory) / "root.tar"
         run(
             "mmdebstrap", "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}",
-            f"--customize-hook=upload {SYSTEMCTL} {SHIM}", f"--customize-hook={FURNISHING}",
-            SUITE, str(root), seconds=BUILD_SECONDS,
+            *(f"--customize-hook={line}" for line in FURNISHING), SUITE, str(root), seconds=BUILD_SECONDS,
         )  # fmt: skip
-        docker("import", "--change", 'ENTRYPOINT ["sleep", "infinity"]', str(root), name, seconds=BUILD_SECONDS)
+        docker("import", "--change", 'ENTRYPOINT ["/sbin/init"]', str(root), name, seconds=BUILD_SECONDS)
     return name

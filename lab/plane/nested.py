@@ -1,8 +1,8 @@
 """The full variant of the lab's machines: each is a container with a Docker engine of its own, which runs real user data and commands.
 
-What a machine finds on Amazon Linux with Docker it finds here: its disks as block devices, the metadata address, `systemctl` for Docker
-(lab/plane/machine/systemctl), a registry. In /etc/openclaw-hosted/machine.env stand `AWS_ENDPOINT_URL` and the region, as a machine image
-would carry them. Needs root and a Docker engine on the host.
+What a machine finds on Amazon Linux with Docker it finds here: its disks as block devices, the metadata address, systemd, a registry.
+In /etc/openclaw-hosted/machine.env stand `AWS_ENDPOINT_URL` and the region, as a machine image would carry them. Needs root and a Docker
+engine on the host.
 """
 
 from __future__ import annotations
@@ -13,12 +13,13 @@ import signal
 import subprocess
 import threading
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
 from lab.plane import image
-from lab.plane.base import CommandResult, MachineOrder, MetadataSource, Power
+from lab.plane.base import CommandResult, MachineOrder, MetadataSource, Power, Rebooted
 from lab.plane.bridge import Bridge
 from lab.plane.docker import ToolFailed, docker
 from lab.plane.ebs import LOOP_MAJOR, Disk, Disks, minor
@@ -35,6 +36,8 @@ CAPABILITIES: Final = (
 """Enough for an engine in a container; `--privileged` fails where the host itself lacks a capability."""
 USER_DATA: Final = "/var/lib/cloud/user-data"
 USER_DATA_LOG: Final = "/var/log/cloud-init-output.log"
+UNIFIED: Final = Path("/sys/fs/cgroup/unified")
+SHUTDOWN_SECONDS: Final = "60"
 KILLED: Final = 137
 GRACE_SECONDS: Final = 30.0
 """For the engine to start a command, on top of the command's own time."""
@@ -52,6 +55,8 @@ class _Machine:
     user_data: threading.Event = field(default_factory=threading.Event)
     """Set once the user data has ended."""
     on: bool = True
+    boots: int = 0
+    """How often it has booted again."""
     problem: str | None = None
 
 
@@ -118,11 +123,8 @@ class NestedMachines:
         return self._machine(instance_id).problem
 
     def stop(self, instance_id: str) -> None:
-        """See `Machines`. Its engine is stopped in good order, and with it the containers."""
-        machine = self._machine(instance_id)
-        if self.power(instance_id) is Power.RUNNING:
-            docker("exec", machine.container, "systemctl", "stop", "docker")
-        self._power_off(machine, ("stop",))
+        """See `Machines`. Its systemd shuts it down in good order."""
+        self._power_off(self._machine(instance_id), ("stop", "--time", SHUTDOWN_SECONDS))
 
     def cut_power(self, instance_id: str) -> None:
         """Have it die without a word: it is `stopped`, its disks as they were, until it is started or terminated."""
@@ -134,8 +136,16 @@ class NestedMachines:
         with machine.alone:
             if machine.on:
                 return
-            machine.on, machine.problem = True, None
+            machine.on, machine.problem, machine.boots = True, None, machine.boots + 1
         threading.Thread(target=self._boot, args=(machine, False), name=f"boot-{instance_id}", daemon=True).start()
+
+    def reboot(self, instance_id: str) -> None:
+        """See `Machines`. Its systemd shuts it down in good order."""
+        self._start_anew(self._machine(instance_id), ("stop", "--time", SHUTDOWN_SECONDS))
+
+    def crash(self, instance_id: str) -> None:
+        """Have it reboot without a word: its kernel panicked, say."""
+        self._start_anew(self._machine(instance_id), ("kill",))
 
     def terminate(self, instance_id: str) -> None:
         """See `Machines`."""
@@ -156,6 +166,7 @@ class NestedMachines:
     def run(self, instance_id: str, script: str, timeout_seconds: float) -> CommandResult:
         """See `Machines`: `docker exec` of a file with the script, as the agent does it."""
         machine = self._machine(instance_id)
+        boots = machine.boots
         if self.power(instance_id) is not Power.RUNNING:
             raise LookupError(f"{instance_id} takes no commands.")
         program = f'f=$(mktemp) && cat >"$f" && timeout --signal=KILL {timeout_seconds} bash "$f" </dev/null; e=$?; rm -f "$f"; exit $e'
@@ -169,6 +180,8 @@ class NestedMachines:
                 stdout, stderr = done.communicate()
         if self._machines.get(instance_id) is not machine or not machine.on:
             raise LookupError(f"{instance_id} went away.")
+        if machine.boots != boots:
+            raise Rebooted(instance_id)
         timed_out = done.returncode in (KILLED, -signal.SIGKILL) and time.monotonic() - began >= timeout_seconds
         return CommandResult(done.returncode, stdout.decode(errors="replace"), stderr.decode(errors="replace"), timed_out)
 
@@ -237,14 +250,6 @@ class NestedMachines:
             machine.booted.set()
             if first:
                 self._run_user_data(machine)
-            else:
-                docker(
-                    "exec",
-                    machine.container,
-                    "bash",
-                    "-c",
-                    "for unit in $(cat /etc/openclaw-hosted/enabled-units); do systemctl start $unit; done",
-                )
         except (ToolFailed, OSError) as problem:
             if not machine.gone.is_set() and machine.on:
                 machine.problem, machine.on = str(problem), False
@@ -252,11 +257,12 @@ class NestedMachines:
     def _create(self, machine: _Machine) -> None:
         docker("volume", "create", "--label", self._home.label, machine.container)
         docker(
-            "run", "--detach", "--init", "--name", machine.container, "--label", self._home.label, "--hostname", machine.order.instance_id,
+            "run", "--detach", "--env", "container=docker", "--stop-signal", "SIGRTMIN+3", "--name", machine.container,
+            "--label", self._home.label, "--hostname", machine.order.instance_id,
             "--network", self._bridge.name, "--ip", machine.address, *(f"--cap-add={name}" for name in CAPABILITIES),
             "--security-opt", "seccomp=unconfined", "--security-opt", "apparmor=unconfined", "--device-cgroup-rule", "a *:* rwm",
-            "--tmpfs", "/run:exec,mode=755", "--cgroupns", "host",
-            "--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw", "--volume", f"{machine.container}:/var/lib/docker", self._image,
+            "--tmpfs", "/run:exec,mode=755", "--tmpfs", "/run/lock", "--cgroupns", "host",
+            "--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw", *_hidden(), "--volume", f"{machine.container}:/var/lib/docker", self._image,
         )  # fmt: skip
 
     def _furnish(self, machine: _Machine) -> None:
@@ -266,9 +272,9 @@ class NestedMachines:
         lines = "".join(f"{name}={value}\n" for name, value in facts.items())
         script = f"""set -e
             mkdir -p /dev/disk/by-id /etc/openclaw-hosted /etc/docker {Path(USER_DATA).parent}
-            touch /etc/openclaw-hosted/enabled-units
             test -e /etc/docker/daemon.json || printf %s {shlex.quote(json.dumps(engine))} >/etc/docker/daemon.json
             printf %s {shlex.quote(lines)} >/etc/openclaw-hosted/machine.env
+            until test -S /run/systemd/private; do sleep 0.05; done
             {redirection(self._bridge.gateway, self._metadata.port, machine.order.hop_limit)}"""
         docker("exec", "--interactive", machine.container, "bash", fed=script.encode())
         for disk in self._disks.attached_to(machine.order.instance_id):
@@ -298,9 +304,20 @@ class NestedMachines:
         with machine.alone:
             if machine.on:
                 machine.on = False
-                machine.booted.clear()
-                docker(*command, machine.container)
-                docker("wait", machine.container)
+                self._end(machine, command)
+
+    def _start_anew(self, machine: _Machine, command: tuple[str, ...]) -> None:
+        with machine.alone:
+            if not machine.on:
+                return
+            machine.boots += 1
+            self._end(machine, command)
+        threading.Thread(target=self._boot, args=(machine, False), name=f"boot-{machine.order.instance_id}", daemon=True).start()
+
+    def _end(self, machine: _Machine, command: tuple[str, ...]) -> None:
+        machine.booted.clear()
+        docker(*command, machine.container)
+        docker("wait", machine.container)
 
     def _release(self, disk: Disk) -> None:
         """Of a machine that is gone: the kernel takes a moment to unmount what it had mounted."""
@@ -324,6 +341,11 @@ class NestedMachines:
         if machine is None:
             raise LookupError(f"There is no machine {instance_id}.")
         return machine
+
+
+def _hidden() -> Sequence[str]:
+    """Where the host has a hierarchy of cgroups of its own for systemd beside those of the first version, machines must not share it."""
+    return ("--tmpfs", str(UNIFIED)) if UNIFIED.exists() else ()
 
 
 def _text(order: MachineOrder) -> bytes:

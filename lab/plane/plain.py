@@ -14,14 +14,15 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Final
 
-from lab.plane.base import CommandResult, MachineOrder, MetadataSource, Power
+from lab.plane.base import CommandResult, MachineOrder, MetadataSource, Power, Rebooted
 from lab.plane.loop import LoopThread
 from lab.plane.plain_boot import FINAL, RESERVED_TAG, UserData
 from lab.plane.plain_gateway import PORT, Berth, Fault, PlainGateway, bound
-from lab.plane.plain_script import interpret
+from lab.plane.plain_script import COMMAND, interpret
 from lab.plane.plain_volumes import PlainVolume, PlainVolumes
 
 TRIES: Final = 100
+BOOT_LOOK_SECONDS: Final = 0.02
 ROOT_DEVICES: Final = frozenset({"/dev/xvda", "/dev/sda1"})
 
 SecretReader = Callable[[str, str], str]
@@ -52,6 +53,12 @@ class _Machine:
     faults: set[Fault]
     boots_at: float
     on: bool = True
+    boots: int = 0
+    """How often it has booted again."""
+    at_work: int = 0
+    """In which of its boots the command runs that runs here."""
+    unit: bool = False
+    metadata_closed: bool = False
     generation: int = 0
     gateway: PlainGateway | None = None
     secrets_file: Mapping[str, str] = field(default_factory=dict, repr=False)
@@ -73,6 +80,7 @@ class _Machine:
         return Power.BOOTING if Fault.NEVER_BOOTS in self.faults or time.monotonic() < self.boots_at else Power.RUNNING
 
     def disk(self, volume_id: str) -> PlainVolume | None:
+        self._check_alive()
         return next((volume for volume in self.plane.volumes.attached_to(self.instance_id) if volume.volume_id == volume_id), None)
 
     def mounted(self) -> PlainVolume | None:
@@ -91,14 +99,17 @@ class _Machine:
 
     def run_gateway(self, berth: Berth) -> None:
         with self.switching:
-            if not self.on:
-                raise LookupError(f"{self.instance_id} went away.")
+            self._check_alive()
             self.gateway = PlainGateway(
                 berth, self.address, lambda: self.secrets_file, self.faults, lambda: self.plane.timing.gateway_start
             )
             self.plane.loop.call(self.gateway.start())
 
     def remove_gateway(self) -> None:
+        self._check_alive()
+        self.evict()
+
+    def evict(self) -> None:
         with self.switching:
             gateway, self.gateway, self.secrets_file = self.gateway, None, {}
             if gateway is not None:
@@ -107,15 +118,45 @@ class _Machine:
 
     def restart_gateway(self) -> None:
         with self.switching:
-            if self.gateway is not None and self.on:
+            if self.gateway is not None and self.on and self.gateway.volume.mounted:
                 self.plane.loop.call(self.gateway.restart())
 
     def cut_power(self) -> None:
         with self.switching:
             self.on = False
-            if self.gateway is not None:
-                self.plane.loop.call(self.gateway.stop())
-            self.unmount()
+            self._lose_what_runs()
+
+    def reboot(self) -> None:
+        with self.switching:
+            self._lose_what_runs()
+            self.on, self.boots, self.boots_at = True, self.boots + 1, time.monotonic() + self.order.boot_seconds
+        threading.Thread(target=self._come_up, args=(self.boots,), name=f"boot-{self.instance_id}", daemon=True).start()
+
+    def _lose_what_runs(self) -> None:
+        if self.gateway is not None:
+            self.plane.loop.call(self.gateway.stop())
+        self.unmount()
+        self.metadata_closed = False
+
+    def _come_up(self, boot: int) -> None:
+        """Once it has booted again: the unit, if one was installed, and then Docker, whose container starts where its volume is mounted."""
+        while self.power is Power.BOOTING and self.boots == boot:
+            if self.gone.wait(BOOT_LOOK_SECONDS):
+                return
+        with self.alone, suppress(LookupError):
+            if self.boots == boot:
+                self.at_work = boot
+                self.unmount()
+                if self.unit:
+                    interpret(self, f"{COMMAND} boot")
+                self.restart_gateway()
+
+    def _check_alive(self) -> None:
+        """Raises `LookupError` for a command of an earlier boot, which has ended with it."""
+        if not self.on:
+            raise LookupError(f"{self.instance_id} went away.")
+        if self.boots != self.at_work:
+            raise Rebooted(self.instance_id)
 
     def unmount(self) -> None:
         for volume in self.plane.volumes.attached_to(self.instance_id):
@@ -164,14 +205,16 @@ class PlainMachines:
         self._machine(instance_id).cut_power()
 
     def start(self, instance_id: str) -> None:
-        """See `Machines`. A gateway that was there starts with the machine, if its disk is still attached."""
+        """See `Machines`."""
+        machine = self._machine(instance_id)
+        if not machine.on:
+            machine.reboot()
+
+    def reboot(self, instance_id: str) -> None:
+        """See `Machines`."""
         machine = self._machine(instance_id)
         if machine.on:
-            return
-        machine.on, machine.boots_at = True, time.monotonic() + machine.order.boot_seconds
-        if machine.gateway is not None and machine.gateway.volume.attached_to == instance_id:
-            machine.gateway.volume.mounted = True
-            self.loop.call(machine.gateway.restart())
+            machine.reboot()
 
     def terminate(self, instance_id: str) -> None:
         """See `Machines`."""
@@ -189,14 +232,18 @@ class PlainMachines:
         machine = self._machine(instance_id)
         if machine.power is not Power.RUNNING or time.monotonic() < machine.boots_at + self.timing.agent:
             raise LookupError(f"{instance_id} takes no commands.")
+        boot = machine.boots
         if not machine.alone.acquire(timeout=timeout_seconds):
             return CommandResult(-1, "", "", timed_out=True)
         try:
+            machine.at_work = boot
             done = interpret(machine, script)
         finally:
             machine.alone.release()
         if not machine.on:
             raise LookupError(f"{instance_id} went away.")
+        if machine.boots != boot:
+            raise Rebooted(instance_id)
         return done
 
     def attach(self, instance_id: str, device: str, volume_id: str) -> None:
@@ -211,7 +258,7 @@ class PlainMachines:
             return False
         machine = self._machines.get(volume.attached_to or "")
         if volume.mounted and machine is not None:
-            machine.remove_gateway()
+            machine.evict()
         self.volumes.detach(volume_id)
         return True
 
@@ -263,8 +310,8 @@ class PlainMachines:
         return f"{self._machine(instance_id).address}:{PORT}"
 
     def _run_user_data(self, machine: _Machine, data: UserData, metadata: MetadataSource) -> None:
-        """Try again and again to start the gateway that the machine is reserved for, until that is done or hopeless."""
-        while machine.on and not machine.gone.wait(self.timing.user_data_pause):
+        """Try again and again to start the gateway that the machine is reserved for, until that is done, hopeless, or ended by a reboot."""
+        while machine.on and not machine.boots and not machine.gone.wait(self.timing.user_data_pause):
             if machine.power is not Power.RUNNING:
                 continue
             with suppress(LookupError):
@@ -273,7 +320,8 @@ class PlainMachines:
                 data_disks = [disk for disk in disks if disk.device not in ROOT_DEVICES]
                 if reserved and data_disks:
                     with machine.alone:
-                        done = interpret(machine, data.start_line(reserved, data_disks[0].volume_id))
+                        machine.at_work = 0
+                        done = interpret(machine, data.start(reserved, data_disks[0].volume_id))
                     if done.exit_code in FINAL:
                         return
 

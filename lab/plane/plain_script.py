@@ -20,6 +20,8 @@ from lab.plane.plain_gateway import Berth, PlainGateway
 from lab.plane.plain_volumes import PlainVolume
 
 COMMAND: Final = "openclaw_machine"
+UNIT: Final = "/etc/systemd/system/openclaw-machine.service"
+"""What a script has to write so that the machine runs its verb `boot` before Docker starts."""
 NO_SUCH_COMMAND: Final = 127
 CALL: Final = re.compile(rf"{COMMAND} [a-z]")
 
@@ -51,6 +53,10 @@ class Host(Protocol):
 
     generation: int
     """The newest that it has seen."""
+    unit: bool
+    """Whether the script's verb `boot` runs at each boot."""
+    metadata_closed: bool
+    """Whether the firewall keeps containers from the metadata address."""
     gateway: PlainGateway | None
     secrets_file: Mapping[str, str]
 
@@ -93,6 +99,8 @@ def interpret(host: Host, script: str) -> CommandResult:
         return CommandResult(NO_SUCH_COMMAND, "", "this machine runs nothing but the platform's script\n")
     for line in filter(CALL.match, lines[:-1]):
         _call(host, line.removesuffix("|| true"))
+    if lines[-1].split()[1] == "start" and UNIT in script:
+        host.unit = True
     return _call(host, lines[-1])
 
 
@@ -137,6 +145,7 @@ def _start(host: Host, given: Words) -> str:
     instance_id, volume_id, image, fresh = given["instance"], given["volume"], given["image"], given["fresh"] == "1"
     _note_generation(host, given)
     _prepare(host, given)
+    host.metadata_closed = True
     volume = host.disk(volume_id)
     if volume is None:
         raise Ended(Exit.NO_VOLUME, f"{volume_id} is not attached")
@@ -207,8 +216,27 @@ def _stop(host: Host, _given: Words) -> str:
 def _restart(host: Host, given: Words) -> str:
     if given.get("now", "0") not in ("0", "1"):
         raise ValueError("now is 0 or 1")
-    _gateway(host, given)
+    if not _gateway(host, given).running:
+        _boot(host, given)
     host.restart_gateway()
+    return ""
+
+
+def _boot(host: Host, _given: Words) -> str:
+    """What a reboot takes away: the firewall's rule, and the mount of the gateway that belongs here."""
+    host.metadata_closed = True
+    if host.gateway is not None:
+        volume = host.disk(host.gateway.volume.volume_id)
+        if volume is None:
+            raise Ended(Exit.NO_VOLUME, f"{host.gateway.volume.volume_id} is not attached")
+        _mount(host, volume, host.gateway.instance_id, fresh=False)
+    return ""
+
+
+def _revive(host: Host, given: Words) -> str:
+    _boot(host, given)
+    if host.gateway is not None and not host.gateway.running and not host.gateway.refused:
+        host.restart_gateway()
     return ""
 
 
@@ -256,6 +284,8 @@ VERBS: Final[Mapping[str, Callable[[Host, Words], str]]] = {
     "secrets": _secrets,
     "stop": _stop,
     "restart": _restart,
+    "boot": _boot,
+    "revive": _revive,
     "inspect": _inspect,
     "keep-config": _keep_config,
     "logs": _logs,

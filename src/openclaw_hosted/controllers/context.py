@@ -76,7 +76,7 @@ class ControllerOptions:
     liveness_seconds: float = 5.0
     dead_after_looks: int = 3
     hung_after_looks: int = 8
-    """When a gateway that answered before, and runs on without an answer, is ended by force."""
+    """When a gateway that answered before, and runs on without an answer, is ended by force, and a spare that does not answer given up."""
     keep_warm_seconds: float = 40.0
     """How often a hot spare is touched. OpenClaw 2026.9.6 ends idle workers after 60 s; bringing them up takes seconds."""
     orphans_seconds: float = 60.0

@@ -1,7 +1,8 @@
 """Liveness: sees that what is said to run does run.
 
-Looks at all machines in one listing, and at each gateway. A spare that is dead is condemned; an assigned machine that stopped is started,
-and one that is gone is given up, so that placement finds another. One bad look is never enough. What surprises it about one machine, or
+Looks at all machines in one listing, and at each gateway. What is gone is given up: a spare is condemned, an assigned machine lost, so
+that placement finds another; an assigned one that stopped is started. A gateway that does not answer, on a machine that is there, is
+started before anything else: the machine may have been rebooted. One bad look is never enough. What surprises it about one machine, or
 takes too long, is that machine's alone. What it saw stands in the store, for whoever looks next.
 """
 
@@ -87,8 +88,9 @@ class _Look:
             log.warning("look failed", machine=self.machine.id, error=describe(error))
         self._note(bad_looks=self.observation.bad_looks + 1)
         if self.observation.bad_looks >= self._options.dead_after_looks:
-            async with asyncio.timeout(self._options.lease_seconds * ACT_SHARE):
-                await self._give_up()
+            with suppress(TimeoutError):  # what was begun goes on, and the next look sees what came of it
+                async with asyncio.timeout(self._options.lease_seconds * ACT_SHARE):
+                    await self._give_up()
 
     def _note(self, **seen: int | float | bool | None) -> None:
         self.observation = replace(self.observation, **seen)  # type: ignore[arg-type]
@@ -154,24 +156,27 @@ class _Look:
             await self._ports.gateways.keep_warm(seat_of(machine))
 
     async def _give_up(self) -> None:
-        """A spare at once; an assigned machine only when it is gone, or can't be started: its gateway has a supervisor."""
+        """What is gone, or can't be started, at once. A spare that is there gets until `hung_after_looks` to answer again; an assigned
+        machine that is there is placement's to give up."""
         machine, store, now = self.machine, self._ports.machine_store, self._ports.clock.now()
-        if machine.state is MachineState.AVAILABLE:
+        gone = self._seen is None or self._seen.health in (MachineHealth.STOPPED, MachineHealth.SHUTTING_DOWN)
+        hung = self.observation.bad_looks >= self._options.hung_after_looks
+        if machine.state is MachineState.AVAILABLE and (gone or hung):
             with suppress(StateConflict):
                 await store.update(machine.id, partial(lifecycle.condemn, now=now, failure=MachineFailure.DIED, unassigned_only=True))
-        elif self._seen is None or self._seen.health in (MachineHealth.STOPPED, MachineHealth.SHUTTING_DOWN):
+        elif gone:
             await store.lose(machine.id, partial(lifecycle.lose, now=now))
         else:
-            await self._revive()
+            await self._ask_update("its OpenClaw does not answer")
+            await self._revive(hangs=hung and self.observation.answered)
 
-    async def _revive(self) -> None:
-        """Have placement look after a gateway that does not answer, so that its user sees why; end one by force that hangs."""
-        await self._ask_update("its OpenClaw does not answer")
-        hangs = self.observation.answered and self.observation.bad_looks >= self._options.hung_after_looks
-        if hangs and self.machine.provider_ref is not None:
+    async def _revive(self, *, hangs: bool) -> None:
+        """Start what ended with the machine's reboot, say; end by force what hangs."""
+        gateways, seat = self._ports.gateways, seat_of(self.machine)
+        if hangs:
             await self._say(EventName.GATEWAY_HUNG)
-            with suppress(PortError):
-                await self._ports.gateways.restart(seat_of(self.machine), at_once=True)
+        with suppress(PortError):
+            await (gateways.restart(seat, at_once=True) if hangs else gateways.revive(seat))
 
     async def _say(self, name: EventName, **detail: int) -> None:
         event = Event(name, self._ports.clock.now(), self.machine.instance_id, self.machine.id, detail=detail)

@@ -103,6 +103,12 @@ class Gateways(Protocol):
         """
         ...
 
+    async def revive(self, seat: Seat) -> None:
+        """Have the gateway that belongs on the machine run again, where it does not since the machine started anew, say. One that runs is
+        left alone, and nothing is done where none belongs. Does not wait for it. Raises `NotFound` where its volume is gone.
+        """
+        ...
+
     async def stop(self, seat: Seat) -> None:
         """Stop the gateway cleanly, letting a turn under way finish. Does nothing where none runs."""
         ...

@@ -33,6 +33,8 @@ class GatewaysContract:
 
         await harness.gateways.warm_up(seat(ref, spec))
         await harness.gateways.keep_warm(seat(ref, spec))
+        await harness.gateways.revive(seat(ref, spec))
+        assert (await harness.gateways.status(seat(ref, spec))).started_at == status.started_at
         first, second = [await harness.gateways.mint_bootstrap(seat(ref, spec)) for _ in range(2)]
         assert first.token != second.token
         await harness.gateways.apply(seat(ref, spec), replace(spec, generation=1, revision=1))
@@ -82,6 +84,21 @@ class GatewaysContract:
 
 
 class RestartContract:
+    async def test_reviving_starts_nothing_where_nothing_belongs_and_leaves_what_runs_alone(self, harness: ProviderHarness) -> None:
+        ref, spec = await ready_to_start(harness)
+        await harness.gateways.revive(seat(ref, spec))
+        assert not (await harness.gateways.status(seat(ref, spec))).running
+        await harness.gateways.start(seat(ref, spec), spec)
+        await until_ready(harness, seat(ref, spec))
+        before = await harness.gateways.status(seat(ref, spec))
+        await harness.gateways.revive(seat(ref, spec))
+        assert (await harness.gateways.status(seat(ref, spec))).started_at == before.started_at
+        await harness.gateways.stop(seat(ref, spec))
+        await harness.gateways.revive(seat(ref, spec))
+        assert not (await harness.gateways.status(seat(ref, spec))).running
+        with pytest.raises(NotFound):
+            await harness.gateways.revive(seat("mc-unknown2"))
+
     async def test_a_restarted_gateway_is_ready_again_only_once_it_was_started_anew(self, harness: ProviderHarness) -> None:
         ref, spec = await ready_to_start(harness)
         await harness.gateways.start(seat(ref, spec), spec)

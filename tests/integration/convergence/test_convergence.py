@@ -145,6 +145,41 @@ async def test_a_gateway_that_hangs_is_ended_by_force(world: World) -> None:
         assert (back.machine_id, back.generation, machine.restarts) == (instance.machine_id, 1, 1)
 
 
+async def test_a_gateway_that_a_reboot_of_its_machine_ended_is_started_there_and_no_machine_is_replaced(world: World) -> None:
+    async with world.running():
+        await world.until_full()
+        instance = await world.until_phase((await world.create()).id, Phase.RUNNING)
+        await world.until_full()
+        before = dict(world.cloud.machines)
+        for machine in before.values():
+            machine.down = True
+
+        async def answer() -> bool:
+            return all(world.cloud.ready(machine) for machine in before.values())
+
+        await eventually(answer, lambda: "they were left down")
+        back = await world.until_phase(instance.id, Phase.RUNNING)
+        await world.until_full()
+        assert (back.machine_id, back.generation) == (instance.machine_id, 1)
+        assert world.cloud.machines == before
+
+
+async def test_a_spare_that_can_not_be_started_again_is_given_up_later_than_one_that_is_gone(world: World) -> None:
+    world.options = replace(world.options, hung_after_looks=4)
+    async with world.running():
+        await world.until_full()
+        (ref,) = world.cloud.machines
+        world.cloud.machines[ref].hangs = True
+
+        async def replaced() -> bool:
+            return ref not in world.cloud.machines
+
+        await eventually(replaced, lambda: "it was kept")
+        await world.until_full()
+        failed = [event for event in await world.store.platform.events(limit=100) if event.name is EventName.MACHINE_CONDEMNED]
+        assert len(failed) == 1
+
+
 async def test_a_restart_waits_for_a_long_turn_keeps_the_machine_and_runs_only_once_it_answers_again(world: World) -> None:
     async with world.running():
         await world.until_full()

@@ -9,7 +9,7 @@ from threading import Lock
 from typing import Any
 
 from lab.cloud.server import LabCloud
-from lab.plane.base import CommandResult, MachineOrder, Power
+from lab.plane.base import CommandResult, MachineOrder, Power, Rebooted
 
 IMAGE = "ami-0abcdef1234567890"
 
@@ -19,6 +19,8 @@ class ShellMachine:
     order: MachineOrder
     address: str
     power: Power = Power.RUNNING
+    boots: int = 0
+    """How often it was rebooted."""
 
 
 @dataclass
@@ -53,6 +55,9 @@ class ShellMachines:
     def start(self, instance_id: str) -> None:
         self.machines[instance_id].power = Power.RUNNING
 
+    def reboot(self, instance_id: str) -> None:
+        self.machines[instance_id].boots += 1
+
     def terminate(self, instance_id: str) -> None:
         self.machines[instance_id].power = Power.GONE
         self.disks.update({volume_id: None for volume_id, at in self.disks.items() if at == instance_id})
@@ -60,10 +65,13 @@ class ShellMachines:
     def run(self, instance_id: str, script: str, timeout_seconds: float) -> CommandResult:
         if self.power(instance_id) is not Power.RUNNING:
             raise LookupError(instance_id)
+        boots = self.machines[instance_id].boots
         try:
             done = subprocess.run(["sh", "-s"], input=script, capture_output=True, text=True, timeout=timeout_seconds, check=False)
         except subprocess.TimeoutExpired:
             return CommandResult(-1, "", "", timed_out=True)
+        if self.machines[instance_id].boots != boots:
+            raise Rebooted(instance_id)
         return CommandResult(done.returncode, done.stdout, done.stderr)
 
     def attach(self, instance_id: str, device: str, volume_id: str) -> None:

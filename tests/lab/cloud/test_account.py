@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import httpx
 import pytest
 from aiobotocore.session import get_session
 from botocore.exceptions import ClientError
 
+from lab.cloud.server import LabCloud
 from tests.lab.cloud.support import Site
 
 
@@ -106,3 +109,16 @@ def test_a_fault_of_the_lab_itself_is_told_and_kept(site: Site) -> None:
     with pytest.raises(ClientError, match="InternalFailure"):
         site.client("ec2").describe_vpcs()
     assert "ZeroDivisionError" in site.cloud.crashes.pop()
+
+
+def test_a_lab_that_ends_leaves_another_one_of_the_process_at_work(site: Site, lab_session: Any) -> None:
+    other = LabCloud()
+    keys = {"aws_access_key_id": "AKIAOTHER", "aws_secret_access_key": "any"}
+    client = lab_session.create_client("ec2", region_name=other.region, endpoint_url=other.endpoint_url, **keys)
+    client.describe_instances()
+    other.close()
+    assert [call.action for call in other.calls] == ["ec2:DescribeInstances"]
+    assert list(site.cloud.calls) == [], "each is told of its own calls"
+    site.cloud.faults.fail("ec2:DescribeInstances", "RequestLimitExceeded")
+    with pytest.raises(ClientError, match="RequestLimitExceeded"):
+        site.client("ec2").describe_instances()

@@ -174,6 +174,19 @@ def test_pages_count_machines_and_filters_take_wildcards(site: Site) -> None:
     assert other["Reservations"] == []
 
 
+def test_a_machine_that_is_rebooted_stays_running_and_keeps_its_address(site: Site) -> None:
+    (instance_id,) = site.launch()
+    before = site.instance(instance_id)
+    site.client("ec2").reboot_instances(InstanceIds=[instance_id])
+    until(lambda: site.machines.machines[instance_id].boots, lambda boots: boots == 1)
+    after = site.instance(instance_id)
+    assert after["State"]["Name"] == "running"
+    assert (after["PrivateIpAddress"], after["LaunchTime"]) == (before["PrivateIpAddress"], before["LaunchTime"])
+    site.client("ec2").terminate_instances(InstanceIds=[instance_id])
+    with pytest.raises(ClientError, match="IncorrectInstanceState"):
+        site.client("ec2").reboot_instances(InstanceIds=[instance_id])
+
+
 def test_a_one_time_spot_machine_can_not_be_stopped(site: Site) -> None:
     (instance_id,) = site.launch()
     with pytest.raises(ClientError, match="UnsupportedOperation"):

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from botocore.exceptions import ClientError
 
+from lab.cloud.ssm import CUT_OFF
 from lab.plane.base import CommandResult, Power
 from tests.lab.cloud.support import Site, until
 
@@ -62,6 +65,23 @@ def test_an_invocation_does_not_exist_for_a_moment_after_it_was_sent(site: Site)
         site.invocation(command_id, instance_id)
     site.pass_time(1)
     assert site.ended(command_id, instance_id)["Status"] == "Success"
+
+
+def test_a_command_that_a_reboot_ended_has_failed_once_the_agent_is_back_and_is_not_run_again(site: Site, tmp_path: Path) -> None:
+    instance_id = running(site)
+    script = f"echo run >>{tmp_path}/runs\nuntil test -e {tmp_path}/over; do sleep 0.02; done"
+    command_id = site.command(instance_id, script)
+    until((tmp_path / "runs").exists, bool)
+    site.client("ec2").reboot_instances(InstanceIds=[instance_id])
+    until(lambda: site.machines.machines[instance_id].boots, bool)
+    site.power(instance_id, Power.BOOTING)
+    (tmp_path / "over").touch()
+    assert site.invocation(command_id, instance_id)["Status"] == "InProgress"
+    assert site.state(instance_id) == "running"
+    site.power(instance_id, Power.RUNNING)
+    found = site.ended(command_id, instance_id)
+    assert (found["Status"], found["StandardOutputContent"]) == ("Failed", CUT_OFF)
+    assert (tmp_path / "runs").read_text() == "run\n"
 
 
 def test_a_machine_that_is_offline_gets_the_command_when_it_comes_back(site: Site) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 from collections import Counter
 from dataclasses import dataclass, field
 from typing import Any
@@ -46,6 +47,8 @@ class World:
 
     secrets: dict[str, tuple[str, dict[str, str]]] = field(default_factory=dict)
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
+    script: str = "openclaw_machine() { :; }"
+    """What stands before a call."""
     looks: Counter[str] = field(default_factory=Counter)
     """How often each machine has asked about itself: its user data does, before each attempt."""
 
@@ -66,10 +69,8 @@ class World:
         self.secrets[name] = (machine, {"gatewayToken": TOKEN, **content})
 
     def do(self, machine: str, verb: str, **words: object) -> CommandResult:
-        script = "#!/bin/bash\nset -eu\nopenclaw_machine() { :; }\n" + " ".join(
-            ["openclaw_machine", verb, *(f"{name}={value}" for name, value in words.items())]
-        )
-        return self.machines.run(machine, script, 10.0)
+        line = " ".join(["openclaw_machine", verb, *(f"{name}={value}" for name, value in words.items())])
+        return self.machines.run(machine, f"#!/bin/bash\nset -eu\n{self.script}\n{line}", 10.0)
 
     def start(self, machine: str, instance: str = "oc-1", **words: object) -> CommandResult:
         """`start` with words that fit the machine `i-x` and the volume `vol-x`, unless others are given."""
@@ -96,6 +97,11 @@ class World:
         """Wait until its user data has made a whole attempt, and begun another."""
         before = self.looks[machine]
         await until(lambda: self.looks[machine] >= before + 3)
+
+    async def rebooted(self, machine: str) -> None:
+        """Reboot it, and wait until it has done what it does by itself."""
+        self.machines.reboot(machine)
+        await until(lambda: all(thread.name != f"boot-{machine}" for thread in threading.enumerate()))
 
     async def answers(self, machine: str) -> None:
         async def live() -> bool:

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -269,6 +270,56 @@ def test_a_machine_that_lost_its_power_comes_back_with_its_disks_its_engine_and_
     )
     machines.stop("i-fourth")
     machines.terminate("i-fourth")
+
+
+@pytest.mark.parametrize("how", ["reboot", pytest.param("crash", marks=pytest.mark.long)])
+def test_a_reboot_takes_mounts_rules_and_processes_and_user_data_does_not_run_again(machines: NestedMachines, how: str) -> None:
+    machine = f"i-{how}"
+    address = machines.launch(order(machine, volumes={"/dev/sdf": (f"vol-0{how}", 1)}))
+    machines.wait_for_user_data(machine, PATIENCE_SECONDS)
+    link = LINK.format(f"vol0{how}")
+    said(
+        machines,
+        machine,
+        f"""set -e
+        mkfs.ext4 -q {link}; mkdir -p /data; mount {link} /data; echo kept >/data/file; sync
+        iptables -w -N OURS
+        setsid sleep 4321 >/dev/null 2>&1 </dev/null &
+        printf '[Service]\\nType=oneshot\\nExecStart=/bin/sh -c "echo unit >>/root/times"\\n[Install]\\nWantedBy=multi-user.target\\n' \\
+            >/etc/systemd/system/ours.service
+        systemctl -q enable ours""",
+    )
+    getattr(machines, how)(machine)
+    assert machines.power(machine) is Power.BOOTING
+    wait_until(
+        lambda: machines.power(machine) is Power.RUNNING and machines.run(machine, "docker version", 20.0).exit_code == 0, PATIENCE_SECONDS
+    )
+    assert machines._machine(machine).address == address
+    wait_until(lambda: said(machines, machine, "cat /root/times") == "once\nunit\n", PATIENCE_SECONDS)
+    gone = f"findmnt /data || iptables -w -S OURS || pgrep -f 'sleep 432[1]' || test ! -b {link}"
+    assert machines.run(machine, gone, 20.0).exit_code == 1
+    assert said(machines, machine, f"mount {link} /data && cat /data/file && umount /data") == "kept\n"
+    machines.terminate(machine)
+
+
+def test_a_command_that_a_reboot_ends_tells_nothing(machines: NestedMachines, first: str) -> None:
+    outcome: list[object] = []
+
+    def run_it() -> None:
+        try:
+            outcome.append(machines.run(first, "touch /root/begun; sleep 300", 400.0))
+        except LookupError as gone:
+            outcome.append(gone)
+
+    thread = threading.Thread(target=run_it)
+    thread.start()
+    wait_until(lambda: machines.run(first, "test -e /root/begun", 5.0).exit_code == 0, PATIENCE_SECONDS)
+    machines.crash(first)
+    thread.join()
+    assert isinstance(outcome[0], LookupError)
+    wait_until(
+        lambda: machines.power(first) is Power.RUNNING and machines.run(first, "docker version", 20.0).exit_code == 0, PATIENCE_SECONDS
+    )
 
 
 def test_what_a_killed_lab_left_behind_is_swept_away(

@@ -7,7 +7,9 @@ import threading
 import httpx
 
 from lab.plane.plain_boot import UserData
-from tests.lab.plane.plain_world import World, user_data
+from openclaw_hosted.adapters.aws.commands import machine_script
+from openclaw_hosted.adapters.aws.user_data import render_user_data
+from tests.lab.plane.plain_world import IMAGE, World, user_data
 from tests.support.waiting import until
 
 
@@ -47,6 +49,15 @@ async def test_it_gives_up_on_a_disk_of_another_instance_and_leaves_what_a_later
     assert (world.facts("i-y")["running"], world.facts("i-y")["generation"]) == ("1", "2")
 
 
+async def test_it_does_not_run_again_after_a_reboot(world: World) -> None:
+    world.boot("i-x", "oc-1", user_data=user_data())
+    await world.tries_again("i-x")
+    await world.rebooted("i-x")
+    await until(lambda: has_given_up("i-x"))
+    world.tags["i-x"] = {"ReservedInstanceId": "oc-1"}
+    assert world.facts("i-x")["instance"] == ""
+
+
 def has_given_up(machine: str) -> bool:
     """Whether its user data has ended."""
     return all(thread.name != f"user-data-{machine}" for thread in threading.enumerate())
@@ -54,3 +65,9 @@ def has_given_up(machine: str) -> bool:
 
 def test_other_user_data_does_nothing() -> None:
     assert UserData.parse("#!/bin/bash\necho hello\n") is None
+
+
+def test_the_platforms_user_data_brings_the_whole_script() -> None:
+    parsed = UserData.parse(render_user_data(IMAGE, ["https://claw.example.com"], ["10.0.0.0/16"], "openclaw"))
+    assert parsed is not None
+    assert parsed.script == machine_script()

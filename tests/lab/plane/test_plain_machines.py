@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from lab.plane.plain_gateway import Fault
+from openclaw_hosted.adapters.aws.commands import machine_script
 from openclaw_hosted.adapters.openclaw.rpc import RpcRefused
 from openclaw_hosted.adapters.openclaw.senders import sender_requests
 from openclaw_hosted.domain.errors import Denied
@@ -107,7 +108,47 @@ async def test_a_stopped_gateway_lets_its_disk_go(world: World) -> None:
     assert world.machines.detach("vol-x") is True
 
 
+async def test_a_reboot_leaves_a_machine_its_disks_and_its_address_and_takes_mounts_rules_and_processes(
+    world: World, http: httpx.AsyncClient
+) -> None:
+    await running(world)
+    machine, origin = world.machines._machines["i-x"], f"http://{world.machines.address('i-x')}"
+    assert machine.metadata_closed
+    await world.client(http, "i-x").turn("remember me", session_key="main", model="echo/echo")
+    await world.rebooted("i-x")
+    assert world.machines.power("i-x") == "running"
+    assert (machine.metadata_closed, world.machines.volumes.get("vol-x").mounted, world.facts("i-x")["running"]) == (False, False, "0")
+    with pytest.raises(httpx.ConnectError):
+        await http.get(f"{origin}/healthz")
+    assert world.do("i-x", "revive").exit_code == 0
+    await world.answers("i-x")
+    assert (machine.metadata_closed, f"http://{world.machines.address('i-x')}") == (True, origin)
+    assert len(world.machines.volumes.get("vol-x").conversation) == 1
+
+
+async def test_the_unit_that_the_platforms_script_installs_brings_the_gateway_back(world: World) -> None:
+    world.script = machine_script()
+    await running(world)
+    await world.rebooted("i-x")
+    await world.answers("i-x")
+    world.machines.volumes.detach("vol-x")
+    await world.rebooted("i-x")
+    assert world.facts("i-x")["running"] == "0", "a volume that went elsewhere meanwhile"
+    assert world.do("i-x", "revive").exit_code == 5
+
+
+async def test_what_runs_and_what_was_stopped_is_not_revived(world: World, http: httpx.AsyncClient) -> None:
+    await running(world)
+    before = await world.client(http, "i-x").bridge("identity")
+    assert world.do("i-x", "revive").exit_code == 0
+    assert await world.client(http, "i-x").bridge("identity") == before
+    world.do("i-x", "stop")
+    assert world.do("i-x", "revive").exit_code == 0
+    assert world.facts("i-x")["instance"] == ""
+
+
 async def test_a_machine_that_lost_its_power_answers_nothing_and_comes_back_with_its_gateway(world: World, http: httpx.AsyncClient) -> None:
+    world.script = machine_script()
     await running(world)
     origin = f"http://{world.machines.address('i-x')}"
     world.machines.cut_power("i-x")

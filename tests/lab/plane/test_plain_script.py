@@ -214,6 +214,27 @@ def test_a_command_that_is_under_way_when_its_machine_goes_starts_nothing(world:
     assert world.machines.volumes.get("vol-x").attached_to is None
 
 
+def test_a_reboot_ends_the_command_that_is_under_way(world: World, moved: MovedTime) -> None:
+    world.boot("i-x")
+    outcome: list[object] = []
+
+    def start() -> None:
+        try:
+            outcome.append(world.start("i-x"))
+        except LookupError as gone:
+            outcome.append(gone)
+
+    thread = threading.Thread(target=start)
+    thread.start()
+    assert moved.sleeps.wait(PATIENCE_SECONDS)
+    world.machines.reboot("i-x")
+    moved.goes_on.set()
+    thread.join()
+    assert isinstance(outcome[0], LookupError)
+    assert world.facts("i-x")["instance"] == ""
+    assert world.start("i-x").exit_code == 0
+
+
 def test_a_command_waits_for_the_one_before_it_no_longer_than_its_timeout(world: World, moved: MovedTime) -> None:
     world.boot("i-x")
     thread = threading.Thread(target=lambda: world.start("i-x"))

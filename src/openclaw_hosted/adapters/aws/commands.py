@@ -23,6 +23,8 @@ WORKING: Final = frozenset({"Pending", "InProgress", "Delayed", "Cancelling"})
 LONGEST_REASON: Final = 300
 GONE_LOOK_SECONDS: Final = 10.0
 """After how long, and from how old a listing of the fleet, it is seen whether the machine at work is still there."""
+COMMENTS_AND_INDENTATION: Final = re.compile(r"(?m)^ *#[^!\n].*\n|^ +")
+COMMENTS_AT_END: Final = re.compile(r"(?m)\{ # .*$")
 AGENT_SAYS: Final = re.compile(r"\s*failed to run commands: exit status \d+\s*$")
 """What the agent adds to a script's own errors (amazon-ssm-agent, agent/plugins/runscript)."""
 EXIT_CODES: Final[Mapping[int, type[PortError]]] = {3: Conflict, 4: Conflict, 5: NotFound, 6: Denied, 7: Unavailable, 8: NotFound}
@@ -109,8 +111,12 @@ def _errors(answer: Answer) -> str:
 
 
 def machine_script() -> str:
-    """The script that defines `openclaw_machine`; its first line names bash, which AWS-RunShellScript heeds."""
-    return resources.files("openclaw_hosted.adapters.aws.machine").joinpath("openclaw-machine.sh").read_text(encoding="utf-8")
+    """The script that defines `openclaw_machine`; its first line names bash, which AWS-RunShellScript heeds.
+
+    Without comments and indentation: user data has little room. terraform/ec2-per-user.tf does the same.
+    """
+    text = resources.files("openclaw_hosted.adapters.aws.machine").joinpath("openclaw-machine.sh").read_text(encoding="utf-8")
+    return COMMENTS_AT_END.sub("{", COMMENTS_AND_INDENTATION.sub("", text))
 
 
 def _line(verb: str, arguments: Mapping[str, str | int]) -> str:

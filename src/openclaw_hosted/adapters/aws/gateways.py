@@ -159,6 +159,10 @@ class AwsGateways:
         memory.replaced = memory.answered.started_at if memory.answered is not None else memory.replaced
         memory.started_at = memory.inspected_at = memory.answered = None
 
+    async def revive(self, seat: Seat) -> None:
+        """Have the machine mount the volume and start the container that it had, if that does not run."""
+        await self._commands.run((await self._fleet.find(seat.provider_ref)).ref, "revive")
+
     async def stop(self, seat: Seat) -> None:
         """Stop it cleanly, and unmount its volume. Does nothing on a machine that is gone."""
         try:

@@ -35,6 +35,8 @@ class FakeMachine:
     """Settings that its gateway does not start with."""
     hangs: bool = False
     """Whether its gateway runs and does not answer, nor end when it is asked to."""
+    down: bool = False
+    """Whether its gateway ended when the machine was rebooted, and waits to be started."""
     outdated: bool = False
     """Whether its gateway names old addresses of the platform."""
     senders: dict[str, SenderRequest] = field(default_factory=dict)
@@ -62,7 +64,7 @@ class FakeMachine:
     @property
     def answers(self) -> bool:
         """Whether its gateway runs."""
-        return self.spec is not None and self.health is MachineHealth.UP and not (self.refuses or self.hangs)
+        return self.spec is not None and self.health is MachineHealth.UP and not (self.refuses or self.hangs or self.down)
 
     @property
     def refuses(self) -> bool:

@@ -110,8 +110,8 @@ class FakeGateways:
             attach(self._cloud, spec.volume_id, machine.machine_id)
             mark(self._cloud, spec.volume_id, spec.instance_id)
             self._check_granted(seat.provider_ref, spec)
-            if machine.spec is None or machine.spec.instance_id != spec.instance_id or machine.refuses:
-                machine.spec = spec
+            if machine.spec is None or machine.spec.instance_id != spec.instance_id or machine.refuses or machine.down:
+                machine.spec, machine.down = spec, False
                 machine.ready_at = self._cloud.clock.now() + self._cloud.pace.gateway()
 
     async def apply(self, seat: Seat, spec: GatewaySpec, given: CredentialsChange | None = None) -> None:  # noqa: ARG002 - it keeps none
@@ -128,9 +128,16 @@ class FakeGateways:
             if now < machine.stopped_at and not at_once:
                 return
             machine.restarts += 1
-            machine.hangs = machine.hangs and not at_once
+            machine.hangs, machine.down = machine.hangs and not at_once, False
             machine.stopped_at = now if at_once else now + self._cloud.pace.turn()
             machine.ready_at = machine.stopped_at + self._cloud.pace.gateway()
+
+    async def revive(self, seat: Seat) -> None:
+        async with self._cloud.call("gateways.revive"):
+            machine = self._up(seat.provider_ref)
+            if machine.down:
+                machine.down, machine.restarts = False, machine.restarts + 1
+                machine.ready_at = self._cloud.clock.now() + self._cloud.pace.gateway()
 
     async def stop(self, seat: Seat) -> None:
         async with self._cloud.call("gateways.stop"):

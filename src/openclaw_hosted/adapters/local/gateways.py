@@ -112,6 +112,10 @@ class LocalGateways:
         """Stop the gateway and start it again; `at_once`, it gets seconds instead of minutes to finish a turn. Does not wait."""
         await self._home(seat).process.restart(at_once=at_once)
 
+    async def revive(self, seat: Seat) -> None:
+        """Nothing to do: the machine's supervisor starts again what ended. Raises `NotFound` for a machine that is gone."""
+        self._home(seat)
+
     async def stop(self, seat: Seat) -> None:
         """Stop the gateway cleanly. Does nothing where none runs."""
         with suppress(NotFound):

@@ -12,7 +12,7 @@ from itertools import count
 
 import pytest
 
-from lab.plane.base import CommandResult
+from lab.plane.base import CommandResult, Power
 from tests.integration.aws.machine.nested import TOKEN, Fleet, fleet_of_machines, stand_in_image, start_line
 from tests.support.platform import wait_until
 from tests.support.waiting import PATIENCE_SECONDS
@@ -299,3 +299,56 @@ def test_new_credentials_reach_the_file_and_no_log(fleet: Fleet, image: str, ref
     assert logs.exit_code == 0
     assert "said ●●●" in logs.stdout
     assert "another-token" not in logs.stdout
+
+
+@pytest.mark.parametrize("how", [pytest.param("reboot", marks=pytest.mark.long), "crash"])
+def test_a_machine_that_reboots_serves_again_by_itself_behind_the_same_walls(
+    fleet: Fleet, image: str, ref: str, volume: str, how: str
+) -> None:
+    fleet.secret("oc-22222222")
+    done(fleet.do(ref, start_line("oc-22222222", volume, image)))
+    until(lambda: answers(fleet, ref) == "oc-22222222")
+    fleet.sh(ref, f"echo remembered >{VOLUME}/state/memory; sync")
+    fleet.amazon.account.secrets.clear()
+    reboot(fleet, ref, how)
+    until(lambda: answers(fleet, ref) == "oc-22222222")
+    assert fleet.sh(ref, f"cat {VOLUME}/state/memory; findmnt -no OPTIONS {VOLUME} | grep -o nosuid") == "remembered\nnosuid"
+    assert fleet.sh(ref, "iptables -S DOCKER-USER | grep -c 169.254.169.254") == "1"
+    seen = fleet.inspect(ref)
+    assert (seen["running"], seen["instance"], seen["volume"]) == ("1", "oc-22222222", volume)
+    times = fleet.sh(
+        ref,
+        """systemctl show -p ExecMainExitTimestampMonotonic openclaw-machine
+        systemctl show -p ExecMainStartTimestampMonotonic docker""",
+    )
+    unit_ended, docker_began = (int(line.partition("=")[2]) for line in times.splitlines())
+    assert 0 < unit_ended <= docker_began
+    done(fleet.do(ref, start_line("oc-22222222", volume, image, generation=2, fresh=0)))
+
+
+def test_without_its_volume_a_rebooted_machine_starts_nothing_until_it_is_revived(fleet: Fleet, image: str, ref: str, volume: str) -> None:
+    fleet.secret("oc-22222222")
+    done(fleet.do(ref, start_line("oc-22222222", volume, image)))
+    until(lambda: answers(fleet, ref) == "oc-22222222")
+    fleet.sh(ref, "systemctl -q disable openclaw-machine")
+    reboot(fleet, ref, "reboot")
+    until(lambda: fleet.machines.run(ref, "systemctl is-active docker", 20.0).exit_code == 0)
+    assert fleet.inspect(ref)["running"] == "0"
+    assert fleet.sh(ref, f"ls -A {VOLUME}") == "", "nothing was written in the place of the volume"
+    done(fleet.do(ref, "revive"))
+    until(lambda: answers(fleet, ref) == "oc-22222222")
+    made = container(fleet, ref, "{{.Id}} {{.State.StartedAt}}")
+    done(fleet.do(ref, "revive"))
+    assert container(fleet, ref, "{{.Id}} {{.State.StartedAt}}") == made
+    fleet.sh(ref, "systemctl -q enable openclaw-machine")
+
+
+def test_a_machine_that_serves_nobody_has_nothing_to_bring_back(fleet: Fleet, ref: str) -> None:
+    done(fleet.do(ref, "revive"))
+    done(fleet.do(ref, "boot"))
+    assert fleet.inspect(ref)["running"] == "0"
+
+
+def reboot(fleet: Fleet, ref: str, how: str) -> None:
+    getattr(fleet.machines, how)(ref)
+    until(lambda: fleet.machines.power(ref) is Power.RUNNING)

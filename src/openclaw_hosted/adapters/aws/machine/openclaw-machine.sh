@@ -6,6 +6,7 @@
 readonly OC_NAME=openclaw-gateway OC_ROOT=${OPENCLAW_ROOT:-/var/lib/openclaw}
 readonly OC_VOLUME=$OC_ROOT/volume OC_SECRETS=$OC_ROOT/secrets OC_UID=1000 OC_BLOT=●●●
 readonly OC_DISK_TRIES=${OPENCLAW_DISK_TRIES:-120} OC_STOP_SECONDS=330 OC_REFUSED=78 OC_NOTE=/tmp/openclaw-refused OC_LOG=/tmp/openclaw.jsonl
+readonly OC_UNIT=/etc/systemd/system/openclaw-machine.service
 readonly OC_ENVIRONMENT=${OPENCLAW_ENVIRONMENT:-/etc/openclaw-hosted/machine.env} OC_CERTIFICATES=/run/certificates.pem
 readonly OC_LATER='Throttl|TooManyRequests|LimitExceeded|ExpiredToken|RequestExpired|InternalService'
 readonly OC_FAILURE='Gateway failed to start|Gateway start blocked|Refusing to bind|EADDRINUSE|SECRETS_OWNER_UNAVAILABLE'
@@ -31,7 +32,7 @@ oc_main() {
   set -u -o pipefail
   umask 077
   export LC_ALL=C HOME=${HOME:-/root}
-  instance='' generation='' volume='' fresh=0 image='' secret='' config='' region='' log='' now=0 lines=200
+  instance='' generation='' volume='' fresh=0 image='' secret='' config='' region='' log='' now=0 lines=200 patience=$((OC_STOP_SECONDS + 70))
   verb=${1:-}
   case $verb in
     prepare) oc_values 'image' 'region' "${@:2}" ;;
@@ -39,16 +40,17 @@ oc_main() {
     secrets) oc_values 'instance generation secret' 'region' "${@:2}" ;;
     restart) oc_values '' 'now' "${@:2}" ;;
     logs) oc_values '' 'lines' "${@:2}" ;;
-    stop | inspect | keep-config) oc_values '' '' "${@:2}" ;;
-    *) oc_fail 2 "usage: openclaw_machine prepare|start|secrets|stop|restart|inspect|keep-config|logs key=value ..." ;;
+    stop | boot | revive | inspect | keep-config) oc_values '' '' "${@:2}" ;;
+    *) oc_fail 2 "usage: openclaw_machine prepare|start|secrets|stop|restart|boot|revive|inspect|keep-config|logs key=value ..." ;;
   esac
   mkdir -p "$OC_VOLUME" || exit 9
   oc_environment
+  [[ $verb != boot ]] || patience=5
   case $verb in
     inspect | logs) ;;
     *)
       exec 9>"$OC_ROOT/lock"
-      flock -w $((OC_STOP_SECONDS + 70)) 9 || oc_fail 9 'another command holds the machine'
+      flock -w $patience 9 || oc_fail 9 'another command holds the machine'
       ;;
   esac
   "oc_${verb//-/_}"
@@ -255,8 +257,8 @@ oc_unmount() {
 oc_start() {
   oc_newer
   docker image inspect "$image" >/dev/null 2>&1 || oc_prepare
-  iptables -w -C DOCKER-USER -d 169.254.169.254/32 -j DROP 2>/dev/null ||
-    iptables -w -I DOCKER-USER -d 169.254.169.254/32 -j DROP 2>/dev/null || oc_fail 9 'the metadata address can not be closed to containers'
+  oc_outlive
+  oc_close
   oc_mount
   local document mending=''
   if oc_is_refused; then
@@ -377,7 +379,7 @@ oc_restart() { # the engine starts it again by its policy, so nobody has to wait
   [[ -n $(oc_fact '{{.Id}}') ]] || oc_fail 8 'no gateway is here'
   pid=$(oc_fact '{{.State.Pid}}')
   if ((pid == 0)); then
-    docker start $OC_NAME >/dev/null 2>&1 || oc_fail 9 'the container can not be started'
+    oc_revive
     return
   fi
   ((now)) || ! oc_is_stopping || return 0
@@ -390,6 +392,40 @@ oc_restart() { # the engine starts it again by its policy, so nobody has to wait
   done
   kill -KILL "$pid" 2>/dev/null
   return 0
+}
+
+# --- a reboot: mounts and the firewall's rules are gone, and user data does not run again ---
+
+oc_close() { # containers can't reach the metadata address. Docker keeps what stands in its chain already when it starts
+  iptables -w -N DOCKER-USER 2>/dev/null
+  iptables -w -C DOCKER-USER -d 169.254.169.254/32 -j DROP 2>/dev/null ||
+    iptables -w -I DOCKER-USER -d 169.254.169.254/32 -j DROP 2>/dev/null || oc_fail 9 'the metadata address can not be closed to containers'
+}
+
+oc_outlive() { # has a unit call `boot` whenever Docker is about to start, with the script as it is now
+  local program=$OC_ROOT/boot.sh text
+  text=$(echo '#!/bin/bash' && declare -p "${!OC_@}" && declare -f && echo openclaw_machine boot)
+  [[ $(cat "$program" 2>/dev/null) != "$text" || ! -e $OC_UNIT ]] || return 0
+  oc_put "$program" <<<"$text" && oc_put "$OC_UNIT" < <(printf '%s\n' '[Unit]' 'Description=What a reboot took from the OpenClaw gateway' \
+    Before=docker.service '[Service]' Type=oneshot "ExecStart=/bin/bash $program" TimeoutStartSec=120 '[Install]' WantedBy=docker.service) &&
+    { systemctl daemon-reload && systemctl enable docker "${OC_UNIT##*/}"; } >/dev/null 2>&1 || oc_fail 9 'the unit for reboots can not be written'
+}
+
+# shellcheck disable=SC2317 # what mounts calls docker
+oc_boot() { # Docker, if asked, would wait for this unit, which would wait for Docker
+  docker() { return 1; }
+  oc_restore
+}
+
+oc_restore() {
+  oc_close
+  instance=$(oc_known instance) volume=$(oc_known volume)
+  [[ -z $volume ]] || oc_mount
+}
+
+oc_revive() { # the gateway that belongs here runs again; one that runs is left alone
+  oc_restore
+  [[ $(oc_fact '{{.State.Running}}') != false ]] || docker start $OC_NAME >/dev/null 2>&1 9>&- || oc_fail 9 'the container can not be started'
 }
 
 oc_is_stopping() { # what runs was told to end, and has time left for that
