@@ -39,6 +39,8 @@ PHASE_WORDS: Final[Mapping[Phase, str]] = {
 STEP_WORDS: Final[Mapping[StepName, str]] = {
     StepName.MACHINE: "Find a machine",
     StepName.SECRET: "Lock the keys away",
+    StepName.CLEAR: "Empty the new machine",
+    StepName.STOP: "Finish the turn and stop OpenClaw on the old machine",
     StepName.VOLUME: "Attach the disk",
     StepName.GATEWAY: "Start OpenClaw",
     StepName.LABEL: "Label the machine",

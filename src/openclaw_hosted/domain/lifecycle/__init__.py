@@ -22,6 +22,7 @@ from openclaw_hosted.domain.lifecycle.instances import (
     take_down,
 )
 from openclaw_hosted.domain.lifecycle.machines import become_ready, condemn, launch, locate, lose, relocate, see_gone
+from openclaw_hosted.domain.lifecycle.notices import leave, let_go, notice
 
 __all__ = [
     "Changed",
@@ -39,9 +40,12 @@ __all__ = [
     "fail",
     "hand_over",
     "launch",
+    "leave",
+    "let_go",
     "locate",
     "lose",
     "make_volume",
+    "notice",
     "place",
     "purge",
     "relocate",

@@ -20,6 +20,8 @@ class Topic(StrEnum):
     """Placement: an instance has work, or a machine that one may wait for is ready or gone."""
     POOL = "pool"
     """The pool: how many machines there should be may have changed."""
+    MOVES = "moves"
+    """Who moves instances off machines that are to end: one may be."""
     CHANGES = "changes"
     """Pages: something that they show may have changed."""
 
