@@ -15,6 +15,7 @@ from lab.plane.plain_volumes import PlainVolume
 
 PAGE: Final = b"<!doctype html><html><body><openclaw-app></openclaw-app></body></html>"
 BOOTSTRAP_SECONDS: Final = 600.0
+SUSPENDED_SECONDS: Final = 120.0
 
 
 class Refused(Exception):
@@ -72,6 +73,8 @@ class GatewayApi:
 
     def __init__(self, gateway: Running) -> None:
         self._gateway = gateway
+        self._suspended: str | None = None
+        """The id under which it takes no turns."""
         self._methods: dict[str, dict[str, Callable[[Document], Document]]] = {
             "/api/v1/oc-hosted/rpc": {
                 "identity": lambda _: {"instanceId": gateway.instance_id, "pid": gateway.pid, "startedAt": gateway.started_at},
@@ -86,6 +89,8 @@ class GatewayApi:
                 "config.get": lambda _: {"config": gateway.volume.config, "hash": fingerprint(gateway.volume.config)},
                 "config.patch": self._patch,
                 "models.authStatus": self._providers,
+                "gateway.suspend.prepare": self._suspend,
+                "gateway.suspend.resume": self._resume,
             },
         }
 
@@ -127,6 +132,8 @@ class GatewayApi:
 
     def _turn(self, session: str, body: Document) -> Document:
         """Echo what the user said last, and keep it on the volume."""
+        if self._suspended is not None:
+            raise Refused("UNAVAILABLE", "gateway is suspended")
         said = [message.get("content") for message in body.get("messages", []) if message.get("role") == "user"]
         reply = f"You said: {said[-1] if said else ''}"
         self._gateway.volume.conversation.append({"session": session, "user": str(said[-1]) if said else "", "reply": reply})
@@ -149,6 +156,18 @@ class GatewayApi:
         volume = self._gateway.volume
         volume.conversation[:] = [turn for turn in volume.conversation if turn["session"] != session]
         return {"ok": True, "archived": []}
+
+    def _suspend(self, params: Document) -> Document:
+        """A turn takes no time here, so that it always rests."""
+        self._suspended = str(params["requestId"])
+        expires_at_ms = int((time.time() + SUSPENDED_SECONDS) * 1000)
+        return {"status": "ready", "suspensionId": self._suspended, "expiresAtMs": expires_at_ms, "activeCount": 0, "blockers": []}
+
+    def _resume(self, params: Document) -> Document:
+        if self._suspended is not None and params.get("suspensionId") != self._suspended:
+            raise Refused("INVALID_REQUEST", "another suspension is held")
+        resumed, self._suspended = self._suspended is not None, None
+        return {"ok": True, "status": "running", "resumed": resumed}
 
     def _reload(self, _params: Document) -> Document:
         self._gateway.reload_secrets()

@@ -39,7 +39,7 @@ def test_an_instance_leaves_an_interrupted_machine_which_goes_on_to_serve_it(pha
         MachineState.TERMINATING, MachineFailure.NOTICED, NoticeKind.INTERRUPTION, LEAVES_AT,
     )  # fmt: skip
     assert names(changed) == [EventName.MACHINE_NOTICED, EventName.MACHINE_CONDEMNED, EventName.INSTANCE_MOVING]
-    assert (changed.wakes, changed.instance_work) == (frozenset(Topic), Work.FREE)
+    assert (changed.wakes, changed.instance_work) == (frozenset(Topic), Work.BROKEN)
 
 
 @pytest.mark.parametrize("kind", PATIENT_KINDS)
@@ -109,7 +109,7 @@ def test_an_interruption_hastens_a_move_without_hurry_and_never_delays_one() -> 
 
 def test_a_machine_that_is_let_go_ends_now() -> None:
     left = lifecycle.let_go(a_machine(MachineState.TERMINATING, leaves_at=LEAVES_AT))
-    assert (the_machine(left).leaves_at, left.machine_work, left.wakes) == (None, Work.DUE, {Topic.MACHINES})
+    assert (the_machine(left).leaves_at, left.machine_work, left.wakes) == (None, Work.DUE, frozenset({Topic.MACHINES}))
     assert lifecycle.let_go(the_machine(left)) == Changed()
 
 

@@ -164,3 +164,8 @@ class Instance:
     purge_after: float | None = None
     is_leased: bool = field(default=False, compare=False)
     """Whether a worker holds it just now; no part of what it is."""
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether another machine is to take over its volume."""
+        return self.phase is Phase.REPLACING and self.desired is DesiredState.RUNNING

@@ -113,3 +113,7 @@ class Machine:
     """Until when it goes on to serve its instance, while that moves to another machine; None where it does not."""
     attempts: int = 0
     last_error: str | None = None
+
+    def is_leaving(self, now: float) -> bool:
+        """Whether it is to end, and may go on to serve its instance until that has moved."""
+        return self.state is MachineState.TERMINATING and self.leaves_at is not None and now < self.leaves_at

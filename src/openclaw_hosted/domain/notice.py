@@ -24,7 +24,7 @@ class NoticeKind(StrEnum):
 
 
 PATIENT_KINDS: Final[Sequence[NoticeKind]] = (NoticeKind.REBALANCE, NoticeKind.MAINTENANCE, NoticeKind.DRAIN)
-"""Those that leave time: the instance moves once another machine is ready for it and no turn is under way. The later outweighs the former."""
+"""Those that leave time: the instance moves once another machine is ready and no turn is under way. The later outweighs the former."""
 INTERRUPTION_SECONDS: Final = 120.0
 """From the notice of an interruption until the machine is gone (EC2 User Guide, Spot Instance interruption notices)."""
 PATIENCE_SECONDS: Final = 900.0

@@ -83,7 +83,7 @@ class AwsRouter:
         if rule is not None and rule.owner_id is not None and rule.generation > generation:
             raise Conflict(f"Generation {rule.generation} of {instance_id} is bound, which is later than {generation}.")
         name = group_of(self._deployment, target.machine_id)
-        if rule is not None and self._leads_to(rule, name) and (rule.owner_id, rule.generation) == (owner_id, generation):
+        if self._is_bound(rule, name, owner_id, generation):
             return
         shard = self._shard(instance_id)
         group = rule.group(self._deployment) if rule is not None and self._leads_to(rule, name) else await shard.ensure_group(target)
@@ -97,6 +97,18 @@ class AwsRouter:
         before = rule.group(self._deployment)
         if before not in (None, group):
             await shard.delete_group(str(before))
+
+    async def hold(self, instance_id: InstanceId, machine_id: MachineId) -> None:
+        """The rule stays bound, with all traffic to the platform: a load balancer shows nothing but an error while nothing answers."""
+        rule = await self._rule(instance_id)
+        group = rule.group(self._deployment) if rule is not None else None
+        if rule is None or group is None or rule.owner_id is None or rule.is_held(self._deployment):
+            return
+        if not self._leads_to(rule, group_of(self._deployment, machine_id)):
+            return
+        shard, wanted = self._shard(instance_id), conditions(instance_id, self._host(instance_id), (rule.generation, rule.owner_id))
+        await self._modify(shard, rule, wanted, prepared_actions(group, shard.shard.platform_group))
+        self._known.pop(instance_id, None)
 
     async def release(self, instance_id: InstanceId) -> None:
         """Deregister the machine, delete the rule and its target group. Does nothing where there is none."""
@@ -172,6 +184,15 @@ class AwsRouter:
         except NotFound as problem:
             self._known.pop(rule.instance_id, None)
             raise Unavailable(f"The rule of {rule.instance_id} was deleted by someone else; it is made anew.") from problem
+
+    def _is_bound(self, rule: Rule | None, name: str, owner_id: UserId, generation: int) -> bool:
+        """Whether nothing is left to do to bind it."""
+        return (
+            rule is not None
+            and self._leads_to(rule, name)
+            and (rule.owner_id, rule.generation) == (owner_id, generation)
+            and not rule.is_held(self._deployment)
+        )
 
     def _leads_to(self, rule: Rule, group_name: str) -> bool:
         group = rule.group(self._deployment)

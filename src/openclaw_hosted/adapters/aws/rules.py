@@ -42,6 +42,11 @@ class Rule:
         """The target group of the machine that it leads to, or will."""
         return next((arn for arn in self.groups if machine_of_group(deployment, name_of_group(arn)) is not None), None)
 
+    def is_held(self, deployment: str) -> bool:
+        """Whether the platform answers in place of the machine."""
+        group = self.group(deployment)
+        return group is not None and self.groups[group] == NOTHING
+
     def route(self, deployment: str) -> Route | None:
         """As the port has it; None where it leads to no machine."""
         group = self.group(deployment)

@@ -10,6 +10,7 @@ from typing import Any
 
 from openclaw_hosted.controllers.context import ControllerOptions, Ports
 from openclaw_hosted.controllers.gateways import ensure_token, seat_of, wait_until_ready
+from openclaw_hosted.controllers.placement.moving import Moving
 from openclaw_hosted.controllers.placement.steps import StepRecorder
 from openclaw_hosted.controllers.runtime import Requeue
 from openclaw_hosted.domain import lifecycle
@@ -34,6 +35,7 @@ class Placing:
     def __init__(self, ports: Ports, options: ControllerOptions) -> None:
         self._ports = ports
         self._options = options
+        self._moving = Moving(ports, options)
 
     async def place(self, instance: Instance, lease: Lease) -> None:
         """From a waiting instance to one that answers at its address.
@@ -117,8 +119,9 @@ class Placing:
                 steps.found(StepName.TARGET, MADE_BEFORE)
                 group.create_task(self._take_over(instance, machine, lease, steps))
             else:
-                group.create_task(self._gateway_side(instance, machine, lease, steps))
-                group.create_task(self._target(instance, machine, target, steps))
+                connected = asyncio.Event()
+                group.create_task(self._gateway_side(instance, machine, lease, steps, connected))
+                group.create_task(self._target(instance, machine, target, steps, connected))
 
     async def _reach(self, instance: Instance, target: Target, steps: StepRecorder) -> None:
         """Have its address lead to the gateway, and ask there as its user would."""
@@ -143,7 +146,9 @@ class Placing:
         async with steps.step(StepName.GATEWAY):
             await self._ports.gateways.apply(seat_of(machine), self._spec(instance, machine))
 
-    async def _gateway_side(self, instance: Instance, machine: Machine, lease: Lease, steps: StepRecorder) -> None:
+    async def _gateway_side(
+        self, instance: Instance, machine: Machine, lease: Lease, steps: StepRecorder, connected: asyncio.Event
+    ) -> None:
         """Secret, volume and gateway, in this order; ends once the gateway has proven whom it serves."""
         ports, spec = self._ports, self._spec(instance, machine)
         assert machine.provider_ref is not None
@@ -151,6 +156,7 @@ class Placing:
             await ensure_token(ports, instance.id)
             await self._hand_over_credentials(instance, lease)
             await ports.vault.grant(instance.id, machine.provider_ref)
+        await self._moving.leave_old(instance, machine, connected, steps)
         async with steps.step(StepName.VOLUME):
             if (await ports.instance_store.volume(instance.id)).may_be_made:
                 await ports.volumes.create(spec.volume_id, machine.provider_ref)
@@ -192,12 +198,13 @@ class Placing:
                 await ports.clock.sleep(self._options.poll_seconds)
             await ports.volumes.detach(volume.volume_id, holder)
 
-    async def _target(self, instance: Instance, machine: Machine, target: Target, steps: StepRecorder) -> None:
+    async def _target(self, instance: Instance, machine: Machine, target: Target, steps: StepRecorder, connected: asyncio.Event) -> None:
         """A machine that was a spare under another id gives that id's route back: load balancers have room for a hundred."""
         async with steps.step(StepName.TARGET):
             if machine.reserved_instance_id != instance.id:
                 await self._ports.router.release(machine.reserved_instance_id)
             await self._ports.router.prepare(instance.id, target)
+        connected.set()
 
     async def _label(self, instance: Instance, machine: Machine, steps: StepRecorder) -> None:
         assert machine.provider_ref is not None

@@ -30,19 +30,19 @@ def notice(
     if kind in PATIENT_KINDS and _can_wait(machine, instance):
         return _remember(machine, now, kind, actor)
     noticed = replace(machine, notice=kind)
-    if kind is NoticeKind.ENDED:
-        followed = lose(noticed, instance, now=now)
-    else:
-        followed = leave(noticed, instance, now=now, leaves_at=leaves_at)
-    return replace(followed, events=(_event(machine, now, kind, actor), *followed.events))
+    is_gone = kind is NoticeKind.ENDED
+    followed = lose(noticed, instance, now=now) if is_gone else leave(noticed, instance, now=now, leaves_at=leaves_at)
+    events = (replace(event, actor=actor) for event in followed.events)
+    return replace(followed, events=(_event(machine, now, kind, actor), *events))
 
 
 def leave(machine: Machine, instance: Instance | None, *, now: float, leaves_at: float) -> Changed:
-    """Its instance moves to another machine; until then, and until `leaves_at` at most, this one goes on to serve it."""
+    """Its instance moves to another machine; until then, and until `leaves_at` at most, this one goes on to serve it. Whoever
+    works on the instance just now may have sent this machine something, and is waited for."""
     lost = lose(machine, instance, now=now, failure=MachineFailure.NOTICED, said=EventName.INSTANCE_MOVING)
     if lost.instance is None or lost.machine is None:
         return lost
-    return replace(lost, machine=replace(lost.machine, leaves_at=leaves_at))
+    return replace(lost, machine=replace(lost.machine, leaves_at=leaves_at), instance_work=Work.BROKEN)
 
 
 def let_go(machine: Machine) -> Changed:
