@@ -60,6 +60,8 @@ class Call(StrEnum):
     DESCRIBE_IMAGES = "ecr:DescribeImages"
     DESCRIBE_LOG_GROUPS = "logs:DescribeLogGroups"
     PUT_METRICS = "cloudwatch:PutMetricData"
+    RECEIVE_MESSAGES = "sqs:ReceiveMessage"
+    DELETE_MESSAGE = "sqs:DeleteMessage"
     WHO_AM_I = "sts:GetCallerIdentity"
 
     @property
