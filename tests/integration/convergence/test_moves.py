@@ -353,3 +353,36 @@ async def test_where_nothing_answers_the_platform_does_until_there_is_another_ma
 
 async def is_held(world: World, instance: Instance) -> bool:
     return instance.id in world.cloud.held
+
+
+async def test_in_a_storm_half_of_all_machines_are_taken_away_at_once_and_nothing_is_lost(world: World) -> None:
+    cap, count = 34, 20
+    policy = replace(world.options.policy, spares=2, fleet_cap=cap, max_launches_at_once=10)
+    world.options = replace(world.options, policy=policy, scan_seconds=0.5, poll_seconds=0.1, liveness_seconds=2.0, lease_seconds=10.0)
+    world.cloud.pace.boot = lambda: 3.0
+    world.cloud.pace.gateway = lambda: 2.0
+    most = 0
+
+    async def count_machines(_: str, __: str) -> None:
+        nonlocal most
+        most = max(most, len(world.cloud.machines))
+
+    async with world.running():
+        made = [await world.create(number) for number in range(count)]
+        placed = [await world.until_phase(instance.id, Phase.RUNNING) for instance in made]
+        for number, instance in enumerate(placed):
+            world.cloud.volumes[volume_of(instance.id)].written = number + 1
+        world.cloud.hook = count_machines
+        taken = [str(instance.machine_id) for instance in placed[: count // 2]]
+        for ref in taken:
+            world.cloud.give_notice(NoticeKind.INTERRUPTION, ref, times=2)
+        for instance in placed[: count // 2]:
+            await until_moved(world, instance)
+        assert not set(taken) & {machine.machine_id for machine in world.cloud.machines.values() if machine.spec is not None}
+        assert most <= cap
+        for number, instance in enumerate(placed):
+            now = await world.store.instances.get(instance.id)
+            assert (now.phase, now.generation) == (Phase.RUNNING, 2 if number < count // 2 else 1)
+            volume = world.cloud.volumes[volume_of(instance.id)]
+            assert (volume.written, volume.attached_to) == (number + 1, now.machine_id)
+            assert answering(world, instance) == [now.machine_id]
