@@ -36,6 +36,7 @@ ALLOWED_PHASE = {(before, after) for (before, _), after in instances.TRANSITIONS
     (before, Phase.UPDATING) for (before, _), after in instances.TRANSITIONS.items() if after is Phase.RUNNING
 }
 ALLOWED_VOLUME = {
+    (VolumeState.WANTED, VolumeState.WANTED),
     (VolumeState.WANTED, VolumeState.MADE),
     (VolumeState.MADE, VolumeState.MADE),
     (VolumeState.WANTED, VolumeState.PURGED),

@@ -291,6 +291,13 @@ MUTANTS: Final = (
         "instance_work=Work.FREE",
         Catcher.CONTRACT,
     ),
+    Mutant(
+        "found-where-a-volume-is-being-made-is-not-said-before",
+        "controllers/placement/place.py",
+        "                await ports.instance_store.update(instance.id, partial(lifecycle.want_volume, zone=machine.zone), lease=lease)\n",
+        "",
+        Catcher.SCENES,
+    ),
     # The store itself.
     Mutant(
         "the-lease-guards-nothing",

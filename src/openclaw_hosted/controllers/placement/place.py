@@ -159,6 +159,7 @@ class Placing:
         await self._moving.leave_old(instance, machine, connected, steps)
         async with steps.step(StepName.VOLUME):
             if (await ports.instance_store.volume(instance.id)).may_be_made:
+                await ports.instance_store.update(instance.id, partial(lifecycle.want_volume, zone=machine.zone), lease=lease)
                 await ports.volumes.create(spec.volume_id, machine.provider_ref)
                 await ports.instance_store.update(instance.id, partial(lifecycle.make_volume, zone=machine.zone), lease=lease)
             await self._free_volume(instance, machine)

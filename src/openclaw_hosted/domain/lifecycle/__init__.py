@@ -20,6 +20,7 @@ from openclaw_hosted.domain.lifecycle.instances import (
     purge,
     restart,
     take_down,
+    want_volume,
 )
 from openclaw_hosted.domain.lifecycle.machines import become_ready, condemn, launch, locate, lose, relocate, see_gone
 from openclaw_hosted.domain.lifecycle.notices import leave, let_go, notice
@@ -52,4 +53,5 @@ __all__ = [
     "restart",
     "see_gone",
     "take_down",
+    "want_volume",
 ]
