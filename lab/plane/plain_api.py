@@ -75,6 +75,8 @@ class GatewayApi:
         self._gateway = gateway
         self._suspended: str | None = None
         """The id under which it takes no turns."""
+        self._drains = False
+        """How that was asked for."""
         self._methods: dict[str, dict[str, Callable[[Document], Document]]] = {
             "/api/v1/oc-hosted/rpc": {
                 "identity": lambda _: {"instanceId": gateway.instance_id, "pid": gateway.pid, "startedAt": gateway.started_at},
@@ -159,7 +161,10 @@ class GatewayApi:
 
     def _suspend(self, params: Document) -> Document:
         """A turn takes no time here, so that it always rests."""
-        self._suspended = str(params["requestId"])
+        request_id, drains = str(params["requestId"]), params.get("drain") is True
+        if self._suspended is not None and (self._suspended, self._drains) != (request_id, drains):
+            raise Refused("UNAVAILABLE", "another gateway suspension is already prepared")
+        self._suspended, self._drains = request_id, drains
         expires_at_ms = int((time.time() + SUSPENDED_SECONDS) * 1000)
         return {"status": "ready", "suspensionId": self._suspended, "expiresAtMs": expires_at_ms, "activeCount": 0, "blockers": []}
 

@@ -15,8 +15,11 @@ const PAGE = `<!doctype html><openclaw-app data-machine="${process.env.HOME}"></
 const STARTED_AT = Date.now() / 1000 - process.uptime();
 let stopping = false;
 let suspended = false;
+let drains = false;
 const isAtTurn = () => existsSync(`${process.env.OPENCLAW_STATE_DIR}/turn`);
 const rest = ({ requestId, drain }) => {
+  if (suspended && drains !== drain) return { refused: "another gateway suspension is already prepared" };
+  drains = drain;
   suspended = drain || !isAtTurn();
   return { status: isAtTurn() ? (drain ? "draining" : "busy") : "ready", ...(suspended ? { suspensionId: requestId } : {}) };
 };
@@ -48,7 +51,9 @@ createServer(async (req, res) => {
   if (req.url === "/readyz") return say(200, { ready: true });
   if (suspended && req.url === "/v1/chat/completions") return say(503, {});
   if (req.url === "/v1/chat/completions") return say(200, { choices: [{ message: { content: body.messages.at(-1).content } }] });
-  return say(200, { ok: true, payload: PAYLOADS[body.method]?.(body.params) ?? {} });
+  const payload = PAYLOADS[body.method]?.(body.params) ?? {};
+  if (payload.refused) return say(503, { ok: false, error: { code: "UNAVAILABLE", message: payload.refused } });
+  return say(200, { ok: true, payload });
 }).listen(config.gateway.port, config.gateway.bind === "lan" ? "0.0.0.0" : "127.0.0.1");
 process.once("SIGTERM", () => {
   // A turn is under way for as long as there is a file of this name; until it ends, questions are answered.
