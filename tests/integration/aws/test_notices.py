@@ -63,7 +63,9 @@ async def test_an_interrupted_spot_machine_hands_its_instance_on_before_it_is_go
         await until_empty(world)
 
 
+@pytest.mark.long
 async def test_a_recommendation_moves_an_instance_and_events_of_others_do_nothing(world: AwsWorld) -> None:
+    """Each part has another proof: `TestAwsNotices`, `test_aws_events.py`, and tests/integration/convergence/test_moves.py."""
     world.hears = True
     async with world.control_plane() as plane:
         instance, before = await an_instance(plane)
