@@ -16,7 +16,7 @@ PYTEST = $(BIN)/pytest -n $(WORKERS) --dist loadgroup
 export PYTHON
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run down image image-control-plane test test-fast test-all test-under-load simulate mutants lint format lock gateway-config checkov ministack bench bench-claim bench-starts bench-control-plane bench-creates bench-pool bench-edge bench-jupyterhub bench-aws bench-cli lab screenshots clean
+.PHONY: help setup setup-dev run down image image-control-plane test test-fast test-all test-under-load simulate mutants lint format lock gateway-config checkov ministack bench bench-claim bench-starts bench-control-plane bench-creates bench-pool bench-edge bench-jupyterhub bench-aws bench-cli bench-interruption lab screenshots clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -86,7 +86,7 @@ lock: ## Write the lock files anew (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --generate-hashes -o requirements-dev.lock
 	uv pip compile pyproject.toml --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --generate-hashes -o requirements.lock -c requirements-dev.lock
 
-bench: bench-claim bench-starts bench-control-plane bench-creates bench-pool bench-edge bench-jupyterhub bench-aws bench-cli ## Measure everything; half an hour
+bench: bench-claim bench-starts bench-control-plane bench-creates bench-pool bench-edge bench-jupyterhub bench-aws bench-cli bench-interruption ## Measure everything; half an hour
 
 bench-claim: setup-dev ## Measure from POST to an answer, hot spare against cold start
 	$(BIN)/python -m bench.claim
@@ -111,6 +111,9 @@ bench-jupyterhub: setup-dev ## Measure from asking to reaching, beside JupyterHu
 
 bench-aws: setup-dev ## Measure creates on AWS in the fast lab, and 200 users over three load balancers
 	$(BIN)/python -m bench.aws $(BENCH_ARGS)
+
+bench-interruption: setup-dev ## Measure for how long nothing answers when a machine is taken away
+	$(BIN)/python -m bench.interruption $(BENCH_ARGS)
 
 bench-cli: setup-dev ## Measure what commands of the command line cost
 	$(BIN)/python -m bench.cli $(BENCH_ARGS)

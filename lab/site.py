@@ -24,6 +24,13 @@ VOLUME_GIB: Final = 1
 LOG_GROUP: Final = "/openclaw-hosted/lab/gateways"
 LOG_DAYS: Final = 7
 KEYS: Final = {"AWS_ACCESS_KEY_ID": "AKIALABLABLABLABLABL", "AWS_SECRET_ACCESS_KEY": "lab"}
+NOTICES: Final = (
+    "EC2 Spot Instance Interruption Warning",
+    "EC2 Instance Rebalance Recommendation",
+    "EC2 Instance State-change Notification",
+)
+"""The events that come into the queue."""
+QUEUE: Final = {"VisibilityTimeout": "30", "MessageRetentionPeriod": "3600"}
 ZONES: Final = ("us-west-2a", "us-west-2b")
 TRUST: Final = {
     "Version": "2012-10-17",
@@ -83,6 +90,7 @@ class Site:
     load_balancers: list[str] = field(default_factory=list)
     listeners: list[str] = field(default_factory=list)
     repository: str = ""
+    notices_queue: str = ""
 
     def __post_init__(self) -> None:
         self._session = botocore.session.Session()
@@ -92,6 +100,7 @@ class Site:
             self._load_balancer(number)
         self._templates()
         self._log_group()
+        self._notices()
         made = self.client("ecr").create_repository(repositoryName=REPOSITORY)
         self.repository = made["repository"]["repositoryUri"]
 
@@ -126,6 +135,7 @@ class Site:
             "ECR_REPOSITORY_URL": self.repository,
             "DEPLOYMENT_NAME": self.plan.deployment,
             "GATEWAY_LOG_GROUP": LOG_GROUP,
+            "NOTICES_QUEUE_URL": self.notices_queue,
             "DATA_VOLUME_GIB": str(VOLUME_GIB),
             "PUBLIC_URL": addresses[0],
             "SHARD_URLS": ",".join(addresses),
@@ -163,6 +173,15 @@ class Site:
         logs = self.client("logs")
         logs.create_log_group(logGroupName=LOG_GROUP)
         logs.put_retention_policy(logGroupName=LOG_GROUP, retentionInDays=LOG_DAYS)
+
+    def _notices(self) -> None:
+        """A queue for what EC2 says of machines before they end, as terraform/events.tf makes it."""
+        sqs, events = self.client("sqs"), self.client("events")
+        self.notices_queue = str(sqs.create_queue(QueueName=f"{self.plan.deployment}-notices", Attributes=QUEUE)["QueueUrl"])
+        arn = sqs.get_queue_attributes(QueueUrl=self.notices_queue, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        name = f"{self.plan.deployment}-machines"
+        events.put_rule(Name=name, EventPattern=json.dumps({"source": ["aws.ec2"], "detail-type": list(NOTICES)}))
+        events.put_targets(Rule=name, Targets=[{"Id": "notices", "Arn": arn}])
 
     def _templates(self) -> None:
         tags = [{"Key": "Name", "Value": "openclaw-user-instance"}, {"Key": "Deployment", "Value": self.plan.deployment}]

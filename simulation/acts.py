@@ -14,6 +14,7 @@ from openclaw_hosted.domain.actor import Actor, Party, Via
 from openclaw_hosted.domain.errors import OpenClawHostedError
 from openclaw_hosted.domain.machine import MachineState
 from openclaw_hosted.domain.naming import InstanceId, MachineId
+from openclaw_hosted.domain.notice import NoticeKind
 from openclaw_hosted.ports.machines import MachineHealth
 from simulation.invariants import BY_HAND
 from simulation.people import People
@@ -45,6 +46,7 @@ class Acts:
             ActKind.OPERATOR_PAUSES: lambda _: self._operate(lambda at: at.pause_pool(OPERATOR)),
             ActKind.OPERATOR_RESUMES: lambda _: self._operate(lambda at: at.resume_pool(OPERATOR)),
             ActKind.OPERATOR_RETIRES: self._retire,
+            ActKind.OPERATOR_DRAINS: self._drain,
         }
         self._others: dict[ActKind, Callable[[Act], bool]] = {
             ActKind.OPERATOR_SETS_CAP: self._set_cap,
@@ -52,6 +54,12 @@ class Acts:
             ActKind.MACHINE_DIES: self._die,
             ActKind.MACHINE_STOPS: self._stop,
             ActKind.MACHINES_INTERRUPTED: self._interrupt,
+            ActKind.MACHINES_NOTICED: self._notice,
+            ActKind.MACHINE_RECOMMENDED: self._recommend,
+            ActKind.NOTICE_DOUBLED: self._notice_twice,
+            ActKind.NOTICE_LOST: lambda _: self._lose_notices(),
+            ActKind.NOTICE_FORGED: self._forge,
+            ActKind.TURN_TAKES_LONG: self._keep_busy,
             ActKind.GATEWAY_CRASHES: self._crash,
             ActKind.GATEWAY_HANGS: self._hang,
             ActKind.GATEWAY_REFUSES: self._refuse,
@@ -104,6 +112,12 @@ class Acts:
         if spare is not None:
             await self._operate(lambda at: at.retire_spare(OPERATOR, spare))
 
+    async def _drain(self, act: Act) -> None:
+        serving = [row.id for row in self._world.rows.machines.values() if row.state is MachineState.ASSIGNED]
+        machine = self._one(serving, act.pick)
+        if machine is not None:
+            await self._operate(lambda at: at.give_notice(OPERATOR, machine, NoticeKind.DRAIN))
+
     def _set_cap(self, act: Act) -> bool:
         self._world.set_policy(replace(self._world.options.policy, fleet_cap=FLEET_CAP - 8 + int(8 * act.pick)))
         return True
@@ -138,6 +152,50 @@ class Acts:
         for number, ref in enumerate(refs):
             self._world.later(number * 0.5 + 3 * act.size, lambda ref=ref: self._cloud.kill(ref))
         return bool(refs)
+
+    def _notice(self, act: Act) -> bool:
+        """As `_interrupt`, but that it is said before; sometimes less than two minutes before."""
+        zone = ZONES[int(act.pick * len(ZONES))]
+        refs = [ref for ref, machine in self._cloud.machines.items() if machine.zone == zone]
+        for ref in refs:
+            self._cloud.give_notice(NoticeKind.INTERRUPTION, ref)
+            self._world.later(20 + 100 * act.size, lambda ref=ref: self._cloud.kill(ref))
+        return bool(refs)
+
+    def _recommend(self, act: Act) -> bool:
+        found = self._machine(act, serving=True)
+        if found is not None:
+            self._cloud.give_notice(NoticeKind.REBALANCE, found[0])
+        return found is not None
+
+    def _notice_twice(self, act: Act) -> bool:
+        found = self._machine(act, serving=True)
+        if found is None:
+            return False
+        self._cloud.give_notice(NoticeKind.INTERRUPTION, found[0], times=2)
+        self._world.later(60 * act.size, lambda: self._cloud.give_notice(NoticeKind.INTERRUPTION, found[0]))
+        self._world.later(40 + 40 * act.size, lambda: self._cloud.kill(found[0]))
+        return True
+
+    def _lose_notices(self) -> bool:
+        self._cloud.notices.clear()
+        return True
+
+    def _forge(self, act: Act) -> bool:
+        found = self._machine(act, serving=True)
+        if act.size < 0.3:
+            self._cloud.notices[f"forged-{act.at}"] = None
+        elif act.size < 0.6 or found is None:
+            self._cloud.give_notice(NoticeKind.INTERRUPTION, "i-of-somebody-else")
+        else:
+            self._cloud.give_notice(NoticeKind.ENDED, found[0])
+        return True
+
+    def _keep_busy(self, act: Act) -> bool:
+        found = self._machine(act, serving=True)
+        if found is not None:
+            found[1].busy_until = self._world.clock.now() + 20 + 60 * act.size
+        return found is not None
 
     def _crash(self, act: Act) -> bool:
         found = self._machine(act, serving=True)

@@ -9,6 +9,7 @@
 7. A user reaches own instances only.
 8. The same idempotency key has the same answer.
 9. Nothing unexpected happens: no illegal transition, no stranger's error.
+10. No instance has two machines that write.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ ALLOWED_PHASE = {(before, after) for (before, _), after in instances.TRANSITIONS
     (before, Phase.UPDATING) for (before, _), after in instances.TRANSITIONS.items() if after is Phase.RUNNING
 }
 ALLOWED_VOLUME = {
+    (VolumeState.WANTED, VolumeState.WANTED),
     (VolumeState.WANTED, VolumeState.MADE),
     (VolumeState.MADE, VolumeState.MADE),
     (VolumeState.WANTED, VolumeState.PURGED),
@@ -200,9 +202,13 @@ class Invariants:
 
     def mounts(self) -> None:
         """Each gateway runs on the volume of its instance, which its machine has; each machine serves one user in its life."""
+        writing: dict[InstanceId, MachineId] = {}
         for machine in self._cloud.machines.values():
             if machine.spec is None or machine.health is not MachineHealth.UP:
                 continue
+            other = writing.setdefault(machine.spec.instance_id, machine.machine_id)
+            if other != machine.machine_id:
+                raise Violation(10, f"{other} and {machine.machine_id} both write for {machine.spec.instance_id}")
             volume = self._cloud.volumes.get(machine.spec.volume_id)
             if volume is None or volume.attached_to != machine.machine_id:
                 raise Violation(6, f"the gateway on {machine.machine_id} runs, and its volume {machine.spec.volume_id} is elsewhere")

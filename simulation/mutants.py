@@ -100,6 +100,8 @@ def _command(mutant: Mutant, jobs: int) -> list[str]:
             return [sys.executable, "-m", "simulation", "--stop-at-first", "--no-shrink", "--jobs", str(jobs)]
         case Catcher.CONTRACT:
             return [*pytest, *(f"tests/contract/store/test_{name}.py" for name in ("placement", "machines", "stores"))]
+        case Catcher.MOVES:
+            return [*pytest, "tests/integration/convergence/test_moves.py"]
         case Catcher.SCENES:
             return [*pytest, "tests/integration/convergence/test_found_by_simulation.py"]
 

@@ -12,6 +12,8 @@ class Catcher(StrEnum):
 
     SIMULATION = "the standard run"
     CONTRACT = "the contract of the stores"
+    MOVES = "the scenes of moves"
+    """For what costs a user a turn or a minute, and breaks nothing."""
     SCENES = "the scenes of what was found"
     """For what a run is too short or too mild to show."""
 
@@ -177,6 +179,78 @@ MUTANTS: Final = (
         "        machines=len(live),",
         "        machines=len(reserved - kept.keys()),",
     ),
+    # Notices, and moves off machines that still answer.
+    Mutant(
+        "a-volume-is-taken-before-the-old-gateway-has-stopped",
+        "controllers/placement/moving.py",
+        "        await ports.gateways.stop(seat, within_seconds=None if old.notice in PATIENT_KINDS else max(LEAST_SECONDS, left))",
+        "        assert left is not None",
+    ),
+    Mutant(
+        "a-deleted-instance-forgets-the-machine-that-it-leaves",
+        "controllers/placement/remove.py",
+        "return list(dict.fromkeys([*((instance.machine_id,) if instance.machine_id else ()), *noticed]))",
+        "return [*((instance.machine_id,) if instance.machine_id else ()), *noticed[:0]]",
+        Catcher.MOVES,
+    ),
+    Mutant(
+        "a-message-is-enough-for-an-end",
+        "controllers/interruption.py",
+        "if notice.kind is NoticeKind.ENDED and not await self._has_ended(machine):",
+        "if notice.kind is NoticeKind.ENDED and not machine:",
+        Catcher.MOVES,
+    ),
+    Mutant(
+        "a-notice-is-confirmed-before-a-row-says-what-follows",
+        "controllers/interruption.py",
+        "            settled = [delivery.receipt for delivery in deliveries if await self._settles(delivery, machines)]\n"
+        "            await self._ports.notices.confirm(settled)",
+        "            await self._ports.notices.confirm([delivery.receipt for delivery in deliveries])\n"
+        "            [await self._settles(delivery, machines) for delivery in deliveries]",
+        Catcher.MOVES,
+    ),
+    Mutant(
+        "a-turn-is-not-waited-for-before-a-move",
+        "controllers/interruption.py",
+        "        return rests",
+        "        return True or rests",
+        Catcher.MOVES,
+    ),
+    Mutant(
+        "a-turn-that-began-meanwhile-is-not-waited-for",
+        "controllers/placement/moving.py",
+        "        while self._may_wait(old) and not await self._rests(old):",
+        "        while self._may_wait(old) and await self._rests(old) is None:",
+        Catcher.MOVES,
+    ),
+    Mutant(
+        "all-move-at-once-that-have-time",
+        "controllers/interruption.py",
+        "            if moves:\n                return",
+        "            if moves:\n                continue",
+        Catcher.MOVES,
+    ),
+    Mutant(
+        "an-address-is-not-held",
+        "controllers/edge.py",
+        "            if route.owner_id is not None and route.machine_id not in serving:",
+        "            if route.owner_id is None and route.machine_id not in serving:",
+        Catcher.MOVES,
+    ),
+    Mutant(
+        "a-machine-that-is-left-ends-at-once",
+        "controllers/readiness.py",
+        "        if await self._serves_on(machine):",
+        "        if not machine:",
+        Catcher.MOVES,
+    ),
+    Mutant(
+        "no-machine-is-made-ready-for-one-that-is-to-move",
+        "domain/pool.py",
+        "    wanted.update(zone for zone in view.leaving | (view.homes if spread else frozenset()) if zone and zone not in closed)",
+        "    wanted.update(zone for zone in (view.homes if spread else frozenset()) if zone and zone not in closed)",
+        Catcher.MOVES,
+    ),
     # The faults that the simulation found, put back (docs/simulation.md).
     Mutant(
         "found-surplus-spares-are-kept",
@@ -223,6 +297,13 @@ MUTANTS: Final = (
         "instance_work=Work.BROKEN",
         "instance_work=Work.FREE",
         Catcher.CONTRACT,
+    ),
+    Mutant(
+        "found-where-a-volume-is-being-made-is-not-said-before",
+        "controllers/placement/place.py",
+        "                await ports.instance_store.update(instance.id, partial(lifecycle.want_volume, zone=machine.zone), lease=lease)\n",
+        "",
+        Catcher.SCENES,
     ),
     # The store itself.
     Mutant(

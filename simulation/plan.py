@@ -37,22 +37,24 @@ PORT_FAULTS: Final = tuple(Fault)
 
 PORT_CALLS: Final = (
     "machines.launch", "machines.adopt", "machines.observe", "machines.label", "machines.start", "machines.terminate", "machines.room",
-    "gateways.start", "gateways.apply", "gateways.restart", "gateways.stop", "gateways.status", "gateways.warm_up",
-    "gateways.keep_warm", "gateways.mint_bootstrap",
+    "gateways.start", "gateways.apply", "gateways.restart", "gateways.suspend", "gateways.resume", "gateways.stop", "gateways.status",
+    "gateways.warm_up", "gateways.keep_warm", "gateways.mint_bootstrap",
     "vault.put", "vault.get", "vault.grant", "vault.retire", "vault.restore", "vault.purge", "vault.list",
-    "router.prepare", "router.bind", "router.mark", "router.release", "router.probe", "router.list", "router.machines", "router.forget",
+    "router.prepare", "router.bind", "router.mark", "router.hold", "router.release", "router.probe", "router.list", "router.machines",
+    "router.forget",
     "volumes.create", "volumes.detach", "volumes.purge", "volumes.list", "volumes.crowding",
     "gate.allow", "gate.revoke", "gate.sessions",
+    "notices.receive", "notices.confirm",
 )  # fmt: skip
 STORE_CALLS: Final = (
     "machine_store.add", "machine_store.adopt", "machine_store.get", "machine_store.list_live", "machine_store.list_pooled",
     "machine_store.lease_due", "machine_store.renew", "machine_store.launch", "machine_store.locate", "machine_store.become_ready",
     "machine_store.condemn", "machine_store.lose", "machine_store.see_gone", "machine_store.reschedule", "machine_store.observations",
-    "machine_store.observe",
-    "instance_store.create", "instance_store.get", "instance_store.list_placed", "instance_store.count_waiting",
+    "machine_store.observe", "machine_store.list_noticed", "machine_store.let_go", "machine_store.notice", "machine_store.leave",
+    "instance_store.create", "instance_store.get", "instance_store.list_placed", "instance_store.count_waiting", "instance_store.homes",
     "instance_store.known_ids", "instance_store.lease_due", "instance_store.lease_unfiled", "instance_store.renew",
     "instance_store.claim_machine", "instance_store.file",
-    "instance_store.volume", "instance_store.make_volume", "instance_store.record_steps",
+    "instance_store.volume", "instance_store.want_volume", "instance_store.make_volume", "instance_store.record_steps",
     "instance_store.sealed_credentials", "instance_store.hand_over", "instance_store.restart",
     "instance_store.place", "instance_store.take_down", "instance_store.purge", "instance_store.reschedule", "instance_store.change",
     "instance_store.ask_restart", "instance_store.ask_update", "instance_store.ask_delete", "instance_store.ask_restore",
@@ -86,6 +88,13 @@ class ActKind(StrEnum):
     MACHINE_DIES = "machine dies"
     MACHINE_STOPS = "machine stops"
     MACHINES_INTERRUPTED = "machines of a zone are interrupted"
+    MACHINES_NOTICED = "machines of a zone get notice, and are interrupted"
+    MACHINE_RECOMMENDED = "a machine is recommended to be left"
+    NOTICE_DOUBLED = "a notice comes twice, and late"
+    NOTICE_LOST = "a notice is lost"
+    NOTICE_FORGED = "a notice is about a machine that does not end, or that is not ours"
+    TURN_TAKES_LONG = "a turn takes long"
+    OPERATOR_DRAINS = "operator drains a machine"
     GATEWAY_CRASHES = "gateway crashes"
     GATEWAY_HANGS = "gateway hangs"
     GATEWAY_REFUSES = "gateway refuses its settings"
@@ -127,6 +136,13 @@ _LEAD_TO: Final = {
     "platform_store.launch_failed": ActKind.ALL_FULL,
     "platform_store.launch_succeeded": ActKind.ALL_FULL,
     "machine_store.lose": ActKind.MACHINE_DIES,
+    "machine_store.notice": ActKind.MACHINES_NOTICED,
+    "machine_store.let_go": ActKind.MACHINES_NOTICED,
+    "machine_store.leave": ActKind.OPERATOR_DRAINS,
+    "gateways.suspend": ActKind.OPERATOR_DRAINS,
+    "gateways.resume": ActKind.OPERATOR_DRAINS,
+    "notices.confirm": ActKind.MACHINES_NOTICED,
+    "router.hold": ActKind.MACHINES_NOTICED,
     "instance_store.ask_update": ActKind.GATEWAY_REFUSES,
     "instance_store.hand_over": ActKind.USER_CHANGES,
 }

@@ -67,6 +67,8 @@ def _pool(world: World) -> Iterator[str]:
     for machine in live:
         if machine.state in (MachineState.INITIALIZING, MachineState.TERMINATING):
             yield f"machine {machine.id} is {machine.state}"
+        elif machine.notice is not None:
+            yield f"machine {machine.id} is to be left: {machine.notice}"
         elif machine.state is MachineState.ASSIGNED:
             row = world.rows.instances.get(machine.instance_id) if machine.instance_id else None
             if row is None or row.machine_id != machine.id:

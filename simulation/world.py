@@ -11,6 +11,7 @@ from typing import Any, Final
 from openclaw_hosted.adapters.fake.access import FakeGate, FakeRouter, FakeSealer, FakeVault
 from openclaw_hosted.adapters.fake.cloud import FakeCloud, Pace
 from openclaw_hosted.adapters.fake.compute import FakeGateways, FakeMachines, FakeVolumes
+from openclaw_hosted.adapters.fake.notices import FakeNotices
 from openclaw_hosted.controllers import ControllerOptions
 from openclaw_hosted.domain.instance import Phase
 from openclaw_hosted.domain.pool import PoolPolicy
@@ -89,7 +90,7 @@ class World:
         cloud = self.cloud
         self.targets: dict[str, object] = {
             "machines": FakeMachines(cloud), "gateways": FakeGateways(cloud), "vault": FakeVault(cloud), "sealer": FakeSealer(),
-            "router": FakeRouter(cloud), "gate": FakeGate(cloud), "volumes": FakeVolumes(cloud),
+            "router": FakeRouter(cloud), "gate": FakeGate(cloud), "volumes": FakeVolumes(cloud), "notices": FakeNotices(cloud),
         }  # fmt: skip
 
     def start(self) -> None:

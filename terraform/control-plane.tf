@@ -26,6 +26,7 @@ locals {
       IMAGE_TAG                = var.gateway_image
       DEPLOYMENT_NAME          = var.deployment_name
       MACHINE_ROLE_ARN         = aws_iam_role.machine.arn
+      NOTICES_QUEUE_URL        = aws_sqs_queue.notices.url
       GATEWAY_LOG_GROUP        = aws_cloudwatch_log_group.gateways.name
       DATA_VOLUME_GIB          = tostring(var.data_volume_gib)
       ROOT_VOLUME_GIB          = tostring(var.root_volume_gib)

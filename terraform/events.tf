@@ -22,6 +22,22 @@ resource "aws_cloudwatch_event_rule" "machines" {
   })
 }
 
+# A retirement or a reboot that AWS has planned, days ahead. AWS Health tells each account of its own machines only.
+resource "aws_cloudwatch_event_rule" "maintenance" {
+  name        = "${var.deployment_name}-maintenance"
+  description = "Maintenance of EC2 machines that AWS has planned"
+  event_pattern = jsonencode({
+    source      = ["aws.health"]
+    detail-type = ["AWS Health Event"]
+    detail      = { service = ["EC2"], eventTypeCategory = ["scheduledChange"] }
+  })
+}
+
+resource "aws_cloudwatch_event_target" "maintenance" {
+  rule = aws_cloudwatch_event_rule.maintenance.name
+  arn  = aws_sqs_queue.notices.arn
+}
+
 resource "aws_cloudwatch_event_target" "notices" {
   rule = aws_cloudwatch_event_rule.machines.name
   arn  = aws_sqs_queue.notices.arn
@@ -37,7 +53,7 @@ resource "aws_sqs_queue_policy" "notices" {
         Principal = { Service = "events.amazonaws.com" }
         Action    = "sqs:SendMessage"
         Resource  = aws_sqs_queue.notices.arn
-        Condition = { ArnEquals = { "aws:SourceArn" = aws_cloudwatch_event_rule.machines.arn } }
+        Condition = { ArnEquals = { "aws:SourceArn" = [aws_cloudwatch_event_rule.machines.arn, aws_cloudwatch_event_rule.maintenance.arn] } }
       }
     ]
   })

@@ -303,6 +303,12 @@ locals {
         Resource = aws_ecr_repository.this["gateway"].arn
       },
       {
+        Sid      = "Notices"
+        Effect   = "Allow"
+        Action   = ["sqs:ReceiveMessage", "sqs:DeleteMessage"]
+        Resource = aws_sqs_queue.notices.arn
+      },
+      {
         Sid      = "LookAtLogs"
         Effect   = "Allow"
         Action   = "logs:DescribeLogGroups"

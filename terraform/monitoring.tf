@@ -93,6 +93,23 @@ resource "aws_cloudwatch_metric_alarm" "crash_loops" {
   ok_actions          = [aws_sns_topic.alarms.arn]
 }
 
+# Nobody reads what AWS says of machines before it takes them away: then instances move only once their machine is gone.
+resource "aws_cloudwatch_metric_alarm" "notices_unread" {
+  alarm_name          = "${var.deployment_name}-notices-unread"
+  alarm_description   = "Notices of interruptions are not read, so instances move late. See Operations, notices-unread."
+  namespace           = "AWS/SQS"
+  metric_name         = "ApproximateAgeOfOldestMessage"
+  dimensions          = { QueueName = aws_sqs_queue.notices.name }
+  statistic           = "Maximum"
+  comparison_operator = "GreaterThanOrEqualToThreshold"
+  threshold           = 120
+  period              = 60
+  evaluation_periods  = 3
+  treat_missing_data  = "notBreaching"
+  alarm_actions       = [aws_sns_topic.alarms.arn]
+  ok_actions          = [aws_sns_topic.alarms.arn]
+}
+
 locals {
   graphs = [
     { title = "Pool size", stat = "Maximum", names = ["AvailableMachines", "InitializingMachines"] },

@@ -5,27 +5,38 @@ from __future__ import annotations
 import json
 import time
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from moto.events.models import events_backends
+from moto.sqs.models import sqs_backends
 
 from lab.cloud.alarms import evaluate
 from lab.cloud.fleet import Row, change, refresh
+from lab.cloud.queues import measure
 
 if TYPE_CHECKING:
     from lab.cloud.account import Account
 
 
 def emit(account: Account, kind: str, row: Row, detail: dict[str, Any]) -> None:
-    """Have EventBridge pass an event of EC2 to the targets of the rules that match it."""
-    backend = events_backends[account.account_id][account.region]
+    """Have EventBridge pass an event of EC2 to the queues of the rules that match it, in AWS's own envelope: moto's has no account
+    (EventBridge User Guide, AWS service event metadata)."""
     event = {
-        "Source": "aws.ec2",
-        "DetailType": kind,
-        "Detail": json.dumps({"instance-id": row.id, **detail}),
-        "Resources": [f"arn:aws:ec2:{account.region}:{account.account_id}:instance/{row.id}"],
-        "Time": account.clock(),
+        "version": "0",
+        "id": str(uuid4()),
+        "detail-type": kind,
+        "source": "aws.ec2",
+        "account": account.account_id,
+        "time": _iso(account.clock()),
+        "region": account.region,
+        "resources": [f"arn:aws:ec2:{account.region}:{account.account_id}:instance/{row.id}"],
+        "detail": {"instance-id": row.id, **detail},
     }
-    backend.put_events([event])
+    queues = sqs_backends[account.account_id][account.region]
+    for rule in events_backends[account.account_id][account.region].describe_event_bus("default").rules.values():
+        if rule.event_pattern.matches_event(event):
+            for target in rule.targets:
+                queues.send_message(target["Arn"].rpartition(":")[2], json.dumps(event))
 
 
 def interrupt(account: Account, instance_id: str) -> None:
@@ -62,6 +73,7 @@ def tick(account: Account) -> None:
     with account.lock:
         now = account.clock()
         account.disks.refresh(account)
+        measure(account)
         evaluate(account)
         for row in list(account.fleet.rows.values()):
             state = refresh(account, row)

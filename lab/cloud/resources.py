@@ -46,9 +46,8 @@ def targets_of(account: Account, call: Call) -> list[Target]:
     service = call.action.partition(":")[0]
     if service == "secretsmanager":
         return [_secret_target(account, call)]
-    if service == "logs" and "logStreamName" in call.params:
-        group, stream = call.params["logGroupName"], call.params["logStreamName"]
-        return [(call.action, f"arn:aws:logs:{account.region}:{account.account_id}:log-group:{group}:log-stream:{stream}", None)]
+    if (named_arn := _named_arn(account, service, call)) is not None:
+        return [(call.action, named_arn, None)]
     if call.operation.startswith(UNSCOPED) and service not in SCOPED_READS:
         return [(call.action, "*", None)]
     if call.action in LAUNCHES:
@@ -125,6 +124,16 @@ def _profile(account: Account, reference: Mapping[str, Any]) -> Any:
     return filter_iam_instance_profiles(
         account.account_id, partition="aws", iam_instance_profile_arn=reference.get("Arn"), iam_instance_profile_name=reference.get("Name")
     )
+
+
+def _named_arn(account: Account, service: str, call: Call) -> str | None:
+    """Of what a call names by other than its ARN: a queue by its address, a stream by its group."""
+    prefix = f"arn:aws:{service}:{account.region}:{account.account_id}"
+    if service == "sqs" and "QueueUrl" in call.params:
+        return f"{prefix}:{call.params['QueueUrl'].rpartition('/')[2]}"
+    if service == "logs" and "logStreamName" in call.params:
+        return f"{prefix}:log-group:{call.params['logGroupName']}:log-stream:{call.params['logStreamName']}"
+    return None
 
 
 def _secret_target(account: Account, call: Call) -> Target:

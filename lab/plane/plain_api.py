@@ -16,6 +16,7 @@ from lab.plane.plain_volumes import PlainVolume
 PAGE: Final = b"<!doctype html><html><body><openclaw-app></openclaw-app></body></html>"
 BOOTSTRAP_SECONDS: Final = 600.0
 CLOSED: Final = Response(503, b"This OpenClaw has no owner yet.")
+SUSPENDED_SECONDS: Final = 120.0
 
 
 class Refused(Exception):
@@ -81,6 +82,10 @@ class GatewayApi:
 
     def __init__(self, gateway: Running) -> None:
         self._gateway = gateway
+        self._suspended: str | None = None
+        """The id under which it takes no turns."""
+        self._drains = False
+        """How that was asked for."""
         self._methods: dict[str, dict[str, Callable[[Document], Document]]] = {
             "/api/v1/oc-hosted/rpc": {
                 "identity": self._identity,
@@ -97,6 +102,8 @@ class GatewayApi:
                 "config.get": lambda _: {"config": gateway.volume.config, "hash": fingerprint(gateway.volume.config)},
                 "config.patch": self._patch,
                 "models.authStatus": self._providers,
+                "gateway.suspend.prepare": self._suspend,
+                "gateway.suspend.resume": self._resume,
             },
         }
 
@@ -138,6 +145,8 @@ class GatewayApi:
 
     def _turn(self, session: str, body: Document) -> Document:
         """Echo what the user said last, and keep it on the volume."""
+        if self._suspended is not None:
+            raise Refused("UNAVAILABLE", "gateway is suspended")
         said = [message.get("content") for message in body.get("messages", []) if message.get("role") == "user"]
         reply = f"You said: {said[-1] if said else ''}"
         self._gateway.volume.conversation.append({"session": session, "user": str(said[-1]) if said else "", "reply": reply})
@@ -173,6 +182,21 @@ class GatewayApi:
         volume = self._gateway.volume
         volume.conversation[:] = [turn for turn in volume.conversation if turn["session"] != session]
         return {"ok": True, "archived": []}
+
+    def _suspend(self, params: Document) -> Document:
+        """A turn takes no time here, so that it always rests."""
+        request_id, drains = str(params["requestId"]), params.get("drain") is True
+        if self._suspended is not None and (self._suspended, self._drains) != (request_id, drains):
+            raise Refused("UNAVAILABLE", "another gateway suspension is already prepared")
+        self._suspended, self._drains = request_id, drains
+        expires_at_ms = int((time.time() + SUSPENDED_SECONDS) * 1000)
+        return {"status": "ready", "suspensionId": self._suspended, "expiresAtMs": expires_at_ms, "activeCount": 0, "blockers": []}
+
+    def _resume(self, params: Document) -> Document:
+        if self._suspended is not None and params.get("suspensionId") != self._suspended:
+            raise Refused("INVALID_REQUEST", "another suspension is held")
+        resumed, self._suspended = self._suspended is not None, None
+        return {"ok": True, "status": "running", "resumed": resumed}
 
     def _reload(self, _params: Document) -> Document:
         self._gateway.reload_secrets()

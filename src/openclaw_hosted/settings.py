@@ -68,6 +68,8 @@ class Settings(BaseSettings):
     fake_gateway: str | None = Field(None, alias="FAKE_GATEWAY", pattern=r"^[\w.-]+:\d{1,5}$")
     """`host:port` of the one server that stands for all gateways of the fake provider."""
     spares: int = Field(2, alias="POOL_SPARE_COUNT", ge=0, le=1000)
+    spread: bool = Field(default=True, alias="POOL_SPREAD")
+    """Whether a spare is kept in each zone that holds a volume, where there are as many spares as such zones."""
     fleet_cap: int = Field(50, alias="FLEET_CAP", ge=1, le=10_000)
     warmth: Warmth = Field(Warmth.HOT, alias="POOL_WARMTH")
     instances_per_user: int = Field(10, alias="INSTANCES_PER_USER", ge=1)

@@ -77,6 +77,8 @@ class AwsSettings(MachineSettings):
     """The role of all machines. With it, each secret gets a policy of its own that denies it to every machine but one."""
     log_group: str | None = Field(None, alias="GATEWAY_LOG_GROUP", pattern=r"^[A-Za-z0-9_./#-]{1,512}$")
     """The CloudWatch group for what gateways print; without it, their logs stay on the machines. Machines that run keep what they have."""
+    notices_queue: str | None = Field(None, alias="NOTICES_QUEUE_URL", pattern=r"^https?://[\w.:-]+/\d{12}/[\w-]+$")
+    """The SQS queue with what AWS says of machines before they end; without it, nothing is heard of that."""
     deployment: str = Field("openclaw", alias="DEPLOYMENT_NAME", pattern=r"^[a-z][a-z0-9-]*$", max_length=DEPLOYMENT_LENGTH)
     """Begins the names of secrets and target groups, and is the tag `Deployment` of everything: keeps two platforms of an account apart."""
     on_demand_fallback: bool = Field(default=False, alias="ON_DEMAND_FALLBACK")

@@ -217,6 +217,10 @@ def a_gateway_runs_without_its_volume(scene: Scene) -> None:
     scene.cloud.volumes[volume_of(ONE)].attached_to = MachineId("mc-oc-two")
 
 
+def two_machines_write_for_one_instance(scene: Scene) -> None:
+    scene.there(TWO).spec = scene.there(ONE).spec
+
+
 def a_gateway_runs_on_the_data_of_another(scene: Scene) -> None:
     scene.cloud.volumes[volume_of(ONE)].instance_id = TWO
 
@@ -259,6 +263,7 @@ BROKEN: list[tuple[int, Callable[[Scene], None]]] = [
     (6, a_gateway_runs_without_its_volume), (6, a_gateway_runs_on_the_data_of_another),
     (7, a_route_lets_another_user_pass), (7, a_route_leads_to_another_users_gateway), (7, an_instance_changes_its_owner),
     (9, a_machine_skips_a_state), (9, an_instance_skips_a_phase), (9, a_strangers_error),
+    (10, two_machines_write_for_one_instance),
 ]  # fmt: skip
 
 

@@ -139,6 +139,10 @@ def _overrides(found: Found) -> str:
         "aws_iam_role.machine": {"arn": f"arn:aws:iam::{found.account}:role/openclaw-machine"},
         "aws_cloudwatch_log_group.platform": {"arn": arn.format("logs", "log-group:/openclaw-hosted/openclaw/platform")},
         "aws_cloudwatch_log_group.gateways": {"arn": arn.format("logs", "log-group:/openclaw-hosted/openclaw/gateways")},
+        "aws_sqs_queue.notices": {
+            "arn": arn.format("sqs", "openclaw-notices"),
+            "url": f"https://sqs.us-west-2.amazonaws.com/{found.account}/openclaw-notices",
+        },
         "aws_ebs_volume.platform": {"arn": arn.format("ec2", "volume/vol-0123456789abcdef0"), "id": "vol-0123456789abcdef0"},
     }
     data: dict[str, dict[str, str]] = {

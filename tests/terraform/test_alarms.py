@@ -105,8 +105,8 @@ def lab(alarms: list[Mapping[str, Any]]) -> Iterator[PlainLab]:
 
 
 @asynccontextmanager
-async def watched(lab: PlainLab, folder: Path) -> AsyncIterator[Watched]:
-    ahead = [0.0]
+async def watched(lab: PlainLab, folder: Path, ahead: list[float] | None = None) -> AsyncIterator[Watched]:
+    ahead = [0.0] if ahead is None else ahead
     lab.cloud.clock = lambda: time.time() + ahead[0]
     with aws_environment(lab.site, OPENCLAW_HOSTED_DATA_DIR=str(folder)), pytest.MonkeyPatch.context() as patch:
         patch.setattr(aws, "PACE", BRISK)
@@ -166,3 +166,18 @@ async def test_a_gateway_that_ends_again_and_again_is_an_alarm(lab: PlainLab, tm
         await until(lambda: world.newest(Metric.CRASH_LOOPS) == 1, WAIT_SECONDS)
         await world.minutes_pass(3)
         assert (world.state("crash-loops"), world.newest(Metric.UNHEALTHY)) == ("ALARM", 1)
+
+
+async def test_notices_that_nobody_reads_are_an_alarm(lab: PlainLab, tmp_path: Path) -> None:
+    ahead = [0.0]
+    lab.cloud.clock = lambda: time.time() + ahead[0]
+    lab.site.client("sqs").send_message(QueueUrl=lab.site.notices_queue, MessageBody="{}")
+    for _ in range(6):
+        ahead[0] += 60
+        lab.cloud.tick()
+    alarm = lab.site.client("cloudwatch").describe_alarms(AlarmNames=["openclaw-notices-unread"])["MetricAlarms"][0]
+    assert alarm["StateValue"] == "ALARM"
+    async with watched(lab, tmp_path, ahead) as world:
+        await world.is_full()
+        await world.minutes_pass(4)
+        assert world.state("notices-unread") == "OK"

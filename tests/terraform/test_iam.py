@@ -185,6 +185,10 @@ async def live(lab: PlainLab, provided: Provided) -> None:
     await provided.router.list()
     await provided.router.machines()
     await provided.router.forget(spec.machine_id)
+    assert provided.notices is not None
+    heard = await provided.notices.receive()
+    await provided.notices.confirm([delivery.receipt for delivery in heard])
+    assert heard, "the states of a machine that was launched were said"
     await adopted(lab, provided)
     await end(provided, spec, ref)
 

@@ -255,6 +255,41 @@ def test_a_machine_that_a_volume_waits_for_is_not_let_go_for_those_elsewhere() -
     assert [action.machine_id for action in plan.actions if isinstance(action, Condemn)] == [elsewhere[0].id]
 
 
+def test_a_spare_is_kept_in_each_zone_that_holds_a_volume_where_there_are_as_many_spares() -> None:
+    policy = replace(POLICY, spares=2)
+    here = [in_zone(number, MachineState.AVAILABLE, "b") for number in range(2)]
+    view = PoolView(10, here, homes=frozenset({"a", "b"}))
+    assert plan_pool(view, policy).actions == (Launch(1, "a"),)
+    coming = in_zone(8, MachineState.INITIALIZING, "a")
+    assert plan_pool(replace(view, machines=[*here, coming]), policy).actions == (), "none goes before the other is there"
+    there = in_zone(8, MachineState.AVAILABLE, "a")
+    (gone,) = plan_pool(replace(view, machines=[*here, there]), policy).actions
+    assert isinstance(gone, Condemn)
+    assert gone.machine_id in {machine.id for machine in here}
+    assert plan_pool(replace(view, homes=frozenset({"a", "b", "c"})), policy).actions == (), "there are too few for all"
+    assert plan_pool(view, replace(policy, spread=False)).actions == ()
+    anywhere = in_zone(8, MachineState.INITIALIZING, "")
+    assert Launch(1, "a") not in plan_pool(replace(view, machines=[here[0], anywhere]), policy).actions, "it may come up there"
+
+
+def test_a_zone_without_capacity_gives_its_spare_to_the_others() -> None:
+    policy, shortage = replace(POLICY, spares=2), Shortage("a", 3, 9.0, "none left")
+    view = PoolView(10, [in_zone(0, MachineState.AVAILABLE, "b")], homes=frozenset({"a", "b"}), shortages={"a": shortage})
+    assert plan_pool(view, policy).actions == (Launch(1, ""),)
+
+
+def test_where_an_instance_is_to_leave_its_machine_another_is_made_ready_whatever_n_is() -> None:
+    policy = replace(POLICY, spares=0)
+    view = PoolView(10, (), leaving=frozenset({"a"}))
+    assert plan_pool(view, policy).actions == (Launch(1, "a"),)
+    ready = in_zone(1, MachineState.AVAILABLE, "a")
+    assert plan_pool(replace(view, machines=[ready]), policy).actions == ()
+    assert plan_pool(PoolView(10, [ready]), policy).actions == (Condemn(ready.id, MachineFailure.SURPLUS),)
+    elsewhere = [in_zone(number, MachineState.AVAILABLE, "b") for number in range(2)]
+    at_cap = plan_pool(PoolView(10, elsewhere, leaving=frozenset({"a"})), replace(POLICY, spares=2, fleet_cap=2))
+    assert [action.machine_id for action in at_cap.actions if isinstance(action, Condemn)] == [elsewhere[0].id]
+
+
 def test_an_id_names_its_shard_and_the_emptiest_shard_comes_next() -> None:
     ids = SystemIds()
     used = [ids.instance_id(0), ids.instance_id(0), ids.instance_id(2)]

@@ -16,6 +16,7 @@ from openclaw_hosted.adapters.aws.gate import OpenGate
 from openclaw_hosted.adapters.aws.gateways import AwsGateways, Inside
 from openclaw_hosted.adapters.aws.machines import AwsMachines, LaunchPlan
 from openclaw_hosted.adapters.aws.meter import AwsMeter
+from openclaw_hosted.adapters.aws.notices import AwsNotices
 from openclaw_hosted.adapters.aws.ownership import AwsOwnership
 from openclaw_hosted.adapters.aws.router import AwsRouter
 from openclaw_hosted.adapters.aws.vault import AwsVault
@@ -96,6 +97,7 @@ async def provide_aws(settings: Settings, clock: SystemClock, progress: Progress
             shards=Shards(len(shards), aws.shard_capacity),
             deployment=deployment_of(settings, aws),
         ),
+        notices=AwsNotices(sdk, clock, place, aws.notices_queue) if aws.notices_queue else None,
         addresses=Addresses(address, tuple(shard.address for shard in shards)),
         trusted_proxies=network.cidrs,
     )

@@ -223,6 +223,7 @@ def _control_ports(settings: Settings, store: Store, provided: Provided, clock: 
         platform_store=store.platform,
         hints=store.hints,
         backups=scheduled_backups(settings),
+        notices=provided.notices,
     )
 
 
@@ -239,7 +240,7 @@ def _control_options(settings: Settings, provided: Provided) -> ControllerOption
 
 
 def _policy(settings: Settings, provided: Provided) -> PoolPolicy:
-    return replace(provided.options.policy, spares=settings.spares, fleet_cap=settings.fleet_cap)
+    return replace(provided.options.policy, spares=settings.spares, spread=settings.spread, fleet_cap=settings.fleet_cap)
 
 
 def _web_options(settings: Settings, mark: str, provided: Provided, readiness: Readiness) -> WebOptions:

@@ -12,6 +12,7 @@ from openclaw_hosted.domain.origins import Addresses
 from openclaw_hosted.ports.gateways import Gateways
 from openclaw_hosted.ports.machines import Machines
 from openclaw_hosted.ports.meter import Meter
+from openclaw_hosted.ports.notices import Notices
 from openclaw_hosted.ports.ownership import Ownership
 from openclaw_hosted.ports.router import Gate, Router
 from openclaw_hosted.ports.vault import Sealer, Vault
@@ -37,6 +38,8 @@ class Provided:
     """What is the provider's to say of them; the settings come on top."""
     addresses: Addresses
     """What users open."""
+    notices: Notices | None = None
+    """None where nobody gives notice of a machine's end."""
     outgoing: Outgoing = field(default_factory=Outgoing)
     """How far requests for users may go, and from where they are sent; the settings name further servers."""
     edge: LocalEdge | None = None

@@ -12,6 +12,7 @@ from openclaw_hosted import OPENCLAW_VERSION
 from openclaw_hosted.adapters.fake.access import FakeRouter, FakeVault
 from openclaw_hosted.adapters.fake.cloud import FakeCloud
 from openclaw_hosted.adapters.fake.compute import FakeGateways, FakeMachines, FakeVolumes
+from openclaw_hosted.adapters.fake.notices import FakeNotices
 from openclaw_hosted.adapters.local.docker.client import docker
 from openclaw_hosted.adapters.local.docker.containers import DockerHost, DockerRuntime, known_docker_host, prepare_docker
 from openclaw_hosted.adapters.local.docker.image import NoImage
@@ -180,6 +181,7 @@ def _fake(settings: Settings, mark: str, clock: Clock) -> Provided:
         ownership=LocalOwnership(settings.data_dir),
         options=ControllerOptions(policy=PoolPolicy(image=OPENCLAW_VERSION, max_launches_at_once=FAKE_LAUNCHES), workers=FAKE_WORKERS),
         addresses=addresses(settings),
+        notices=FakeNotices(cloud),
         edge=_edge(settings, mark),
         warning=FAKE,
     )

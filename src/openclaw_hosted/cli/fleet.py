@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 from urllib.parse import quote
@@ -13,6 +14,15 @@ from openclaw_hosted.cli.output import CommandError, Exit, err, out, print_field
 from openclaw_hosted.logging import logging_to
 
 LAST_EXIT_CODE = 125
+
+
+class Interruption(StrEnum):
+    """What `interrupt` can say of a machine."""
+
+    INTERRUPTION = "interruption"
+    REBALANCE = "rebalance"
+    MAINTENANCE = "maintenance"
+
 
 machines = typer.Typer(no_args_is_help=True, help="The machines of the fleet.")
 orphans = typer.Typer(no_args_is_help=True, help="What exists at the provider, and no instance or machine here owns.")
@@ -33,11 +43,17 @@ def list_machines(
         print_json({"items": items, "more": answered.get("more", False)})
         return
     rows = [
-        (item["id"], item["state"], item["warmth"], item["instance_id"], item["image"], when(item["state_changed_at"])) for item in items
+        (item["id"], _state(item), item["warmth"], item["instance_id"], item["image"], when(item["state_changed_at"])) for item in items
     ]
     print_table(("ID", "STATE", "WARMTH", "INSTANCE", "OPENCLAW", "SINCE"), rows, "No machine yet; the pool makes them once it runs.")
     if answered.get("more"):
         say(f"These are the newest {len(items)}; there are older ones, which are not listed.")
+
+
+def _state(item: dict[str, Any]) -> str:
+    """With what was said of its end, while that matters."""
+    said = item.get("notice")
+    return f"{item['state']} ({said})" if said and item["state"] != "terminated" else str(item["state"])
 
 
 @machines.command(name="show")
@@ -51,6 +67,39 @@ def show_machine(
         print_json(found)
     else:
         print_fields({name.replace("_", " "): when(value) if name.endswith("_at") else value for name, value in found.items()})
+
+
+@machines.command()
+def interrupt(
+    machine: Annotated[str, typer.Argument(metavar="MACHINE", help="Its id.")],
+    kind: Annotated[Interruption, typer.Option("--kind", help="What is said of it.")] = Interruption.INTERRUPTION,
+    data_dir: DataDir = None,
+    as_json: AsJson = False,
+) -> None:
+    """Treat a machine as if its provider were about to take it away: its instance moves to another one. With `interruption` it has two
+    minutes; with `rebalance` and `maintenance` it moves once another machine is ready and no turn is under way."""
+    _give_notice(machine, kind.value, data_dir, as_json=as_json)
+
+
+@machines.command()
+def drain(
+    machine: Annotated[str, typer.Argument(metavar="MACHINE", help="Its id.")], data_dir: DataDir = None, as_json: AsJson = False
+) -> None:
+    """Empty a machine: its instance moves once another machine is ready in its zone and no turn is under way; then it ends."""
+    _give_notice(machine, "drain", data_dir, as_json=as_json)
+
+
+def _give_notice(machine: str, kind: str, data_dir: Path | None, *, as_json: bool) -> None:
+    with connect(Target(data_dir)) as api:
+        found = api.post(f"/machines/{quote(machine, safe='')}/notices", {"kind": kind})
+    if as_json:
+        print_json(found)
+    elif found["state"] == "assigned":
+        say(f"{machine} is to be emptied: {found['instance_id']} moves once another machine is ready and no turn is under way.")
+    elif found["leaves_at"]:
+        say(f"{found['instance_id']} moves off {machine}, which ends once it has, or at {when(found['leaves_at'])}.")
+    else:
+        say(f"{machine} ends, and the pool makes another machine.")
 
 
 @machines.command()

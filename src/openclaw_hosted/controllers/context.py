@@ -13,6 +13,7 @@ from openclaw_hosted.ports.clock import Clock, Ids
 from openclaw_hosted.ports.gateways import Gateways
 from openclaw_hosted.ports.machines import Machines
 from openclaw_hosted.ports.meter import Meter
+from openclaw_hosted.ports.notices import Notices
 from openclaw_hosted.ports.router import Gate, Router
 from openclaw_hosted.ports.stores import AccountStore, Hints, InstanceStore, MachineStore, PlatformStore
 from openclaw_hosted.ports.vault import Sealer, Vault
@@ -42,6 +43,8 @@ class Ports:
     hints: Hints
     backups: Backups | None = None
     """None where none are to be made."""
+    notices: Notices | None = None
+    """None where the provider gives none."""
 
 
 @dataclass(frozen=True, slots=True)

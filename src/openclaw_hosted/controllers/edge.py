@@ -6,13 +6,13 @@ session is that one's alone.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 
 from openclaw_hosted.controllers.context import ControllerOptions, Ports
 from openclaw_hosted.controllers.mishaps import Mishaps
 from openclaw_hosted.domain.instance import Instance, Phase
 from openclaw_hosted.domain.machine import Machine, MachineState, Warmth
-from openclaw_hosted.domain.naming import InstanceId
+from openclaw_hosted.domain.naming import InstanceId, MachineId
 from openclaw_hosted.ports.router import Route, Target
 
 ROUTED_PHASES = frozenset({Phase.RUNNING, Phase.UPDATING})
@@ -29,14 +29,22 @@ class EdgeController:
         """Look once."""
         ports = self._ports
         routes = {route.instance_id: route for route in await ports.router.list()}
-        machines = [m for m in await ports.machine_store.list_live() if m.state in (MachineState.AVAILABLE, MachineState.ASSIGNED)]
+        live = await ports.machine_store.list_live()
+        machines = [m for m in live if m.state in (MachineState.AVAILABLE, MachineState.ASSIGNED)]
         instances = {instance.id: instance for instance in await ports.instance_store.list_placed()}
         for machine in machines:
             if not self._mishaps.rests(machine.id):
                 mending = self._mend(machine, routes, instances)
                 await self._mishaps.guard(machine.id, mending, instance_id=machine.instance_id, machine_id=machine.id)
+        await self._hold(routes.values(), {m.id for m in machines} | {m.id for m in live if m.is_leaving(ports.clock.now())})
         await self._sync_sessions()
         self._mishaps.forget_others({machine.id for machine in machines})
+
+    async def _hold(self, routes: Iterable[Route], serving: Container[MachineId]) -> None:
+        """Where a user's address leads to a machine that is no more, the platform answers until there is another one."""
+        for route in routes:
+            if route.owner_id is not None and route.machine_id not in serving:
+                await self._mishaps.guard(route.instance_id, self._ports.router.hold(route.instance_id, route.machine_id))
 
     async def _mend(self, machine: Machine, routes: Mapping[InstanceId, Route], instances: Mapping[InstanceId, Instance]) -> None:
         if machine.provider_ref is None or machine.address is None:

@@ -11,6 +11,7 @@ from openclaw_hosted.controllers.disk import DiskController
 from openclaw_hosted.controllers.edge import EdgeController
 from openclaw_hosted.controllers.filing import FilingController, UnfiledRows
 from openclaw_hosted.controllers.housekeeping import HousekeepingController
+from openclaw_hosted.controllers.interruption import InterruptionController
 from openclaw_hosted.controllers.liveness import LivenessController
 from openclaw_hosted.controllers.metering import MeteringController
 from openclaw_hosted.controllers.orphans import OrphansController
@@ -42,6 +43,7 @@ class ControlLoops:
             PeriodicLoop(name, tick, *alone, seconds)
             for name, tick, seconds in (
                 (Topic.POOL, PoolController(ports, options).tick, options.scan_seconds * 5),
+                (Topic.MOVES, InterruptionController(ports, options).tick, options.scan_seconds),
                 ("liveness", LivenessController(ports, options).tick, options.liveness_seconds),
                 ("edge", EdgeController(ports, options).tick, options.liveness_seconds),
                 ("orphans", OrphansController(ports, options).tick, options.orphans_seconds),

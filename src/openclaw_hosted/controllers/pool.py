@@ -50,8 +50,9 @@ class PoolController:
         now = ports.clock.now()
         placing = await ports.instance_store.count_placing(now - self._options.gateway_ready_seconds) if policy.starts_compete else 0
         view = PoolView(
-            now, machines, waiting, memory.failures_in_row, memory.last_failure_at, memory.paused, serving, memory.shortages, placing
-        )
+            now, machines, waiting, memory.failures_in_row, memory.last_failure_at, memory.paused, serving, memory.shortages,
+            await self._leaving(), await ports.instance_store.homes() if policy.spread else frozenset(), placing,
+        )  # fmt: skip
         plan = await self._giving_way(plan_pool(view, policy), users_wait=bool(waiting))
         for action in plan.actions:
             match action:
@@ -62,6 +63,11 @@ class PoolController:
         self._mishaps.forget_others({*by_hand, *(machine.id for machine in machines)})
         await self._say(memory, plan, note or _without_capacity(memory, plan))
         return plan.look_again_seconds
+
+    async def _leaving(self) -> frozenset[str]:
+        """The zones in which an instance waits for another machine while it runs on."""
+        noticed = await self._ports.machine_store.list_noticed()
+        return frozenset(machine.zone for machine in noticed if machine.state is MachineState.ASSIGNED)
 
     async def _adopt(self) -> Sequence[str]:
         """Give rows, now and then, to machines that an operator started by hand as ours are. Returns the names of what it tried."""

@@ -112,6 +112,8 @@ class ReadinessController:
 
     async def _bring_down(self, machine: Machine) -> None:
         ports = self._ports
+        if await self._serves_on(machine):
+            raise Requeue(self._options.scan_seconds)
         serves_itself = machine.instance_id == machine.reserved_instance_id
         if not serves_itself:
             await ports.router.release(machine.reserved_instance_id)
@@ -142,6 +144,15 @@ class ReadinessController:
         await self._ports.machines.terminate(provider_ref)
         if await self._observe(machine) is not None:
             raise Requeue(self._options.poll_seconds)
+
+    async def _serves_on(self, machine: Machine) -> bool:
+        """Whether its instance has yet to leave it, and it is there for that."""
+        if machine.instance_id is None or not machine.is_leaving(self._ports.clock.now()):
+            return False
+        if not (await self._ports.instance_store.get(machine.instance_id)).is_moving:
+            return False
+        observed = await self._observe(machine)
+        return observed is not None and observed.health is MachineHealth.UP
 
     async def _let_go(self, machine: Machine) -> None:
         ports = self._ports

@@ -31,7 +31,7 @@ class Phase(StrEnum):
     UPDATING = "updating"
     """New settings or a restart are brought into force; it may not answer before that is done."""
     REPLACING = "replacing"
-    """Lost its machine; another one takes over its volume."""
+    """Lost its machine, or is about to; another one takes over its volume."""
     FAILED = "failed"
     """Given up after the hard limit, or its settings were refused; the reason is shown, and Restart tries again."""
     DELETING = "deleting"
@@ -104,6 +104,8 @@ class StepName(StrEnum):
 
     MACHINE = "machine"
     SECRET = "secret"
+    CLEAR = "clear"
+    STOP = "stop"
     VOLUME = "volume"
     GATEWAY = "gateway"
     LABEL = "label"
@@ -169,3 +171,8 @@ class Instance:
     def is_filed(self) -> bool:
         """Whether nothing is left to be written about its machine."""
         return self.filed_generation >= self.generation
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether another machine is to take over its volume."""
+        return self.phase is Phase.REPLACING and self.desired is DesiredState.RUNNING

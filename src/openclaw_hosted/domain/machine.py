@@ -9,6 +9,7 @@ from typing import Final
 
 from openclaw_hosted.domain.errors import IllegalTransition
 from openclaw_hosted.domain.naming import InstanceId, MachineId, VolumeId
+from openclaw_hosted.domain.notice import NoticeKind
 
 
 class MachineState(StrEnum):
@@ -21,7 +22,7 @@ class MachineState(StrEnum):
     ASSIGNED = "assigned"
     """Bound to one instance, for good."""
     TERMINATING = "terminating"
-    """Being shut down; counted and billed until the provider says that it is gone."""
+    """Being shut down, once its instance has moved where that is under way; counted and billed until the provider says that it is gone."""
     TERMINATED = "terminated"
     """Seen to be gone; kept for the record."""
 
@@ -45,6 +46,8 @@ class MachineFailure(StrEnum):
     SURPLUS = "surplus"
     INSTANCE_DELETED = "instance_deleted"
     BY_OPERATOR = "by_operator"
+    NOTICED = "noticed"
+    """Its `notice` says more."""
 
 
 class Warmth(StrEnum):
@@ -104,5 +107,13 @@ class Machine:
     zone: str = ""
     """Where it is; before it is known, where it is wanted, empty for anywhere."""
     failure: MachineFailure | None = None
+    notice: NoticeKind | None = None
+    """What was said of its end, if anything."""
+    leaves_at: float | None = None
+    """Until when it goes on to serve its instance, while that moves to another machine; None where it does not."""
     attempts: int = 0
     last_error: str | None = None
+
+    def is_leaving(self, now: float) -> bool:
+        """Whether it is to end, and may go on to serve its instance until that has moved."""
+        return self.state is MachineState.TERMINATING and self.leaves_at is not None and now < self.leaves_at

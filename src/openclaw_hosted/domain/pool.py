@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -27,6 +27,8 @@ class PoolPolicy:
     """How long a machine may take from launch to available."""
     max_launches_at_once: int = 4
     """How many machines may be initializing at once, so that a small host is not overrun."""
+    spread: bool = True
+    """Whether a spare is kept in each zone that holds a volume, where there are as many spares as such zones."""
     starts_compete: bool = False
     """Whether OpenClaws that start at once slow each other down, as on one computer. Then the machines that users wait for go first."""
     failures_until_backoff: int = 1
@@ -83,6 +85,10 @@ class PoolView:
     """Live machines that are not listed, as the pool has nothing to do with them."""
     shortages: Mapping[str, Shortage] = field(default_factory=dict)
     """By zone."""
+    leaving: frozenset[str] = frozenset()
+    """Zones in which an instance is to leave its machine in good time, once another one is ready there."""
+    homes: frozenset[str] = frozenset()
+    """Zones that hold a user's volume."""
     placing: int = 0
     """Instances whose machine has been in the making for a short while, so that one which never succeeds is not in the others' way."""
 
@@ -143,23 +149,29 @@ def plan_pool(view: PoolView, policy: PoolPolicy) -> PoolPlan:
 
     waiting = sum(view.waiting.values())
     wanted = policy.spares + waiting
-    lacking = _lacking_by_zone(view, [*available, *initializing])
+    closed = _closed_zones(view, policy)
+    wanted_in = _wanted_in(view, policy, initializing, closed)
+    lacking = _lacking_by_zone(wanted_in, [*available, *initializing])
     short = wanted - len(available) - len(initializing)
     missing = max(short, sum(lacking.values()))
-    awaited = _awaited(view, [*available, *initializing])
-    surplus = _surplus([m for m in available if m.id not in awaited], [m for m in initializing if m.id not in awaited], count=-short)
+    awaited = _awaited(wanted_in, [*available, *initializing])
+    coming = max(0, sum(m.id in awaited for m in initializing) - waiting)
+    surplus = _surplus(
+        [m for m in available if m.id not in awaited], [m for m in initializing if m.id not in awaited], count=-short - coming
+    )
     if view.paused:
         return PoolPlan((*condemned, *surplus), PoolStatus.PAUSED, LOOK_AGAIN_SECONDS)
     if view.failures_in_row >= policy.failures_until_stop:
         return PoolPlan((*condemned, *surplus), PoolStatus.STOPPED, LOOK_AGAIN_SECONDS)
 
     room = policy.fleet_cap - len(live) - view.serving
-    if lacking and room <= 0 and not condemned:
-        return PoolPlan(tuple(_surplus([m for m in available if m.zone not in view.waiting], (), 1)), PoolStatus.AT_CAP, LOOK_AGAIN_SECONDS)
+    urgent = view.waiting.keys() | view.leaving
+    if urgent & lacking.keys() and room <= 0 and not condemned:
+        return PoolPlan(tuple(_surplus([m for m in available if m.zone not in urgent], (), 1)), PoolStatus.AT_CAP, LOOK_AGAIN_SECONDS)
     users_first = policy.starts_compete and waiting > 0
     now_wanted = max(short - policy.spares, sum(lacking.values())) if users_first else missing
     slots = _slots(view, policy, len(initializing), min(len(available), waiting))
-    wait, closed = _wait_left(view, policy), _closed_zones(view, policy)
+    wait = _wait_left(view, policy)
     open_zones = {zone: count for zone, count in lacking.items() if zone not in closed}
     anywhere = 0 if ANYWHERE in closed else max(0, now_wanted - sum(lacking.values()))
     count = max(0, min(sum(open_zones.values()) + anywhere, room, slots)) if wait <= 0 else 0
@@ -188,15 +200,24 @@ def _slots(view: PoolView, policy: PoolPolicy, initializing: int, about_to_be_cl
     return free - about_to_be_claimed - view.placing if policy.starts_compete else free
 
 
-def _lacking_by_zone(view: PoolView, pooled: Sequence[Machine]) -> dict[str, int]:
-    """How many machines are missing where a volume waits for one, whatever there is elsewhere."""
+def _wanted_in(view: PoolView, policy: PoolPolicy, initializing: Sequence[Machine], closed: Container[str]) -> Counter[str]:
+    """How many machines are wanted by zone: one for each volume that waits there for one, and one more where an instance is to leave its
+    machine, or may have to, as far as N allows. Machines that may come up in any zone are waited for first."""
+    wanted = Counter({zone: count for zone, count in view.waiting.items() if zone})
+    spread = policy.spread and len(view.homes) <= policy.spares and all(machine.zone for machine in initializing)
+    wanted.update(zone for zone in view.leaving | (view.homes if spread else frozenset()) if zone and zone not in closed)
+    return wanted
+
+
+def _lacking_by_zone(wanted: Mapping[str, int], pooled: Sequence[Machine]) -> dict[str, int]:
+    """How many machines are missing by zone, whatever there is elsewhere."""
     there = Counter(machine.zone for machine in pooled)
-    return {zone: count - there[zone] for zone, count in view.waiting.items() if zone and count > there[zone]}
+    return {zone: count - there[zone] for zone, count in wanted.items() if count > there[zone]}
 
 
-def _awaited(view: PoolView, pooled: Sequence[Machine]) -> set[MachineId]:
-    """Machines that a volume in their zone waits for, which no other can stand in for."""
-    left = Counter(view.waiting)
+def _awaited(wanted: Mapping[str, int], pooled: Sequence[Machine]) -> set[MachineId]:
+    """Machines that are wanted in their zone, which no other can stand in for."""
+    left = Counter(wanted)
     awaited = set()
     for machine in pooled:
         if machine.zone and left[machine.zone] > 0:

@@ -26,7 +26,7 @@ class Volume:
     instance_id: InstanceId
     state: VolumeState = VolumeState.WANTED
     zone: str = ""
-    """Where it is, and so where the instance's machines have to be; empty for anywhere, and before it is made."""
+    """Where it is, and so where the instance's machines have to be; empty for anywhere, until it is about to be made."""
 
     @property
     def may_be_made(self) -> bool:

@@ -109,8 +109,22 @@ class Gateways(Protocol):
         """
         ...
 
-    async def stop(self, seat: Seat) -> None:
-        """Stop the gateway cleanly, letting a turn under way finish. Does nothing where none runs."""
+    async def suspend(self, seat: Seat, *, finish: bool = False) -> bool:
+        """Have it begin no more turns, for two minutes from the last such call; returns whether none is under way, so that it writes
+        nothing any more.
+
+        A gateway that is at a turn goes on as before, unless it is to `finish`: then it begins no other, and is asked again. Raises
+        `Unavailable` where it does not answer.
+        """
+        ...
+
+    async def resume(self, seat: Seat) -> None:
+        """Have it begin turns again. Does nothing where it does."""
+        ...
+
+    async def stop(self, seat: Seat, *, within_seconds: float | None = None) -> None:
+        """Stop the gateway cleanly, letting a turn under way finish; after `within_seconds`, where that is given, by force. Does nothing
+        where none runs."""
         ...
 
     async def status(self, seat: Seat) -> GatewayStatus:

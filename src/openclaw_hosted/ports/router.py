@@ -59,6 +59,11 @@ class Router(Protocol):
         """
         ...
 
+    async def hold(self, instance_id: InstanceId, machine_id: MachineId) -> None:
+        """Have the platform itself answer at an address that is bound to this machine, until it is bound anew, where the edge does not do
+        so by itself while nothing answers there. Does nothing to other routes, nor to open connections."""
+        ...
+
     async def release(self, instance_id: InstanceId) -> None:
         """Take the route away: new requests stop first. Does nothing where there is none."""
         ...

@@ -26,6 +26,7 @@ from openclaw_hosted.domain.gateway import (
 from openclaw_hosted.domain.instance import Instance, Phase, Step
 from openclaw_hosted.domain.lifecycle import Topic
 from openclaw_hosted.domain.naming import InstanceId, clean_display_name
+from openclaw_hosted.domain.notice import NoticeKind
 from openclaw_hosted.domain.shards import Shards
 from openclaw_hosted.ports.clock import Clock, Ids
 from openclaw_hosted.ports.gateways import Gateways
@@ -60,6 +61,15 @@ class ChangeRequest:
     name: str | None = None
     settings: GatewaySettings | None = None
     credentials: CredentialsChange | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """An instance leaves its machine, which answers until it has."""
+
+    kind: NoticeKind
+    is_ready: bool
+    """Whether there is another machine for it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +125,17 @@ class InstanceService:
         """The steps of one of the actor's own instances, in the order in which they began."""
         instance = await self.get(actor, instance_id)
         return await self._instances.steps(instance.id)
+
+    async def departure(self, actor: Actor, instance_id: str) -> Departure | None:
+        """Which machine one of the actor's own instances leaves, or is to leave, and why; None where it stays."""
+        instance = await self.get(actor, instance_id)
+        now = self._clock.now()
+        for machine in await self._machines.list_noticed():
+            if machine.instance_id != instance.id or machine.notice is None:
+                continue
+            if machine.id == instance.machine_id or (instance.is_moving and machine.is_leaving(now)):
+                return Departure(machine.notice, is_ready=instance.machine_id not in (None, machine.id))
+        return None
 
     async def change(self, actor: Actor, instance_id: str, request: ChangeRequest, *, expected_revision: int | None = None) -> Instance:
         """Change name, settings or credentials; brought into force without a restart where OpenClaw can. Credentials that new settings

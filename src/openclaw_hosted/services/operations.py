@@ -9,12 +9,13 @@ from functools import partial
 
 from openclaw_hosted.domain import lifecycle
 from openclaw_hosted.domain.actor import Actor, require_admin
-from openclaw_hosted.domain.errors import FieldProblem, InvalidInput
+from openclaw_hosted.domain.errors import FieldProblem, InvalidInput, StateConflict
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.instance import Instance
 from openclaw_hosted.domain.lifecycle import Topic
 from openclaw_hosted.domain.machine import Machine, MachineFailure, MachineState
 from openclaw_hosted.domain.naming import InstanceId, MachineId
+from openclaw_hosted.domain.notice import Notice, NoticeKind
 from openclaw_hosted.domain.orphan import Orphan
 from openclaw_hosted.domain.pool import PoolPolicy
 from openclaw_hosted.ports.clock import Clock
@@ -140,6 +141,23 @@ class OperationsService:
         require_admin(actor)
         rule = partial(lifecycle.condemn, now=self._clock.now(), failure=MachineFailure.BY_OPERATOR, unassigned_only=True, actor=actor)
         return await self._machines.update(MachineId(machine_id), rule)
+
+    async def give_notice(self, actor: Actor, machine_id: str, kind: NoticeKind) -> Machine:
+        """Treat a machine as if the provider had said this of it, or have it emptied. A spare is replaced; an instance moves, at once where
+        the machine is taken away, and otherwise once another machine is ready and no turn is under way.
+
+        Raises `NotFound`; `InvalidInput` for a kind that only the provider can tell; `StateConflict` for a machine that ends already, or
+        whose instance is being deleted.
+        """
+        require_admin(actor)
+        if kind is NoticeKind.ENDED:
+            raise InvalidInput(FieldProblem("kind", "That a machine has ended, its provider has to say. Give interruption or drain."))
+        now = self._clock.now()
+        rule = partial(lifecycle.notice, now=now, kind=kind, leaves_at=Notice(kind, "", now).leaves_at, actor=actor)
+        noticed = await self._machines.lose(MachineId(machine_id), rule)
+        if noticed.notice is None or noticed.state is MachineState.TERMINATED:
+            raise StateConflict("It ends or has ended already, or the instance on it is being deleted: there is nothing to be moved.")
+        return noticed
 
     async def _said(self, name: EventName, actor: Actor, **detail: int) -> None:
         await self._platform.add_event(Event(name, self._clock.now(), detail=detail, actor=actor))

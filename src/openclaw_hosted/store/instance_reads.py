@@ -11,7 +11,7 @@ from openclaw_hosted.domain.errors import NotFound
 from openclaw_hosted.domain.instance import LIVE_PHASES, Instance, Phase, Step, StepName
 from openclaw_hosted.domain.machine import MachineState
 from openclaw_hosted.domain.naming import InstanceId, UserId
-from openclaw_hosted.domain.volume import Volume
+from openclaw_hosted.domain.volume import Volume, VolumeState
 from openclaw_hosted.store import tables
 from openclaw_hosted.store.database import Database
 from openclaw_hosted.store.rows import to_instance, to_step, to_volume
@@ -24,6 +24,9 @@ LIVE = _I.phase.in_(sorted(LIVE_PHASES))
 BY_ID = select(tables.instances).where(_I.id == bindparam("instance_id", type_=Text))
 _V = tables.volumes.c
 _COUNT_WAITING = select(_V.zone, func.count()).select_from(tables.instances.join(tables.volumes)).where(WAITING).group_by(_V.zone)
+_HOMES = (
+    select(_V.zone).distinct().select_from(tables.instances.join(tables.volumes)).where(LIVE, _V.state == VolumeState.MADE, _V.zone != "")
+)
 VOLUME = select(tables.volumes).where(_V.instance_id == bindparam("instance_id", type_=Text))
 _COUNT_PLACING = (
     select(func.count())
@@ -84,6 +87,10 @@ class InstanceReads:
         async with self._database.read() as connection:
             rows = await connection.execute(_COUNT_WAITING)
             return {zone: int(count) for zone, count in rows}
+
+    async def homes(self) -> frozenset[str]:
+        async with self._database.read() as connection:
+            return frozenset(row.zone for row in await connection.execute(_HOMES))
 
     async def routed_ids(self) -> Sequence[InstanceId]:
         pooled = tables.machines.c.state.in_([MachineState.AVAILABLE, MachineState.INITIALIZING])

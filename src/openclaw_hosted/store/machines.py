@@ -33,6 +33,11 @@ BY_ID = select(tables.machines).where(_M.id == bindparam("machine_id", type_=Tex
 _INSERT = insert(tables.machines).returning(*tables.machines.c, sort_by_parameter_order=True)
 _WARMEST_FIRST = case({Warmth.HOT.value: 0}, value=_M.warmth, else_=1)
 _ZONE = bindparam("only_zone", type_=Text)
+_NOTICED = (
+    select(tables.machines)
+    .where(_M.notice.is_not(None), _M.state.in_([MachineState.ASSIGNED, MachineState.TERMINATING]), _M.instance_id.is_not(None))
+    .order_by(_M.created_at, _M.id)
+)
 _COUNT_SPARES = select(func.count()).select_from(tables.machines).where(_M.state == MachineState.AVAILABLE)
 _CANDIDATE = (
     select(_M.id)
@@ -119,6 +124,10 @@ class SqlMachines:
         async with self._database.read() as connection:
             pooled = [to_machine(row) for row in await connection.execute(_LIST_POOLED)]
             return pooled, int((await connection.execute(_COUNT_OTHERS)).scalar_one())
+
+    async def list_noticed(self) -> Sequence[Machine]:
+        async with self._database.read() as connection:
+            return [to_machine(row) for row in await connection.execute(_NOTICED)]
 
     async def list_recent(self, limit: int = 200) -> Sequence[Machine]:
         async with self._database.read() as connection:

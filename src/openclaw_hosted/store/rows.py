@@ -14,6 +14,7 @@ from openclaw_hosted.domain.gateway import Channel, Credential, GatewaySettings,
 from openclaw_hosted.domain.instance import DesiredState, Instance, Phase, Step, StepName
 from openclaw_hosted.domain.machine import Machine, MachineFailure, MachineState, Warmth
 from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId, VolumeId
+from openclaw_hosted.domain.notice import NoticeKind
 from openclaw_hosted.domain.observation import Observation
 from openclaw_hosted.domain.volume import Volume, VolumeState
 from openclaw_hosted.store import tables
@@ -64,6 +65,8 @@ def to_machine(row: Row[Any]) -> Machine:
         address=row.address,
         zone=row.zone,
         failure=MachineFailure(row.failure) if row.failure else None,
+        notice=NoticeKind(row.notice) if row.notice else None,
+        leaves_at=row.leaves_at,
         attempts=row.attempts,
         last_error=row.last_error,
     )
@@ -142,6 +145,8 @@ def machine_values(machine: Machine) -> dict[str, Any]:
         "address": machine.address,
         "zone": machine.zone,
         "failure": machine.failure,
+        "notice": machine.notice,
+        "leaves_at": machine.leaves_at,
         "attempts": machine.attempts,
         "last_error": machine.last_error,
     }

@@ -66,6 +66,8 @@ machines = Table(
     Column("address", Text),
     Column("zone", Text, nullable=False, server_default=""),
     Column("failure", Text),
+    Column("notice", Text),
+    Column("leaves_at", Float),
     Column("created_at", Float, nullable=False),
     Column("state_changed_at", Float, nullable=False),
     *_work_columns(),

@@ -70,7 +70,7 @@ async def list_instances(request: Request, caller: Caller) -> InstanceList:
 async def get_instance(request: Request, response: Response, caller: Caller, instance_id: str) -> InstanceDetail:
     """One instance with its steps. The `ETag` may be sent back as `If-Match` with a change."""
     web = web_of(request)
-    instance, steps = await snapshot(web.services.instances, caller, instance_id)
+    instance, steps, _ = await snapshot(web.services.instances, caller, instance_id)
     response.headers["ETag"] = f'"{instance.revision}"'
     return instance_detail(instance, web.services.instances.url(instance.id), steps)
 
@@ -86,7 +86,7 @@ async def follow_instance(request: Request, caller: Caller, instance_id: str) ->
     first = await snapshot(web.services.instances, caller, instance_id)
 
     def show(seen: Snapshot) -> str:
-        instance, steps = seen
+        instance, steps, _ = seen
         return instance_detail(instance, web.services.instances.url(instance.id), steps).model_dump_json()
 
     async def still_allowed() -> bool:

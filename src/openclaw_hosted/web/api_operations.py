@@ -12,6 +12,7 @@ from openclaw_hosted.web.models import (
     EventList,
     MachineList,
     MachineOut,
+    NoticeIn,
     OrphanList,
     OrphanName,
     PoolOut,
@@ -52,6 +53,12 @@ async def get_machine(request: Request, caller: Caller, machine_id: str) -> Mach
 async def retire_machine(request: Request, caller: Caller, machine_id: str) -> MachineOut:
     """Terminate a spare; the pool launches another."""
     return machine_out(await web_of(request).services.operations.retire_spare(caller, machine_id))
+
+
+@router.post("/machines/{machine_id}/notices", status_code=202)
+async def give_notice(request: Request, caller: Caller, machine_id: str, body: NoticeIn) -> MachineOut:
+    """Have an instance moved off a machine, or a spare replaced, as if the machine were taken away."""
+    return machine_out(await web_of(request).services.operations.give_notice(caller, machine_id, body.kind))
 
 
 @router.get("/orphans")

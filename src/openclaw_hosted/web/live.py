@@ -11,6 +11,7 @@ from openclaw_hosted.domain.actor import Actor
 from openclaw_hosted.domain.errors import LimitReached, NotFound
 from openclaw_hosted.domain.instance import Instance, Step
 from openclaw_hosted.services import InstanceService
+from openclaw_hosted.services.instances import Departure
 from openclaw_hosted.web.context import Web
 from openclaw_hosted.web.rendering import is_settled
 
@@ -20,7 +21,7 @@ STREAMS_PER_USER: Final = 40
 LOOKS_PER_STREAM: Final = 200
 """After so many looks a stream ends, and the browser comes again: a revoked session does not listen for long."""
 
-Snapshot = tuple[Instance, Sequence[Step]]
+Snapshot = tuple[Instance, Sequence[Step], Departure | None]
 
 
 def sse(event: str, data: str) -> str:
@@ -30,8 +31,12 @@ def sse(event: str, data: str) -> str:
 
 
 async def snapshot(instances: InstanceService, actor: Actor, instance_id: str) -> Snapshot:
-    """An instance with its steps. Raises `NotFound`."""
-    return await instances.get(actor, instance_id), await instances.steps(actor, instance_id)
+    """An instance with its steps, and the machine that it leaves. Raises `NotFound`."""
+    return (
+        await instances.get(actor, instance_id),
+        await instances.steps(actor, instance_id),
+        await instances.departure(actor, instance_id),
+    )
 
 
 async def watch(

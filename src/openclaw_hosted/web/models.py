@@ -15,6 +15,7 @@ from openclaw_hosted.domain.events import Event
 from openclaw_hosted.domain.gateway import Channel, Credential, CredentialsChange, GatewaySettings, ModelProvider
 from openclaw_hosted.domain.instance import DesiredState, Instance, Phase, Step, StepName
 from openclaw_hosted.domain.machine import Machine, MachineFailure, MachineState, Warmth
+from openclaw_hosted.domain.notice import NoticeKind
 from openclaw_hosted.domain.orphan import Orphan, OrphanState
 from openclaw_hosted.ports.gateways import SenderRequest
 from openclaw_hosted.ports.volumes import LargeVolume
@@ -217,7 +218,21 @@ class MachineOut(BaseModel):
     created_at: datetime
     state_changed_at: datetime
     failure: MachineFailure | None
+    notice: Annotated[NoticeKind | None, Field(description="What was said of its end, if anything.")]
+    leaves_at: Annotated[datetime | None, Field(description="Until when it serves its instance, which moves to another machine.")]
     error: Annotated[str | None, Field(validation_alias="last_error")]
+
+
+class NoticeIn(BaseModel):
+    """What is said of a machine."""
+
+    kind: Annotated[
+        NoticeKind,
+        Field(
+            description="interruption: taken away in two minutes; rebalance, maintenance: likely or planned to be, and moved in good time;"
+            " drain: to be emptied. `ended` only its provider can tell."
+        ),
+    ]
 
 
 class OrphanOut(BaseModel):

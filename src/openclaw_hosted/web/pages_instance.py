@@ -50,7 +50,7 @@ async def instance_live(request: Request, instance_id: str, key: str = "") -> Re
     template = web.templates.get_template("_instance_live.html")
 
     def show(seen: Snapshot) -> str:
-        return template.render(instance=seen[0], steps=seen[1], usual_wait=usual_wait)
+        return template.render(instance=seen[0], steps=seen[1], departure=seen[2], usual_wait=usual_wait)
 
     if "text/event-stream" not in request.headers.get("accept", ""):
         return HTMLResponse(show(first))
@@ -148,12 +148,12 @@ async def _page(
     request: Request, visitor: Visitor, instance_id: str, *, status: int = 200, errors: dict[str, str] | None = None
 ) -> Response:
     instances = web_of(request).services.instances
-    instance, steps = await snapshot(instances, visitor.actor, instance_id)
+    instance, steps, departure = await snapshot(instances, visitor.actor, instance_id)
     url = urljoin(link_start(request), path_within(request, instances.url(instance.id)))
     usual_wait = await instances.usual_wait() if waits_for_machine(instance, steps) else None
     filled = await web_of(request).services.room.filled_by(visitor.actor, instance.id)
     context: dict[str, Any] = {"instance": instance, "steps": steps, "url": url, "usual_wait": usual_wait, "filled": filled}
-    return render(request, "instance.html", status=status, errors=errors or {}, **context)
+    return render(request, "instance.html", status=status, errors=errors or {}, departure=departure, **context)
 
 
 def _settings(request: Request, instance_id: str, wish: InstanceForm, *, status: int = 200, **context: object) -> Response:

@@ -17,6 +17,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from openclaw_hosted.domain.actor import Actor, Party, Via
 from openclaw_hosted.domain.gateway import Channel, ModelProvider
 from openclaw_hosted.domain.instance import Instance, Phase, Step, StepName
+from openclaw_hosted.domain.notice import NoticeKind
 from openclaw_hosted.domain.room import in_gigabytes
 from openclaw_hosted.web.context import web_of
 from openclaw_hosted.web.navigation import navigates
@@ -36,9 +37,25 @@ PHASE_WORDS: Final[Mapping[Phase, str]] = {
     Phase.DELETED: "Deleted",
     Phase.PURGED: "Gone",
 }
+NOTICE_WORDS: Final[Mapping[NoticeKind, str]] = {
+    NoticeKind.INTERRUPTION: "Its provider takes it away",
+    NoticeKind.REBALANCE: "Its provider may take it away soon",
+    NoticeKind.MAINTENANCE: "Its provider has planned maintenance",
+    NoticeKind.DRAIN: "An operator empties it",
+    NoticeKind.ENDED: "It ended without notice",
+}
+DEPARTURE_WORDS: Final[Mapping[NoticeKind, str]] = {
+    NoticeKind.INTERRUPTION: "The cloud takes its machine away, so it moves to another one.",
+    NoticeKind.REBALANCE: "The cloud may take its machine away soon, so it moves to another one.",
+    NoticeKind.MAINTENANCE: "The cloud has planned maintenance of its machine, so it moves to another one.",
+    NoticeKind.DRAIN: "Its machine is taken out of service, so it moves to another one.",
+    NoticeKind.ENDED: "Its machine ended, so it moves to another one.",
+}
 STEP_WORDS: Final[Mapping[StepName, str]] = {
     StepName.MACHINE: "Find a machine",
     StepName.SECRET: "Lock the keys away",
+    StepName.CLEAR: "Empty the new machine",
+    StepName.STOP: "Finish the turn and stop OpenClaw on the old machine",
     StepName.VOLUME: "Attach the disk",
     StepName.GATEWAY: "Start OpenClaw",
     StepName.LABEL: "Label the machine",
@@ -187,6 +204,8 @@ def make_templates() -> Jinja2Templates:
     )
     environment.globals.update(
         phase_words=PHASE_WORDS,
+        notice_words=NOTICE_WORDS,
+        departure_words=DEPARTURE_WORDS,
         via_words=VIA_WORDS,
         name_of=name_of,
         provider_cards=PROVIDER_CARDS,

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from openclaw_hosted.domain.errors import Conflict, Denied, NotFound
+from openclaw_hosted.domain.errors import Conflict, Denied, NotFound, Unavailable
 from openclaw_hosted.domain.gateway import Credential
 from openclaw_hosted.ports.gateways import Seat
 from tests.contract.provider.harness import ProviderHarness, eventually, ready_to_start
@@ -43,11 +43,21 @@ class GatewaysContract:
         with pytest.raises(NotFound):
             await harness.gateways.settle_sender(seat(ref, spec), "unknown", approve=True)
 
+        for _ in range(2):
+            assert await harness.gateways.suspend(seat(ref, spec))
+        for _ in range(2):
+            await harness.gateways.resume(seat(ref, spec))
+        assert await harness.gateways.suspend(seat(ref, spec), finish=True)
+        await harness.gateways.resume(seat(ref, spec))
+
         token = (await harness.vault.get(spec.instance_id))[Credential.GATEWAY_TOKEN]
         assert not any(token in line for line in await harness.gateways.logs(seat(ref, spec)))
 
+        assert await harness.gateways.suspend(seat(ref, spec))
         for _ in range(2):
-            await harness.gateways.stop(seat(ref, spec))
+            await harness.gateways.stop(seat(ref, spec), within_seconds=20.0)
+        with pytest.raises(Unavailable):
+            await harness.gateways.suspend(seat(ref, spec))
         assert not (await harness.gateways.status(seat(ref, spec))).running
         await harness.gateways.start(seat(ref, spec), replace(spec, generation=1, revision=1))
         await until_ready(harness, seat(ref, spec))

@@ -87,6 +87,20 @@ class RouterContract:
         assert await harness.reached(instance_id, session) == new.machine_id
         assert list(await harness.router.list()) == [Route(instance_id, new.machine_id, owner, 2)]
 
+    async def test_a_held_route_is_the_platforms_to_answer_until_it_is_bound_anew(self, harness: RouterHarness) -> None:
+        instance_id, owner = harness.ids.instance_id(), harness.ids.user_id()
+        old, new = await harness.target(answers=False), await harness.target()
+        session = await admitted(harness, owner)
+        await harness.router.hold(instance_id, old.machine_id)
+        await harness.router.bind(instance_id, old, owner, 1)
+        for _ in range(2):
+            await harness.router.hold(instance_id, old.machine_id)
+        assert await harness.reached(instance_id, session) is None
+        assert list(await harness.router.list()) == [Route(instance_id, old.machine_id, owner, 1)]
+        await harness.router.bind(instance_id, new, owner, 2)
+        await harness.router.hold(instance_id, old.machine_id)
+        assert await harness.reached(instance_id, session) == new.machine_id
+
     async def test_an_older_generation_changes_nothing(self, harness: RouterHarness) -> None:
         instance_id, owner = harness.ids.instance_id(), harness.ids.user_id()
         old, new = await harness.target(), await harness.target()

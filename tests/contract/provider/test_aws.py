@@ -13,6 +13,7 @@ import pytest
 from lab.cloud.latency import Delays
 from lab.plain import PlainLab, plain_lab
 from lab.site import Plan
+from openclaw_hosted.adapters.aws import notices
 from openclaw_hosted.adapters.system import SystemIds
 from openclaw_hosted.bootstrap.provided import Provided
 from openclaw_hosted.domain.account import Session
@@ -22,6 +23,7 @@ from openclaw_hosted.server import WebPlace, serving
 from tests.contract.provider.gateways import GatewaysContract, RestartContract
 from tests.contract.provider.harness import launch_spec, launched
 from tests.contract.provider.machines import MachinesContract
+from tests.contract.provider.notices import NoticesContract
 from tests.contract.provider.router_suite import RouterContract
 from tests.contract.provider.vault import VaultContract
 from tests.contract.provider.volumes import VolumesContract
@@ -45,6 +47,25 @@ class AwsHarness:
         self.clock, self.ids = HurriedClock(), SystemIds()
         self.machines, self.gateways, self.volumes = provided.machines, provided.gateways, provided.volumes
         self.vault, self.router, self.gate = provided.vault, provided.router, provided.gate
+        assert provided.notices is not None
+        self.notices = provided.notices
+        self._sqs = lab.site.client("sqs")
+
+    async def interrupt(self, provider_ref: str) -> None:
+        await asyncio.to_thread(self.lab.cloud.interrupt, provider_ref)
+
+    async def recommend(self, provider_ref: str) -> None:
+        await asyncio.to_thread(self.lab.cloud.rebalance, provider_ref)
+
+    async def put_nonsense(self) -> None:
+        for body in ("nonsense", "{}", "[" * 10_000, json.dumps({"source": "aws.ec2", "detail": {"instance-id": ["i-1"]}})):
+            await asyncio.to_thread(self._sqs.send_message, QueueUrl=self.lab.site.notices_queue, MessageBody=body)
+
+    async def come_again(self, receipts: list[str]) -> None:
+        """SQS hands out again what was not deleted, once the time is over for which it was hidden."""
+        queue = self.lab.site.notices_queue
+        for receipt in receipts:
+            await asyncio.to_thread(self._sqs.change_message_visibility, QueueUrl=queue, ReceiptHandle=receipt, VisibilityTimeout=0)
 
     async def time_passes(self) -> None:
         await asyncio.sleep(0.02)
@@ -112,6 +133,17 @@ async def clear(harness: AwsHarness) -> None:
 
 class TestAwsMachines(MachinesContract):
     pass
+
+
+class TestAwsNotices(NoticesContract):
+    @pytest.fixture
+    async def harness(self, lab: PlainLab, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[AwsHarness]:
+        """Machines are Spot: AWS interrupts no others."""
+        monkeypatch.setattr(notices, "WAIT_SECONDS", 1)
+        async with provided_on(lab.site) as provided, AsyncExitStack() as stack:
+            made = AwsHarness(lab, provided, stack)
+            yield made
+            await clear(made)
 
 
 class TestAwsVolumes(VolumesContract):

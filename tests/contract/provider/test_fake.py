@@ -9,15 +9,18 @@ import pytest
 from openclaw_hosted.adapters.fake.access import FakeGate, FakeRouter, FakeSealer, FakeVault
 from openclaw_hosted.adapters.fake.cloud import FakeCloud, FakeMachine
 from openclaw_hosted.adapters.fake.compute import FakeGateways, FakeMachines, FakeVolumes
+from openclaw_hosted.adapters.fake.notices import FakeNotices
 from openclaw_hosted.adapters.system import SystemClock, SystemIds
 from openclaw_hosted.domain.account import Session
 from openclaw_hosted.domain.errors import Denied
 from openclaw_hosted.domain.gateway import GatewaySpec
 from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId
+from openclaw_hosted.domain.notice import NoticeKind
 from openclaw_hosted.ports.machines import MachineHealth
 from openclaw_hosted.ports.router import Target
 from tests.contract.provider.gateways import GatewaysContract, RestartContract
 from tests.contract.provider.machines import MachinesContract
+from tests.contract.provider.notices import NoticesContract
 from tests.contract.provider.router_suite import GateContract, RouterContract
 from tests.contract.provider.vault import VaultContract
 from tests.contract.provider.volumes import VolumesContract
@@ -34,6 +37,19 @@ class FakeHarness:
         self.cloud = FakeCloud(self.clock)
         self.machines, self.gateways, self.volumes = FakeMachines(self.cloud), FakeGateways(self.cloud), FakeVolumes(self.cloud)
         self.vault, self.router, self.gate = FakeVault(self.cloud), FakeRouter(self.cloud), FakeGate(self.cloud)
+        self.notices = FakeNotices(self.cloud)
+
+    async def interrupt(self, provider_ref: str) -> None:
+        self.cloud.give_notice(NoticeKind.INTERRUPTION, provider_ref)
+
+    async def recommend(self, provider_ref: str) -> None:
+        self.cloud.give_notice(NoticeKind.REBALANCE, provider_ref)
+
+    async def put_nonsense(self) -> None:
+        self.cloud.notices["nonsense"] = None
+
+    async def come_again(self, receipts: list[str]) -> None:
+        """At once, here."""
 
     async def time_passes(self) -> None:
         await asyncio.sleep(0)
@@ -73,6 +89,10 @@ class TestFakeVault(VaultContract):
 
 
 class TestFakeGateways(GatewaysContract, RestartContract):
+    pass
+
+
+class TestFakeNotices(NoticesContract):
     pass
 
 

@@ -55,6 +55,8 @@ class AwsWorld:
     changes: dict[str, str] = field(default_factory=dict)
     """Settings that differ from the lab's."""
     spares: int = 1
+    hears: bool = False
+    """Whether the queue of notices is read, which is a call every now and then."""
     ready_timeout_seconds: float = 120.0
     options: dict[str, float] = field(default_factory=dict)
 
@@ -116,6 +118,7 @@ class ControlPlane:
         self.ports = Ports(
             provided.machines, provided.gateways, provided.vault, provided.sealer, provided.router, provided.gate, provided.volumes,
             provided.meter, CLOCK, SystemIds(), store.machines, store.instances, store.accounts, store.platform, store.hints,
+            notices=provided.notices if world.hears else None,
         )  # fmt: skip
         self.loops = ControlLoops(self.ports, self.options)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -11,8 +12,12 @@ import structlog
 from openclaw_hosted import bootstrap
 from openclaw_hosted.adapters.local.volumes import LocalVolumes
 from openclaw_hosted.datadir import prepare
-from openclaw_hosted.domain.naming import InstanceId, VolumeId
+from openclaw_hosted.domain import lifecycle
+from openclaw_hosted.domain.machine import Warmth
+from openclaw_hosted.domain.naming import InstanceId, MachineId, VolumeId
+from openclaw_hosted.ports.stores import NewMachine
 from openclaw_hosted.ports.volumes import LargeVolume
+from openclaw_hosted.store import open_store
 from openclaw_hosted.store.migrate import migrate
 from tests.integration.cli.conftest import ADMIN, PASSWORD, Cli
 
@@ -20,7 +25,7 @@ COMMANDS = [
     ("up",), ("serve",), ("down",), ("status",), ("doctor",), ("version",), ("cost",),
     *(("senders", name) for name in ("list", "approve", "dismiss")),
     *(("instances", name) for name in ("create", "list", "show", "open", "logs", "restart", "delete", "restore")),
-    *(("machines", name) for name in ("list", "show")),
+    *(("machines", name) for name in ("list", "show", "interrupt", "drain")),
     *(("pool", name) for name in ("show", "replenish", "pause", "resume", "set")),
     *(("users", name) for name in ("list", "create", "invite", "reset-link", "disable", "enable", "role")),
     *(("tokens", name) for name in ("create", "list", "revoke")),
@@ -175,6 +180,26 @@ def test_the_pool_is_shown_paused_resumed_and_set(with_admin: Cli) -> None:
 def test_machines_are_listed_and_an_unknown_one_is_not_found(with_admin: Cli) -> None:
     assert with_admin("machines", "list", "--json").json == {"items": [], "more": False}
     assert with_admin("machines", "show", "../pool").code == 3
+    assert with_admin("machines", "drain", "mc-unknown2").code == 3
+    assert with_admin("machines", "interrupt", "mc-unknown2", "--kind", "earthquake").code == 2
+
+
+def test_a_machine_is_drained_and_then_interrupted(with_admin: Cli) -> None:
+    asyncio.run(add_machine(with_admin.data_dir, "mc-22222222"))
+    drained = with_admin("machines", "drain", "mc-22222222")
+    assert (drained.code, "the pool makes another machine" in drained.stderr) == (0, True)
+    assert "terminating (drain)" in with_admin("machines", "list").stdout
+    again = with_admin("machines", "interrupt", "mc-22222222", "--kind", "rebalance", "--json")
+    assert (again.code, again.json["notice"]) == (0, "drain")
+
+
+async def add_machine(data_dir: Path, name: str) -> None:
+    """A spare, as a platform would have left it."""
+    store = await open_store(f"sqlite:///{data_dir / 'platform.sqlite'}")
+    new = NewMachine(MachineId(name), InstanceId("oc-22222222"), VolumeId("vol-22222222"), "v1", Warmth.BOOTED)
+    await store.machines.add([new], 10, 1.0)
+    await store.machines.update(MachineId(name), partial(lifecycle.become_ready, now=2.0))
+    await store.aclose()
 
 
 def test_users_are_invited_disabled_and_enabled(with_admin: Cli) -> None:

@@ -310,6 +310,7 @@ async def test_a_pool_that_keeps_failing_stops_and_can_be_resumed(world: World) 
 
 
 async def test_a_volume_is_followed_into_its_zone_though_the_spare_is_in_another(world: World) -> None:
+    world.options = replace(world.options, policy=replace(world.options.policy, spread=False))
     world.cloud.zones = ("fake-1", "fake-2")
     async with world.running():
         await world.until_full()

@@ -5,17 +5,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
+from functools import partial
 
 import pytest
 
 from openclaw_hosted.adapters.system import SystemIds
+from openclaw_hosted.domain import lifecycle
 from openclaw_hosted.domain.errors import Unavailable
 from openclaw_hosted.domain.gateway import Credential, CredentialsChange, GatewaySettings, ModelProvider, encode_change
 from openclaw_hosted.domain.instance import Instance, Phase
 from openclaw_hosted.domain.machine import Warmth
 from openclaw_hosted.domain.naming import InstanceId
+from openclaw_hosted.domain.notice import INTERRUPTION_SECONDS, NoticeKind
 from openclaw_hosted.ports.stores import NewInstance
-from tests.integration.convergence.world import CAPS, OWNER, World, eventually
+from tests.integration.convergence.world import CAPS, LISTENING, OWNER, World, eventually
 from tests.support.actors import acting_as
 from tests.support.life import ask_restart, ask_restore, change
 
@@ -66,6 +69,17 @@ async def restoration(world: World) -> InstanceId | None:
     return instance.id
 
 
+async def interruption(world: World) -> InstanceId | None:
+    """The machine is to be taken away: the row says so, and the message comes once more."""
+    instance = await the_instance(world)
+    assert instance.machine_id is not None
+    now = world.clock.now()
+    rule = partial(lifecycle.notice, now=now, kind=NoticeKind.INTERRUPTION, leaves_at=now + INTERRUPTION_SECONDS)
+    await world.store.machines.lose(instance.machine_id, rule)
+    world.cloud.give_notice(NoticeKind.INTERRUPTION, instance.machine_id)
+    return instance.id
+
+
 async def the_instance(world: World) -> Instance:
     (instance,) = await world.store.instances.list_all()
     return instance
@@ -113,6 +127,11 @@ FLOWS = {
         "vault.get", "vault.put", "vault.grant", "gateways.restart", "gateways.status", "gateways.apply",
         "router.bind", "router.probe",
     )),
+    "interruption": Flow(interruption, Phase.RUNNING, Phase.RUNNING, (
+        "vault.get", "vault.grant", "volumes.list", "gateways.status", "gateways.suspend", "router.hold", "gateways.stop", "volumes.detach",
+        "gateways.start", "gateways.apply", "router.release", "router.prepare", "machines.label", "router.bind", "router.probe",
+        "machines.observe", "machines.terminate", "router.forget", "notices.confirm",
+    )),
     "deletion": Flow(deletion, Phase.RUNNING, Phase.DELETED, BRING_DOWN),
     "restoration": Flow(restoration, Phase.DELETED, Phase.RUNNING, (
         "vault.get", "vault.restore", "vault.grant", "volumes.list", "gateways.status", "gateways.start", "gateways.apply",
@@ -137,7 +156,7 @@ async def test_no_call_of_a_flow_is_forgotten_here(world: World, name: str) -> N
         asked = await flow.ask(world)
         await arrive(world, flow, asked)
         world.cloud.hook = None
-    assert seen - {"machines.room"} == {*flow.calls, *flow.also}
+    assert seen - {"machines.room", LISTENING} == {*flow.calls, *flow.also}
 
 
 @pytest.mark.parametrize(("flow", "call"), STEPS)

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
+from functools import partial
 from itertools import count
 
 import pytest
 
 from openclaw_hosted.adapters.fake.access import FakeRouter
+from openclaw_hosted.domain import lifecycle
 from openclaw_hosted.domain.errors import Unavailable
 from openclaw_hosted.domain.instance import Phase
+from openclaw_hosted.domain.machine import MachineState, Warmth
+from openclaw_hosted.domain.naming import MachineId, volume_of
+from openclaw_hosted.domain.notice import INTERRUPTION_SECONDS, NoticeKind
 from openclaw_hosted.ports.router import Target
 from openclaw_hosted.ports.stores import Lease
 from openclaw_hosted.store.instances import SqlInstances
@@ -98,3 +104,29 @@ async def test_work_ends_when_its_lease_has_run_out_though_the_store_does_not_an
         began = world.clock.monotonic()
         await asyncio.wait_for(ended.wait(), 10 * world.options.lease_seconds)
         assert world.clock.monotonic() - began <= world.options.lease_seconds
+
+
+async def test_a_volume_that_was_being_made_as_its_machine_was_taken_away_is_looked_for_in_its_zone(world: World) -> None:
+    policy = replace(world.options.policy, spread=False)
+    world.options = replace(world.options, policy=policy, warmth=Warmth.BOOTED)
+    lost: list[MachineId] = []
+
+    async def take_away(call: str, moment: str) -> None:
+        if (call, moment) == ("volumes.create", "after") and not lost:
+            (serving,) = [m for m in await world.store.machines.list_live() if m.state is MachineState.ASSIGNED]
+            lost.append(serving.id)
+            now = world.clock.now()
+            rule = partial(lifecycle.notice, now=now, kind=NoticeKind.INTERRUPTION, leaves_at=now + INTERRUPTION_SECONDS)
+            await world.store.machines.lose(serving.id, rule)
+            world.cloud.zones = ("fake-2",)
+            await world.store.platform.set_pool(paused=False)
+
+    async with world.running():
+        await world.until_full()
+        await world.store.platform.set_pool(paused=True)
+        world.cloud.hook = take_away
+        instance = await world.until_phase((await world.create()).id, Phase.RUNNING)
+        assert instance.generation == 2
+        assert instance.machine_id is not None
+        after, before = [await world.store.machines.get(machine_id) for machine_id in (instance.machine_id, *lost)]
+        assert after.zone == before.zone == world.cloud.volumes[volume_of(instance.id)].zone

@@ -10,6 +10,7 @@ from dataclasses import replace
 from openclaw_hosted.adapters.fake.access import FakeGate, FakeRouter, FakeSealer, FakeVault
 from openclaw_hosted.adapters.fake.cloud import FakeCloud
 from openclaw_hosted.adapters.fake.compute import FakeGateways, FakeMachines, FakeVolumes
+from openclaw_hosted.adapters.fake.notices import FakeNotices
 from openclaw_hosted.adapters.meter import KeptMeter
 from openclaw_hosted.adapters.system import SystemIds
 from openclaw_hosted.controllers import ControllerOptions, ControlLoops, Ports
@@ -26,6 +27,8 @@ from tests.support.life import ask_delete
 
 OWNER = UserId("u-owner")
 CAPS = Caps(100, 100)
+LISTENING = "notices.receive"
+"""The call that is made all the time."""
 
 
 class World:
@@ -59,7 +62,7 @@ class World:
         return Ports(
             FakeMachines(cloud), FakeGateways(cloud), FakeVault(cloud), self.sealer, FakeRouter(cloud), FakeGate(cloud),
             FakeVolumes(cloud), KeptMeter(), self.clock, SystemIds(),
-            store.machines, store.instances, store.accounts, store.platform, store.hints,
+            store.machines, store.instances, store.accounts, store.platform, store.hints, notices=FakeNotices(cloud),
         )  # fmt: skip
 
     async def create(self, number: int = 0) -> Instance:
@@ -89,12 +92,12 @@ class World:
         await eventually(full, lambda: "the pool never was full")
 
     async def until_quiet(self) -> None:
-        """Wait until the loops have had their first look, and have not called the provider for a while."""
+        """Wait until the loops have had their first look, and have not called the provider for a while but to hear of notices."""
         calls = 0
 
-        async def count(_: str, __: str) -> None:
+        async def count(call: str, _: str) -> None:
             nonlocal calls
-            calls += 1
+            calls += call != LISTENING
 
         self.cloud.hook, seen = count, -1
         while calls == 0 or seen != calls:

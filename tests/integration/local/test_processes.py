@@ -161,6 +161,15 @@ async def test_a_restart_at_once_does_not_wait_and_a_later_stop_waits_again(
     assert "ended well" in log.read_text()
 
 
+async def test_a_stop_in_a_hurry_ends_by_force_what_does_not_end(process: SupervisedProcess) -> None:
+    await process.ensure(program(process.directory, ENDS_ONCE_IT_MAY, stop_timeout_seconds=600))
+    log = process.directory / "out.log"
+    await until(lambda: log.exists() and "up" in log.read_text())
+    await process.halt(hurry_seconds=0.05)
+    assert process.status().child_pid is None
+    assert "ended well" not in log.read_text()
+
+
 async def test_a_restart_is_a_new_process_and_a_later_ensure_leaves_it_alone(process: SupervisedProcess) -> None:
     wanted = program(process.directory, SLEEPER)
     await process.ensure(wanted)

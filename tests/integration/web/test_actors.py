@@ -19,6 +19,7 @@ from openclaw_hosted.domain.gateway import DEFAULT_SETTINGS, Channel, Credential
 from openclaw_hosted.domain.instance import DesiredState, Phase
 from openclaw_hosted.domain.machine import MachineState
 from openclaw_hosted.domain.naming import InstanceId, MachineId
+from openclaw_hosted.domain.notice import NoticeKind
 from openclaw_hosted.domain.orphan import Orphan, OrphanState
 from openclaw_hosted.services import Services
 from openclaw_hosted.services.accounts import digest
@@ -79,6 +80,7 @@ USE_CASES = {
     "instances.get": UseCase(lambda s, a: s.kit.instances.get(a, s.running), For.OWNER),
     "instances.list": UseCase(lambda s, a: s.kit.instances.list(a), For.ONESELF),
     "instances.steps": UseCase(lambda s, a: s.kit.instances.steps(a, s.running), For.OWNER),
+    "instances.departure": UseCase(lambda s, a: s.kit.instances.departure(a, s.running), For.OWNER),
     "instances.logs": UseCase(lambda s, a: s.kit.instances.logs(a, s.running), For.OWNER),
     "instances.change": UseCase(
         lambda s, a: s.kit.instances.change(a, s.running, ChangeRequest("Other")), For.OWNER, EventName.INSTANCE_CHANGED
@@ -134,6 +136,9 @@ USE_CASES = {
     "operations.set_spares": UseCase(lambda s, a: s.kit.operations.set_spares(a, 7), For.ADMINS, EventName.POOL_SPARES_CHANGED),
     "operations.replenish": UseCase(lambda s, a: s.kit.operations.replenish(a), For.ADMINS, EventName.POOL_REPLENISH_ASKED),
     "operations.retire_spare": UseCase(lambda s, a: s.kit.operations.retire_spare(a, s.spare), For.ADMINS, EventName.MACHINE_CONDEMNED),
+    "operations.give_notice": UseCase(
+        lambda s, a: s.kit.operations.give_notice(a, s.spare, NoticeKind.DRAIN), For.ADMINS, EventName.MACHINE_NOTICED
+    ),
     "costs.report": UseCase(lambda s, a: s.kit.costs.report(a), For.ADMINS),
     "room.crowding": UseCase(lambda s, a: s.kit.room.crowding(a), For.ADMINS),
     "room.filled_by": UseCase(lambda s, a: s.kit.room.filled_by(a, s.running), For.OWNER),

@@ -35,6 +35,8 @@ def test_a_spot_machine_has_two_minutes_notice_and_is_then_ended(site: Site) -> 
     (event,) = received(site, url)
     assert (event["source"], event["detail-type"]) == ("aws.ec2", "EC2 Spot Instance Interruption Warning")
     assert event["detail"] == {"instance-id": instance_id, "instance-action": "terminate"}
+    assert event.keys() == {"version", "id", "detail-type", "source", "account", "time", "region", "resources", "detail"}
+    assert (event["account"], event["region"], event["time"]) == (site.cloud.account_id, "us-west-2", "2027-01-15T08:00:00Z")
     notice = site.cloud.metadata(instance_id).interruption
     assert notice is not None
     assert notice["action"] == "terminate"

@@ -14,7 +14,18 @@ if (existsSync(`${process.env.OPENCLAW_STATE_DIR}/crash`)) process.exit(1);
 const PAGE = `<!doctype html><openclaw-app data-machine="${process.env.HOME}"></openclaw-app>`;
 const STARTED_AT = Date.now() / 1000 - process.uptime();
 let stopping = false;
+let suspended = false;
+let drains = false;
+const isAtTurn = () => existsSync(`${process.env.OPENCLAW_STATE_DIR}/turn`);
+const rest = ({ requestId, drain }) => {
+  if (suspended && drains !== drain) return { refused: "another gateway suspension is already prepared" };
+  drains = drain;
+  suspended = drain || !isAtTurn();
+  return { status: isAtTurn() ? (drain ? "draining" : "busy") : "ready", ...(suspended ? { suspensionId: requestId } : {}) };
+};
 const PAYLOADS = {
+  "gateway.suspend.prepare": rest,
+  "gateway.suspend.resume": () => { suspended = false; return { ok: true, status: "running" }; },
   identity: () => ({ instanceId: basePath.slice(1), pid: process.pid, startedAt: STARTED_AT, stopping }),
   "browser.bootstrap": () => ({ bootstrapToken: "t".repeat(32), expiresAtMs: Date.now() + 600000 }),
   "config.get": () => ({ hash: "0", config: readJson(process.env.OPENCLAW_CONFIG_PATH) }),
@@ -38,11 +49,14 @@ createServer(async (req, res) => {
   }
   if (req.headers.authorization !== `Bearer ${secrets().gatewayToken}`) return say(401, {});
   if (req.url === "/readyz") return say(200, { ready: true });
+  if (suspended && req.url === "/v1/chat/completions") return say(503, {});
   if (req.url === "/v1/chat/completions") return say(200, { choices: [{ message: { content: body.messages.at(-1).content } }] });
-  return say(200, { ok: true, payload: PAYLOADS[body.method]?.() ?? {} });
+  const payload = PAYLOADS[body.method]?.(body.params) ?? {};
+  if (payload.refused) return say(503, { ok: false, error: { code: "UNAVAILABLE", message: payload.refused } });
+  return say(200, { ok: true, payload });
 }).listen(config.gateway.port, config.gateway.bind === "lan" ? "0.0.0.0" : "127.0.0.1");
 process.once("SIGTERM", () => {
   // A turn is under way for as long as there is a file of this name; until it ends, questions are answered.
   stopping = true;
-  setInterval(() => existsSync(`${process.env.OPENCLAW_STATE_DIR}/turn`) || process.exit(0), 20);
+  setInterval(() => isAtTurn() || process.exit(0), 20);
 });

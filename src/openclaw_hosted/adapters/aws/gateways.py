@@ -27,12 +27,14 @@ from openclaw_hosted.adapters.openclaw.config import Places, merge_patch, settin
 from openclaw_hosted.adapters.openclaw.logs import readable, redact
 from openclaw_hosted.adapters.openclaw.patches import encoded_patch
 from openclaw_hosted.adapters.openclaw.rpc import GatewayClient
+from openclaw_hosted.adapters.openclaw.suspending import resume, suspend
 from openclaw_hosted.domain.errors import Denied, NotFound, PortError, Unavailable
 from openclaw_hosted.domain.gateway import Credential, Credentials, CredentialsChange, GatewaySpec
 from openclaw_hosted.domain.naming import InstanceId, VolumeId
 from openclaw_hosted.ports.clock import Clock
 from openclaw_hosted.ports.gateways import BootstrapTicket, GatewayStatus, Seat, SenderRequest
 
+CONTAINER: Final = "openclaw-gateway"
 IDENTITY_SECONDS: Final = 5.0
 INSPECT_SECONDS: Final = 10.0
 """How often a gateway that does not answer is looked at by Run Command."""
@@ -163,12 +165,21 @@ class AwsGateways:
         """Have the machine mount the volume and start the container that it had, if that does not run."""
         await self._commands.run((await self._fleet.find(seat.provider_ref)).ref, "revive")
 
-    async def stop(self, seat: Seat) -> None:
+    async def suspend(self, seat: Seat, *, finish: bool = False) -> bool:
+        """Have it rest; returns whether it does."""
+        return await suspend(await self._client(seat), seat, finish=finish)
+
+    async def resume(self, seat: Seat) -> None:
+        """Have it take work again."""
+        await resume(await self._client(seat), seat)
+
+    async def stop(self, seat: Seat, *, within_seconds: float | None = None) -> None:
         """Stop it cleanly, and unmount its volume. Does nothing on a machine that is gone."""
+        hurry = "" if within_seconds is None else f"docker stop -t {int(within_seconds)} {CONTAINER} >/dev/null 2>&1 || true"
         try:
             machine = await self._fleet.find(seat.provider_ref)
             if machine.state == "running":
-                await self._commands.run(seat.provider_ref, "stop")
+                await self._commands.run(seat.provider_ref, "stop", before=hurry)
         except NotFound:
             return
         finally:

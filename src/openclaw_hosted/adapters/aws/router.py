@@ -17,9 +17,9 @@ import httpx
 
 from openclaw_hosted.adapters.aws.listing import SharedListing
 from openclaw_hosted.adapters.aws.names import group_of, machine_of_group
-from openclaw_hosted.adapters.aws.rules import ALL_TO, Rule, actions_to, conditions
+from openclaw_hosted.adapters.aws.rules import ALL_TO, Rule, actions_to, conditions, held_actions
 from openclaw_hosted.adapters.aws.sdk import Call, Sdk
-from openclaw_hosted.adapters.aws.shard import Shard, ShardRules
+from openclaw_hosted.adapters.aws.shard import Actions, Shard, ShardRules
 from openclaw_hosted.adapters.fetching import fetch
 from openclaw_hosted.adapters.openclaw.rpc import CLOSED_MARK, OPENCLAW_MARKUP
 from openclaw_hosted.domain.errors import Conflict, NotFound, Unavailable
@@ -81,7 +81,7 @@ class AwsRouter:
             if made is not None:
                 self._known[instance_id] = made
         else:
-            await self._modify(shard, rule, conditions(instance_id, self._host(instance_id)), group)
+            await self._modify(shard, rule, conditions(instance_id, self._host(instance_id)), actions_to(group))
 
     async def confirm(self, instance_id: InstanceId) -> None:
         """Ask through the load balancer until what is there is a gateway, closed as it is."""
@@ -112,6 +112,17 @@ class AwsRouter:
             raise Unavailable("The route does not lead to the machine yet.")
         if (rule.owner_id, rule.generation) != (owner_id, generation):
             await self._write(rule, group, owner_id, generation)
+
+    async def hold(self, instance_id: InstanceId, machine_id: MachineId) -> None:
+        """The rule keeps its mark, with all traffic to the platform: a load balancer shows nothing but an error while nothing answers."""
+        rule = await self._rule(instance_id)
+        group = rule.group(self._deployment) if rule is not None else None
+        if rule is None or group is None or not rule.leads_to(self._deployment, group_of(self._deployment, machine_id)):
+            return
+        marked = None if rule.owner_id is None else (rule.generation, rule.owner_id)
+        shard, wanted = self._shard(instance_id), conditions(instance_id, self._host(instance_id), marked)
+        await self._modify(shard, rule, wanted, held_actions(group, shard.shard.platform_group))
+        self._known.pop(instance_id, None)
 
     async def release(self, instance_id: InstanceId) -> None:
         """Deregister the machine, delete the rule and its target group. Does nothing where there is none."""
@@ -190,12 +201,13 @@ class AwsRouter:
     async def _write(self, rule: Rule, group: str, owner_id: UserId, generation: int) -> None:
         """Have the rule lead to this target group, marked."""
         instance_id = rule.instance_id
-        await self._modify(self._shard(instance_id), rule, conditions(instance_id, self._host(instance_id), (generation, owner_id)), group)
+        wanted = conditions(instance_id, self._host(instance_id), (generation, owner_id))
+        await self._modify(self._shard(instance_id), rule, wanted, actions_to(group))
         self._known[instance_id] = Rule(rule.arn, instance_id, {group: ALL_TO}, generation, owner_id)
 
-    async def _modify(self, shard: ShardRules, rule: Rule, wanted: Conditions, group: str) -> None:
+    async def _modify(self, shard: ShardRules, rule: Rule, wanted: Conditions, actions: Actions) -> None:
         try:
-            await shard.modify(rule, wanted, actions_to(group))
+            await shard.modify(rule, wanted, actions)
         except NotFound as problem:
             self._known.pop(rule.instance_id, None)
             raise Unavailable(f"The rule of {rule.instance_id} was deleted by someone else; it is made anew.") from problem

@@ -58,6 +58,12 @@ def actions_to(group: str) -> list[dict[str, Any]]:
     return [{"Type": "forward", "ForwardConfig": {"TargetGroups": [{"TargetGroupArn": group, "Weight": ALL_TO}]}}]
 
 
+def held_actions(group: str, platform_group: str) -> list[dict[str, Any]]:
+    """All to the platform; the machine's target group stays named."""
+    groups = [{"TargetGroupArn": group, "Weight": 0}, {"TargetGroupArn": platform_group, "Weight": ALL_TO}]
+    return [{"Type": "forward", "ForwardConfig": {"TargetGroups": groups}}]
+
+
 def conditions(instance_id: InstanceId, host: str | None, bound: tuple[int, UserId] | None = None) -> list[dict[str, Any]]:
     """When a rule holds: `/{id}` itself, which OpenClaw's page opens its WebSocket at, and all below it; on `host` only, if given."""
     base = base_path(instance_id)

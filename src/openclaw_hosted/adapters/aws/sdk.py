@@ -66,6 +66,8 @@ class Call(StrEnum):
     DESCRIBE_LOG_GROUPS = "logs:DescribeLogGroups"
     PUT_METRICS = "cloudwatch:PutMetricData"
     GET_QUOTA = "service-quotas:GetServiceQuota"
+    RECEIVE_MESSAGES = "sqs:ReceiveMessage"
+    DELETE_MESSAGE = "sqs:DeleteMessage"
     WHO_AM_I = "sts:GetCallerIdentity"
 
     @property

@@ -93,6 +93,7 @@ class FakeRouter:
             present = self._cloud.routes.get(instance_id)
             if present is not None and present.route.owner_id is not None and present.route.generation > generation:
                 raise Conflict("A newer generation is bound.")
+            self._cloud.held.discard(instance_id)
             self._cloud.groups.add(target.machine_id)
             self._cloud.routes[instance_id] = FakeRoute(Route(instance_id, target.machine_id, owner_id, generation), target.address)
 
@@ -107,8 +108,15 @@ class FakeRouter:
             if (present.route.owner_id, present.route.generation) != (owner_id, generation):
                 raise Conflict("Another generation is bound.")
 
+    async def hold(self, instance_id: InstanceId, machine_id: MachineId) -> None:
+        async with self._cloud.call("router.hold"):
+            present = self._cloud.routes.get(instance_id)
+            if present is not None and present.route.owner_id is not None and present.route.machine_id == machine_id:
+                self._cloud.held.add(instance_id)
+
     async def release(self, instance_id: InstanceId) -> None:
         async with self._cloud.call("router.release"):
+            self._cloud.held.discard(instance_id)
             gone = self._cloud.routes.pop(instance_id, None)
             if gone is not None:
                 self._cloud.groups.discard(gone.route.machine_id)
@@ -118,6 +126,7 @@ class FakeRouter:
             found = self._cloud.routes.get(instance_id)
             machine = self._cloud.machines.get(target.provider_ref)
             leads_there = found is not None and found.route.owner_id is not None and found.address == target.address
+            leads_there = leads_there and instance_id not in self._cloud.held
             if not leads_there or machine is None or not self._cloud.ready(machine):
                 raise Unavailable("The route does not lead to the gateway.")
 

@@ -10,6 +10,7 @@ from openclaw_hosted.domain.account import Session
 from openclaw_hosted.domain.errors import NotFound, Unavailable
 from openclaw_hosted.domain.gateway import Credentials, GatewaySpec
 from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId, VolumeId
+from openclaw_hosted.domain.notice import Notice, NoticeKind
 from openclaw_hosted.ports.clock import Clock
 from openclaw_hosted.ports.gateways import SenderRequest
 from openclaw_hosted.ports.machines import MachineHealth
@@ -51,6 +52,10 @@ class FakeMachine:
     """When it is up, while it is booting."""
     ends_at: float = 0.0
     """When it is gone, while it is shutting down."""
+    busy_until: float = 0.0
+    """When the turn ends that its gateway is at."""
+    suspended: bool = False
+    """Whether its gateway begins no more turns."""
     stopped_at: float = 0.0
     """When the gateway that was told to end has ended."""
     ready_at: float = 0.0
@@ -143,6 +148,8 @@ class FakeCloud:
         self.routes: dict[InstanceId, FakeRoute] = {}
         self.groups: set[MachineId] = set()
         """Machines for which the router keeps something beside their routes."""
+        self.held: set[InstanceId] = set()
+        """Whose address the platform answers at."""
         self.sessions: dict[str, Session] = {}
         self.labels: dict[str, dict[str, str]] = {}
         self.room: int | None = None
@@ -154,6 +161,9 @@ class FakeCloud:
         self.zones: tuple[str, ...] = ("fake-1",)
         """Where machines are launched, in turn, unless one is asked for."""
         self.hook: Hook | None = None
+        self.notices: dict[str, Notice | None] = {}
+        """What was said of machines and is not confirmed yet, by receipt; None for what nobody can read."""
+        self._said = 0
         self._failures: dict[str, list[Exception]] = {}
         self._lost: dict[str, int] = {}
         self._tickets = 0
@@ -235,6 +245,12 @@ class FakeCloud:
         """Whether its gateway answers by now."""
         return machine.answers and machine.ready_at <= self.clock.now()
 
+    def give_notice(self, kind: NoticeKind, provider_ref: str, *, times: int = 1) -> None:
+        """Say something of a machine, whether there is one or not."""
+        for _ in range(times):
+            self._said += 1
+            self.notices[f"receipt-{self._said}"] = Notice(kind, provider_ref, self.clock.now())
+
     def passing_sessions(self) -> dict[str, UserId]:
         """The sessions that the edge lets pass now."""
         return {key: session.user_id for key, session in self.sessions.items() if session.expires_at > self.clock.now()}
@@ -243,7 +259,7 @@ class FakeCloud:
         """Which machine's gateway a browser reaches at an instance's address, if any."""
         found = self.routes.get(instance_id)
         visitor = self.passing_sessions().get(session_hash or "")
-        if found is None or visitor is None or found.route.owner_id != visitor:
+        if found is None or visitor is None or found.route.owner_id != visitor or instance_id in self.held:
             return None
         return next((m.machine_id for m in self.machines.values() if m.address == found.address and self.ready(m)), None)
 

@@ -139,10 +139,24 @@ class FakeGateways:
                 machine.down, machine.restarts = False, machine.restarts + 1
                 machine.ready_at = self._cloud.clock.now() + self._cloud.pace.gateway()
 
-    async def stop(self, seat: Seat) -> None:
+    async def suspend(self, seat: Seat, *, finish: bool = False) -> bool:
+        async with self._cloud.call("gateways.suspend"):
+            machine = self._up(seat.provider_ref)
+            if not self._cloud.ready(machine):
+                raise Unavailable(f"The gateway on {seat.provider_ref} does not answer.")
+            rests = machine.busy_until <= self._cloud.clock.now()
+            machine.suspended = rests or finish
+            return rests
+
+    async def resume(self, seat: Seat) -> None:
+        async with self._cloud.call("gateways.resume"):
+            self._up(seat.provider_ref).suspended = False
+
+    async def stop(self, seat: Seat, *, within_seconds: float | None = None) -> None:  # noqa: ARG002 - it ends at once
         async with self._cloud.call("gateways.stop"):
             if seat.provider_ref in self._cloud.machines:
                 self._cloud.machines[seat.provider_ref].spec = None
+                self._cloud.machines[seat.provider_ref].suspended = False
 
     async def status(self, seat: Seat) -> GatewayStatus:
         async with self._cloud.call("gateways.status"):

@@ -29,6 +29,7 @@ from openclaw_hosted.adapters.openclaw.config import (
 )
 from openclaw_hosted.adapters.openclaw.logs import failure_since, readable, redact, tail
 from openclaw_hosted.adapters.openclaw.rpc import GatewayClient
+from openclaw_hosted.adapters.openclaw.suspending import resume, suspend
 from openclaw_hosted.domain.errors import Conflict, NotFound, PortError, Unavailable
 from openclaw_hosted.domain.gateway import Credential, CredentialsChange, GatewaySpec
 from openclaw_hosted.domain.naming import InstanceId, MachineId, VolumeId
@@ -116,10 +117,18 @@ class LocalGateways:
         """Nothing to do: the machine's supervisor starts again what ended. Raises `NotFound` for a machine that is gone."""
         self._home(seat)
 
-    async def stop(self, seat: Seat) -> None:
-        """Stop the gateway cleanly. Does nothing where none runs."""
+    async def suspend(self, seat: Seat, *, finish: bool = False) -> bool:
+        """Have it rest; returns whether it does."""
+        return await suspend(self._client(self._home(seat)), seat, finish=finish)
+
+    async def resume(self, seat: Seat) -> None:
+        """Have it take work again."""
+        await resume(self._client(self._home(seat)), seat)
+
+    async def stop(self, seat: Seat, *, within_seconds: float | None = None) -> None:
+        """Stop the gateway cleanly, or by force after a while. Does nothing where none runs."""
         with suppress(NotFound):
-            await self._home(seat).process.halt()
+            await self._home(seat).process.halt(hurry_seconds=within_seconds)
 
     async def status(self, seat: Seat) -> GatewayStatus:
         """How it is now; ready means that it proved who it is, with its token, and is the process that runs here."""

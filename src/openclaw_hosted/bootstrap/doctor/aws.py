@@ -132,6 +132,14 @@ async def _log_group(sdk: Sdk, aws: AwsSettings) -> str:
     return f"{aws.log_group}, kept for {days} days"
 
 
+async def _notices(sdk: Sdk, aws: AwsSettings) -> str:
+    """A message that is there stays for the platform: it is hidden from nobody."""
+    if aws.notices_queue is None:
+        raise Doubtful("NOTICES_QUEUE_URL is not set: instances move only once their machine is gone, not when EC2 says that it will be.")
+    await sdk.call(Call.RECEIVE_MESSAGES, QueueUrl=aws.notices_queue, MaxNumberOfMessages=1, WaitTimeSeconds=0, VisibilityTimeout=0)
+    return aws.notices_queue.rpartition("/")[2]
+
+
 async def _permissions(sdk: Sdk, aws: AwsSettings) -> str:
     network = await find_network(sdk, aws.vpc, aws.subnets)
     zone = next(iter(network.subnets))
@@ -195,5 +203,9 @@ CHECKS: Final[dict[str, tuple[Check, str]]] = {
     "aws load balancers": (_listeners, "Correct ALB_LISTENER_ARN."),
     "aws image": (_image, "Push an image to ECR_REPOSITORY_URL; docs/aws.md says how."),
     "aws log group": (_log_group, "Make the group with a retention, or correct GATEWAY_LOG_GROUP: terraform/monitoring.tf has it."),
+    "aws notices": (
+        _notices,
+        "Correct NOTICES_QUEUE_URL, as `terraform output notices_queue_url` prints it: terraform/events.tf has the queue.",
+    ),
     "aws permissions": (_permissions, "Add to the role of the control plane what is named."),
 }

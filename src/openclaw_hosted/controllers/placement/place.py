@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 from openclaw_hosted.controllers.context import ControllerOptions, Ports
 from openclaw_hosted.controllers.gateways import ensure_token, seat_of, wait_until_ready
 from openclaw_hosted.controllers.placement.handing import hand_over, just_given
+from openclaw_hosted.controllers.placement.moving import Moving
 from openclaw_hosted.controllers.placement.seating import label, spec_of, target_of
 from openclaw_hosted.controllers.placement.steps import StepRecorder
 from openclaw_hosted.controllers.runtime import Requeue
@@ -38,6 +39,7 @@ class Placing:
     def __init__(self, ports: Ports, options: ControllerOptions) -> None:
         self._ports = ports
         self._options = options
+        self._moving = Moving(ports, options)
 
     async def place(self, instance: Instance, lease: Lease) -> None:
         """From a waiting instance to one that answers at its address.
@@ -121,8 +123,9 @@ class Placing:
             return True
         async with asyncio.TaskGroup() as group:
             group.create_task(self._label(instance, machine, steps))
-            group.create_task(self._gateway_side(instance, machine, lease, steps))
-            group.create_task(self._target(instance, machine, target_of(machine), steps))
+            connected = asyncio.Event()
+            group.create_task(self._gateway_side(instance, machine, lease, steps, connected))
+            group.create_task(self._target(instance, machine, target_of(machine), steps, connected))
         return False
 
     async def _reach(self, instance: Instance, target: Target, steps: StepRecorder, *, mark: bool) -> None:
@@ -150,7 +153,9 @@ class Placing:
             change = CredentialsChange() if given is None else given.change
             await self._ports.gateways.apply(seat_of(machine), spec_of(instance, machine, self._options), change)
 
-    async def _gateway_side(self, instance: Instance, machine: Machine, lease: Lease, steps: StepRecorder) -> None:
+    async def _gateway_side(
+        self, instance: Instance, machine: Machine, lease: Lease, steps: StepRecorder, connected: asyncio.Event
+    ) -> None:
         """Secret, volume and gateway, in this order; ends once the gateway has proven whom it serves."""
         ports, spec = self._ports, spec_of(instance, machine, self._options)
         assert machine.provider_ref is not None
@@ -158,8 +163,10 @@ class Placing:
             await ensure_token(ports, instance.id)
             await hand_over(ports, instance, lease)
             await ports.vault.grant(instance.id, machine.provider_ref)
+        await self._moving.leave_old(instance, machine, connected, steps)
         async with steps.step(StepName.VOLUME):
             if (await ports.instance_store.volume(instance.id)).may_be_made:
+                await ports.instance_store.update(instance.id, partial(lifecycle.want_volume, zone=machine.zone), lease=lease)
                 await ports.volumes.create(spec.volume_id, machine.provider_ref)
                 await ports.instance_store.update(instance.id, partial(lifecycle.make_volume, zone=machine.zone), lease=lease)
             await self._free_volume(instance, machine)
@@ -190,12 +197,13 @@ class Placing:
         async with steps.step(StepName.LABEL):
             await label(self._ports, instance, machine)
 
-    async def _target(self, instance: Instance, machine: Machine, target: Target, steps: StepRecorder) -> None:
+    async def _target(self, instance: Instance, machine: Machine, target: Target, steps: StepRecorder, connected: asyncio.Event) -> None:
         """A machine that was a spare under another id gives that id's route back: load balancers have room for a hundred."""
         async with steps.step(StepName.TARGET):
             if machine.reserved_instance_id != instance.id:
                 await self._ports.router.release(machine.reserved_instance_id)
             await self._ports.router.prepare(instance.id, target)
+        connected.set()
 
     async def _settle(self, instance: Instance, lease: Lease, steps: StepRecorder, *, filed: bool) -> None:
         rule = partial(

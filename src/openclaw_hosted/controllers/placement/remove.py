@@ -27,9 +27,10 @@ class Removing:
         steps = StepRecorder(ports, instance, lease)
         async with steps.step(StepName.UNROUTE):
             await ports.router.release(instance.id)
-        if instance.machine_id is not None:
+        if machines := await self._machines_of(instance):
             async with steps.step(StepName.TERMINATE):
-                await self._terminate(instance.machine_id)
+                for machine_id in machines:
+                    await self._terminate(machine_id)
         async with steps.step(StepName.RETIRE):
             await ports.vault.retire(instance.id)
         now = ports.clock.now()
@@ -42,6 +43,11 @@ class Removing:
         await ports.vault.purge(instance.id)
         await ports.volumes.purge(volume_of(instance.id), instance.id)
         await ports.instance_store.update(instance.id, partial(lifecycle.purge, now=ports.clock.now()), lease=lease)
+
+    async def _machines_of(self, instance: Instance) -> list[MachineId]:
+        """The one that it has, and one that it was leaving."""
+        noticed = [machine.id for machine in await self._ports.machine_store.list_noticed() if machine.instance_id == instance.id]
+        return list(dict.fromkeys([*((instance.machine_id,) if instance.machine_id else ()), *noticed]))
 
     async def _terminate(self, machine_id: MachineId) -> None:
         """Condemn the machine and wait until it is seen to be gone, its volume let go."""

@@ -21,8 +21,10 @@ from openclaw_hosted.domain.lifecycle.instances import (
     purge,
     restart,
     take_down,
+    want_volume,
 )
 from openclaw_hosted.domain.lifecycle.machines import become_ready, condemn, launch, locate, lose, relocate, see_gone
+from openclaw_hosted.domain.lifecycle.notices import leave, let_go, notice
 
 __all__ = [
     "Changed",
@@ -41,13 +43,17 @@ __all__ = [
     "file",
     "hand_over",
     "launch",
+    "leave",
+    "let_go",
     "locate",
     "lose",
     "make_volume",
+    "notice",
     "place",
     "purge",
     "relocate",
     "restart",
     "see_gone",
     "take_down",
+    "want_volume",
 ]

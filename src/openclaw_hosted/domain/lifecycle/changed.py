@@ -22,6 +22,8 @@ class Topic(StrEnum):
     """Filing: an instance runs about which something is left to be written."""
     POOL = "pool"
     """The pool: how many machines there should be may have changed."""
+    MOVES = "moves"
+    """Who moves instances off machines that are to end: one may be."""
     CHANGES = "changes"
     """Pages: something that they show may have changed."""
 

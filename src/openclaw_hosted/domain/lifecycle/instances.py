@@ -117,6 +117,11 @@ def restart(instance: Instance, *, number: int) -> Changed:
     return Changed(replace(instance, restarts_done=number))
 
 
+def want_volume(instance: Instance, *, zone: str) -> Changed:
+    """Its volume is about to be made there. Said before, so that whoever goes on looks for a machine where it may be by then."""
+    return Changed(volume=Volume(instance.id, VolumeState.WANTED, zone))
+
+
 def make_volume(instance: Instance, *, zone: str) -> Changed:
     """Its volume was made there, empty. Said before anything is written on it."""
     return Changed(volume=Volume(instance.id, VolumeState.MADE, zone))

@@ -53,8 +53,15 @@ def condemn(machine: Machine, *, now: float, failure: MachineFailure, unassigned
     return Changed(machine=condemned, events=(event,), wakes=wakes, machine_work=Work.BROKEN)
 
 
-def lose(machine: Machine, instance: Instance | None, *, now: float, failure: MachineFailure = MachineFailure.DIED) -> Changed:
-    """It is gone, or good for nothing; an instance that has it waits for another one, which takes over its volume."""
+def lose(
+    machine: Machine,
+    instance: Instance | None,
+    *,
+    now: float,
+    failure: MachineFailure = MachineFailure.DIED,
+    said: EventName = EventName.INSTANCE_MACHINE_LOST,
+) -> Changed:
+    """It is gone, or good for nothing, or about to be; an instance that has it waits for another one, which takes over its volume."""
     ended = condemn(machine, now=now, failure=failure)
     if not _loses(instance, machine):
         return ended
@@ -66,7 +73,7 @@ def lose(machine: Machine, instance: Instance | None, *, now: float, failure: Ma
         machine_id=None,
         attempts=0 if instance.phase is Phase.RUNNING else instance.attempts + 1,
     )
-    event = Event(EventName.INSTANCE_MACHINE_LOST, now, instance.id, machine.id, instance.owner_id)
+    event = Event(said, now, instance.id, machine.id, instance.owner_id)
     return replace(ended, instance=lost, events=(*ended.events, event), wakes=_EVERYBODY, instance_work=Work.FREE)
 
 

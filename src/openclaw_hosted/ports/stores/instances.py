@@ -96,6 +96,10 @@ class InstanceStore(Protocol):
         """How many want a machine and have none, by the zone that it has to be in; empty for anywhere."""
         ...
 
+    async def homes(self) -> frozenset[str]:
+        """The zones with a volume that a live instance has its data on."""
+        ...
+
     async def routed_ids(self) -> Sequence[InstanceId]:
         """The ids that have a route or are about to: of live instances, and those reserved for machines not yet assigned."""
         ...

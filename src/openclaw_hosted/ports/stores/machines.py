@@ -59,6 +59,10 @@ class MachineStore(Protocol):
         meanwhile may be in both, never in neither."""
         ...
 
+    async def list_noticed(self) -> Sequence[Machine]:
+        """Those that were said to end and serve an instance, or did until they were told to end; oldest first."""
+        ...
+
     async def list_recent(self, limit: int = 200) -> Sequence[Machine]:
         """The newest, terminated ones included, newest first."""
         ...

@@ -89,6 +89,9 @@ class LocalRouter:
     async def mark(self, instance_id: InstanceId, target: Target, owner_id: UserId, generation: int) -> None:
         """`bind` did."""
 
+    async def hold(self, instance_id: InstanceId, machine_id: MachineId) -> None:
+        """The edge hands the platform whatever nothing answers."""
+
     async def release(self, instance_id: InstanceId) -> None:
         await self._lookup.delete(f"/routes/{instance_id}")
 

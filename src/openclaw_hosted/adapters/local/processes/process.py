@@ -117,9 +117,10 @@ class SupervisedProcess:
         await self.restart()
         await self._wait(lambda: self.status().state != "refused", LEAVE_MARGIN_SECONDS)
 
-    async def halt(self, timeout_seconds: float | None = None) -> None:
-        """Stop the program and wait until it has; the supervisor stays."""
-        await asyncio.to_thread(self._want_stopped, leave=False)
+    async def halt(self, timeout_seconds: float | None = None, *, hurry_seconds: float | None = None) -> None:
+        """Stop the program and wait until it has; the supervisor stays. After `hurry_seconds` it is ended by force, whatever its own
+        time-out; one that is being stopped already keeps its own."""
+        await asyncio.to_thread(self._want_stopped, leave=False, hurry=hurry_seconds or 0.0)
         await self._wait(self._has_stopped, timeout_seconds)
 
     async def ask_to_leave(self) -> None:
@@ -166,12 +167,12 @@ class SupervisedProcess:
                 )
         self._supervise()
 
-    def _want_stopped(self, *, leave: bool) -> None:
+    def _want_stopped(self, *, leave: bool, hurry: float = 0.0) -> None:
         if not self.directory.is_dir():
             return
         with locked(self._write_lock()):
             desired = read_json(self.directory / "desired.json") or {}
-            wanted = {**desired, "run": False, "leave": leave, "hurry": 0.0}
+            wanted = {**desired, "run": False, "leave": leave, "hurry": hurry}
             if desired == wanted:
                 return
             write_json(self.directory / "desired.json", wanted)
