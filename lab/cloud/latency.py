@@ -93,6 +93,6 @@ class Delays:
     def real(cls) -> Delays:
         """About what AWS takes. Booting is from a public measurement of 2026; the others are assumed."""
         return cls(
-            boot_seconds=16.0, stop_seconds=30.0, unlisted_seconds=1.0, agent_seconds=20.0, unsaid_seconds=0.3, attach_seconds=3.0,
+            boot_seconds=16.0, stop_seconds=60.0, unlisted_seconds=1.0, agent_seconds=20.0, unsaid_seconds=0.3, attach_seconds=3.0,
             rule_seconds=(1.0, 20.0),
         )  # fmt: skip

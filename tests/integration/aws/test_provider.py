@@ -77,7 +77,7 @@ async def test_a_doctor_finds_nothing_wrong_with_the_lab(lab: PlainLab) -> None:
         findings = await examine(load_settings())
     aws = {finding.check: finding for finding in findings if finding.check.startswith("aws")}
     assert {finding.verdict for finding in aws.values()} == {Verdict.OK}, aws
-    assert len(aws) == 10
+    assert len(aws) == 11
 
 
 async def log_group_finding(lab: PlainLab, group: str) -> Finding:

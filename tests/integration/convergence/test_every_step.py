@@ -129,8 +129,8 @@ FLOWS = {
     )),
     "interruption": Flow(interruption, Phase.RUNNING, Phase.RUNNING, (
         "vault.get", "vault.grant", "volumes.list", "gateways.status", "gateways.suspend", "router.hold", "gateways.stop", "volumes.detach",
-        "gateways.start", "gateways.apply", "router.release", "router.prepare", "machines.label", "router.bind", "router.probe",
-        "machines.observe", "machines.terminate", "router.forget", "notices.confirm",
+        "gateways.start", "gateways.apply", "router.release", "router.prepare", "machines.label", "router.bind", "router.mark",
+        "router.probe", "machines.observe", "machines.terminate", "router.forget", "notices.confirm",
     )),
     "deletion": Flow(deletion, Phase.RUNNING, Phase.DELETED, BRING_DOWN),
     "restoration": Flow(restoration, Phase.DELETED, Phase.RUNNING, (
