@@ -51,7 +51,7 @@ STORE_CALLS: Final = (
     "machine_store.observe",
     "instance_store.create", "instance_store.get", "instance_store.list_placed", "instance_store.count_waiting",
     "instance_store.known_ids", "instance_store.lease_due", "instance_store.lease_unfiled", "instance_store.renew",
-    "instance_store.claim_machine", "instance_store.file",
+    "instance_store.claim_machine",
     "instance_store.volume", "instance_store.make_volume", "instance_store.record_steps",
     "instance_store.sealed_credentials", "instance_store.hand_over", "instance_store.restart",
     "instance_store.place", "instance_store.take_down", "instance_store.purge", "instance_store.reschedule", "instance_store.change",
