@@ -173,6 +173,8 @@ async def live(lab: PlainLab, provided: Provided) -> None:
     await serve(provided, spec, ref)
     await provided.router.prepare(instance_id, target)
     await provided.router.bind(instance_id, target, owner, 1)
+    await provided.router.mark(instance_id, target, owner, 1)
+    await provided.router.hold(instance_id, spec.machine_id)
     await provided.machines.label(ref, {"Status": "assigned", "UserId": owner, "InstanceId": instance_id})
     assert await provided.machines.economize([ref])
     await provided.vault.put(instance_id, {Credential.GATEWAY_TOKEN: "a-token", Credential.MODEL_API_KEY: "key"}, 1)

@@ -18,7 +18,7 @@ async def test_a_machine_starts_the_gateway_that_it_is_reserved_for_by_itself(wo
     world.boot("i-x", "oc-77", user_data=user_data())
     await world.answers("i-x")
     assert (await world.client(http, "i-x").bridge("identity"))["instanceId"] == "oc-77"
-    assert "<openclaw-app" in (await http.get(f"http://{world.machines.address('i-x')}/oc-77/")).text
+    assert "no owner yet" in (await http.get(f"http://{world.machines.address('i-x')}/oc-77/")).text
     assert world.machines.volumes.get("vol-x").mark == "oc-77"
     assert world.facts("i-x")["generation"] == "0"
 
