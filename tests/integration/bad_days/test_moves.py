@@ -31,13 +31,15 @@ def test_an_interrupted_machine_hands_on_its_instance_and_a_drained_one_only_aft
 
         turn = state_of(platform, instance_id) / "turn"
         turn.touch()
-        drained = platform.cli("machines", "drain", machine_of(platform, instance_id).name)
+        old = machine_of(platform, instance_id).name
+        drained = platform.cli("machines", "drain", old)
         assert "moves once another machine is ready" in drained.stderr
         wait_until(lambda: api.get("/pool").json()["status"] == "ready", PATIENCE_SECONDS)
         assert shown(api, instance_id)["generation"] == 2, "it is at a turn"
         assert reachable(platform, instance_id)
         turn.unlink()
         wait_until(lambda: moved(platform, api, instance_id, 3), PATIENCE_SECONDS, lambda: f"{shown(api, instance_id)}\n{platform.output}")
+        wait_until(lambda: old not in serving(platform), PATIENCE_SECONDS)
         assert_each_has_one_machine(platform, api)
 
 
