@@ -12,7 +12,7 @@ from simulation.plan import make_plan
 from simulation.run import simulate
 from simulation.shrink import shrink
 
-STANDARD_RUNS = 200
+STANDARD_RUNS = 275
 
 
 def main() -> int:

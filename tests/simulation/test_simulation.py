@@ -53,13 +53,13 @@ def test_two_seeds_have_two_histories() -> None:
 
 
 @pytest.mark.slow
-def test_a_quarter_of_the_standard_run_violates_nothing() -> None:
+def test_fifty_days_of_the_standard_run_violate_nothing() -> None:
     total = run_many(range(PART_OF_THE_RUNS), os.cpu_count() or 1)
     assert total.violations == {}
     assert total.lifecycles > 10 * PART_OF_THE_RUNS
 
 
-@pytest.mark.long  # three minutes of a core; a quarter of it runs above
+@pytest.mark.long  # six minutes of a core; fifty of its days run above
 def test_the_standard_run_violates_nothing_and_meets_every_fault() -> None:
     total = run_many(range(STANDARD_RUNS), os.cpu_count() or 1)
     assert total.violations == {}
