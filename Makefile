@@ -57,7 +57,7 @@ test-under-load: setup-dev ## Run the tests several times beside busy loops (TIM
 simulate: setup-dev ## Run through hundreds of bad days (RUNS=300), or one again (SEED=17); docs/simulation.md
 	$(BIN)/python -m simulation $(if $(SEED),--seed $(SEED),--seeds $(RUNS))
 
-mutants: setup-dev ## Break the code in more than thirty ways, and see that each is noticed
+mutants: setup-dev ## Break the code in more than forty ways, and see that each is noticed
 	$(BIN)/python -m simulation.mutants
 
 lint: setup-dev ## Check format, style, types, the arrows between layers, and shell scripts

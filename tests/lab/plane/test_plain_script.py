@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import threading
 import time
+from collections.abc import Callable
 
 import httpx
 import pytest
@@ -194,8 +195,8 @@ def moved(monkeypatch: pytest.MonkeyPatch) -> MovedTime:
     return time
 
 
-def test_a_command_that_is_under_way_when_its_machine_goes_starts_nothing(world: World, moved: MovedTime) -> None:
-    world.boot("i-x")
+def interrupted(world: World, moved: MovedTime, what: Callable[[], object]) -> object:
+    """What becomes of a start that is under way when this happens."""
     outcome: list[object] = []
 
     def start() -> None:
@@ -207,30 +208,21 @@ def test_a_command_that_is_under_way_when_its_machine_goes_starts_nothing(world:
     thread = threading.Thread(target=start)
     thread.start()
     assert moved.sleeps.wait(PATIENCE_SECONDS)
-    world.machines.terminate("i-x")
+    what()
     moved.goes_on.set()
     thread.join()
-    assert isinstance(outcome[0], LookupError)
+    return outcome[0]
+
+
+def test_a_command_that_is_under_way_when_its_machine_goes_starts_nothing(world: World, moved: MovedTime) -> None:
+    world.boot("i-x")
+    assert isinstance(interrupted(world, moved, lambda: world.machines.terminate("i-x")), LookupError)
     assert world.machines.volumes.get("vol-x").attached_to is None
 
 
 def test_a_reboot_ends_the_command_that_is_under_way(world: World, moved: MovedTime) -> None:
     world.boot("i-x")
-    outcome: list[object] = []
-
-    def start() -> None:
-        try:
-            outcome.append(world.start("i-x"))
-        except LookupError as gone:
-            outcome.append(gone)
-
-    thread = threading.Thread(target=start)
-    thread.start()
-    assert moved.sleeps.wait(PATIENCE_SECONDS)
-    world.machines.reboot("i-x")
-    moved.goes_on.set()
-    thread.join()
-    assert isinstance(outcome[0], LookupError)
+    assert isinstance(interrupted(world, moved, lambda: world.machines.reboot("i-x")), LookupError)
     assert world.facts("i-x")["instance"] == ""
     assert world.start("i-x").exit_code == 0
 

@@ -38,7 +38,8 @@ class Rule:
     """None: not marked yet."""
 
     def leads_to(self, deployment: str, group_name: str) -> bool:
-        """Whether requests go to the target group of this name. Rules of an earlier version give a spare's no weight."""
+        """Whether requests go to the target group of this name. A held route gives it no weight, nor do a spare's rules of
+        an earlier version."""
         group = self.group(deployment)
         return group is not None and name_of_group(group) == group_name and self.groups[group] > 0
 
