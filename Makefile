@@ -8,15 +8,18 @@ LAB_ARGS ?=
 RUNS ?= 300
 SEED ?=
 PART ?=
+NEW ?=
 TIMES ?= 10
 LOAD ?= 4
 WORKERS ?= 4
 BIN := .venv/bin
 PYTEST = $(BIN)/pytest -n $(WORKERS) --dist loadgroup
 export PYTHON
+# Without kept bytecode each process compiles the platform anew, and each worker all tests: 8 s of CPU a worker, 0.3 s a command.
+unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run down image image-control-plane test test-fast test-all test-under-load simulate mutants lint format lock gateway-config checkov ministack bench bench-claim bench-starts bench-control-plane bench-creates bench-pool bench-edge bench-jupyterhub bench-aws bench-cli bench-interruption lab screenshots clean
+.PHONY: help setup setup-dev run down image image-control-plane wheel try-wheel test test-fast test-all test-under-load simulate pool-table mutants lint format messages lock gateway-config client checkov ministack bench bench-claim bench-starts bench-control-plane bench-creates bench-pool bench-edge bench-jupyterhub bench-aws bench-cli bench-interruption bench-migration bench-lists bench-console demo lab screenshots clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -39,6 +42,12 @@ image: setup ## Build the image that Docker machines run (image/Dockerfile)
 image-control-plane: setup ## Build the image of the control plane for AWS (image/control-plane.Dockerfile)
 	@scripts/control-plane-image.sh
 
+wheel: setup-dev ## Build the wheel into dist/
+	$(BIN)/python -m pip wheel --quiet --disable-pip-version-check --no-deps --wheel-dir dist .
+
+try-wheel: setup-dev ## Install the wheel elsewhere, and start the platform with it
+	scripts/try-wheel.sh
+
 test: setup-dev ## Run the tests, with a real OpenClaw and a real browser
 	@scripts/setup.sh --browser
 	$(PYTEST) -m "not long" $(PYTEST_ARGS)
@@ -57,7 +66,10 @@ test-under-load: setup-dev ## Run the tests several times beside busy loops (TIM
 simulate: setup-dev ## Run through hundreds of bad days (RUNS=300), or one again (SEED=17); docs/simulation.md
 	$(BIN)/python -m simulation $(if $(SEED),--seed $(SEED),--seeds $(RUNS))
 
-mutants: setup-dev ## Break the code in more than forty ways, and see that each is noticed
+pool-table: setup-dev ## Compare N+2 with the adaptive pool for 10 to 1,000,000 users, into docs/pool.md; some minutes
+	$(BIN)/python -m simulation.spares_table
+
+mutants: setup-dev ## Break the code in some sixty ways, and see that each is noticed
 	$(BIN)/python -m simulation.mutants
 
 lint: setup-dev ## Check format, style, types, the arrows between layers, and shell scripts
@@ -65,7 +77,7 @@ lint: setup-dev ## Check format, style, types, the arrows between layers, and sh
 	$(BIN)/ruff check --output-format concise .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
-	@if command -v shellcheck >/dev/null; then shellcheck scripts/*.sh .ci/run src/openclaw_hosted/adapters/aws/machine/*.sh terraform/control-plane.sh terraform/machine-image/install.sh; else echo 'shellcheck is missing: shell scripts are not checked (apt-get install shellcheck)'; fi
+	@if command -v shellcheck >/dev/null; then shellcheck scripts/*.sh .ci/run src/openclaw_hosted/adapters/aws/machine/*.sh lab/plane/*.sh terraform/control-plane.sh terraform/machine-image/install.sh; else echo 'shellcheck is missing: shell scripts are not checked (apt-get install shellcheck)'; fi
 
 checkov: ## Install the checker of terraform/ that `make test-all` asks, into .cache/checkov
 	python3 -m venv .cache/checkov
@@ -82,11 +94,17 @@ format: setup-dev ## Format the code
 gateway-config: setup-dev ## Write terraform/gateway-config.json anew, after a change of what gateways start with
 	$(BIN)/python scripts/gateway_config.py
 
+client: setup-dev ## Write the Python client anew, after a change of the API
+	PYTHONPATH=. $(BIN)/python scripts/client.py
+
+messages: setup-dev ## Gather the texts of users' pages into src/openclaw_hosted/web/languages (NEW=fr for another language)
+	PYTHONPATH=. $(BIN)/python scripts/messages.py $(NEW)
+
 lock: ## Write the lock files anew (needs uv)
 	uv pip compile pyproject.toml --extra dev --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --generate-hashes -o requirements-dev.lock
 	uv pip compile pyproject.toml --universal --python-version 3.11 --no-emit-index-url --no-emit-find-links --generate-hashes -o requirements.lock -c requirements-dev.lock
 
-bench: bench-claim bench-starts bench-control-plane bench-creates bench-pool bench-edge bench-jupyterhub bench-aws bench-cli bench-interruption ## Measure everything; half an hour
+bench: bench-claim bench-starts bench-control-plane bench-creates bench-pool bench-edge bench-jupyterhub bench-aws bench-cli bench-interruption bench-migration bench-lists bench-console ## Measure everything; half an hour
 
 bench-claim: setup-dev ## Measure from POST to an answer, hot spare against cold start
 	$(BIN)/python -m bench.claim
@@ -115,8 +133,20 @@ bench-aws: setup-dev ## Measure creates on AWS in the fast lab, and 200 users ov
 bench-interruption: setup-dev ## Measure for how long nothing answers when a machine is taken away
 	$(BIN)/python -m bench.interruption $(BENCH_ARGS)
 
+bench-migration: setup-dev ## Measure for how long users of an old ECS system wait while they are moved
+	$(BIN)/python -m bench.migration $(BENCH_ARGS)
+
+bench-lists: setup-dev ## Measure a page of a list with 10,000 instances, on SQLite and on Postgres
+	$(BIN)/python -m bench.lists $(BENCH_ARGS)
+
+bench-console: setup-dev ## Measure the operator's console with 10,000 instances and 90 days of history
+	$(BIN)/python -m bench.console $(BENCH_ARGS)
+
 bench-cli: setup-dev ## Measure what commands of the command line cost
 	$(BIN)/python -m bench.cli $(BENCH_ARGS)
+
+demo: setup-dev ## Show a platform that has lived for a simulated month, with two incidents (PORT=8090 DATA_DIR=.demo)
+	@exec $(BIN)/python -m demo --port $(if $(filter 8080,$(PORT)),8090,$(PORT)) --data-dir "$(if $(filter .data,$(DATA_DIR)),.demo,$(DATA_DIR))"
 
 lab: setup-dev ## Start an AWS on this computer with the platform on top (LAB_ARGS="--plain" for stand-ins; see --help)
 	@scripts/setup.sh --lab

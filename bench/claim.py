@@ -77,7 +77,9 @@ def one_trial(platform: RunningPlatform, api: httpx.Client, browser: httpx.Clien
 
 def first_reply(platform: RunningPlatform, api: httpx.Client, instance_id: InstanceId) -> None:
     """Ask the gateway itself, with its token: its HTTP API is not reachable through the edge."""
-    machine = next(machine for machine in api.get("/machines").json()["items"] if machine["instance_id"] == instance_id)
+    machine = next(
+        machine for machine in api.get("/machines", params={"search": instance_id}).json()["items"] if machine["instance_id"] == instance_id
+    )
     address = GatewayHome(platform.data_dir / "machines" / machine["provider_ref"], SystemClock()).address
     token = open_vault(platform.data_dir)(instance_id)[Credential.GATEWAY_TOKEN]
     answer = httpx.post(

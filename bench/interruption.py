@@ -84,7 +84,7 @@ class Bench:
     instance_id: InstanceId
 
     def machine(self) -> str:
-        return next(str(m["id"]) for m in self.api.get("/machines").json()["items"] if self._serves(m))
+        return next(str(m["id"]) for m in self.api.get("/machines", params={"search": self.instance_id}).json()["items"] if self._serves(m))
 
     def _serves(self, machine: dict[str, object]) -> bool:
         return machine["instance_id"] == self.instance_id and machine["state"] == "assigned"

@@ -22,6 +22,7 @@ from bench.harness import parser, publish
 from openclaw_hosted.adapters.fake.access import FakeGate, FakeRouter, FakeSealer, FakeVault
 from openclaw_hosted.adapters.fake.cloud import FakeCloud
 from openclaw_hosted.adapters.fake.compute import FakeGateways, FakeMachines, FakeVolumes
+from openclaw_hosted.adapters.fake.restore_points import FakeRestorePoints
 from openclaw_hosted.adapters.meter import KeptMeter
 from openclaw_hosted.adapters.system import SystemClock, SystemIds
 from openclaw_hosted.controllers.context import ControllerOptions, Ports
@@ -66,7 +67,8 @@ def ports_of(store: Store) -> Ports:
     return Ports(
         FakeMachines(cloud), FakeGateways(cloud), FakeVault(cloud), FakeSealer(), FakeRouter(cloud), FakeGate(cloud),
         FakeVolumes(cloud), KeptMeter(),
-        SystemClock(), SystemIds(), store.machines, store.instances, store.accounts, store.platform, store.hints,
+        SystemClock(), SystemIds(), store.machines, store.instances, store.accounts, store.platform, FakeRestorePoints(cloud),
+            store.restore_points, store.hints,
     )  # fmt: skip
 
 

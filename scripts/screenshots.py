@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 import shutil
+import signal
+import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -18,10 +20,17 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from tests.support.browser import CHROMIUM, CHROMIUM_FLAGS
 from tests.support.platform import ADMIN_EMAIL, ADMIN_PASSWORD, RunningPlatform, running_platform, wait_until
+from tests.support.ports import free_port
 
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 WIDTHS = {"wide": 1280, "narrow": 390}
 SCHEMES = ("light", "dark")
+CONSOLE_HEIGHT = 1200
+CONSOLE = {
+    "overview": "/admin?range=7d", "pool": "/admin/pool", "instances": "/admin/instances", "users": "/admin/users",
+    "events": "/admin/events", "runbook": "/admin/runbooks/pool-depleted",
+}  # fmt: skip
+"""Pages of the console, by name."""
 
 
 def pictures(browser: Browser, platform: RunningPlatform, api: httpx.Client) -> None:
@@ -38,10 +47,6 @@ def pictures(browser: Browser, platform: RunningPlatform, api: httpx.Client) -> 
         "settings": f"/instances/{created['id']}/settings",
         "logs": f"/instances/{created['id']}/logs",
         "account": "/account",
-        "admin-pool": "/admin",
-        "admin-instances": "/admin/instances",
-        "admin-users": "/admin/users",
-        "admin-events": "/admin/events",
         "not-found": "/oc-22222222/",
     }
     for page, look in looks(browser):
@@ -72,11 +77,11 @@ def looks(browser: Browser) -> Iterator[tuple[Page, str]]:
             context.close()
 
 
-def picture(page: Page, address: str, name: str) -> None:
-    """One page, whole."""
+def picture(page: Page, address: str, name: str, *, whole: bool = True) -> None:
+    """One page, or as much of a long one as the window shows."""
     page.goto(address)
     page.wait_for_timeout(300)
-    page.screenshot(path=IMAGES / f"{name}.png", full_page=True)
+    page.screenshot(path=IMAGES / f"{name}.png", full_page=whole)
     overflow = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
     sys.stderr.write(f"{name}{'' if overflow <= 0 else f': {overflow} px too wide'}\n")
 
@@ -90,6 +95,35 @@ def sign_in(page: Page, platform: RunningPlatform) -> None:
     expect(page).to_have_url(f"{platform.url}/")
 
 
+def console(browser: Browser, data_dir: Path) -> None:
+    """The operator's console, of a platform that has lived for a month."""
+    port = free_port()
+    command = [sys.executable, "-m", "demo", "--data-dir", str(data_dir), "--port", str(port)]
+    demonstration = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    try:
+        platform = RunningPlatform(data_dir, port)
+        wait_until(lambda: _is_there(platform), 300, every=1)
+        for page, look in looks(browser):
+            sign_in(page, platform)
+            for name, path in CONSOLE.items():
+                page.set_viewport_size({"width": page.viewport_size["width"], "height": CONSOLE_HEIGHT})  # type: ignore[index]
+                picture(page, platform.url + path, f"console-{name}-{look}", whole=name == "overview")
+            for name, listed in (("machine", "/admin/pool?state=assigned"), ("instance", "/admin/instances?state=failed")):
+                page.goto(platform.url + listed)
+                link = page.locator(f'td a[href^="/admin/{name}s/"]').first.get_attribute("href")
+                picture(page, f"{platform.url}{link}", f"console-{name}-{look}")
+    finally:
+        demonstration.send_signal(signal.SIGINT)
+        demonstration.wait(60)
+
+
+def _is_there(platform: RunningPlatform) -> bool:
+    try:
+        return httpx.get(f"{platform.url}/sign-in").status_code == 200
+    except httpx.TransportError:
+        return False
+
+
 def chat(browser: Browser, platform: RunningPlatform, instance_id: str) -> None:
     """OpenClaw's own page, after one turn."""
     context = browser.new_context(viewport={"width": WIDTHS["wide"], "height": 860})
@@ -98,6 +132,7 @@ def chat(browser: Browser, platform: RunningPlatform, instance_id: str) -> None:
     page.goto(f"{platform.url}/instances/{instance_id}")
     page.get_by_role("button", name="Open").click()
     composer = page.locator('textarea[aria-label="Chat composer"]')
+    expect(page.get_by_role("status").filter(has_text="Connected")).to_be_visible(timeout=45_000)
     composer.fill("Hello, are you there?")
     page.locator("button.chat-send-btn--send").click()
     expect(page.get_by_text("You said: Hello, are you there?").first).to_be_visible(timeout=45_000)
@@ -119,6 +154,7 @@ def main() -> None:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=CHROMIUM_FLAGS)
         pictures(browser, platform, api)
         first_start(browser, Path(folder) / "fresh")
+        console(browser, Path(folder) / "demo")
         browser.close()
 
 

@@ -42,6 +42,8 @@ class Acts:
             ActKind.USER_DELETES: people.delete,
             ActKind.USER_RESTORES: people.restore,
             ActKind.USER_SIGNS_OUT: people.sign_out,
+            ActKind.USER_MAKES_POINT: people.make_point,
+            ActKind.USER_REWINDS: people.rewind,
             ActKind.OPERATOR_SETS_SPARES: lambda act: self._operate(lambda at: at.set_spares(OPERATOR, int(act.pick * 4))),
             ActKind.OPERATOR_PAUSES: lambda _: self._operate(lambda at: at.pause_pool(OPERATOR)),
             ActKind.OPERATOR_RESUMES: lambda _: self._operate(lambda at: at.resume_pool(OPERATOR)),

@@ -21,7 +21,7 @@ from openclaw_hosted.domain.naming import InstanceId
 from openclaw_hosted.store import tables
 from openclaw_hosted.store.database import Database
 from openclaw_hosted.store.platform import to_pool_memory
-from openclaw_hosted.store.rows import to_event, to_instance, to_machine, to_session, to_step, to_user, to_volume
+from openclaw_hosted.store.rows import to_event, to_instance, to_machine, to_restore_point, to_session, to_step, to_user, to_volume
 from simulation.link import run_now
 from simulation.rows import POOL_ROW, Rows
 
@@ -31,6 +31,7 @@ _VALUES: Final[dict[str, Callable[[Any], Any]]] = {
     "machines": to_machine,
     "instances": to_instance,
     "volumes": to_volume,
+    "restore_points": to_restore_point,
     "steps": lambda row: (InstanceId(row.instance_id), to_step(row)),
     "events": to_event,
     "pool": to_pool_memory,

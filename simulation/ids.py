@@ -7,7 +7,8 @@ import random
 from dataclasses import dataclass
 from typing import Final
 
-from openclaw_hosted.domain.naming import ID_ALPHABET, ID_LENGTH, InstanceId, MachineId, UserId, VolumeId
+from openclaw_hosted.domain.naming import ID_ALPHABET, ID_LENGTH, InstanceId, MachineId, RestorePointId, UserId, VolumeId
+from openclaw_hosted.domain.webhook import WebhookId
 from simulation.loop import VirtualLoop
 
 EPOCH: Final = 1_700_000_000.0
@@ -37,6 +38,14 @@ class SeededIds:
     def volume_id(self) -> VolumeId:
         """A new id of a volume."""
         return VolumeId(self._new("vo"))
+
+    def webhook_id(self) -> WebhookId:
+        """A new id of a webhook."""
+        return WebhookId(self._new("wh"))
+
+    def restore_point_id(self) -> RestorePointId:
+        """A new id of a restore point."""
+        return RestorePointId(self._new("rp"))
 
     def token(self) -> str:
         """A token that can be told from everything else."""

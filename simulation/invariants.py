@@ -10,6 +10,8 @@
 8. The same idempotency key has the same answer.
 9. Nothing unexpected happens: no illegal transition, no stranger's error.
 10. No instance has two machines that write.
+11. Every restore point belongs to a row, or is an orphan; none is said to be ready that is not; retention keeps the newest one.
+12. A user of an older system is on one side only, never on both, and that side has all that they said (`migration.py`).
 """
 
 from __future__ import annotations
@@ -22,14 +24,15 @@ from openclaw_hosted.domain import instance as instances
 from openclaw_hosted.domain import machine as machines
 from openclaw_hosted.domain.instance import Instance, Phase
 from openclaw_hosted.domain.machine import LIVE_STATES, Machine, MachineState
-from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId, volume_of
+from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId, is_aside, volume_of
+from openclaw_hosted.domain.restore_point import PointState, RestorePoint
 from openclaw_hosted.domain.volume import Volume, VolumeState
 from openclaw_hosted.ports.machines import MachineHealth
 from simulation.ids import CLEAR
 from simulation.rows import Change, Rows
 
 BY_HAND = "i-by-hand"
-HOLDING_DATA = ("secret ", "volume ")
+HOLDING_DATA = ("secret ", "volume ", "restore point ")
 """How the references of machines begin that the platform did not launch."""
 ALLOWED_MACHINE = {(before, after) for (before, _), after in machines.TRANSITIONS.items()}
 ALLOWED_PHASE = {(before, after) for (before, _), after in instances.TRANSITIONS.items()} | {
@@ -41,6 +44,13 @@ ALLOWED_VOLUME = {
     (VolumeState.MADE, VolumeState.MADE),
     (VolumeState.WANTED, VolumeState.PURGED),
     (VolumeState.MADE, VolumeState.PURGED),
+    (VolumeState.MADE, VolumeState.RESTORING),
+    (VolumeState.MADE, VolumeState.MOVING),
+    (VolumeState.MOVING, VolumeState.MADE),
+    (VolumeState.MOVING, VolumeState.RESTORING),
+    (VolumeState.MOVING, VolumeState.PURGED),
+    (VolumeState.RESTORING, VolumeState.MADE),
+    (VolumeState.RESTORING, VolumeState.PURGED),
 }
 
 
@@ -78,6 +88,8 @@ class Invariants:
                     self._instance(change.before, change.after)
                 case "volumes":
                     self._volume(change.before, change.after)
+                case "restore_points":
+                    self._point(change.before, change.after)
                 case "steps" if change.after is not None:
                     instance_id, step = change.after
                     self._text(f"a step of {instance_id}", step.error, step.note)
@@ -142,6 +154,18 @@ class Invariants:
         if now.state is VolumeState.MADE and volume_of(now.instance_id) not in self._cloud.volumes:
             raise Violation(6, f"the volume of {now.instance_id} is said to be made, and there is none")
 
+    def _point(self, before: RestorePoint | None, now: RestorePoint | None) -> None:
+        if now is not None and now.state is PointState.READY and (before is None or before.state is not PointState.READY):
+            there = self._cloud.points.get(now.id)
+            if there is None or there.ready_at > self._cloud.clock.now():
+                raise Violation(11, f"restore point {now.id} is said to be ready, and is not")
+        if now is None or before is None or before.state is not PointState.READY or now.state is not PointState.REMOVING:
+            return
+        instance = self._rows.instances.get(now.instance_id)
+        others = [each.made_at for each in self._rows.restore_points.values() if each.instance_id == now.instance_id and _is_ready(each)]
+        if instance is not None and instance.phase is not Phase.DELETED and not any(made_at >= now.made_at for made_at in others):
+            raise Violation(11, f"restore point {now.id} was the newest of {now.instance_id}, and is to be removed")
+
     def _note_gone(self) -> None:
         self._unreleased = {name for name in self._unreleased if name in self._cloud.routes}
         self._unretired = {name for name in self._unretired if self._is_readable(name)}
@@ -159,7 +183,8 @@ class Invariants:
             raise Violation(3, f"{instance.id} is said to be deleted, and its credentials were never retired")
 
     def _is_purged(self, instance: Instance) -> None:
-        if instance.id in self._cloud.secrets or volume_of(instance.id) in self._cloud.volumes:
+        aside = any(is_aside(volume_id, instance.id) for volume_id in self._cloud.volumes)
+        if instance.id in self._cloud.secrets or volume_of(instance.id) in self._cloud.volumes or aside:
             raise Violation(3, f"{instance.id} is said to be purged, and something of it is kept")
 
     def _text(self, where: str, *texts: str | None) -> None:
@@ -262,11 +287,16 @@ class Invariants:
         reserved = {machine.reserved_instance_id for machine in live}
         kept = {row.id for row in self._rows.instances.values() if row.phase is not Phase.PURGED} | reserved
         routed = {row.id for row in self._rows.instances.values() if row.phase not in (Phase.DELETED, Phase.PURGED)} | reserved
-        volumes = {volume_of(instance_id) for instance_id in kept}
+        volumes, points = {volume_of(instance_id) for instance_id in kept}, self._rows.restore_points
         yield from (f"machine {ref}" for ref, m in self._cloud.machines.items() if m.machine_id not in ids and ref not in refs)
         yield from (f"route {instance_id}" for instance_id in self._cloud.routes if instance_id not in routed)
         deleted = [row.id for row in self._rows.instances.values() if row.phase is Phase.DELETED]
         yield from (f"readable secret {instance_id}" for instance_id in deleted if self._is_readable(instance_id))
         yield from (f"secret {instance_id}" for instance_id in self._cloud.secrets if instance_id not in kept)
-        yield from (f"volume {volume_id}" for volume_id in self._cloud.volumes if volume_id not in volumes)
+        yield from (f"volume {volume_id}" for volume_id in self._cloud.volumes if volume_id.partition(".")[0] not in volumes)
+        yield from (f"restore point {point_id}" for point_id in self._cloud.points if point_id not in points)
         yield from (f"target of {machine_id}" for machine_id in self._cloud.groups if machine_id not in ids)
+
+
+def _is_ready(point: RestorePoint) -> bool:
+    return point.state is PointState.READY

@@ -17,7 +17,7 @@ from simulation.plan import Fault
 
 ERRORS = (Fault.FAILED, Fault.THROTTLED, Fault.AWAY)
 BY_RULE = frozenset({"update", "lose"})
-AT_ONCE = frozenset({"signs_in", "public_url", "seal", "unseal"})
+AT_ONCE = frozenset({"signs_in", "public_url", "seal", "unseal", "brings_archives", "carries_archives"})
 
 
 class Died(asyncio.CancelledError):

@@ -21,7 +21,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
-from simulation.mutations import MUTANTS, Catcher, Mutant
+from simulation.mutation import Catcher, Mutant
+from simulation.mutations import MUTANTS
 
 REPOSITORY: Final = Path(__file__).resolve().parents[1]
 LONGEST_SECONDS: Final = 900
@@ -102,8 +103,13 @@ def _command(mutant: Mutant, jobs: int) -> list[str]:
             return [*pytest, *(f"tests/contract/store/test_{name}.py" for name in ("placement", "machines", "stores"))]
         case Catcher.MOVES:
             return [*pytest, "tests/integration/convergence/test_moves.py"]
+        case Catcher.ADOPTION:
+            return [*pytest, "tests/integration/convergence/test_adoption.py"]
         case Catcher.SCENES:
             return [*pytest, "tests/integration/convergence/test_found_by_simulation.py"]
+        case Catcher.RESTORES:
+            folder = "tests/integration/convergence"
+            return [*pytest, f"{folder}/test_restore_points.py", f"{folder}/test_elsewhere.py"]
 
 
 def _environment(copy: Path) -> dict[str, str]:

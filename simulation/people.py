@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -23,6 +23,7 @@ from openclaw_hosted.domain.errors import (
 from openclaw_hosted.domain.gateway import Credential, CredentialsChange, GatewaySettings, ModelProvider
 from openclaw_hosted.domain.instance import DesiredState, Instance
 from openclaw_hosted.domain.naming import InstanceId, UserId, volume_of
+from openclaw_hosted.domain.restore_point import PointState
 from openclaw_hosted.services.instances import ChangeRequest, CreateRequest
 from openclaw_hosted.store.accounts import SqlAccounts
 from simulation.ids import CLEAR, EPOCH
@@ -48,6 +49,8 @@ class Owned:
     """What the model's key may be."""
     written: int = 0
     """How much its OpenClaw had written when the user last saw it."""
+    least: int | None = None
+    """Where it may go back to at any time, once its user asked for that: the answer may have been lost, and the request may be late."""
 
 
 class People:
@@ -83,7 +86,7 @@ class People:
         )
         answers: list[Instance] = []
         for _ in range(2 if act.size % 0.1 < 0.03 else 1):
-            answer = await self._ask(lambda at: at.instances.create(_acting(user), request, key))
+            answer = await self.ask(lambda at: at.instances.create(acting(user), request, key))
             if answer is not None:
                 answers.append(answer[0])
         made = {row.id for row in self._world.rows.instances.values() if row.name == request.name}
@@ -104,13 +107,18 @@ class People:
             settings=GatewaySettings(ModelProvider.OPENAI), credentials=CredentialsChange({Credential.MODEL_API_KEY: secret})
         )
         owned.keys.add(secret)
-        answer = await self._ask(lambda at: at.instances.change(_acting(owned.owner), owned.id, request))
+        answer = await self.ask(lambda at: at.instances.change(acting(owned.owner), owned.id, request))
         if answer is not None:
             owned.keys = {secret}
 
+    async def change_of(self, owner: User, instance_id: InstanceId) -> None:
+        """Give a new key to one that came from the older system."""
+        request = ChangeRequest(credentials=CredentialsChange({Credential.MODEL_API_KEY: self._new_secret()}))
+        await self.ask(lambda at: at.instances.change(acting(owner), instance_id, request))
+
     async def restart(self, act: Act) -> None:
         """Restart one."""
-        await self._to_one(act, lambda owned: self._ask(lambda at: at.instances.restart(_acting(owned.owner), owned.id)))
+        await self._to_one(act, lambda owned: self.ask(lambda at: at.instances.restart(acting(owned.owner), owned.id)))
 
     async def delete(self, act: Act) -> None:
         """Delete one."""
@@ -119,7 +127,7 @@ class People:
     async def delete_one(self, owned: Owned) -> None:
         """Delete this one."""
         owned.desired.add(DesiredState.DELETED)
-        if await self._ask(lambda at: at.instances.delete(_acting(owned.owner), owned.id)) is not None:
+        if await self.ask(lambda at: at.instances.delete(acting(owned.owner), owned.id)) is not None:
             owned.desired = {DesiredState.DELETED}
 
     async def restore(self, act: Act) -> None:
@@ -130,7 +138,7 @@ class People:
         owned = deleted[int(act.pick * len(deleted))]
         async with self._busy[owned.id]:
             owned.desired.add(DesiredState.RUNNING)
-            if await self._ask(lambda at: at.instances.restore(_acting(owned.owner), owned.id)) is not None:
+            if await self.ask(lambda at: at.instances.restore(acting(owned.owner), owned.id)) is not None:
                 owned.desired = {DesiredState.RUNNING}
 
     async def open(self, act: Act) -> None:
@@ -140,12 +148,12 @@ class People:
     async def open_one(self, owned: Owned) -> None:
         """Open this one."""
         session = self._session(owned.owner)
-        opened = await self._ask(lambda at: at.opening.open(_acting(owned.owner), session, owned.id))
+        opened = await self.ask(lambda at: at.opening.open(acting(owned.owner), session, owned.id))
         if opened is not None:
-            await self._ask(lambda at: at.opening.redeem(_acting(owned.owner), session, owned.id))
+            await self.ask(lambda at: at.opening.redeem(acting(owned.owner), session, owned.id))
         self.use(owned)
         stranger = next(user for user in self.users if user.id != owned.owner.id)
-        if await self._ask(lambda at: at.opening.open(_acting(stranger), self._session(stranger), owned.id)) is not None:
+        if await self.ask(lambda at: at.opening.open(acting(stranger), self._session(stranger), owned.id)) is not None:
             raise Violation(7, f"{stranger.id} may open {owned.id}, which is {owned.owner.id}'s")
         if self._world.cloud.reached(owned.id, self._session(stranger).hash) is not None:
             raise Violation(7, f"{stranger.id} reaches {owned.id}, which is {owned.owner.id}'s")
@@ -159,8 +167,32 @@ class People:
         if volume.written < owned.written:
             raise Violation(6, f"{owned.id} had written {owned.written} times, and {volume.written} are left")
         volume.written += 1
-        owned.written = volume.written
+        owned.written = volume.written if owned.least is None else min(volume.written, owned.least)
         return True
+
+    async def make_point(self, act: Act) -> None:
+        """Ask for a restore point."""
+        await self._to_one(act, lambda owned: self.ask(lambda at: at.restore_points.ask(acting(owned.owner), owned.id)))
+
+    async def rewind(self, act: Act) -> None:
+        """Go back to a restore point, if there is one."""
+        await self._to_one(act, self.rewind_one)
+
+    async def rewind_one(self, owned: Owned) -> None:
+        """Have this one go back."""
+        found = await self.ask(lambda at: at.restore_points.list(acting(owned.owner), owned.id))
+        point = next((each for each in found or () if each.state is PointState.READY and each.id in self._world.cloud.points), None)
+        if point is None:
+            return
+        holds = self._world.cloud.points[point.id].written
+        owned.least = holds if owned.least is None else min(owned.least, holds)
+        owned.written = min(owned.written, owned.least)
+        await self.ask(lambda at: at.restore_points.rewind(acting(owned.owner), owned.id, point.id))
+
+    def forget(self, traceless: Sequence[InstanceId]) -> None:
+        """Of these nothing is left, not even a row."""
+        for instance_id in traceless:
+            self.owned.pop(instance_id, None)
 
     async def sign_out(self, act: Act) -> None:
         """Sign out, and in again a little later."""
@@ -178,7 +210,7 @@ class People:
             async with self._busy[owned.id]:
                 await do(owned)
 
-    async def _ask(self, request: Callable[[Asking], Any]) -> Any:
+    async def ask(self, request: Callable[[Asking], Any]) -> Any:
         """What some control plane answers, asked again where none comes; None where it is refused, or no answer comes at all."""
         for attempt in range(TRIES):
             planes = [plane for plane in self._world.planes.values() if not plane.process.is_stopped]
@@ -203,5 +235,6 @@ class People:
         return f"{CLEAR}of-a-user-{self._secrets}"
 
 
-def _acting(user: User) -> Actor:
+def acting(user: User) -> Actor:
+    """As this user, by the API."""
     return Actor(user.id, user.role, Via.API)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
+LOSES_EVERY: Final = 8
+"""One run in so many loses its database."""
 STORM_SECONDS: Final = 200.0
 """How long things go wrong, in virtual seconds; then faults stop."""
 
@@ -37,12 +39,13 @@ PORT_FAULTS: Final = tuple(Fault)
 
 PORT_CALLS: Final = (
     "machines.launch", "machines.adopt", "machines.observe", "machines.label", "machines.start", "machines.terminate", "machines.room",
-    "gateways.start", "gateways.apply", "gateways.restart", "gateways.suspend", "gateways.resume", "gateways.stop", "gateways.status",
-    "gateways.warm_up", "gateways.keep_warm", "gateways.mint_bootstrap",
+    "gateways.start", "gateways.prepare", "gateways.apply", "gateways.restart", "gateways.suspend", "gateways.resume", "gateways.stop",
+    "gateways.status", "gateways.warm_up", "gateways.keep_warm", "gateways.mint_bootstrap",
     "vault.put", "vault.get", "vault.grant", "vault.retire", "vault.restore", "vault.purge", "vault.list",
     "router.prepare", "router.bind", "router.mark", "router.hold", "router.release", "router.probe", "router.list", "router.machines",
     "router.forget",
-    "volumes.create", "volumes.detach", "volumes.purge", "volumes.list", "volumes.crowding",
+    "volumes.create", "volumes.detach", "volumes.purge", "volumes.look_at", "volumes.list", "volumes.crowding",
+    "points.make", "points.restore", "points.remove", "points.list",
     "gate.allow", "gate.revoke", "gate.sessions",
     "notices.receive", "notices.confirm",
 )  # fmt: skip
@@ -58,11 +61,22 @@ STORE_CALLS: Final = (
     "instance_store.sealed_credentials", "instance_store.hand_over", "instance_store.restart",
     "instance_store.place", "instance_store.take_down", "instance_store.purge", "instance_store.reschedule", "instance_store.change",
     "instance_store.ask_restart", "instance_store.ask_update", "instance_store.ask_delete", "instance_store.ask_restore",
+    "instance_store.schedule_point", "instance_store.ask_point", "instance_store.ask_rewind", "instance_store.rewind",
+    "point_store.get", "point_store.list_for", "point_store.list_all", "point_store.in_use", "point_store.finish", "point_store.condemn",
+    "point_store.forget",
     "account_store.session", "account_store.sessions", "account_store.sweep", "account_store.arm_grant", "account_store.redeem_grant",
     "platform_store.add_event", "platform_store.acquire", "platform_store.release", "platform_store.pool_memory",
     "platform_store.prune", "platform_store.orphans", "platform_store.keep_orphans", "platform_store.set_pool",
     "platform_store.no_capacity", "platform_store.capacity_found", "platform_store.launch_failed", "platform_store.launch_succeeded",
 )  # fmt: skip
+MIGRATION_CALLS: Final = (
+    "legacy.services", "legacy.settings", "legacy.status", "legacy.scale", "legacy.route", "legacy.hold", "legacy.lead",
+    "legacy.restore_route", "copies.check", "copies.bring", "copies.settle", "copies.install", "copies.carry_back",
+    "migration_store.all", "migration_store.get", "migration_store.put",
+)  # fmt: skip
+"""What an operator's command calls beside that, in runs with an older system."""
+MIGRATES_EVERY: Final = 8
+MOST_MIGRATION_STRIKES: Final = 10
 CELLS: Final = tuple(
     [(call, fault) for call in PORT_CALLS for fault in PORT_FAULTS] + [(call, fault) for call in STORE_CALLS for fault in STORE_FAULTS]
 )
@@ -79,6 +93,8 @@ class ActKind(StrEnum):
     USER_DELETES = "user deletes"
     USER_RESTORES = "user undoes a deletion"
     USER_SIGNS_OUT = "user signs out"
+    USER_MAKES_POINT = "user asks for a restore point"
+    USER_REWINDS = "user goes back to a restore point"
     OPERATOR_SETS_SPARES = "operator sets the spares"
     OPERATOR_PAUSES = "operator pauses the pool"
     OPERATOR_RESUMES = "operator resumes the pool"
@@ -123,6 +139,8 @@ _WEIGHTS: Final = {
     ActKind.USER_OPENS: 6,
     ActKind.USER_DELETES: 16,
     ActKind.USER_RESTORES: 4,
+    ActKind.USER_MAKES_POINT: 4,
+    ActKind.USER_REWINDS: 5,
 }
 
 
@@ -139,12 +157,18 @@ _LEAD_TO: Final = {
     "machine_store.notice": ActKind.MACHINES_NOTICED,
     "machine_store.let_go": ActKind.MACHINES_NOTICED,
     "machine_store.leave": ActKind.OPERATOR_DRAINS,
+    "gateways.prepare": ActKind.MACHINES_NOTICED,
     "gateways.suspend": ActKind.OPERATOR_DRAINS,
     "gateways.resume": ActKind.OPERATOR_DRAINS,
     "notices.confirm": ActKind.MACHINES_NOTICED,
     "router.hold": ActKind.MACHINES_NOTICED,
     "instance_store.ask_update": ActKind.GATEWAY_REFUSES,
     "instance_store.hand_over": ActKind.USER_CHANGES,
+    "points.restore": ActKind.USER_REWINDS,
+    "point_store.get": ActKind.USER_REWINDS,
+    "instance_store.ask_rewind": ActKind.USER_REWINDS,
+    "instance_store.rewind": ActKind.USER_REWINDS,
+    "instance_store.ask_point": ActKind.USER_MAKES_POINT,
 }
 """Calls that are seldom made, and what makes them be made."""
 
@@ -182,6 +206,10 @@ class Plan:
     planes: int
     acts: tuple[Act, ...]
     strikes: tuple[Strike, ...]
+    loses_database: bool = False
+    """Whether the database is lost after the storm, and adopted."""
+    migrates: bool = False
+    """Whether users come from an older system."""
 
 
 def make_plan(seed: int) -> Plan:
@@ -190,7 +218,11 @@ def make_plan(seed: int) -> Plan:
     aimed = _aimed(seed)
     leading = [_LEAD_TO[call] for call, _ in aimed if call in _LEAD_TO for _ in range(3)]
     acts = [_act(rng, kind) for kind in (*_kinds(rng), *leading)]
-    return Plan(seed, rng.choice((2, 2, 3)), tuple(sorted(acts, key=lambda act: act.at)), tuple(_strikes(rng, aimed)))
+    planes = rng.choice((2, 2, 3))
+    in_order = tuple(sorted(acts, key=lambda act: act.at))
+    migrates = seed % MIGRATES_EVERY == 1
+    strikes = (*_strikes(rng, aimed), *(_migration_strikes(seed) if migrates else ()))
+    return Plan(seed, planes, in_order, strikes, loses_database=seed % LOSES_EVERY == 0, migrates=migrates)
 
 
 def _kinds(rng: random.Random) -> list[ActKind]:
@@ -209,6 +241,16 @@ def _strikes(rng: random.Random, aimed: Sequence[tuple[str, Fault]]) -> list[Str
     for _ in range(rng.randint(0, 25)):
         call, fault = rng.choice(CELLS)
         strikes.append(Strike(call, 1 + int(rng.expovariate(1 / 12)), fault))
+    return list({(strike.call, strike.nth): strike for strike in strikes}.values())
+
+
+def _migration_strikes(seed: int) -> list[Strike]:
+    rng = random.Random(f"{seed} migration strikes")  # noqa: S311 - it has to be repeated
+    strikes = []
+    for _ in range(rng.randint(3, MOST_MIGRATION_STRIKES)):
+        call = rng.choice(MIGRATION_CALLS)
+        faults = STORE_FAULTS if "_store." in call else PORT_FAULTS
+        strikes.append(Strike(call, 1 + int(rng.expovariate(1 / 4)), rng.choice(faults)))
     return list({(strike.call, strike.nth): strike for strike in strikes}.values())
 
 

@@ -14,12 +14,14 @@ from openclaw_hosted.ports.stores import Caps
 from openclaw_hosted.services.instances import InstanceService
 from openclaw_hosted.services.opening import OpeningService
 from openclaw_hosted.services.operations import OperationsService
+from openclaw_hosted.services.restore_points import RestorePointService
 from openclaw_hosted.store.accounts import SqlAccounts
 from openclaw_hosted.store.database import Database
 from openclaw_hosted.store.hints import LocalHints
 from openclaw_hosted.store.instances import SqlInstances
 from openclaw_hosted.store.machines import SqlMachines
 from openclaw_hosted.store.platform import SqlPlatform
+from openclaw_hosted.store.restore_points import SqlRestorePoints
 from simulation.ids import SeededIds, SkewedClock
 from simulation.link import Link, Outside, Wire
 from simulation.loop import PROCESS, Process
@@ -52,6 +54,7 @@ class Asking:
     instances: InstanceService
     opening: OpeningService
     operations: OperationsService
+    restore_points: RestorePointService
 
 
 class Plane:
@@ -82,6 +85,7 @@ class Plane:
         stores = {
             "machine_store": SqlMachines(database, self.hints), "instance_store": SqlInstances(database, self.hints),
             "account_store": SqlAccounts(database), "platform_store": SqlPlatform(database, self.hints),
+            "point_store": SqlRestorePoints(database, self.hints),
         }  # fmt: skip
         wires: dict[str, Any] = {name: Wire(self.link, name, target) for name, target in {**targets, **stores}.items()}
         ports = Ports(**wires, meter=KeptMeter(), clock=self.clock, ids=ids, hints=self.hints)
@@ -96,6 +100,7 @@ class Plane:
                 ports.router, ports.gate, self.clock,
             ),
             OperationsService(ports.machine_store, ports.instance_store, ports.platform_store, self.hints, self.clock, options.policy),
+            RestorePointService(ports.instance_store, ports.point_store, ports.platform_store, ports.points, self.clock, ids),
         )  # fmt: skip
         self._loops = self.do(ControlLoops(ports, options).run())
 

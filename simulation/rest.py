@@ -112,6 +112,12 @@ def miscounted(rows: Rows, cloud: FakeCloud) -> Iterator[str]:
             yield f"the meter counts {getattr(counted, kind)} {kind}, and {len(there[kind])} exist"
 
 
+def traceless(world: World) -> list[InstanceId]:
+    """The instances of which nothing but a row is left: those that were purged, or deleted before they had a machine."""
+    gone = [row.id for row in world.rows.instances.values() if row.phase in (Phase.DELETED, Phase.PURGED)]
+    return [instance_id for instance_id in gone if instance_id not in world.cloud.secrets]
+
+
 def check_users(world: World, people: People) -> None:
     """What users were answered holds: their instances are as they asked, their credentials in the vault, their data on the volumes."""
     for owned in people.owned.values():

@@ -10,7 +10,8 @@ from openclaw_hosted.domain.account import Session, User
 from openclaw_hosted.domain.events import Event
 from openclaw_hosted.domain.instance import Instance, Step
 from openclaw_hosted.domain.machine import Machine
-from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId
+from openclaw_hosted.domain.naming import InstanceId, MachineId, RestorePointId, UserId
+from openclaw_hosted.domain.restore_point import RestorePoint
 from openclaw_hosted.domain.volume import Volume
 from openclaw_hosted.ports.stores import PoolMemory
 
@@ -35,6 +36,7 @@ class Rows:
     machines: dict[MachineId, Machine] = field(default_factory=dict)
     instances: dict[InstanceId, Instance] = field(default_factory=dict)
     volumes: dict[InstanceId, Volume] = field(default_factory=dict)
+    restore_points: dict[RestorePointId, RestorePoint] = field(default_factory=dict)
     steps: dict[int, tuple[InstanceId, Step]] = field(default_factory=dict)
     events: dict[int, Event] = field(default_factory=dict)
     pool: dict[int, PoolMemory] = field(default_factory=dict)

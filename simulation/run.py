@@ -16,10 +16,12 @@ from openclaw_hosted.store.hints import LocalHints
 from openclaw_hosted.store.platform import SqlPlatform
 from simulation import rest
 from simulation.acts import Acts
+from simulation.adoption import lose_and_adopt
 from simulation.faults import Coverage
 from simulation.history import History
 from simulation.invariants import Violation
 from simulation.loop import run
+from simulation.migration import OldWorld
 from simulation.people import People
 from simulation.plan import STORM_SECONDS, Plan
 from simulation.rows import POOL_ROW
@@ -61,6 +63,7 @@ class _Run:
     def __init__(self, world: World) -> None:
         self._world = world
         self._people = People(world)
+        self._old = OldWorld(world, self._people) if world.plan.migrates else None
 
     async def whole(self) -> None:
         """From the start to the end of it."""
@@ -68,12 +71,17 @@ class _Run:
         world.loop.set_exception_handler(self._broke)
         await self._people.arrive()
         world.start()
+        if self._old is not None:
+            world.checks.append(self._old.check)
+            self._old.begin()
         Acts(world, self._people).schedule(world.plan.acts)
         story = world.loop.create_task(self._story())
         await asyncio.wait({story, world.ended}, return_when=asyncio.FIRST_COMPLETED)
         world.is_over = True
         for plane in list(world.planes.values()):
             plane.kill()
+        if story.done():
+            story.result()
         story.cancel()
         await asyncio.gather(story, return_exceptions=True)
         others = [task for task in asyncio.all_tasks() if task is not asyncio.current_task()]
@@ -89,6 +97,13 @@ class _Run:
             world.calm_down()
             await self._until_converged()
             rest.check_users(world, self._people)
+            await self._end_migration()
+            if world.plan.loses_database:
+                traceless = rest.traceless(world)
+                await lose_and_adopt(world)
+                self._people.forget(traceless)
+                await self._until_converged()
+                rest.check_users(world, self._people)
             world.history.note("ALL ARE DELETED")
             for owned in list(self._people.owned.values()):
                 await self._people.delete_one(owned)
@@ -99,11 +114,16 @@ class _Run:
         except Violation as violation:
             world.fail(violation)
 
+    async def _end_migration(self) -> None:
+        if self._old is not None:
+            self._old.settle()
+            await self._old.leave()
+
     async def _until_converged(self, within_seconds: float = CALM_SECONDS, *, nothing_kept: bool = False) -> None:
         world = self._world
         deadline = world.loop.time() + within_seconds
         while True:
-            reason = rest.not_yet(world) or (self._kept() if nothing_kept else None)
+            reason = rest.not_yet(world) or self._not_moved() or (self._kept() if nothing_kept else None)
             if reason is None:
                 return
             if world.loop.time() > deadline:
@@ -112,13 +132,18 @@ class _Run:
             await self._mend()
 
     async def _mend(self) -> None:
-        """What people do when they see that something waits for them: resume the pool, give settings that are not refused."""
+        """What people do when they see that something waits for them: resume the pool, give settings or a key that are not refused."""
         memory = self._world.rows.pool[POOL_ROW]
         if memory.paused or memory.status == "stopped" or memory.spares is None:
             await SqlPlatform(self._world.database, LocalHints()).set_pool(paused=False, spares=2)
         for instance in self._world.failed_instances():
             if instance.id in self._people.owned:
                 await self._people.change_one(self._people.owned[instance.id])
+            elif self._old is not None and (user := self._old.moved_user(instance.id)):
+                await self._people.change_of(user, instance.id)
+
+    def _not_moved(self) -> str | None:
+        return None if self._old is None or self._old.is_over else next(self._old.not_yet(), None)
 
     def _kept(self) -> str | None:
         rows = self._world.rows.instances.values()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextvars
 import random
-from collections.abc import Coroutine, MutableMapping, Sequence
+from collections.abc import Callable, Coroutine, MutableMapping, Sequence
 from dataclasses import replace
 from typing import Any, Final
 
@@ -12,9 +12,11 @@ from openclaw_hosted.adapters.fake.access import FakeGate, FakeRouter, FakeSeale
 from openclaw_hosted.adapters.fake.cloud import FakeCloud, Pace
 from openclaw_hosted.adapters.fake.compute import FakeGateways, FakeMachines, FakeVolumes
 from openclaw_hosted.adapters.fake.notices import FakeNotices
+from openclaw_hosted.adapters.fake.restore_points import FakeRestorePoints
 from openclaw_hosted.controllers import ControllerOptions
 from openclaw_hosted.domain.instance import Phase
 from openclaw_hosted.domain.pool import PoolPolicy
+from openclaw_hosted.domain.restore_point import RestorePointPolicy
 from openclaw_hosted.ports.stores import Caps
 from simulation.database import of_this_process
 from simulation.faults import CALM, Faults
@@ -34,7 +36,9 @@ OPTIONS: Final = ControllerOptions(
     policy=PoolPolicy(spares=2, fleet_cap=FLEET_CAP, image="v1", ready_timeout_seconds=90, backoff_seconds=2, backoff_cap_seconds=20),
     retention_seconds=60, lease_seconds=15, scan_seconds=4, poll_seconds=0.5, gateway_ready_seconds=30, retry_base_seconds=1,
     retry_cap_seconds=10, away_seconds=3, liveness_seconds=6, orphans_seconds=30, orphan_grace_seconds=45, keep_warm_seconds=12,
-    housekeeping_seconds=20, machines_per_hour=1000, quarantine_seconds=QUARANTINE_SECONDS, disk_seconds=20,
+    housekeeping_seconds=20, machines_per_hour=1000, quarantine_seconds=QUARANTINE_SECONDS, disk_seconds=20, restore_points_seconds=5,
+    elsewhere_seconds=4,
+    restore_points=RestorePointPolicy(every_seconds=30, keep=2, making_seconds=120, orphans_kept_seconds=60),
 )  # fmt: skip
 ORPHANS_LOOK_SECONDS: Final = 5.0
 ORPHANS_LONGEST_SECONDS: Final = 240.0
@@ -72,6 +76,8 @@ class World:
         self.boot_seconds: list[float] = []
         """For the next machines to be launched; others boot in time."""
         self.is_over = False
+        self.checks: list[Callable[[str], None]] = []
+        """What is looked at after each call as well."""
         self._skews = [0.0, 0.0, 0.0]
         self._caps_until: dict[int, float] = {}
         self._prepare_cloud()
@@ -86,11 +92,14 @@ class World:
             listing=lambda: 3 * draw() if draw() < 0.3 else 0.0,
             end=lambda: 1 + 4 * draw(),
             gateway=lambda: 1 + 3 * draw(),
+            capture=lambda: 2 * draw(),
+            copy=lambda: 8 * draw(),
         )
         cloud = self.cloud
         self.targets: dict[str, object] = {
             "machines": FakeMachines(cloud), "gateways": FakeGateways(cloud), "vault": FakeVault(cloud), "sealer": FakeSealer(),
             "router": FakeRouter(cloud), "gate": FakeGate(cloud), "volumes": FakeVolumes(cloud), "notices": FakeNotices(cloud),
+            "points": FakeRestorePoints(cloud),
         }  # fmt: skip
 
     def start(self) -> None:
@@ -105,7 +114,7 @@ class World:
             return
         plane = Plane(self, number, self._skews[number], self.options)
         self.planes[number] = plane
-        plane.start(self.database, self.targets, self.ids, CAPS, lambda: self.kill(plane), lambda topic: self._pass_on(number, topic))
+        plane.start(self.database, self.targets, self.ids, CAPS, lambda: self.kill(plane), lambda topic: self.pass_on(number, topic))
         self.history.note(f"control plane {number} starts")
 
     def kill(self, plane: Plane, *, again_in: float | None = None) -> None:
@@ -125,7 +134,8 @@ class World:
         if number in self.planes:
             self.planes[number].clock.skew = seconds
 
-    def _pass_on(self, sender: int, topic: str) -> None:
+    def pass_on(self, sender: int, topic: str) -> None:
+        """A hint that a process gave reaches the control planes, most of the time."""
         for number, plane in self.planes.items():
             if number == sender:
                 continue
@@ -186,6 +196,8 @@ class World:
         self.history.call(plane, call, outcome)
         try:
             self.invariants.after_call(call)
+            for check in self.checks:
+                check(call)
         except Violation as violation:
             self.fail(violation)
 

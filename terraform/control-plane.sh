@@ -1,5 +1,6 @@
 # The first boot of the control plane's machine, an Amazon Linux 2023. Terraform puts a line `#!/bin/bash` and the values above it:
-# REGION, IMAGE, LOG_GROUP, ENVIRONMENT (the platform's settings), and VOLUME or DATABASE_SECRET and DATABASE_HOST.
+# REGION, IMAGE, LOG_GROUP, ENVIRONMENT (the platform's settings), SETTINGS_SECRET (for more of them), and VOLUME or DATABASE_SECRET and
+# DATABASE_HOST.
 # It only writes what the service needs. User data runs once, so all else is the service's work at each start, after a reboot as well.
 # shellcheck shell=bash disable=SC2153
 set -eu -o pipefail
@@ -9,7 +10,7 @@ ROOT=/etc/openclaw-hosted DATA=/var/lib/openclaw-hosted OWNER=10001
 mkdir -p "$ROOT" "$DATA"
 printf '%s\n' "$ENVIRONMENT" >"$ROOT/environment"
 printf '%s=%q\n' REGION "$REGION" IMAGE "$IMAGE" LOG_GROUP "$LOG_GROUP" DATA "$DATA" OWNER "$OWNER" VOLUME "$VOLUME" \
-  DATABASE_SECRET "$DATABASE_SECRET" DATABASE_HOST "$DATABASE_HOST" >"$ROOT/machine"
+  DATABASE_SECRET "$DATABASE_SECRET" DATABASE_HOST "$DATABASE_HOST" SETTINGS_SECRET "$SETTINGS_SECRET" >"$ROOT/machine"
 
 # Each start fetches image and password anew, so that a restart takes up what was changed. Nothing waits for CloudWatch: what is more than
 # 16 MB while it can't be reached is lost. What fails ends the start, and systemd tries again.
@@ -39,6 +40,10 @@ mount_volume() { # the one that the machine before had; it is free once that one
   mount -o nodev,nosuid,noatime "$disk" "$DATA"
 }
 
+secret_text() { # ARN
+  aws secretsmanager get-secret-value --region "$REGION" --secret-id "$1" --query SecretString --output text
+}
+
 INSTANCE=$(own_id)
 command -v docker >/dev/null || dnf install -y -q docker
 systemctl enable --now docker
@@ -50,8 +55,12 @@ docker logout "${IMAGE%%/*}" >/dev/null
 secret=/run/openclaw-hosted.environment
 : >"$secret"
 if [[ -n $DATABASE_SECRET ]]; then
-  password=$(aws secretsmanager get-secret-value --region "$REGION" --secret-id "$DATABASE_SECRET" --query SecretString --output text)
+  password=$(secret_text "$DATABASE_SECRET")
   printf 'DATABASE_URL=postgresql://openclaw:%s@%s/openclaw?ssl=require\n' "$password" "$DATABASE_HOST" >"$secret"
+fi
+if [[ -n $SETTINGS_SECRET ]]; then
+  settings=$(secret_text "$SETTINGS_SECRET")
+  printf '%s\n' "$settings" >>"$secret"
 fi
 docker rm -f openclaw-hosted >/dev/null 2>&1 || true
 exec docker run --rm --name openclaw-hosted --network host --init --user "$OWNER:$OWNER" --read-only --tmpfs /tmp \

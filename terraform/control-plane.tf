@@ -22,7 +22,10 @@ locals {
       ALB_LISTENER_ARN         = join(",", local.listeners)
       SHARD_URLS               = join(",", local.addresses)
       SHARD_CAPACITY           = tostring(var.shard_capacity)
-      ECR_REPOSITORY_URL       = aws_ecr_repository.this["gateway"].repository_url
+      ECR_REPOSITORY_URL       = local.gateway_repository
+      MACHINE_ADDRESSES        = var.machine_addresses
+      POOL_POLICY              = var.pool_policy
+      POOL_SPARE_MOST          = tostring(var.pool_spare_most)
       IMAGE_TAG                = var.gateway_image
       DEPLOYMENT_NAME          = var.deployment_name
       MACHINE_ROLE_ARN         = aws_iam_role.machine.arn
@@ -39,9 +42,15 @@ locals {
       INSTANCES_TOTAL          = tostring(var.instances_total)
       INSTANCES_PER_USER       = tostring(var.instances_per_user)
       RETENTION_DAYS           = tostring(var.retention_days)
+      RESTORE_POINTS_KEEP      = tostring(var.restore_points_keep)
       LOG_LEVEL                = var.log_level
+      LAUNCH_FAILURES_ALARM    = tostring(var.launch_failures_alarm)
+      BUDGET_USD_PER_MONTH     = var.budget_usd_per_month > 0 ? tostring(var.budget_usd_per_month) : ""
+      BUDGET_STOPS_CREATES     = tostring(var.budget_stops_creates && var.budget_usd_per_month > 0)
       OPENCLAW_HOSTED_DATA_DIR = "/var/lib/openclaw-hosted"
     },
+    { RESTORE_POINTS_EVERY_HOURS = tostring(var.restore_points_every_hours) },
+    var.archives_bucket != "" ? { ARCHIVES_BUCKET = var.archives_bucket } : {},
     var.routing == "host" ? { INSTANCE_DOMAIN = var.instance_domain } : {},
   )
 
@@ -53,6 +62,7 @@ locals {
     VOLUME          = one(aws_ebs_volume.platform[*].id)
     DATABASE_SECRET = one(module.database[*].secret_arn)
     DATABASE_HOST   = one(module.database[*].endpoint)
+    SETTINGS_SECRET = var.settings_secret
   }
   control_plane_user_data = join("\n", concat(
     ["#!/bin/bash"],

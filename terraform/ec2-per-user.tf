@@ -28,10 +28,22 @@ resource "aws_vpc_security_group_egress_rule" "machine_to_internet" {
   ip_protocol       = "-1"
 }
 
+resource "aws_vpc_security_group_egress_rule" "machine_to_internet_by_ipv6" {
+  count             = local.ipv6 ? 1 : 0
+  security_group_id = aws_security_group.machine.id
+  description       = "The same by IPv6, the only way where machines have no public IPv4 address"
+  cidr_ipv6         = "::/0"
+  ip_protocol       = "-1"
+}
+
 locals {
   # The package's own files, filled in as adapters/aws/user_data.py does; a test holds the two against each other.
   machine_files  = "${path.module}/../src/openclaw_hosted/adapters/aws/machine"
   placeholder_id = "oc-00000000"
+  # The registry's name that has IPv6 addresses as well.
+  gateway_repository = !local.ipv6 ? aws_ecr_repository.this["gateway"].repository_url : replace(
+    aws_ecr_repository.this["gateway"].repository_url, "/^(\\d+)\\.dkr\\.ecr\\.([a-z0-9-]+)\\.amazonaws\\.com//", "$1.dkr-ecr.$2.on.aws/"
+  )
   origins = distinct(concat(
     local.addresses, var.routing == "host" ? ["${local.scheme}://${local.placeholder_id}.${var.instance_domain}"] : []
   ))
@@ -40,7 +52,7 @@ locals {
   "\"place-proxies\"", join(",", [for cidr in local.vpc_cidrs : jsonencode(cidr)]))
   user_data_places = {
     SCRIPT = base64gzip(replace(replace(file("${local.machine_files}/openclaw-machine.sh"), "/(?m)^ *#[^!\\n].*\\n|^ +/", ""), "/(?m)\\{ # .*$/", "{"))
-    IMAGE  = "${aws_ecr_repository.this["gateway"].repository_url}${startswith(var.gateway_image, "sha256:") ? "@" : ":"}${var.gateway_image}"
+    IMAGE  = "${local.gateway_repository}${startswith(var.gateway_image, "sha256:") ? "@" : ":"}${var.gateway_image}"
     SECRET = "${var.deployment_name}/${local.placeholder_id}"
     ID     = local.placeholder_id
     CONFIG = local.gateway_config
@@ -86,6 +98,7 @@ resource "aws_launch_template" "machine" {
     http_endpoint               = "enabled"
     http_tokens                 = "required"
     http_put_response_hop_limit = 1
+    http_protocol_ipv6          = "disabled"
     instance_metadata_tags      = "enabled"
   }
 
@@ -96,7 +109,8 @@ resource "aws_launch_template" "machine" {
 
   network_interfaces {
     device_index                = 0
-    associate_public_ip_address = true
+    associate_public_ip_address = !local.ipv6
+    ipv6_address_count          = local.ipv6 ? 1 : null
     delete_on_termination       = true
     security_groups             = [aws_security_group.machine.id]
     subnet_id                   = each.value.subnet_id

@@ -142,7 +142,7 @@ locals {
         Condition = {
           StringEquals = { "aws:ResourceTag/Deployment" = var.deployment_name }
           "ForAllValues:StringEquals" = {
-            "aws:TagKeys" = ["Name", "Deployment", "Status", "MachineId", "ReservedInstanceId", "InstanceId", "UserId", "VolumeId"]
+            "aws:TagKeys" = ["Name", "Deployment", "Status", "MachineId", "ReservedInstanceId", "Image", "InstanceId", "UserId", "VolumeId"]
           }
         }
       },
@@ -201,6 +201,13 @@ locals {
         Condition = { StringEquals = { "aws:RequestTag/Deployment" = var.deployment_name } }
       },
       {
+        Sid       = "MakeVolumeFromRestorePoint"
+        Effect    = "Allow"
+        Action    = "ec2:CreateVolume"
+        Resource  = local.snapshots_arn
+        Condition = local.own_machines
+      },
+      {
         Sid       = "Volumes"
         Effect    = "Allow"
         Action    = ["ec2:AttachVolume", "ec2:DetachVolume", "ec2:DeleteVolume"]
@@ -208,21 +215,21 @@ locals {
         Condition = local.own_machines
       },
       {
-        Sid       = "CopyVolume"
+        Sid       = "CaptureVolume"
         Effect    = "Allow"
         Action    = "ec2:CreateSnapshot"
         Resource  = "${local.ec2_arn}:volume/*"
         Condition = local.own_machines
       },
       {
-        Sid       = "MakeCopy"
+        Sid       = "MakeRestorePoint"
         Effect    = "Allow"
         Action    = "ec2:CreateSnapshot"
         Resource  = local.snapshots_arn
         Condition = { StringEquals = { "aws:RequestTag/Deployment" = var.deployment_name } }
       },
       {
-        Sid       = "RemoveCopy"
+        Sid       = "RemoveRestorePoint"
         Effect    = "Allow"
         Action    = "ec2:DeleteSnapshot"
         Resource  = local.snapshots_arn
@@ -230,7 +237,7 @@ locals {
       },
     ]
 
-    users = [
+    users = concat([
       {
         Sid      = "LookAtSecrets"
         Effect   = "Allow"
@@ -321,7 +328,21 @@ locals {
         Resource  = "*"
         Condition = { StringEquals = { "cloudwatch:namespace" = "OpenClawHosted" } }
       },
-    ]
+      ],
+      # It signs addresses with these; machines have no right on the bucket.
+      [for bucket in compact([var.archives_bucket]) : {
+        Sid      = "Archives"
+        Effect   = "Allow"
+        Action   = ["s3:PutObject", "s3:GetObject", "s3:DeleteObject"]
+        Resource = "${local.arn}:s3:::${bucket}/${var.deployment_name}/*"
+      }],
+      [for bucket in compact([var.archives_bucket]) : {
+        Sid       = "BroughtArchives"
+        Effect    = "Allow"
+        Action    = "s3:ListBucket"
+        Resource  = "${local.arn}:s3:::${bucket}"
+        Condition = { StringLike = { "s3:prefix" = "${var.deployment_name}/brought/*" } }
+    }])
 
     # As control-plane.sh and Docker need it.
     own-machine = concat([
@@ -347,6 +368,12 @@ locals {
       ],
       [for arn in module.database[*].secret_arn : {
         Sid      = "DatabasePassword"
+        Effect   = "Allow"
+        Action   = "secretsmanager:GetSecretValue"
+        Resource = arn
+      }],
+      [for arn in compact([var.settings_secret]) : {
+        Sid      = "SecretSettings"
         Effect   = "Allow"
         Action   = "secretsmanager:GetSecretValue"
         Resource = arn

@@ -1,4 +1,4 @@
-# What is watched: the platform's three metrics, an alarm on each, a dashboard, its log and its gateways'. adapters/aws/meter.py publishes the metrics.
+# What is watched: the platform's metrics, an alarm on each, a dashboard, its log and its gateways'. adapters/aws/meter.py publishes the metrics.
 
 locals {
   metrics    = "OpenClawHosted"
@@ -47,7 +47,7 @@ resource "aws_sns_topic_subscription" "alarms" {
 # Also when nothing is heard of the pool any more: then the control plane itself is down. Without spares, that alone is an alarm.
 resource "aws_cloudwatch_metric_alarm" "pool_depleted" {
   alarm_name          = "${var.deployment_name}-pool-depleted"
-  alarm_description   = "No spare is available, or the control plane tells nothing: new users wait. See Pool on the admin pages."
+  alarm_description   = "No spare is available, or the control plane tells nothing: new users wait. What to do: docs/runbooks/pool-depleted.md"
   namespace           = local.metrics
   metric_name         = "AvailableMachines"
   dimensions          = local.dimensions
@@ -63,7 +63,7 @@ resource "aws_cloudwatch_metric_alarm" "pool_depleted" {
 
 resource "aws_cloudwatch_metric_alarm" "launch_failures" {
   alarm_name          = "${var.deployment_name}-launch-failures"
-  alarm_description   = "EC2 launches no machines, or they do not become ready: capacity, quota, permission or image. See Pool on the admin pages for the reason."
+  alarm_description   = "EC2 launches no machines, or they do not become ready: capacity, quota, permission or image. What to do: docs/runbooks/launch-failures.md"
   namespace           = local.metrics
   metric_name         = "LaunchFailures"
   dimensions          = local.dimensions
@@ -79,7 +79,7 @@ resource "aws_cloudwatch_metric_alarm" "launch_failures" {
 
 resource "aws_cloudwatch_metric_alarm" "crash_loops" {
   alarm_name          = "${var.deployment_name}-crash-loops"
-  alarm_description   = "A user's OpenClaw ends again and again. See Events on the admin pages for which, and its log for why."
+  alarm_description   = "A user's OpenClaw ends again and again. What to do: docs/runbooks/crash-loops.md"
   namespace           = local.metrics
   metric_name         = "CrashLoops"
   dimensions          = local.dimensions
@@ -96,7 +96,7 @@ resource "aws_cloudwatch_metric_alarm" "crash_loops" {
 # Nobody reads what AWS says of machines before it takes them away: then instances move only once their machine is gone.
 resource "aws_cloudwatch_metric_alarm" "notices_unread" {
   alarm_name          = "${var.deployment_name}-notices-unread"
-  alarm_description   = "Notices of interruptions are not read, so instances move late. See Operations, notices-unread."
+  alarm_description   = "Notices of interruptions are not read, so instances move late. What to do: docs/runbooks/notices-unread.md"
   namespace           = "AWS/SQS"
   metric_name         = "ApproximateAgeOfOldestMessage"
   dimensions          = { QueueName = aws_sqs_queue.notices.name }

@@ -17,6 +17,7 @@ data "aws_vpc" "existing" {
 
 locals {
   makes_vpc = var.vpc_id == ""
+  ipv6      = var.machine_addresses == "ipv6"
   zones = !local.makes_vpc ? [] : length(var.availability_zones) > 0 ? var.availability_zones : slice(
     data.aws_availability_zones.available[0].names, 0, min(3, length(data.aws_availability_zones.available[0].names))
   )
@@ -34,6 +35,8 @@ resource "aws_vpc" "this" {
   enable_dns_support   = true
   enable_dns_hostnames = true
 
+  assign_generated_ipv6_cidr_block = local.ipv6
+
   tags = { Name = var.deployment_name }
 }
 
@@ -50,12 +53,21 @@ resource "aws_internet_gateway" "this" {
   tags = { Name = var.deployment_name }
 }
 
+# Out by IPv6 only: nothing from the world can begin a connection with an address in here.
+resource "aws_egress_only_internet_gateway" "this" {
+  count  = local.makes_vpc && local.ipv6 ? 1 : 0
+  vpc_id = aws_vpc.this[0].id
+
+  tags = { Name = var.deployment_name }
+}
+
 # Machines ask for a public address themselves; nothing else gets one by being here.
 resource "aws_subnet" "public" {
   for_each          = toset(local.zones)
   vpc_id            = aws_vpc.this[0].id
   availability_zone = each.key
   cidr_block        = cidrsubnet(var.vpc_cidr, 4, index(local.zones, each.key))
+  ipv6_cidr_block   = local.ipv6 ? cidrsubnet(aws_vpc.this[0].ipv6_cidr_block, 8, index(local.zones, each.key)) : null
 
   tags = { Name = "${var.deployment_name}-${each.key}" }
 }
@@ -67,6 +79,14 @@ resource "aws_route_table" "public" {
   route {
     cidr_block = "0.0.0.0/0"
     gateway_id = aws_internet_gateway.this[0].id
+  }
+
+  dynamic "route" {
+    for_each = aws_egress_only_internet_gateway.this
+    content {
+      ipv6_cidr_block        = "::/0"
+      egress_only_gateway_id = route.value.id
+    }
   }
 
   tags = { Name = "${var.deployment_name}-public" }

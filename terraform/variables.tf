@@ -43,6 +43,28 @@ variable "pool_spare_count" {
   }
 }
 
+variable "pool_policy" {
+  description = "fixed: pool_spare_count at all times. adaptive: as the platform learns of the hours of the week (docs/operations.md)"
+  type        = string
+  default     = "fixed"
+
+  validation {
+    condition     = contains(["fixed", "adaptive"], var.pool_policy)
+    error_message = "Give fixed or adaptive."
+  }
+}
+
+variable "pool_spare_most" {
+  description = "The most spares that an adaptive pool keeps of itself, within fleet_cap"
+  type        = number
+  default     = 20
+
+  validation {
+    condition     = var.pool_spare_most >= 1 && var.pool_spare_most <= 1000 && floor(var.pool_spare_most) == var.pool_spare_most
+    error_message = "Give a whole number from 1 to 1000."
+  }
+}
+
 variable "pool_warmth" {
   description = "How far spares are brought: booted, or hot (OpenClaw runs and was asked once)"
   type        = string
@@ -247,6 +269,17 @@ variable "vpc_cidr" {
   }
 }
 
+variable "machine_addresses" {
+  description = "How machines of users reach the world: ipv4, a public address each, for which AWS charges; or ipv6 alone, which costs nothing and reaches only what has IPv6 (docs/deploy.md)"
+  type        = string
+  default     = "ipv4"
+
+  validation {
+    condition     = contains(["ipv4", "ipv6"], var.machine_addresses)
+    error_message = "Give ipv4 or ipv6."
+  }
+}
+
 variable "availability_zones" {
   description = "Zones of the VPC that is made, two at least; a spare is held in whichever has capacity"
   type        = list(string)
@@ -349,6 +382,28 @@ variable "instance_domain" {
   validation {
     condition     = (var.routing == "host") == (var.instance_domain != "")
     error_message = "instance_domain goes with routing = \"host\"."
+  }
+}
+
+variable "settings_secret" {
+  description = "The ARN of a secret of yours with settings that are secrets themselves, a line NAME=value each, such as SMTP_URL and ALARM_TELEGRAM_TOKEN; \"\" for none. Restart the control plane after a change"
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = var.settings_secret == "" || can(regex("^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:[0-9]{12}:secret:[A-Za-z0-9/_+=.@-]+$", var.settings_secret))
+    error_message = "Give the whole ARN of the secret: aws secretsmanager describe-secret --secret-id NAME --query ARN."
+  }
+}
+
+variable "archives_bucket" {
+  description = "An S3 bucket of yours through which users download archives of their instances, and import them; \"\" for neither. docs/archives.md says what it needs"
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = var.archives_bucket == "" || can(regex("^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$", var.archives_bucket))
+    error_message = "Give the name of a bucket, not its ARN or address."
   }
 }
 
@@ -470,6 +525,28 @@ variable "retention_days" {
   }
 }
 
+variable "restore_points_every_hours" {
+  description = "How often a restore point (an EBS snapshot) is made of each running instance; 0 for never"
+  type        = number
+  default     = 24
+
+  validation {
+    condition     = var.restore_points_every_hours >= 0 && var.restore_points_every_hours <= 8760
+    error_message = "Give 0 to 8760."
+  }
+}
+
+variable "restore_points_keep" {
+  description = "How many restore points of each instance are kept"
+  type        = number
+  default     = 7
+
+  validation {
+    condition     = var.restore_points_keep >= 1 && var.restore_points_keep <= 1000
+    error_message = "Give 1 to 1000."
+  }
+}
+
 # --- watching ---
 
 variable "alarm_email" {
@@ -514,4 +591,21 @@ variable "launch_failures_alarm" {
     condition     = var.launch_failures_alarm >= 1
     error_message = "Give 1 or more."
   }
+}
+
+variable "budget_usd_per_month" {
+  description = "From which estimate of a month's cost, in US dollars, the alarm over-budget is on; 0 for none"
+  type        = number
+  default     = 0
+
+  validation {
+    condition     = var.budget_usd_per_month >= 0
+    error_message = "Give 0 or more."
+  }
+}
+
+variable "budget_stops_creates" {
+  description = "Whether nobody can create an instance while the budget is exceeded"
+  type        = bool
+  default     = false
 }

@@ -5,8 +5,13 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Generator, Iterator
+from functools import cache
 from pathlib import Path
+from ssl import SSLContext
+from typing import Any
 
+import certifi
+import httpx
 import pytest
 
 from tests.support.durations import Durations
@@ -59,3 +64,22 @@ def first_loop() -> Iterator[None]:
     asyncio.set_event_loop(loop)
     yield
     loop.close()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def authorities_read_once() -> Iterator[None]:
+    """An HTTP client reads the certificate authorities of the world, for 20 ms of CPU. The many clients and polls of a run share them."""
+    read = httpx.create_ssl_context
+
+    @cache
+    def known(trust_env: bool, *_: str | None) -> SSLContext:
+        return read(trust_env=trust_env)
+
+    def shared(verify: Any = True, cert: Any = None, trust_env: bool = True) -> SSLContext:
+        if verify is not True or cert:
+            return read(verify, cert, trust_env)
+        return known(trust_env, certifi.where(), os.environ.get("SSL_CERT_FILE"), os.environ.get("SSL_CERT_DIR"))
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("httpx._transports.default.create_ssl_context", shared)
+        yield

@@ -17,6 +17,7 @@ from lab.cloud.access import Access
 from lab.cloud.alarms import Metrics
 from lab.cloud.calls import Call, Calls
 from lab.cloud.ecr import Registry
+from lab.cloud.ecs import Posts
 from lab.cloud.faults import Faults
 from lab.cloud.fleet import Fleet
 from lab.cloud.latency import Delays, Latencies
@@ -27,6 +28,7 @@ from lab.cloud.ssm import Commands
 from lab.cloud.targets import Targets
 from lab.cloud.volumes import Disks
 from lab.plane.base import Balancers, Machines
+from lab.plane.tasks import Tasks
 
 Clock = Callable[[], float]
 """Seconds since the epoch."""
@@ -50,6 +52,8 @@ class Account:
         self.machines = machines
         self.balancers: Balancers | None = None
         self.registry: Registry | None = None
+        self.tasks: Tasks | None = None
+        """Who runs ECS's tasks; without, they are numbers."""
         self.latencies = latencies or Latencies()
         self.delays = delays or Delays()
         self.faults = faults or Faults()
@@ -66,6 +70,7 @@ class Account:
         self.fleet = Fleet()
         self.commands = Commands()
         self.targets = Targets()
+        self.posts = Posts()
         self.rules: dict[str, Propagation] = {}
         """Of each listener, by its ARN."""
         self.disks = Disks()

@@ -13,6 +13,7 @@ from werkzeug.serving import make_server
 
 from lab.cloud import lookups, services
 from lab.cloud.account import Account, Clock
+from lab.cloud.ecs import attend, end_all
 from lab.cloud.events import interrupt, rebalance, tick
 from lab.cloud.faults import Faults
 from lab.cloud.fleet import look
@@ -104,6 +105,7 @@ class LabCloud(Account):
     def tick(self) -> None:
         """Do what is due by the clock. Done several times a second anyway."""
         look(self)
+        attend(self)
         tick(self)
         expire(self)
 
@@ -115,6 +117,7 @@ class LabCloud(Account):
         """Stop serving."""
         self._closing.set()
         self._ticker.join(10)
+        end_all(self)
         for server, thread in self._servers:
             server.shutdown()
             server.server_close()

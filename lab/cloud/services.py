@@ -5,6 +5,7 @@ from __future__ import annotations
 from moto.cloudwatch.responses import CloudWatchResponse
 from moto.ec2.responses import EC2Response
 from moto.ecr.responses import ECRResponse
+from moto.ecs.responses import EC2ContainerServiceResponse
 from moto.elbv2.responses import ELBV2Response
 from moto.iam.responses import IamResponse
 from moto.secretsmanager.responses import SecretsManagerResponse
@@ -12,13 +13,14 @@ from moto.servicequotas.responses import ServiceQuotasResponse
 from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.sts.responses import TokenResponse
 
-from lab.cloud import alarms, cpu_credits, ec2, ecr, elbv2, fleets, iam, market, secrets, snapshots, ssm, sts, tags, targets, volumes
+from lab.cloud import alarms, cpu_credits, ec2, ecr, ecs, elbv2, fleets, iam, market, secrets, snapshots, ssm, sts, tags, targets, volumes
 
-MODULES = (alarms, cpu_credits, ec2, ecr, elbv2, fleets, iam, market, secrets, snapshots, ssm, sts, tags, targets, volumes)
+MODULES = (alarms, cpu_credits, ec2, ecr, ecs, elbv2, fleets, iam, market, secrets, snapshots, ssm, sts, tags, targets, volumes)
 CLASSES: dict[str, type] = {
     "cloudwatch": CloudWatchResponse,
     "ec2": EC2Response,
     "ecr": ECRResponse,
+    "ecs": EC2ContainerServiceResponse,
     "elbv2": ELBV2Response,
     "iam": IamResponse,
     "secretsmanager": SecretsManagerResponse,

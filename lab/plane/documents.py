@@ -53,7 +53,7 @@ def resolved(reference: Any, secrets: Mapping[str, str]) -> str | None:
     return reference if isinstance(reference, str) else None
 
 
-def fingerprint(document: Document) -> str:
+def fingerprint(document: Mapping[str, Any]) -> str:
     """A hash of its content."""
     return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()
 

@@ -53,6 +53,24 @@ class Disks:
                     content.truncate(size_gib * GIB)
                 self._all[volume_id] = Disk(volume_id, file)
 
+    def snapshot(self, volume_id: str, snapshot_id: str) -> None:
+        """Keep its blocks as they are now. Raises `LookupError`."""
+        with self._lock:
+            run("cp", "--sparse=always", str(self._all[volume_id].file), str(self._snapshot(snapshot_id)))
+
+    def restore(self, snapshot_id: str, volume_id: str, size_gib: int) -> None:
+        """Make one with these blocks. Raises `LookupError` for a snapshot that is not kept."""
+        with self._lock:
+            kept, file = self._snapshot(snapshot_id), self._directory / f"{volume_id}.img"
+            if not kept.exists():
+                raise LookupError(snapshot_id)
+            run("cp", "--sparse=always", str(kept), str(file))
+            os.truncate(file, size_gib * GIB)
+            self._all[volume_id] = Disk(volume_id, file)
+
+    def _snapshot(self, snapshot_id: str) -> Path:
+        return self._directory / f"{snapshot_id}.img"
+
     def get(self, volume_id: str) -> Disk:
         """Raises `LookupError`."""
         with self._lock:

@@ -1,5 +1,7 @@
 """The metadata service of EC2 (IMDSv2), for machines that are told apart by the address that they ask from.
 
+It also answers what cloud-init's data source for EC2 asks: folders, user data, and the versions that it looks for.
+
 Machines reach it at 169.254.169.254 port 80 as on AWS: see `redirection` for what makes it so, and for what a hop limit is here.
 """
 
@@ -20,6 +22,8 @@ from lab.plane.loop import LoopThread, listen
 ADDRESS: Final = "169.254.169.254"
 TOKEN_PATH: Final = "/latest/api/token"
 LONGEST_TOKEN_SECONDS: Final = 21600
+VERSIONS: Final = ("latest", "2021-03-23", "2018-09-24", "2016-09-02", "2009-04-04")
+"""Of many: those that cloud-init's DataSourceEc2 asks for. They tell the same here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +33,7 @@ class Asking:
     instance_id: str
     tags: bool
     """Whether it may read its tags."""
+    user_data: str = ""
 
 
 class MetadataService:
@@ -69,7 +74,7 @@ class MetadataService:
             metadata = await asyncio.to_thread(self._source, asking.instance_id)
         except LookupError:
             return Response(404)
-        body = document(metadata, request.path, tags=asking.tags)
+        body = document(metadata, request.path, asking)
         return Response(404) if body is None else Response(200, body.encode())
 
     def _token(self, request: Request) -> Response:
@@ -87,8 +92,11 @@ class MetadataService:
         return Response(200, token.encode(), headers={"X-aws-ec2-metadata-token-ttl-seconds": seconds})
 
 
-def document(metadata: Metadata, path: str, *, tags: bool) -> str | None:
-    """What stands at a path below `/latest/`; None for 404."""
+def document(metadata: Metadata, path: str, asking: Asking) -> str | None:
+    """What stands at a path, such as `/latest/meta-data/instance-id`, or in a folder; None for 404."""
+    version, _, name = path.removeprefix("/").partition("/")
+    if version not in VERSIONS or not name:
+        return None
     known = {
         "meta-data/instance-id": metadata.instance_id,
         "meta-data/placement/availability-zone": metadata.zone,
@@ -97,24 +105,28 @@ def document(metadata: Metadata, path: str, *, tags: bool) -> str | None:
             {"instanceId": metadata.instance_id, "region": metadata.region, "availabilityZone": metadata.zone}
         ),
         **_credentials(metadata),
-        **(_tags(metadata.tags) if tags else {}),
+        **(_tags(metadata.tags) if asking.tags else {}),
         **_events(metadata),
+        **({"user-data": asking.user_data} if asking.user_data else {}),
     }
-    name = path.removeprefix("/latest/")
-    return known.get(name, known.get(f"{name}/")) if path.startswith("/latest/") else None
+    return known.get(name, _listing(known, f"{name.rstrip('/')}/"))
+
+
+def _listing(known: Mapping[str, str], folder: str) -> str | None:
+    """What a folder holds, a line each; folders in it end with a slash."""
+    inside = {name.removeprefix(folder).partition("/") for name in known if name.startswith(folder)}
+    return "\n".join(sorted({f"{first}{slash}" for first, slash, _ in inside})) or None
 
 
 def _credentials(metadata: Metadata) -> Mapping[str, str]:
     if metadata.role_name is None:
         return {}
     body = {"Code": "Success", "Type": "AWS-HMAC", **metadata.credentials}
-    folder = "meta-data/iam/security-credentials/"
-    return {folder: metadata.role_name, f"{folder}{metadata.role_name}": json.dumps(body)}
+    return {f"meta-data/iam/security-credentials/{metadata.role_name}": json.dumps(body)}
 
 
 def _tags(tags: Mapping[str, str]) -> Mapping[str, str]:
-    folder = "meta-data/tags/instance/"
-    return {folder: "\n".join(sorted(tags)), **{f"{folder}{name}": value for name, value in tags.items()}}
+    return {f"meta-data/tags/instance/{name}": value for name, value in tags.items()}
 
 
 def _events(metadata: Metadata) -> Mapping[str, str]:

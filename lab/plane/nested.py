@@ -34,8 +34,12 @@ CAPABILITIES: Final = (
     "LINUX_IMMUTABLE", "SYS_MODULE", "SYSLOG",
 )  # fmt: skip
 """Enough for an engine in a container; `--privileged` fails where the host itself lacks a capability."""
-USER_DATA: Final = "/var/lib/cloud/user-data"
+RESULT: Final = "/run/cloud-init/result.json"
 USER_DATA_LOG: Final = "/var/log/cloud-init-output.log"
+GOING_UP: Final = f"touch {image.FURNISHED}; until systemctl -q is-active basic.target; do sleep 0.05; done"
+"""From here on it boots as on hardware: cloud-init asks for its metadata before anything else starts."""
+BOOT_SECONDS: Final = 600.0
+USER_DATA_SECONDS: Final = 3600.0
 UNIFIED: Final = Path("/sys/fs/cgroup/unified")
 SHUTDOWN_SECONDS: Final = "60"
 KILLED: Final = 137
@@ -200,14 +204,12 @@ class NestedMachines:
         if machine is None or disk.loop is None:
             return True
         with machine.alone:
-            if force and machine.booted.is_set():
-                docker("exec", machine.container, "bash", "-c", _eviction(minor(disk.loop)))
-            try:
-                device = disk.device
-                self._disks.release(volume_id)
-            except BlockingIOError:
-                if force:
-                    raise
+            device = disk.device
+            if force:
+                if machine.booted.is_set():
+                    docker("exec", machine.container, "bash", "-c", _eviction(minor(disk.loop)))
+                self._release(disk)
+            elif not self._released(volume_id):
                 return False
             if machine.booted.is_set():
                 docker("exec", machine.container, "rm", "-f", str(device), disk.link)
@@ -216,6 +218,14 @@ class NestedMachines:
     def create_volume(self, volume_id: str, size_gib: int) -> None:
         """See `Machines`."""
         self._disks.create(volume_id, size_gib)
+
+    def snapshot(self, volume_id: str, snapshot_id: str) -> None:
+        """See `lab.cloud.snapshots.Copying`."""
+        self._disks.snapshot(volume_id, snapshot_id)
+
+    def restore(self, snapshot_id: str, volume_id: str, size_gib: int) -> None:
+        """See `lab.cloud.snapshots.Copying`."""
+        self._disks.restore(snapshot_id, volume_id, size_gib)
 
     def delete_volume(self, volume_id: str) -> None:
         """See `Machines`. Raises `ValueError` while it is attached."""
@@ -247,9 +257,10 @@ class NestedMachines:
                 self._furnish(machine)
             if machine.gone.wait(max(0.0, due - time.monotonic())):
                 return
+            docker("exec", machine.container, "bash", "-c", GOING_UP, seconds=BOOT_SECONDS)
             machine.booted.set()
             if first:
-                self._run_user_data(machine)
+                self._watch_user_data(machine)
         except (ToolFailed, OSError) as problem:
             if not machine.gone.is_set() and machine.on:
                 machine.problem, machine.on = str(problem), False
@@ -271,7 +282,7 @@ class NestedMachines:
         facts = {"AWS_ENDPOINT_URL": self.endpoint_url, "AWS_REGION": self._region, "AWS_DEFAULT_REGION": self._region}
         lines = "".join(f"{name}={value}\n" for name, value in facts.items())
         script = f"""set -e
-            mkdir -p /dev/disk/by-id /etc/openclaw-hosted /etc/docker {Path(USER_DATA).parent}
+            mkdir -p /dev/disk/by-id /etc/openclaw-hosted /etc/docker
             test -e /etc/docker/daemon.json || printf %s {shlex.quote(json.dumps(engine))} >/etc/docker/daemon.json
             printf %s {shlex.quote(lines)} >/etc/openclaw-hosted/machine.env
             until test -S /run/systemd/private; do sleep 0.05; done
@@ -287,17 +298,12 @@ class NestedMachines:
         script = f"rm -f {device} && mknod -m 660 {device} b {LOOP_MAJOR} {minor(disk.loop)} && ln -sfn {device} {link}"
         docker("exec", machine.container, "bash", "-c", script)
 
-    def _run_user_data(self, machine: _Machine) -> None:
-        """Once, in the background, as root; it ends with the machine."""
-        docker(
-            "exec", "--interactive", machine.container, "bash", "-c", f"cat >{USER_DATA}; chmod 700 {USER_DATA}", fed=_text(machine.order)
-        )
-        done = subprocess.run(
-            ["docker", "exec", "--workdir", "/", machine.container, "bash", "-c", f"{USER_DATA} >{USER_DATA_LOG} 2>&1 </dev/null"],
-            check=False,
-        )
-        if done.returncode != 0:
-            machine.problem = f"the user data ended with {done.returncode}"
+    def _watch_user_data(self, machine: _Machine) -> None:
+        """Wait until cloud-init has run it."""
+        script = f"until test -e {RESULT}; do sleep 0.1; done; cat {RESULT}"
+        errors = json.loads(docker("exec", machine.container, "bash", "-c", script, seconds=USER_DATA_SECONDS))["v1"]["errors"]
+        if errors:
+            machine.problem = f"cloud-init ended with {'; '.join(errors)}"
         machine.user_data.set()
 
     def _power_off(self, machine: _Machine, command: tuple[str, ...]) -> None:
@@ -320,20 +326,24 @@ class NestedMachines:
         docker("wait", machine.container)
 
     def _release(self, disk: Disk) -> None:
-        """Of a machine that is gone: the kernel takes a moment to unmount what it had mounted."""
+        """Of a machine that is gone, or whose use of it was ended: the kernel takes a moment to unmount what was mounted."""
         until = time.monotonic() + GRACE_SECONDS
-        while True:
-            try:
-                return self._disks.release(disk.volume_id)
-            except BlockingIOError:
-                if time.monotonic() > until:
-                    raise
-                time.sleep(0.05)
+        while not self._released(disk.volume_id):
+            if time.monotonic() > until:
+                raise BlockingIOError(f"{disk.volume_id} stays in use.")
+            time.sleep(0.05)
+
+    def _released(self, volume_id: str) -> bool:
+        try:
+            self._disks.release(volume_id)
+        except BlockingIOError:
+            return False
+        return True
 
     def _asking(self, address: str) -> Asking | None:
         for machine in list(self._machines.values()):
             if machine.address == address:
-                return Asking(machine.order.instance_id, machine.order.tags_in_metadata)
+                return Asking(machine.order.instance_id, machine.order.tags_in_metadata, machine.order.user_data)
         return None
 
     def _machine(self, instance_id: str) -> _Machine:
@@ -346,11 +356,6 @@ class NestedMachines:
 def _hidden() -> Sequence[str]:
     """Where the host has a hierarchy of cgroups of its own for systemd beside those of the first version, machines must not share it."""
     return ("--tmpfs", str(UNIFIED)) if UNIFIED.exists() else ()
-
-
-def _text(order: MachineOrder) -> bytes:
-    """The user data as a program; what names no interpreter is run by the shell."""
-    return (order.user_data if order.user_data.startswith("#!") else f"#!/bin/sh\n{order.user_data}").encode()
 
 
 def _eviction(number: int) -> str:

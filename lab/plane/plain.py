@@ -1,32 +1,38 @@
 """The fast variant of the lab's machines: each is an object with a loopback address of its own, all on one thread.
 
-No shell runs: a command is the platform's machine script, interpreted by `plain_script`, user data is the platform's, interpreted by
-`plain_boot`, and what they start is the stand-in gateway of `plain_gateway`, over real HTTP on port 8080.
+Scripts are real: what is sent by Run Command and what is in the user data runs with this computer's bash, in a folder that stands for the
+machine's root. What would change this computer, Docker, mounts and the network among it, is a stub (plain_stubs.sh), which asks
+`plain_host` and `plain_engine`. What runs in the container is the stand-in gateway of `plain_gateway`, over real HTTP on port 8080.
 """
 
 from __future__ import annotations
 
+import re
 import secrets
+import shutil
+import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Final
 
-from lab.plane.base import CommandResult, MachineOrder, MetadataSource, Power, Rebooted
+from lab.plane.base import CommandResult, MachineOrder, MetadataSource, Power
 from lab.plane.loop import LoopThread
-from lab.plane.plain_boot import FINAL, RESERVED_TAG, UserData
-from lab.plane.plain_gateway import PORT, Berth, Fault, PlainGateway, bound
-from lab.plane.plain_script import COMMAND, interpret
-from lab.plane.plain_volumes import PlainVolume, PlainVolumes
+from lab.plane.plain_gateway import PORT, Fault, bound
+from lab.plane.plain_host import SecretReader
+from lab.plane.plain_machine import PlainMachine
+from lab.plane.plain_stubs import Stubs
+from lab.plane.plain_volumes import PlainVolumes
 
 TRIES: Final = 100
-BOOT_LOOK_SECONDS: Final = 0.02
-ROOT_DEVICES: Final = frozenset({"/dev/xvda", "/dev/sda1"})
-
-SecretReader = Callable[[str, str], str]
-"""From instance id and name to the secret's text, as that machine's role may read it. Raises `PermissionError`, `LookupError`."""
+DEFINITION: Final = "\nopenclaw_machine() {\n"
+CALL: Final = re.compile(r"\nopenclaw_(machine|states) [a-z][^\n]*\s*$")
+USER_DATA: Final = "\nwithin started\n"
+"""The last line of the platform's own."""
+NOT_OURS: Final = CommandResult(127, "", "this machine runs nothing but the platform's script\n")
+"""What anything else would do, it would do to this computer."""
 
 
 @dataclass(slots=True)
@@ -39,143 +45,24 @@ class Timing:
     """For an image that a machine has not pulled before."""
     gateway_start: float = 0.0
     """From the start of a gateway until it answers."""
-    user_data_pause: float = 0.2
-    """Between two attempts of the user data to start a gateway."""
-
-
-@dataclass(slots=True)
-class _Machine:
-    """One machine, and the host of its scripts."""
-
-    order: MachineOrder
-    address: str
-    plane: PlainMachines
-    faults: set[Fault]
-    boots_at: float
-    on: bool = True
-    boots: int = 0
-    """How often it has booted again."""
-    at_work: int = 0
-    """In which of its boots the command runs that runs here."""
-    unit: bool = False
-    metadata_closed: bool = False
-    generation: int = 0
-    gateway: PlainGateway | None = None
-    secrets_file: Mapping[str, str] = field(default_factory=dict, repr=False)
-    images: set[str] = field(default_factory=set)
-    alone: threading.RLock = field(default_factory=threading.RLock)
-    """Held while a command runs, as the script's own lock does."""
-    gone: threading.Event = field(default_factory=threading.Event)
-    switching: threading.Lock = field(default_factory=threading.Lock)
-    """Held while a gateway or the machine itself goes on or off."""
-
-    @property
-    def instance_id(self) -> str:
-        return self.order.instance_id
-
-    @property
-    def power(self) -> Power:
-        if not self.on:
-            return Power.STOPPED
-        return Power.BOOTING if Fault.NEVER_BOOTS in self.faults or time.monotonic() < self.boots_at else Power.RUNNING
-
-    def disk(self, volume_id: str) -> PlainVolume | None:
-        self._check_alive()
-        return next((volume for volume in self.plane.volumes.attached_to(self.instance_id) if volume.volume_id == volume_id), None)
-
-    def mounted(self) -> PlainVolume | None:
-        return next((volume for volume in self.plane.volumes.attached_to(self.instance_id) if volume.mounted), None)
-
-    def fetch_secret(self, name: str) -> str:
-        return self.plane.secret(self.instance_id, name)
-
-    def pull(self, image: str) -> bool:
-        if image in self.plane.missing_images:
-            return False
-        if image not in self.images:
-            time.sleep(self.plane.timing.pull)
-            self.images.add(image)
-        return True
-
-    def run_gateway(self, berth: Berth) -> None:
-        with self.switching:
-            self._check_alive()
-            self.gateway = PlainGateway(
-                berth, self.address, lambda: self.secrets_file, self.faults, lambda: self.plane.timing.gateway_start
-            )
-            self.plane.loop.call(self.gateway.start())
-
-    def remove_gateway(self) -> None:
-        self._check_alive()
-        self.evict()
-
-    def evict(self) -> None:
-        with self.switching:
-            gateway, self.gateway, self.secrets_file = self.gateway, None, {}
-            if gateway is not None:
-                self.plane.loop.call(gateway.stop())
-            self.unmount()
-
-    def restart_gateway(self) -> None:
-        with self.switching:
-            if self.gateway is not None and self.on and self.gateway.volume.mounted:
-                self.plane.loop.call(self.gateway.restart())
-
-    def cut_power(self) -> None:
-        with self.switching:
-            self.on = False
-            self._lose_what_runs()
-
-    def reboot(self) -> None:
-        with self.switching:
-            self._lose_what_runs()
-            self.on, self.boots, self.boots_at = True, self.boots + 1, time.monotonic() + self.order.boot_seconds
-        threading.Thread(target=self._come_up, args=(self.boots,), name=f"boot-{self.instance_id}", daemon=True).start()
-
-    def _lose_what_runs(self) -> None:
-        if self.gateway is not None:
-            self.plane.loop.call(self.gateway.stop())
-        self.unmount()
-        self.metadata_closed = False
-
-    def _come_up(self, boot: int) -> None:
-        """Once it has booted again: the unit, if one was installed, and then Docker, whose container starts where its volume is mounted."""
-        while self.power is Power.BOOTING and self.boots == boot:
-            if self.gone.wait(BOOT_LOOK_SECONDS):
-                return
-        with self.alone, suppress(LookupError):
-            if self.boots == boot:
-                self.at_work = boot
-                self.unmount()
-                if self.unit:
-                    interpret(self, f"{COMMAND} boot")
-                self.restart_gateway()
-
-    def _check_alive(self) -> None:
-        """Raises `LookupError` for a command of an earlier boot, which has ended with it."""
-        if not self.on:
-            raise LookupError(f"{self.instance_id} went away.")
-        if self.boots != self.at_work:
-            raise Rebooted(self.instance_id)
-
-    def unmount(self) -> None:
-        for volume in self.plane.volumes.attached_to(self.instance_id):
-            volume.mounted = False
+    pause: float = 0.2
+    """Each `sleep` of a script, whatever it asks for."""
 
 
 class PlainMachines:
     """`Machines` without machines."""
 
-    def __init__(self, secret: SecretReader, metadata: MetadataSource | None = None, timing: Timing | None = None) -> None:
-        """Without `metadata`, user data does not run: it has to know the machine's tags."""
+    def __init__(self, secret: SecretReader, metadata: MetadataSource, timing: Timing | None = None) -> None:
         self.secret = secret
         self.metadata = metadata
         self.timing = timing or Timing()
-        self.volumes = PlainVolumes()
+        self.folder = Path(tempfile.mkdtemp(prefix="openclaw-lab-"))
+        self.volumes = PlainVolumes(self.folder / "volumes")
         self.missing_images: set[str] = set()
         self.loop = LoopThread("lab-machines")
+        self.stubs = Stubs(self.loop, self.folder, lambda: self.timing.pause)
         self._lock = threading.Lock()
-        self._machines: dict[str, _Machine] = {}
+        self._machines: dict[str, PlainMachine] = {}
         self._next_faults: list[Fault] = []
 
     def launch(self, order: MachineOrder) -> str:
@@ -184,15 +71,13 @@ class PlainMachines:
             if order.instance_id in self._machines:
                 return self._machines[order.instance_id].address
             faults = {self._next_faults.pop(0)} if self._next_faults else set()
-            machine = _Machine(order, self._address(), self, faults, time.monotonic() + order.boot_seconds)
+            machine = PlainMachine(self, order, self._address(), faults)
             self._machines[order.instance_id] = machine
         for device, (volume_id, size_gib) in order.volumes.items():
             self.volumes.create(volume_id, size_gib)
-            self.volumes.attach(volume_id, order.instance_id, device)
-        data = UserData.parse(order.user_data)
-        if data is not None and self.metadata is not None:
-            name = f"user-data-{order.instance_id}"
-            threading.Thread(target=self._run_user_data, args=(machine, data, self.metadata), name=name, daemon=True).start()
+            machine.host.plug(self.volumes.attach(volume_id, order.instance_id, device))
+        if USER_DATA in f"{order.user_data}\n":
+            threading.Thread(target=machine.run_user_data, name=f"user-data-{order.instance_id}", daemon=True).start()
         return machine.address
 
     def power(self, instance_id: str) -> Power:
@@ -223,33 +108,22 @@ class PlainMachines:
         if machine is not None:
             machine.gone.set()
             machine.cut_power()
-            machine.gateway = None
             for volume in self.volumes.attached_to(instance_id):
                 self.volumes.detach(volume.volume_id)
+            shutil.rmtree(machine.host.folder, ignore_errors=True)
 
     def run(self, instance_id: str, script: str, timeout_seconds: float) -> CommandResult:
-        """See `Machines`: interprets the script's calls. Commands on one machine wait for each other."""
+        """See `Machines`; runs the platform's script only."""
         machine = self._machine(instance_id)
         if machine.power is not Power.RUNNING or time.monotonic() < machine.boots_at + self.timing.agent:
             raise LookupError(f"{instance_id} takes no commands.")
-        boot = machine.boots
-        if not machine.alone.acquire(timeout=timeout_seconds):
-            return CommandResult(-1, "", "", timed_out=True)
-        try:
-            machine.at_work = boot
-            done = interpret(machine, script)
-        finally:
-            machine.alone.release()
-        if not machine.on:
-            raise LookupError(f"{instance_id} went away.")
-        if machine.boots != boot:
-            raise Rebooted(instance_id)
-        return done
+        if DEFINITION not in script or not CALL.search(script):
+            return NOT_OURS
+        return machine.run(script, timeout_seconds)
 
     def attach(self, instance_id: str, device: str, volume_id: str) -> None:
         """See `Machines`. Raises `ValueError` while another machine has it."""
-        self._machine(instance_id)
-        self.volumes.attach(volume_id, instance_id, device)
+        self._machine(instance_id).host.plug(self.volumes.attach(volume_id, instance_id, device))
 
     def detach(self, volume_id: str, *, force: bool = False) -> bool:
         """See `Machines`. Taken by force from a gateway, the disk stays as it is and the gateway ends."""
@@ -257,14 +131,22 @@ class PlainMachines:
         if volume.mounted and not force:
             return False
         machine = self._machines.get(volume.attached_to or "")
-        if volume.mounted and machine is not None:
-            machine.evict()
+        if machine is not None:
+            machine.lose(volume)
         self.volumes.detach(volume_id)
         return True
 
     def create_volume(self, volume_id: str, size_gib: int) -> None:
         """See `Machines`."""
         self.volumes.create(volume_id, size_gib)
+
+    def snapshot(self, volume_id: str, snapshot_id: str) -> None:
+        """See `lab.cloud.snapshots.Copying`."""
+        self.volumes.snapshot(volume_id, snapshot_id)
+
+    def restore(self, snapshot_id: str, volume_id: str, size_gib: int) -> None:
+        """See `lab.cloud.snapshots.Copying`."""
+        self.volumes.restore(snapshot_id, volume_id, size_gib)
 
     def delete_volume(self, volume_id: str) -> None:
         """See `Machines`. Raises `ValueError` while it is attached."""
@@ -274,7 +156,9 @@ class PlainMachines:
         """See `Machines`."""
         for instance_id in list(self._machines):
             self.terminate(instance_id)
+        self.stubs.close()
         self.loop.close()
+        shutil.rmtree(self.folder, ignore_errors=True)
 
     def fail_next(self, fault: Fault) -> None:
         """Have the next machine that is launched come with this fault; may be said several times."""
@@ -295,37 +179,21 @@ class PlainMachines:
 
     def crash_gateway(self, instance_id: str, exit_code: int = 1, *, oom: bool = False) -> None:
         """End the gateway's process once; its container starts another one."""
-        gateway = self._machine(instance_id).gateway
+        gateway = self._machine(instance_id).engine.gateway
         if gateway is None:
             raise LookupError(f"{instance_id} has no gateway.")
         self.loop.call(gateway.crash(exit_code, oom=oom))
 
     def credentials(self, instance_id: str) -> frozenset[str]:
         """The names of those that its gateway knows, none where none runs."""
-        gateway = self._machine(instance_id).gateway
+        gateway = self._machine(instance_id).engine.gateway
         return frozenset() if gateway is None else frozenset(gateway.secrets)
 
     def address(self, instance_id: str) -> str:
         """Where its gateway answers: IPv4 address and port."""
         return f"{self._machine(instance_id).address}:{PORT}"
 
-    def _run_user_data(self, machine: _Machine, data: UserData, metadata: MetadataSource) -> None:
-        """Try again and again to start the gateway that the machine is reserved for, until that is done, hopeless, or ended by a reboot."""
-        while machine.on and not machine.boots and not machine.gone.wait(self.timing.user_data_pause):
-            if machine.power is not Power.RUNNING:
-                continue
-            with suppress(LookupError):
-                reserved = metadata(machine.instance_id).tags.get(RESERVED_TAG, "")
-                disks = sorted(self.volumes.attached_to(machine.instance_id), key=lambda disk: disk.device or "")
-                data_disks = [disk for disk in disks if disk.device not in ROOT_DEVICES]
-                if reserved and data_disks:
-                    with machine.alone:
-                        machine.at_work = 0
-                        done = interpret(machine, data.start(reserved, data_disks[0].volume_id))
-                    if done.exit_code in FINAL:
-                        return
-
-    def _machine(self, instance_id: str) -> _Machine:
+    def _machine(self, instance_id: str) -> PlainMachine:
         machine = self._machines.get(instance_id)
         if machine is None:
             raise LookupError(f"There is no machine {instance_id}.")

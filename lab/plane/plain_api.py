@@ -155,7 +155,10 @@ class GatewayApi:
 
     def _identity(self, _params: Document) -> Document:
         gateway = self._gateway
-        return {"instanceId": gateway.instance_id, "pid": gateway.pid, "startedAt": gateway.started_at, "takesCredentials": True}
+        return {
+            "instanceId": gateway.instance_id, "pid": gateway.pid, "startedAt": gateway.started_at, "takesCredentials": True,
+            "closed": gateway.closed,
+        }  # fmt: skip
 
     def _change(self, params: Document) -> Document:
         kept = {name: value for name, value in self._gateway.live.items() if name not in params.get("remove", ())}

@@ -8,7 +8,7 @@ import json
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final
@@ -24,8 +24,8 @@ KEPT_LINES: Final = 500
 BACK_OFF_SECONDS: Final = 0.2
 HANG_SECONDS: Final = 3600.0
 REFUSED: Final = 78
-BLOT: Final = "●●●"
-PIDS: Final = itertools.count(1000)
+PIDS: Final = itertools.count((1 << 22) + 1)
+"""No process of this computer has such a number."""
 
 
 class Fault(StrEnum):
@@ -69,12 +69,16 @@ class PlainGateway:
         self.live: Mapping[str, str] = {}
         """The file that it reads its secrets from, in the container's memory."""
         self.pid = 0
+        """Of the container's first process; 0 while there is none."""
+        self.up = False
+        """Whether the container runs, as one that is about to start again does, and one that refused its settings."""
+        self.said: deque[tuple[float, str]] = deque(maxlen=KEPT_LINES)
+        """What it printed as a warning or an error, and when."""
         self.restarts = 0
         self.started_at = 0.0
         self.exit_code: int | None = None
         self.oom = False
         self.running = False
-        self.problem: str | None = None
         self._address = address
         self._secrets_file = secrets_file
         self._faults = faults
@@ -93,20 +97,17 @@ class PlainGateway:
     @property
     def refused(self) -> bool:
         """Whether it ended because of its settings, and waits for others."""
-        return not self.running and self.exit_code == REFUSED
+        return self.up and self.exit_code == REFUSED
 
     @property
     def rejects_settings(self) -> bool:
         """Whether it takes none."""
         return Fault.SETTINGS_REFUSED in self._faults
 
-    def logs(self, lines: int) -> list[str]:
-        """The newest lines, oldest first, without the values of the secrets."""
-        values = sorted({*self.secrets.values(), *self.live.values(), *self._secrets_file().values()}, key=len, reverse=True)
-        kept = list(self._lines)[-lines:] if lines > 0 else []
-        for value in filter(None, values):
-            kept = [line.replace(value, BLOT) for line in kept]
-        return kept
+    @property
+    def lines(self) -> Sequence[str]:
+        """What is in its log, oldest first."""
+        return tuple(self._lines)
 
     def log(self, line: str) -> None:
         """Add a line."""
@@ -119,7 +120,8 @@ class PlainGateway:
 
     async def start(self) -> None:
         """Run until `stop`, whatever happens in between but for settings that are refused."""
-        self.running, self.exit_code, self.oom, self.started_at = True, None, False, time.time()
+        self.oom = False
+        self._begin()
         self._life = asyncio.create_task(self._live())
 
     async def stop(self) -> None:
@@ -128,12 +130,14 @@ class PlainGateway:
             self._life.cancel()
             await asyncio.gather(self._life, return_exceptions=True)
             self._life = None
-        if self.running:
-            self.running, self.exit_code = False, 0
+        if self.up:
+            self.exit_code = 0 if self.running else self.exit_code
+        self.up, self.running, self.pid = False, False, 0
 
     async def restart(self) -> None:
-        """End it and start it again; what was refused is tried again."""
+        """End it; its container starts again, and tries again what was refused."""
         await self.stop()
+        self.restarts += 1
         await self.start()
 
     async def crash(self, exit_code: int, *, oom: bool) -> None:
@@ -142,19 +146,23 @@ class PlainGateway:
             self.oom = oom
             self._ended.set_result(exit_code)
 
+    def _begin(self) -> None:
+        self.up, self.running, self.exit_code = True, True, None
+        self.pid, self.started_at = next(PIDS), time.time()
+
     async def _live(self) -> None:
         while True:
-            self.exit_code = await self._run()
-            if self.exit_code == REFUSED:
-                self.running = False
+            ended = await self._run()
+            self.running, self.exit_code = False, ended
+            if ended == REFUSED:
                 return
+            self.pid = 0
             await asyncio.sleep(BACK_OFF_SECONDS)
             self.restarts += 1
-            self.exit_code, self.started_at = None, time.time()
+            self._begin()
 
     async def _run(self) -> int:
         """One process, from its start to its exit code."""
-        self.pid = next(PIDS)
         self.live = self.secrets = dict(self._secrets_file())
         self.log(f"starting {self.berth.image} for {self.instance_id}")
         await asyncio.sleep(self._start_seconds())
@@ -181,7 +189,7 @@ class PlainGateway:
         return None
 
     def _failed(self, exit_code: int, message: str) -> int:
-        self.problem = message
+        self.said.append((time.time(), message))
         self.log(message)
         return exit_code
 

@@ -29,7 +29,7 @@ STARTED_FILE = "started.json"
 SHARED_FOLDERS = ("run", "vault", "machines", "volumes", "edge", "logs")
 REMEMBERED = (
     "host", "port", "public_url", "other_urls", "machines", "spares", "fleet_cap", "instances_per_user", "instances_total",
-    "retention_days", "backup_every_hours", "backup_dir", "tls", "http_port", "local_models",
+    "retention_days", "backup_every_hours", "backup_dir", "tls", "http_port", "local_models", "private_webhooks",
 )  # fmt: skip
 CONVERTED: Mapping[str, Callable[[Any], object]] = {
     "backup_dir": Path, "other_urls": tuple, "machines": MachineKind, "tls": Tls, "local_models": parse_local_models,

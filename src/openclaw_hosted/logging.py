@@ -31,8 +31,13 @@ def hide_secrets(_logger: object, _method: str, event: Event) -> Event:
         if name != "event" and _SECRET_NAME.search(name) and isinstance(value, str):
             event[name] = BLOT
         elif isinstance(value, str):
-            event[name] = _SECRET_VALUE.sub(BLOT, value)
+            event[name] = blotted(value)
     return event
+
+
+def blotted(text: str) -> str:
+    """A text without what looks like a credential."""
+    return _SECRET_VALUE.sub(BLOT, text)
 
 
 @contextmanager

@@ -51,6 +51,8 @@ class Settings(BaseSettings):
     """How many processors' time one Docker machine may take; without it half of the computer's, one at least."""
     trusted_proxies: Annotated[tuple[str, ...], NoDecode] = Field((), alias="TRUSTED_PROXIES")
     """Networks of the proxies in front, whose X-Forwarded-For counts: the client is the last address in it that is not among them."""
+    private_webhooks: bool = Field(default=False, alias="ALLOW_PRIVATE_WEBHOOKS")
+    """Whether webhooks of users may lead to this computer and its network, and over plain HTTP."""
     local_models: Annotated[tuple[LocalModel, ...], NoDecode] = Field((), alias="ALLOW_LOCAL_MODELS")
     """Servers of models outside of the internet that users may give as an address; machines get a way to those on this computer."""
     tls: Tls = Field(Tls.OFF, alias="TLS")
@@ -68,14 +70,28 @@ class Settings(BaseSettings):
     fake_gateway: str | None = Field(None, alias="FAKE_GATEWAY", pattern=r"^[\w.-]+:\d{1,5}$")
     """`host:port` of the one server that stands for all gateways of the fake provider."""
     spares: int = Field(2, alias="POOL_SPARE_COUNT", ge=0, le=1000)
+    pool_policy: Literal["fixed", "adaptive"] = Field("fixed", alias="POOL_POLICY")
+    """Whether the number of spares follows what was recorded, hour by hour of the week."""
+    missed_share: float = Field(0.01, alias="POOL_MISSED_SHARE", gt=0, le=0.5)
+    """The share of arrivals that may find no spare, where it does."""
+    spares_most: int = Field(20, alias="POOL_SPARE_MOST", ge=1, le=1000)
+    """The most spares that it keeps of itself."""
     spread: bool = Field(default=True, alias="POOL_SPREAD")
     """Whether a spare is kept in each zone that holds a volume, where there are as many spares as such zones."""
+    elsewhere_minutes: float = Field(5.0, alias="OTHER_ZONE_AFTER_MINUTES", ge=0, le=1440)
+    """How long an instance waits for a machine in the zone of its volume, before that is copied to another zone; 0 for ever."""
     fleet_cap: int = Field(50, alias="FLEET_CAP", ge=1, le=10_000)
     warmth: Warmth = Field(Warmth.HOT, alias="POOL_WARMTH")
     instances_per_user: int = Field(10, alias="INSTANCES_PER_USER", ge=1)
     instances_total: int = Field(100, alias="INSTANCES_TOTAL", ge=1)
     retention_days: float = Field(7.0, alias="RETENTION_DAYS", ge=0, le=3650)
     """How long a deleted instance can be brought back."""
+    points_every_hours: float = Field(24.0, alias="RESTORE_POINTS_EVERY_HOURS", ge=0, le=8760)
+    """Of each instance that runs; 0 makes none on a schedule."""
+    points_keep: int = Field(7, alias="RESTORE_POINTS_KEEP", ge=1, le=1000)
+    """Of each instance."""
+    archive_mb: int = Field(2048, alias="ARCHIVE_MB", ge=1, le=1 << 20)
+    """The largest archive that a user may bring, packed; unpacked it may be four times that."""
     take_over: str | None = Field(None, alias="TAKE_OVER", pattern=r"^[0-9a-f]{8}$")
     """The mark of another platform, whose database is lost and whose machines, volumes and credentials this one takes over."""
     events_days: float = Field(90.0, alias="EVENTS_DAYS", ge=1, le=3650)
@@ -234,6 +250,12 @@ class Settings(BaseSettings):
                     f"ALLOW_LOCAL_MODELS: port {model.port} of this computer is the platform's own, for machines ({MACHINE_PORTS.start} to "
                     f"{MACHINE_PORTS.stop - 1}), or below {LOWEST_OPEN_PORT}; have the model listen on another"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _webhooks_stay_outside(self) -> Settings:
+        if self.private_webhooks and self.provider is Provider.AWS:
+            raise ValueError("ALLOW_PRIVATE_WEBHOOKS is for one computer; on AWS it would open the VPC to every user. Leave it out")
         return self
 
     @model_validator(mode="after")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 from urllib.parse import urlsplit
 
 from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from openclaw_hosted.domain.cost import PRICED_TYPE, PRICES, Kind
+from openclaw_hosted.domain.prices import PRICED_TYPE, PRICES, Kind
 from openclaw_hosted.domain.shards import MOST_SHARDS
 from openclaw_hosted.settings import SettingsError, as_browsers_write, explain
 
@@ -44,6 +44,8 @@ class MachineSettings(BaseSettings):
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, case_sensitive=True)
 
     instance_type: str = Field(PRICED_TYPE, alias="USER_INSTANCE_TYPE", pattern=r"^[a-z][a-z0-9-]*\.[a-z0-9-]+$")
+    addresses: Literal["ipv4", "ipv6"] = Field("ipv4", alias="MACHINE_ADDRESSES")
+    """By what machines reach the world: a public IPv4 address each, or IPv6 alone, which costs nothing."""
     spot_price: float = Field(PRICES[Kind.SPOT_MACHINE].usd, alias="SPOT_PRICE_PER_HOUR", gt=0, le=1000)
     """Of one machine, in US dollars, for estimates; so is `on_demand_price`."""
     on_demand_price: float = Field(PRICES[Kind.ON_DEMAND_MACHINE].usd, alias="ON_DEMAND_PRICE_PER_HOUR", gt=0, le=1000)
@@ -79,6 +81,8 @@ class AwsSettings(MachineSettings):
     """The CloudWatch group for what gateways print; without it, their logs stay on the machines. Machines that run keep what they have."""
     notices_queue: str | None = Field(None, alias="NOTICES_QUEUE_URL", pattern=r"^https?://[\w.:-]+/\d{12}/[\w-]+$")
     """The SQS queue with what AWS says of machines before they end; without it, nothing is heard of that."""
+    archives_bucket: str | None = Field(None, alias="ARCHIVES_BUCKET", pattern=r"^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$")
+    """The S3 bucket through which archives leave machines and reach them; without it nobody can download or import one."""
     deployment: str = Field("openclaw", alias="DEPLOYMENT_NAME", pattern=r"^[a-z][a-z0-9-]*$", max_length=DEPLOYMENT_LENGTH)
     """Begins the names of secrets and target groups, and is the tag `Deployment` of everything: keeps two platforms of an account apart."""
     on_demand_fallback: bool = Field(default=False, alias="ON_DEMAND_FALLBACK")

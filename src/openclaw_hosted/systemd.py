@@ -119,8 +119,10 @@ def environment_text(environment: Mapping[str, str], taken_over: Sequence[str]) 
     """The settings of `environment` and what gateways take over from it, one a line, in the syntax of systemd; the data directory stands
     in the unit."""
     from openclaw_hosted.settings import Settings
+    from openclaw_hosted.settings_operating import OperatingSettings
 
-    known = [field.alias for field in Settings.model_fields.values() if field.alias and field.alias != LEFT_TO_OPTIONS]
+    fields = [*Settings.model_fields.values(), *OperatingSettings.model_fields.values()]
+    known = [field.alias for field in fields if field.alias and field.alias != LEFT_TO_OPTIONS]
     lines = ["# Settings of OpenClaw Hosted. May hold passwords: keep it readable by its owner alone.", ""]
     for name in known:
         value = environment.get(name, "")

@@ -88,9 +88,41 @@ run "machines" {
     error_message = "Machines have an address of their own and start at full speed."
   }
   assert {
+    condition     = length(aws_egress_only_internet_gateway.this) == 0 && aws_launch_template.machine["fleet"].network_interfaces[0].ipv6_address_count == null
+    error_message = "There is no IPv6 unless it is asked for."
+  }
+  assert {
     condition     = keys(aws_vpc_security_group_ingress_rule.machine_from) == ["alb", "control-plane"] && alltrue([for rule in aws_vpc_security_group_ingress_rule.machine_from : rule.from_port == 8080 && rule.to_port == 8080 && rule.cidr_ipv4 == null])
     error_message = "Machines are reached at 8080, by the load balancer and the control plane alone."
   }
+}
+
+run "machines_with_ipv6_only" {
+  command = plan
+  variables { machine_addresses = "ipv6" }
+
+  assert {
+    condition     = alltrue([for template in aws_launch_template.machine : template.network_interfaces[0].associate_public_ip_address == "false" && template.network_interfaces[0].ipv6_address_count == 1])
+    error_message = "Machines have an IPv6 address, and no public IPv4 address that is paid for."
+  }
+  assert {
+    condition     = aws_vpc.this[0].assign_generated_ipv6_cidr_block && length(aws_egress_only_internet_gateway.this) == 1
+    error_message = "The network has IPv6, and a way out that is no way in."
+  }
+  assert {
+    condition     = aws_vpc_security_group_egress_rule.machine_to_internet_by_ipv6[0].cidr_ipv6 == "::/0" && alltrue([for rule in aws_vpc_security_group_ingress_rule.machine_from : rule.cidr_ipv6 == null])
+    error_message = "Machines may go out by IPv6, and nobody comes in by it."
+  }
+  assert {
+    condition     = local.web_environment.MACHINE_ADDRESSES == "ipv6" && aws_launch_template.control_plane.network_interfaces[0].associate_public_ip_address == "true"
+    error_message = "The platform knows, and has an IPv4 address itself."
+  }
+}
+
+run "addresses_that_are_none_are_refused" {
+  command = plan
+  variables { machine_addresses = "both" }
+  expect_failures = [var.machine_addresses]
 }
 
 run "https_with_two_load_balancers" {

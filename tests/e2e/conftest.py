@@ -15,7 +15,7 @@ from tests.support.waiting import PATIENCE_MS
 __all__ = ["browser", "echo", "image", "platform", "release"]
 
 
-@pytest.fixture(scope="module", params=["process", pytest.param("docker", marks=pytest.mark.docker)])
+@pytest.fixture(scope="module", params=["process", pytest.param("docker", marks=[pytest.mark.docker, pytest.mark.long])])
 def platform(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatform]:
     if request.param == "docker":
         request.getfixturevalue("image")

@@ -10,6 +10,7 @@ from contextlib import closing
 import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Error as PlaywrightError
 
 from tests.support.browser import new_context
 from tests.support.echo_model import EchoServer
@@ -19,7 +20,7 @@ from tests.support.waiting import PATIENCE_MS, PATIENCE_SECONDS
 pytestmark = [pytest.mark.openclaw, pytest.mark.browser]
 
 COMPOSER = 'textarea[aria-label="Chat composer"]'
-OPEN_AT_MOST = 3
+OPEN_AT_MOST = 10
 SEND = "button.chat-send-btn--send"
 OTHER_EMAIL = "other@example.com"
 OTHER_PASSWORD = "another long password"
@@ -41,18 +42,32 @@ def sign_in(context: BrowserContext, platform: RunningPlatform, email: str, pass
 def open_instance(page: Page, address: str) -> None:
     """Click Open on the instance's page at `address`, as often as a user would.
 
-    OpenClaw's page begins anew where it did not start within 12 s, and may have used up its ticket by then: it asks for a token, and the
-    way in is another click.
+    OpenClaw's page begins anew where it did not start within 12 s, and may have used up its ticket by then: it asks for a token, or says
+    that it could not load, and the way in is another click.
     """
     lost_its_ticket = page.get_by_role("heading", name="This Gateway expects its token")
+    could_not_load = page.get_by_text("This view could not load")
     for _ in range(OPEN_AT_MOST):
         page.goto(address)
         expect(page.get_by_role("button", name="Open")).to_be_enabled()
         page.get_by_role("button", name="Open").click()
-        expect(page.locator(COMPOSER).or_(lost_its_ticket).first).to_be_visible()
+        expect(page.locator(COMPOSER).or_(lost_its_ticket).or_(could_not_load).first).to_be_visible()
         if page.locator(COMPOSER).is_visible():
             return
-    raise AssertionError(f"OpenClaw asked for a token {OPEN_AT_MOST} times")
+    raise AssertionError(f"OpenClaw did not open at {OPEN_AT_MOST} clicks")
+
+
+def show_chat(page: Page, address: str) -> None:
+    """Go to a chat by its address, as often as a user would: OpenClaw's page may be on its way elsewhere, which ends the visit."""
+    for _ in range(OPEN_AT_MOST):
+        try:
+            page.goto(address)
+        except PlaywrightError as problem:
+            if "ERR_ABORTED" not in str(problem):
+                raise
+        else:
+            return
+    raise AssertionError(f"no visit to {address} came to its end")
 
 
 def say(page: Page, text: str) -> None:
@@ -113,6 +128,7 @@ def opened(owner: Page, platform: RunningPlatform, api: httpx.Client) -> str:
     return instance_id
 
 
+@pytest.mark.parametrize("platform", ["process", pytest.param("docker", marks=pytest.mark.docker)], indirect=True)
 def test_a_newcomer_gets_from_sign_in_to_a_chat(owner: Page, opened: str) -> None:
     say(owner, "zebra quagga")
     expect(owner.get_by_text("You said: zebra quagga").first).to_be_visible()
@@ -205,10 +221,15 @@ def choose(platform: RunningPlatform, api: httpx.Client, instance_id: str, setti
 
 def test_gateways_outlive_the_control_plane_and_are_adopted(platform: RunningPlatform, owner: Page, opened: str, api: httpx.Client) -> None:
     before = api.get(f"/instances/{opened}").json()
+    # Afresh: a page that watched another page's turn can miss its end, and then queues what is said.
+    show_chat(owner, f"{platform.url}/{opened}/chat/main")
+    expect(owner.get_by_role("status").filter(has_text="Connected")).to_be_visible()
     platform.kill()
-    say(owner, "still there")
-    expect(owner.get_by_text("You said: still there").first).to_be_visible()
-    platform.start(spares=1)
+    try:
+        say(owner, "still there")
+        expect(owner.get_by_text("You said: still there").first).to_be_visible()
+    finally:
+        platform.start(spares=1)
     after = api.get(f"/instances/{opened}").json()
     assert after["phase"] == "running"
     assert after["generation"] == before["generation"]
@@ -216,7 +237,6 @@ def test_gateways_outlive_the_control_plane_and_are_adopted(platform: RunningPla
     expect(owner.get_by_text("You said: and after").first).to_be_visible()
 
 
-@pytest.mark.parametrize("platform", ["process", pytest.param("docker", marks=[pytest.mark.docker, pytest.mark.long])], indirect=True)
 def test_a_deletion_can_be_undone_with_the_conversation_kept(
     platform: RunningPlatform, browser: Browser, opened: str, api: httpx.Client
 ) -> None:
@@ -230,7 +250,7 @@ def test_a_deletion_can_be_undone_with_the_conversation_kept(
     page.get_by_role("button", name=re.compile("undo|restore", re.IGNORECASE)).click()
     wait_until(lambda: api.get(f"/instances/{opened}").json()["phase"] == "running", PATIENCE_SECONDS, every=0.1)
     open_instance(page, f"{platform.url}/instances/{opened}")
-    page.goto(f"{platform.url}/{opened}/chat/main")
+    show_chat(page, f"{platform.url}/{opened}/chat/main")
     try:
         expect(page.get_by_text("You said: zebra quagga").first).to_be_visible()
     except AssertionError as missing:

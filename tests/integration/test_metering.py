@@ -10,10 +10,12 @@ import pytest
 from openclaw_hosted.adapters.fake.access import FakeGate, FakeRouter, FakeSealer, FakeVault
 from openclaw_hosted.adapters.fake.cloud import FakeCloud
 from openclaw_hosted.adapters.fake.compute import FakeGateways, FakeMachines, FakeVolumes
+from openclaw_hosted.adapters.fake.restore_points import FakeRestorePoints
 from openclaw_hosted.adapters.meter import KeptMeter
 from openclaw_hosted.adapters.system import SystemClock, SystemIds
 from openclaw_hosted.controllers.context import ControllerOptions, Ports
-from openclaw_hosted.controllers.metering import PAGE, MeteringController
+from openclaw_hosted.controllers.looking import PAGE
+from openclaw_hosted.controllers.metering import MeteringController
 from openclaw_hosted.domain.cost import Deployment, Holdings, estimate
 from openclaw_hosted.domain.errors import Unavailable
 from openclaw_hosted.domain.events import Event, EventName
@@ -57,7 +59,8 @@ class World:
         ports = Ports(
             FakeMachines(cloud), FakeGateways(cloud), FakeVault(cloud), FakeSealer(), FakeRouter(cloud), FakeGate(cloud),
             FakeVolumes(cloud), self.meter, self.clock, SystemIds(),
-            store.machines, store.instances, store.accounts, store.platform, store.hints,
+            store.machines, store.instances, store.accounts, store.platform, FakeRestorePoints(cloud),
+            store.restore_points, store.hints,
         )  # fmt: skip
         return MeteringController(ports, ControllerOptions(deployment=deployment))
 

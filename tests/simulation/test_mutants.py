@@ -1,14 +1,16 @@
-"""The simulation notices more than thirty ways to break the code. `python -m simulation.mutants` does the same by hand."""
+"""The simulation notices some sixty ways to break the code. `python -m simulation.mutants` does the same by hand."""
 
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
 
 from simulation.mutants import REPOSITORY, Fate, Gone, mutate, try_out
-from simulation.mutations import MUTANTS, Catcher, Mutant
+from simulation.mutation import Catcher, Mutant
+from simulation.mutations import MUTANTS
 
 
 def copied(path: str, tmp_path: Path) -> Path:
@@ -16,6 +18,14 @@ def copied(path: str, tmp_path: Path) -> Path:
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_text((REPOSITORY / "src" / "openclaw_hosted" / path).read_text())
     return target
+
+
+def test_the_page_counts_the_mutants_that_there_are() -> None:
+    page = (REPOSITORY / "docs" / "simulation.md").read_text()
+    caught = Counter(mutant.catcher for mutant in MUTANTS)
+    assert f"There are {len(MUTANTS)} mutants. Seeds catch {caught[Catcher.SIMULATION]} of them." in page
+    moves, adoption, restores = caught[Catcher.MOVES], caught[Catcher.ADOPTION], caught[Catcher.RESTORES]
+    assert f"{moves} are about moves, {adoption} about adoption and {restores} about restore points" in page
 
 
 @pytest.mark.parametrize("mutant", MUTANTS, ids=lambda mutant: mutant.name)

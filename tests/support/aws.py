@@ -12,6 +12,7 @@ from lab.site import Site
 from openclaw_hosted.adapters.aws.client import AwsSdk
 from openclaw_hosted.bootstrap.aws import aws_sdk, provide_aws
 from openclaw_hosted.bootstrap.provided import Provided
+from openclaw_hosted.ports.tracing import Watch
 from openclaw_hosted.settings import load_settings
 from openclaw_hosted.settings_aws import load_aws_settings
 from tests.support.clock import HurriedClock
@@ -20,11 +21,11 @@ __all__ = ["aws_environment", "provided_on", "sdk_on"]
 
 
 @asynccontextmanager
-async def provided_on(site: Site, **changes: str) -> AsyncIterator[Provided]:
+async def provided_on(site: Site, watch: Watch | None = None, /, **changes: str) -> AsyncIterator[Provided]:
     """The provider as a control plane has it when it starts."""
     with aws_environment(site, **changes):
         async with AsyncExitStack() as stack:
-            yield await provide_aws(load_settings(), HurriedClock(), lambda _: None, stack)
+            yield await provide_aws(load_settings(), HurriedClock(), lambda _: None, stack, watch)
 
 
 @asynccontextmanager

@@ -57,6 +57,12 @@ def stand_in_image(image: str, tmp_path_factory: pytest.TempPathFactory) -> str:
     return run_apart(_ensure_stand_in(image, tmp_path_factory.mktemp("stand-in")))
 
 
+@pytest.fixture(params=["stand-in", pytest.param("openclaw", marks=pytest.mark.long)])
+def any_image(request: pytest.FixtureRequest, image: str, stand_in_image: str) -> str:
+    """For tests about machines. What runs on them matters little: a stand-in, and in `make test-all` the real OpenClaw as well."""
+    return stand_in_image if request.param == "stand-in" else image
+
+
 async def _ensure_stand_in(image: str, folder: Path) -> str:
     program = hashlib.sha256(STAND_IN_DOCKERFILE.encode() + PROGRAM.read_bytes()).hexdigest()[:10]
     tag = f"openclaw-hosted/stand-in:{image.rpartition('-')[2]}-{program}"

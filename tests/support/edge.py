@@ -121,7 +121,7 @@ class Edge:
         lines += [f"{name}: {value}" for name, value in (headers or {}).items()]
         reader, writer = await asyncio.open_connection("127.0.0.1", self.port)
         writer.write("\r\n".join([*lines, "", ""]).encode("latin-1"))
-        raw = await asyncio.wait_for(reader.read(), 15)
+        raw = await asyncio.wait_for(reader.read(), PATIENCE_SECONDS)
         writer.close()
         await writer.wait_closed()
         return _parse(raw)

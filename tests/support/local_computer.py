@@ -83,7 +83,7 @@ class Computer:
         """End all machines."""
         for machine in await self.machines.observe():
             await self.machines.terminate(machine.provider_ref)
-        await until(self._is_empty, 60)
+        await until(self._is_empty)
         for gateways in self.opened:
             await gateways.aclose()
 

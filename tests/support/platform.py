@@ -46,6 +46,8 @@ class RunningPlatform:
     environment: Mapping[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
     launched: list[subprocess.Popen[bytes]] = field(default_factory=list)
+    token: str = ""
+    """Of the admin's, once one was made."""
 
     @property
     def url(self) -> str:
@@ -61,10 +63,10 @@ class RunningPlatform:
         """Run the command line against this platform."""
         return subprocess.run(
             [sys.executable, "-m", "openclaw_hosted", *arguments, "--data-dir", str(self.data_dir)],
-            capture_output=True, text=True, timeout=300, check=check, input=stdin, env={**os.environ, **self.environment},
+            capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=check, input=stdin, env={**os.environ, **self.environment},
         )  # fmt: skip
 
-    def start(self, *, spares: int = 1, timeout_seconds: float = 240) -> None:
+    def start(self, *, spares: int = 1, timeout_seconds: float = PATIENCE_SECONDS) -> None:
         """Start it and wait until it says that it is ready."""
         self.process = self.launch("up", "--spares", str(spares))
         wait_until(self.is_answering, timeout_seconds, lambda: f"the platform did not come up:\n{self.output}")
@@ -114,9 +116,10 @@ class RunningPlatform:
 
     def api(self) -> httpx.Client:
         """A client of the API with a token of the admin's."""
-        made = self.cli("tokens", "create", "--user", ADMIN_EMAIL, "--label", "test", "--json")
-        token = json.loads(made.stdout)["token"]
-        return httpx.Client(base_url=f"{self.url}/api/v1", headers={"Authorization": f"Bearer {token}"}, timeout=PATIENCE_SECONDS)
+        if not self.token:
+            made = self.cli("tokens", "create", "--user", ADMIN_EMAIL, "--label", "test", "--json")
+            self.token = json.loads(made.stdout)["token"]
+        return httpx.Client(base_url=f"{self.url}/api/v1", headers={"Authorization": f"Bearer {self.token}"}, timeout=PATIENCE_SECONDS)
 
     def is_answering(self) -> bool:
         """Whether the platform says that it is ready."""

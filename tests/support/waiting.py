@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
-PATIENCE_MS = 180_000
+PATIENCE_MS = 600_000
 """For what a page shows in the end. Long, so that a busy machine fails nothing: how fast it is, is for the benchmarks."""
-PATIENCE_SECONDS = 180.0
+PATIENCE_SECONDS = 600.0
 """For everything else that has to come in the end."""
 
 
@@ -23,7 +23,7 @@ def run_apart(work: Coroutine[Any, Any, Result]) -> Result:
 
 
 async def until(
-    condition: Callable[[], object | Awaitable[object]], timeout_seconds: float = PATIENCE_SECONDS, every: float = 0.02
+    condition: Callable[[], object | Awaitable[object]], timeout_seconds: float = PATIENCE_SECONDS, every: float = 0.05
 ) -> None:
     """Wait until the condition, plain or async, holds."""
     async with asyncio.timeout(timeout_seconds):

@@ -26,9 +26,10 @@ from openclaw_hosted.bootstrap.doctor.computer import Verdict
 from openclaw_hosted.bootstrap.provided import Provided
 from openclaw_hosted.domain.gateway import Credential, GatewaySpec
 from openclaw_hosted.domain.metering import Metric, Reading
-from openclaw_hosted.domain.naming import UserId
+from openclaw_hosted.domain.naming import RestorePointId, UserId, VolumeId, aside_of
 from openclaw_hosted.ports.gateways import Seat
 from openclaw_hosted.ports.machines import LaunchSpec, MachineHealth
+from openclaw_hosted.ports.restore_points import Stage
 from openclaw_hosted.ports.router import Target
 from openclaw_hosted.settings import load_settings
 from tests.support.aws import aws_environment, provided_on
@@ -39,6 +40,7 @@ from tests.terraform.support import Found, Terraform, planned
 
 pytestmark = [pytest.mark.terraform, pytest.mark.slow, pytest.mark.xdist_group("roles")]
 PLATFORM: Final = "openclaw-control-plane"
+SETTINGS_SECRET: Final = "arn:aws:secretsmanager:us-west-2:123456789012:secret:settings-AbCdEf"
 IDS: Final = SystemIds()
 IMPLIED: Final = {
     "ec2:RunInstances": "CreateFleet launches with it",
@@ -209,9 +211,16 @@ async def serve(provided: Provided, spec: LaunchSpec, ref: str) -> None:
     await provided.gateways.stop(seat(ref, gateway))
     await provided.volumes.attach(second, spec.machine_id)
     await provided.volumes.detach(second, spec.machine_id)
-    await until(lambda: provided.volumes.preserve(second))
-    assert list(await provided.volumes.expire_copies(time.time() + 1)) == [second]
+    point_id = IDS.restore_point_id()
+    await until(lambda: is_captured(provided, point_id, second))
+    await provided.points.restore(point_id, second, instance_id, "a-mark", ref)
+    await provided.volumes.purge(aside_of(instance_id, "a-mark"), instance_id)
+    await provided.points.remove(point_id)
     await provided.volumes.purge(second, instance_id)
+
+
+async def is_captured(provided: Provided, point_id: RestorePointId, volume_id: VolumeId) -> bool:
+    return (await provided.points.make(point_id, volume_id)).stage is Stage.READY
 
 
 async def is_ready(provided: Provided, there: Seat) -> bool:
@@ -248,6 +257,8 @@ def test_policies_are_no_longer_than_iam_takes_whatever_the_size_of_the_deployme
         deployment_name="a-name-of-eighteen",
         aws_region="ap-southeast-2",
         database="sqlite",
+        archives_bucket="a" * 63,
+        settings_secret=SETTINGS_SECRET + "s" * 60,
     )
     found = policies_of(largest)
     lengths = {name: length(json.dumps(document)) for name, document in found.platform.items()}
@@ -257,6 +268,26 @@ def test_policies_are_no_longer_than_iam_takes_whatever_the_size_of_the_deployme
 
 def test_aws_knows_each_action_resource_and_condition_key(policies: Policies) -> None:
     assert [problem for document in (policies.machine, *policies.platform.values()) for problem in problems(document)] == []
+
+
+def test_the_control_plane_reads_the_secret_with_settings_and_no_other_of_the_operators(terraform: Terraform) -> None:
+    found = policies_of(planned(terraform, Found(), settings_secret=SETTINGS_SECRET))
+    (statement,) = (each for document in found.platform.values() for each in document["Statement"] if each.get("Sid") == "SecretSettings")
+    assert (statement["Action"], statement["Resource"]) == ("secretsmanager:GetSecretValue", SETTINGS_SECRET)
+    assert SETTINGS_SECRET not in json.dumps(found.machine)
+
+
+def test_with_a_bucket_for_archives_the_control_plane_gets_at_its_own_part_of_it_and_machines_at_nothing(terraform: Terraform) -> None:
+    found = policies_of(planned(terraform, Found(), archives_bucket="archives-of-ours"))
+    documents = (found.machine, *found.platform.values())
+    statement, listing = (each for document in documents for each in document["Statement"] if "archives-of-ours" in json.dumps(each))
+    assert statement["Action"] == ["s3:PutObject", "s3:GetObject", "s3:DeleteObject"]
+    assert statement["Resource"] == "arn:aws:s3:::archives-of-ours/openclaw/*"
+    assert (listing["Action"], listing["Resource"]) == ("s3:ListBucket", "arn:aws:s3:::archives-of-ours")
+    assert listing["Condition"] == {"StringLike": {"s3:prefix": "openclaw/brought/*"}}
+    assert statement in found.platform["users"]["Statement"]
+    assert listing in found.platform["users"]["Statement"]
+    assert [problem for document in documents for problem in problems(document)] == []
 
 
 def test_the_reference_notices_what_aws_would_not_heed() -> None:

@@ -18,7 +18,7 @@ from tests.terraform.support import ROOT, SOURCE, Found, Terraform, planned, sta
 pytestmark = pytest.mark.slow
 DIGEST = f"sha256:{'a' * 64}"
 CERTIFICATE = "arn:aws:acm:us-west-2:123456789012:certificate/01234567-89ab-cdef-0123-456789abcdef"
-PACKED = re.compile(r"(?<=gzip -d >/var/lib/openclaw/openclaw-machine.sh \|\| exit 9\n)[\s\S]*?(?=\nEND\n)")
+PACKED = re.compile(r'(?<=gzip -d >"\$HERE/openclaw-machine.sh" \|\| exit 9\n)[\s\S]*?(?=\nEND\n)')
 CHECKOV = ["--directory", "terraform", "--config-file", "terraform/.checkov.yaml", "--output", "json", "--quiet", "--compact"]
 
 
@@ -75,6 +75,16 @@ def test_machines_boot_by_the_user_data_that_the_package_renders(terraform: Terr
 
 
 @pytest.mark.terraform
+def test_machines_with_ipv6_only_pull_from_the_registrys_name_that_has_it(terraform: Terraform) -> None:
+    plan = planned(terraform, Found(), machine_addresses="ipv6")
+    made = base64.b64decode(plan['aws_launch_template.machine["fleet"]']["user_data"]).decode()
+    assert "IMAGE='123456789012.dkr-ecr.us-west-2.on.aws/openclaw:latest'" in made
+    script = base64.b64decode(plan["aws_launch_template.control_plane"]["user_data"]).decode()
+    assert "ECR_REPOSITORY_URL=123456789012.dkr-ecr.us-west-2.on.aws/openclaw\n" in script
+    assert "MACHINE_ADDRESSES=ipv6\n" in script
+
+
+@pytest.mark.terraform
 def test_the_control_planes_user_data_holds_its_settings_and_no_secret(terraform: Terraform) -> None:
     plan = planned(terraform, Found())
     script = base64.b64decode(plan["aws_launch_template.control_plane"]["user_data"]).decode()
@@ -92,7 +102,7 @@ def test_the_control_planes_user_data_holds_its_settings_and_no_secret(terraform
 
 @pytest.mark.terraform
 def test_the_plans_of_the_main_sets_of_variables_are_as_its_own_tests_say(terraform: Terraform) -> None:
-    assert "Success! 13 passed, 0 failed." in terraform.run("test").stdout
+    assert "Success! 15 passed, 0 failed." in terraform.run("test").stdout
 
 
 @pytest.mark.long  # a folder of its own, made ready and planned by itself: nine seconds of processor time

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -9,12 +10,9 @@ from pathlib import Path
 import pytest
 
 from openclaw_hosted.domain.cost import (
-    PRICES,
     SOURCE_DOCUMENT,
-    Component,
     Deployment,
     Estimate,
-    Kind,
     billed,
     count_holdings,
     estimate,
@@ -25,6 +23,8 @@ from openclaw_hosted.domain.cost import (
 from openclaw_hosted.domain.instance import Phase
 from openclaw_hosted.domain.machine import Machine, MachineState, Warmth
 from openclaw_hosted.domain.naming import InstanceId, MachineId, volume_of
+from openclaw_hosted.domain.plans import CHANGES, SOURCE_COMPARISON, cheapest, compare
+from openclaw_hosted.domain.prices import PRICES, Component, Kind
 
 TABLE = Path(__file__).resolve().parents[2] / "docs" / "cost.md"
 
@@ -67,10 +67,11 @@ def test_ten_users_and_two_spares_cost_more_than_twice_that_with_all_that_exists
         Component.SECRETS: 6.10,
         Component.CONTROL_PLANE: 15.98,
         Component.DATABASE: 13.98,
-        Component.CLOUDWATCH: 5.70,
+        Component.CLOUDWATCH: 5.80,
+        Component.QUEUES: 0.10,
         Component.REPOSITORIES: 1.00,
     }
-    assert (round(found.total_usd, 2), round(found.per_user_usd or 0, 2)) == (193.27, 19.33)
+    assert (round(found.total_usd, 2), round(found.per_user_usd or 0, 2)) == (193.47, 19.35)
 
 
 def test_the_table_of_the_documentation_is_what_the_model_says() -> None:
@@ -167,3 +168,26 @@ def test_sqlite_costs_no_database_but_a_larger_disk() -> None:
     small = by_component(projection(1, 0, Deployment(postgres=False)))
     assert Component.DATABASE not in small
     assert small[Component.CONTROL_PLANE] == round(0.0208 * 730 + 14 * 0.08, 2)
+
+
+def test_each_change_saves_and_what_terraform_makes_today_comes_first() -> None:
+    plans = compare(10, 2, Deployment())
+    assert [plan.is_possible for plan in plans] == sorted((plan.is_possible for plan in plans), reverse=True)
+    assert all(plan.saves_usd > 0 for plan in plans[1:])
+    assert plans[0].usd == projection(10, 2, Deployment()).total_usd
+    assert (round(cheapest(plans).usd, 2), round(plans[-1].usd, 2)) == (103.64, 54.83)
+
+
+def test_what_to_set_is_what_terraform_takes() -> None:
+    variables = set(re.findall(r'^variable "(\w+)"', (TABLE.parents[1] / "terraform" / "variables.tf").read_text(), re.MULTILINE))
+    named = {name for change in CHANGES if change.how for name in re.findall(r"(\w+) =", change.how)}
+    assert named <= variables
+    assert len(named) > 5
+
+
+def test_the_comparison_of_the_documentation_is_what_the_model_says() -> None:
+    written = TABLE.read_text().splitlines()
+    wanted = [f"| {plan.name} | {plan.usd:.0f} | {plan.gives_up} | " for plan in compare(10, 2, Deployment())[1:]]
+    assert [line for line in wanted if not any(row.startswith(line) for row in written)] == []
+    rows = [f"| {row.users} | ${row.ecs_usd:.0f} | ${row.own_machines_usd:.0f} |" for row in SOURCE_COMPARISON]
+    assert [line for line in rows if not any(row.startswith(line) for row in written)] == []

@@ -240,6 +240,38 @@ def test_at_the_cap_a_spare_elsewhere_makes_room_for_a_volume_that_waits() -> No
     assert [type(action) for action in plan.actions] == [Condemn]
 
 
+FULL_WITH_SPARES_ELSEWHERE = PoolView(10, [in_zone(number, MachineState.AVAILABLE, "b") for number in range(3)], {"a": 1})
+FULL = replace(POLICY, fleet_cap=3, spares=3)
+
+
+@pytest.mark.parametrize(
+    ("view", "policy"),
+    [
+        (replace(FULL_WITH_SPARES_ELSEWHERE, shortages={"a": Shortage("a", 1, 9.0, "none left")}), FULL),
+        (replace(FULL_WITH_SPARES_ELSEWHERE, waiting={}, leaving=frozenset({"a"}), shortages={"a": Shortage("a", 1, 9.0, "")}), FULL),
+        (replace(FULL_WITH_SPARES_ELSEWHERE, failures_in_row=2, last_failure_at=9.0), FULL),
+        (replace(FULL_WITH_SPARES_ELSEWHERE, waiting={"": 2}, homes=frozenset({"a", "b"})), FULL),
+        (replace(FULL_WITH_SPARES_ELSEWHERE, placing=2), replace(FULL, starts_compete=True, warmth=Warmth.BOOTED)),
+    ],
+    ids=["its zone has none", "a zone that is left has none", "launches fail", "no volume waits", "too many start already"],
+)
+def test_at_the_cap_no_spare_goes_for_a_launch_that_can_not_happen(view: PoolView, policy: PoolPolicy) -> None:
+    assert plan_pool(view, policy).actions == ()
+
+
+def test_at_the_cap_a_machine_that_ends_already_makes_the_room() -> None:
+    ending = in_zone(7, MachineState.TERMINATING, "b")
+    spares = [in_zone(number, MachineState.AVAILABLE, "b") for number in range(2)]
+    view = PoolView(10, [*spares, ending], {"a": 1})
+    assert plan_pool(view, FULL).actions == ()
+    assert len(plan_pool(replace(view, waiting={"a": 2}), FULL).actions) == 1
+
+
+def test_at_the_cap_a_shortage_in_one_zone_does_not_keep_another_from_its_machine() -> None:
+    view = replace(FULL_WITH_SPARES_ELSEWHERE, waiting={"a": 1, "c": 1}, shortages={"a": Shortage("a", 1, 9.0, "none left")})
+    assert [type(action) for action in plan_pool(view, FULL).actions] == [Condemn]
+
+
 def test_spares_beyond_those_wanted_are_let_go_the_youngest_first() -> None:
     machines = [replace(in_zone(number, MachineState.AVAILABLE, "a"), created_at=number) for number in range(POLICY.spares + 2)]
     assert [action.machine_id for action in plan_pool(PoolView(0, machines), POLICY).actions if isinstance(action, Condemn)] == [

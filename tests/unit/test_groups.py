@@ -31,7 +31,7 @@ def test_the_tests_of_a_group_run_on_one_worker(tmp_path: Path) -> None:
         "-m",
         "pytest",
         "-n",
-        "3",
+        "2",
         "--dist",
         "loadgroup",
         "-c",

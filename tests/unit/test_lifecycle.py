@@ -142,7 +142,7 @@ def test_a_failed_instance_keeps_its_machine_and_says_why() -> None:
 @pytest.mark.parametrize(
     ("machine", "volume"),
     [
-        (a_machine(), Volume(InstanceId("oc-a"), VolumeState.MADE, "zone-1")),
+        (a_machine(), Volume(InstanceId("oc-a"), VolumeState.MADE, "zone-1", "v1")),
         (a_machine(warmth=Warmth.BOOTED), Volume(InstanceId("oc-a"))),
         (a_machine(reserved_instance_id=InstanceId("oc-b")), Volume(InstanceId("oc-a"))),
         (None, Volume(InstanceId("oc-a"))),
@@ -153,9 +153,11 @@ def test_the_volume_was_made_before_only_on_a_hot_spare_of_the_same_name(machine
 
 
 def test_an_empty_volume_is_made_once() -> None:
-    made = lifecycle.make_volume(an_instance(Phase.PLACING), zone="zone-2").volume
-    assert made == Volume(InstanceId("oc-a"), VolumeState.MADE, "zone-2")
-    assert [Volume(InstanceId("oc-a"), state).may_be_made for state in VolumeState] == [True, False, False]
+    made = lifecycle.make_volume(an_instance(Phase.PLACING), zone="zone-2", image="v2").volume
+    assert made == Volume(InstanceId("oc-a"), VolumeState.MADE, "zone-2", "v2")
+    assert [Volume(InstanceId("oc-a"), state).may_be_made for state in VolumeState] == [
+        state is VolumeState.WANTED for state in VolumeState
+    ]
 
 
 def test_a_torn_down_instance_keeps_its_volume_until_it_is_purged() -> None:
@@ -181,7 +183,8 @@ def test_a_change_of_settings_raises_the_revision_and_is_due(phase: Phase) -> No
     changed = lifecycle.change(an_instance(phase), actor=ACTOR, now=NOW, settings=OPENAI, sealed=b"sealed")
     instance = the_instance(changed)
     assert (instance.phase, instance.revision, instance.sealed_revision) == (instances.TRANSITIONS[phase, InstanceEvent.CHANGED], 1, 1)
-    assert (instance.settings, instance.attempts, changed.sealed, changed.instance_work) == (OPENAI, 0, b"sealed", Work.DUE)
+    due = Work.KEPT if phase is Phase.FAILED else Work.DUE
+    assert (instance.settings, instance.attempts, changed.sealed, changed.instance_work) == (OPENAI, 0, b"sealed", due)
 
 
 def test_a_new_name_is_no_work() -> None:
@@ -236,7 +239,7 @@ def test_a_deleted_instance_comes_back_with_its_volume() -> None:
 @pytest.mark.parametrize(
     ("about", "why"),
     [
-        ({"phase": Phase.DELETING}, "It is deleting"),
+        ({"phase": Phase.DELETING}, "“Deleting”"),
         ({"phase": Phase.PURGED}, "What it kept was destroyed"),
         ({"phase": Phase.DELETED, "purge_after": NOW}, "time for undo"),
         ({"phase": Phase.DELETED, "purge_after": 99.0, "is_leased": True}, "time for undo"),

@@ -5,10 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic_settings import BaseSettings
 
 from openclaw_hosted import datadir
 from openclaw_hosted.domain.addresses import LocalModel
-from openclaw_hosted.settings import SettingsError, load_settings
+from openclaw_hosted.settings import Settings, SettingsError, load_settings
+from openclaw_hosted.settings_aws import MachineSettings
+from openclaw_hosted.settings_operating import OperatingSettings
+
+PAGES = "".join(path.read_text() for path in (Path(__file__).parents[2] / "docs").glob("*.md"))
 
 
 @pytest.mark.parametrize(
@@ -19,10 +24,14 @@ from openclaw_hosted.settings import SettingsError, load_settings
         ("POOL_SPARE_COUNT", "-1"),
         ("POOL_SPARE_COUNT", "51"),
         ("POOL_WARMTH", "lukewarm"),
+        ("POOL_POLICY", "clever"),
+        ("POOL_MISSED_SHARE", "0"),
+        ("POOL_SPARE_MOST", "0"),
         ("FLEET_CAP", "0"),
         ("TRUSTED_PROXIES", "10.0.0.1, nginx"),
         ("TRUSTED_PROXIES", "10.0.0.1/8"),
         ("TRUSTED_PROXIES", "0.0.0.0/0"),
+        ("ALLOW_PRIVATE_WEBHOOKS", "perhaps"),
         ("ALLOW_LOCAL_MODELS", "ollama"),
         ("ALLOW_LOCAL_MODELS", "127.0.0.1:11434, http://127.0.0.1:1234"),
         ("ALLOW_LOCAL_MODELS", "169.254.169.254:80"),
@@ -44,6 +53,12 @@ def test_a_wrong_setting_is_named_and_no_secret_repeated(monkeypatch: pytest.Mon
         load_settings()
     assert variable in str(raised.value)
     assert "hunter2" not in str(raised.value)
+
+
+@pytest.mark.parametrize("kind", [Settings, MachineSettings, OperatingSettings], ids=lambda kind: kind.__name__)
+def test_each_setting_is_described_in_the_documents(kind: type[BaseSettings]) -> None:
+    names = [field.alias or name.upper() for name, field in kind.model_fields.items()]
+    assert [name for name in names if f"`{name}`" not in PAGES and f"`{name}=" not in PAGES] == []
 
 
 def test_a_short_admin_password_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

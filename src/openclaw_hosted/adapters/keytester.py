@@ -14,6 +14,7 @@ from typing import Any, Final
 import httpx
 
 from openclaw_hosted.adapters.fetching import Answer, fetch
+from openclaw_hosted.adapters.model_lists import listed_ids, models_for_talking
 from openclaw_hosted.adapters.outgoing import Destination, NotReached, Outgoing, UnknownName
 from openclaw_hosted.domain.addresses import is_model_address
 from openclaw_hosted.domain.errors import InvalidInput
@@ -28,7 +29,7 @@ from openclaw_hosted.domain.gateway import (
     check_credentials,
     needs_key,
 )
-from openclaw_hosted.ports.models import KeyReport
+from openclaw_hosted.ports.models import KeyReport, ModelList
 
 TIMEOUT_SECONDS: Final = 8.0
 OK: Final = 200
@@ -48,7 +49,8 @@ class Endpoints:
     anthropic: str = "https://api.anthropic.com/v1/models?limit=1000"
     openai: str = "https://api.openai.com/v1/models"
     openrouter: str = "https://openrouter.ai/api/v1/key"
-    google: str = "https://generativelanguage.googleapis.com/v1beta/models"
+    openrouter_models: str = "https://openrouter.ai/api/v1/models"
+    google: str = "https://generativelanguage.googleapis.com/v1beta/models?pageSize=1000"
     telegram: str = "https://api.telegram.org"
     discord: str = "https://discord.com/api/v10/users/@me"
     slack_bot: str = "https://slack.com/api/auth.test"
@@ -65,6 +67,14 @@ class _Call:
     method: str = "GET"
 
 
+@dataclass(frozen=True, slots=True)
+class _Said:
+    """What a provider that took the key answered."""
+
+    report: KeyReport
+    body: Mapping[str, Any]
+
+
 class HttpKeyTester:
     """Tries keys over HTTP."""
 
@@ -75,20 +85,31 @@ class HttpKeyTester:
 
     async def try_model_key(self, settings: GatewaySettings, credentials: Credentials) -> KeyReport:
         """Whether the model provider takes the key."""
+        asked = await self._ask_provider(settings, credentials)
+        return asked if isinstance(asked, KeyReport) else _with_model(asked.report, settings.model, asked.body)
+
+    async def list_models(self, settings: GatewaySettings, credentials: Credentials) -> ModelList:
+        """The models that the provider offers to this key."""
+        asked = await self._ask_provider(settings, credentials, for_models=True)
+        if isinstance(asked, KeyReport):
+            return ModelList(asked)
+        models = models_for_talking(asked.body)
+        return ModelList(asked.report, models) if models else ModelList(_failed("The provider lists no models. Type the model's id."))
+
+    async def _ask_provider(self, settings: GatewaySettings, credentials: Credentials, *, for_models: bool = False) -> _Said | KeyReport:
+        """What the provider answers to the key, or a report where there is nothing to ask or the key is refused."""
         if settings.provider is ModelProvider.ECHO:
             return KeyReport(ok=True, message="The echo model needs no key.")
         key = credentials.get(Credential.MODEL_API_KEY, "")
         if not key and not needs_key(settings.provider):
-            return await self._try_address(settings, None)
+            return await self._ask_address(settings, None)
         if (problem := _malformed(Credential.MODEL_API_KEY, key)) is not None:
             return problem
         if settings.provider is ModelProvider.COMPATIBLE:
-            return await self._try_address(settings, key)
-        call = self._model_call(settings.provider, key)
+            return await self._ask_address(settings, key)
+        call = self._model_call(settings.provider, key, for_models=for_models)
         answer = await _send(call)
-        if isinstance(answer, KeyReport):
-            return answer
-        return _with_model(KeyReport(ok=True, message=f"{call.who} takes this key."), settings.model, answer)
+        return answer if isinstance(answer, KeyReport) else _Said(KeyReport(ok=True, message=f"{call.who} takes this key."), answer)
 
     async def try_channel(self, channel: Channel, credentials: Credentials) -> KeyReport:
         """Whether the channel takes its tokens."""
@@ -118,17 +139,19 @@ class HttpKeyTester:
             return KeyReport(ok=False, message=f"{call.who} refuses this token. Copy it once more.")
         return KeyReport(ok=True, message=f"{call.who} takes this token{_bot_name(answer)}.")
 
-    def _model_call(self, provider: ModelProvider, key: str) -> _Call:
+    def _model_call(self, provider: ModelProvider, key: str, *, for_models: bool) -> _Call:
+        """The request for the provider's models; OpenRouter answers that one to anybody, and another to the key's owner alone."""
+        openrouter = self._at.openrouter_models if for_models else self._at.openrouter
         bearer = {"Authorization": f"Bearer {key}"}
         calls = {
             ModelProvider.ANTHROPIC: _Call("Anthropic", self._at.anthropic, {"x-api-key": key, "anthropic-version": "2023-06-01"}),
             ModelProvider.OPENAI: _Call("OpenAI", self._at.openai, bearer),
-            ModelProvider.OPENROUTER: _Call("OpenRouter", self._at.openrouter, bearer),
+            ModelProvider.OPENROUTER: _Call("OpenRouter", openrouter, bearer),
             ModelProvider.GOOGLE: _Call("Google", self._at.google, {"x-goog-api-key": key}),
         }
         return calls[provider]
 
-    async def _try_address(self, settings: GatewaySettings, key: str | None) -> KeyReport:
+    async def _ask_address(self, settings: GatewaySettings, key: str | None) -> _Said | KeyReport:
         """Whether a model's API answers there, and whether it wants a key: it is asked without one first.
 
         What else there may be at such an address is not told apart: a user would learn what runs where only the platform reaches.
@@ -148,13 +171,13 @@ class HttpKeyTester:
             return _failed("This address is not known to the name service. Check its spelling.")
         except (httpx.HTTPError, httpx.InvalidURL):
             return _failed(NO_API)
-        return _said(answer, settings.model, wants_key=wants_key, with_key=key is not None)
+        return _said(answer, wants_key=wants_key, with_key=key is not None)
 
     async def _ask(self, destination: Destination, headers: Mapping[str, str]) -> Answer:
         return await self._outgoing.get(destination, headers, TIMEOUT_SECONDS)
 
 
-def _said(answer: Answer, model: str | None, *, wants_key: bool, with_key: bool) -> KeyReport:
+def _said(answer: Answer, *, wants_key: bool, with_key: bool) -> _Said | KeyReport:
     """What came of asking an address for its models."""
     body = foreign_object(answer.body)
     if body is None:
@@ -170,7 +193,7 @@ def _said(answer: Answer, model: str | None, *, wants_key: bool, with_key: bool)
     if answer.status != OK or not {"data", "models"} & body.keys():
         return _failed(NO_API)
     said = "takes the key" if wants_key else "needs no key"
-    return _with_model(KeyReport(ok=True, message=f"This address answers and {said}."), model, body)
+    return _Said(KeyReport(ok=True, message=f"This address answers and {said}."), body)
 
 
 def _names_no_bot(record: logging.LogRecord) -> bool:
@@ -201,11 +224,8 @@ def _failed(message: str) -> KeyReport:
 
 def _with_model(report: KeyReport, model: str | None, answer: Mapping[str, Any]) -> KeyReport:
     """`report`, with a word about a model that the provider does not list."""
-    listed = answer.get("data", answer.get("models"))
-    if model is None or not isinstance(listed, list):
-        return report
-    ids = {str(entry.get("id", entry.get("name", ""))).removeprefix("models/") for entry in listed if isinstance(entry, dict)}
-    if model.removeprefix("models/") in ids or not ids:
+    ids = set(listed_ids(answer))
+    if model is None or not ids or model.removeprefix("models/") in ids:
         return report
     return KeyReport(ok=False, message=f"{report.message} But the model is not among the {len(ids)} that it lists; check its id.")
 

@@ -13,13 +13,14 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address
-from typing import Final, Protocol
+from typing import Any, Final, Protocol
 
 import httpx
 import psutil
 
 from openclaw_hosted.adapters.fetching import TRICKLE_SECONDS, Answer, fetch
 from openclaw_hosted.domain.addresses import LocalModel, Zone, place_of, unmapped, zone_of
+from openclaw_hosted.domain.foreign import FOREIGN_BYTES
 from openclaw_hosted.domain.origins import DEFAULT_PORTS
 
 RESOLVE_SECONDS: Final = 5.0
@@ -75,13 +76,23 @@ class FromHere:
         return url
 
     async def send(self, destination: Destination, headers: Mapping[str, str], seconds: float) -> Answer:
+        return await self._send("GET", destination, headers, seconds)
+
+    async def post(
+        self, destination: Destination, headers: Mapping[str, str], body: bytes, seconds: float, limit_bytes: int = FOREIGN_BYTES
+    ) -> Answer:
+        """POST, as `send` reads; of the answer no more than `limit_bytes`."""
+        return await self._send("POST", destination, headers, seconds, content=body, limit_bytes=limit_bytes)
+
+    async def _send(self, method: str, destination: Destination, headers: Mapping[str, str], seconds: float, **request: Any) -> Answer:
         url = destination.url
         named, tls = {**headers, "Host": url.netloc.decode("ascii")}, {"sni_hostname": destination.host}
         try:
             async with asyncio.timeout(seconds + TRICKLE_SECONDS), httpx.AsyncClient(follow_redirects=False, trust_env=False) as client:
                 for number in destination.numbers:
+                    at = str(url.copy_with(host=number))
                     with suppress(httpx.ConnectError):
-                        return await fetch(client, "GET", str(url.copy_with(host=number)), headers=named, seconds=seconds, extensions=tls)
+                        return await fetch(client, method, at, headers=named, seconds=seconds, extensions=tls, **request)
         except TimeoutError:
             raise httpx.ConnectTimeout("all of it took too long") from None
         raise httpx.ConnectError("nothing takes the connection")

@@ -6,7 +6,8 @@ import asyncio
 import secrets
 import time
 
-from openclaw_hosted.domain.naming import ID_ALPHABET, ID_LENGTH, InstanceId, MachineId, UserId, VolumeId
+from openclaw_hosted.domain.naming import ID_ALPHABET, ID_LENGTH, InstanceId, MachineId, RestorePointId, UserId, VolumeId
+from openclaw_hosted.domain.webhook import WebhookId
 
 
 class SystemClock:
@@ -44,6 +45,14 @@ class SystemIds:
     def volume_id(self) -> VolumeId:
         """A new id of a volume."""
         return VolumeId(_new("vo"))
+
+    def restore_point_id(self) -> RestorePointId:
+        """A new id of a restore point."""
+        return RestorePointId(_new("rp"))
+
+    def webhook_id(self) -> WebhookId:
+        """A new id of a webhook."""
+        return WebhookId(_new("wh"))
 
     def token(self) -> str:
         """256 random bits, safe in URLs."""

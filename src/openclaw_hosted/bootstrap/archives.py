@@ -100,7 +100,7 @@ def _free_path(path: Path | None) -> Path:
     if target.exists():
         raise StateConflict(f"{target} exists already; a backup is never written over a file.")
     if not target.parent.is_dir():
-        raise StateConflict(f"There is no directory {target.parent}.")
+        raise StateConflict(f"There is no directory {target.parent}. Make it, or choose another place.")
     return target
 
 

@@ -9,6 +9,10 @@ from typing import Final
 
 from openclaw_hosted.adapters.aws.account import find_image, find_network, find_place, find_shards, shared_key
 from openclaw_hosted.adapters.aws.agents import Agents
+from openclaw_hosted.adapters.aws.archives import AwsArchives
+from openclaw_hosted.adapters.aws.brought import BroughtArchives
+from openclaw_hosted.adapters.aws.bucket import Bucket, Passage
+from openclaw_hosted.adapters.aws.carrier import AwsCarrier
 from openclaw_hosted.adapters.aws.client import AwsSdk
 from openclaw_hosted.adapters.aws.commands import RunCommand
 from openclaw_hosted.adapters.aws.fleet import Fleet
@@ -18,17 +22,19 @@ from openclaw_hosted.adapters.aws.machines import AwsMachines, LaunchPlan
 from openclaw_hosted.adapters.aws.meter import AwsMeter
 from openclaw_hosted.adapters.aws.notices import AwsNotices
 from openclaw_hosted.adapters.aws.ownership import AwsOwnership
+from openclaw_hosted.adapters.aws.restore_points import AwsRestorePoints
 from openclaw_hosted.adapters.aws.router import AwsRouter
 from openclaw_hosted.adapters.aws.vault import AwsVault
 from openclaw_hosted.adapters.aws.volumes import AwsVolumes
 from openclaw_hosted.adapters.sealing import KeySealer
 from openclaw_hosted.adapters.system import SystemClock, SystemIds
 from openclaw_hosted.bootstrap.costs import deployment_of
-from openclaw_hosted.bootstrap.provided import Progress, Provided
+from openclaw_hosted.bootstrap.provided import Progress, Provided, archive_limits
 from openclaw_hosted.controllers.context import ControllerOptions
 from openclaw_hosted.domain.origins import Addresses, origin_of
 from openclaw_hosted.domain.pool import PoolPolicy
 from openclaw_hosted.domain.shards import Shards
+from openclaw_hosted.ports.tracing import Watch
 from openclaw_hosted.settings import Settings
 from openclaw_hosted.settings_aws import AwsSettings, load_aws_settings
 
@@ -47,20 +53,22 @@ PACE: Final = ControllerOptions(
 
 
 @asynccontextmanager
-async def aws_sdk(aws: AwsSettings, clock: SystemClock) -> AsyncIterator[AwsSdk]:
+async def aws_sdk(aws: AwsSettings, clock: SystemClock, watch: Watch | None = None) -> AsyncIterator[AwsSdk]:
     """The client for the account and region of the settings, closed at the end of the block."""
-    sdk = AwsSdk(aws.region, clock, SystemIds(), aws.endpoint_url)
+    sdk = AwsSdk(aws.region, clock, SystemIds(), aws.endpoint_url, watch or Watch())
     try:
         yield sdk
     finally:
         await sdk.aclose()
 
 
-async def provide_aws(settings: Settings, clock: SystemClock, progress: Progress, stack: AsyncExitStack) -> Provided:
+async def provide_aws(
+    settings: Settings, clock: SystemClock, progress: Progress, stack: AsyncExitStack, watch: Watch | None = None
+) -> Provided:
     """The provider of the account that the settings name. Raises `PortError` or `SettingsError` with the way out."""
     aws = load_aws_settings()
     progress(f"Looking around in AWS, {aws.region}")
-    sdk = await stack.enter_async_context(aws_sdk(aws, clock))
+    sdk = await stack.enter_async_context(aws_sdk(aws, clock, watch))
     place = replace(await find_place(sdk, aws.region), machine_role=aws.machine_role)
     network = await find_network(sdk, aws.vpc, aws.subnets)
     shards = await find_shards(
@@ -74,17 +82,27 @@ async def provide_aws(settings: Settings, clock: SystemClock, progress: Progress
     vault = AwsVault(sdk, clock, aws.deployment, place, settings.retention_days)
     volumes = AwsVolumes(sdk, fleet, clock, aws.deployment, aws.volume_gib)
     inside = Inside(lambda instance_id: _origins(address, router.public_url(instance_id)), network.cidrs, aws.deployment, aws.log_group)
-    gateways = AwsGateways(fleet, RunCommand(sdk, fleet, clock), vault, volumes, clock, inside)
+    commands = RunCommand(sdk, fleet, clock)
+    gateways = AwsGateways(fleet, commands, vault, volumes, clock, inside)
     stack.push_async_callback(gateways.aclose)
     plan = LaunchPlan(
         aws.deployment, aws.fleet_template, aws.instance_types, network.subnets, aws.on_demand_spares, aws.on_demand_fallback,
         aws.on_demand_replacements,
     )  # fmt: skip
+
+    def passage(bucket: str, kind: str) -> Passage:
+        return Passage(sdk, place, aws.deployment, Bucket(bucket, aws.region, aws.endpoint_url), SystemIds(), kind)
+
+    archives, brought, work = None, None, settings.data_dir / "archives"
+    if aws.archives_bucket:
+        archives = AwsArchives(commands, passage(aws.archives_bucket, "archive"), work)
+        brought = BroughtArchives(commands, passage(aws.archives_bucket, "brought"), work, archive_limits(settings), aws.volume_gib)
     await router.ensure_own_rules()
     return Provided(
         machines=AwsMachines(sdk, fleet, Agents(sdk, clock), plan),
         gateways=gateways,
         volumes=volumes,
+        points=AwsRestorePoints(sdk, fleet, volumes, commands, aws.deployment, archives, brought),
         vault=vault,
         sealer=KeySealer(await shared_key(sdk, aws.deployment)),
         router=router,
@@ -97,6 +115,7 @@ async def provide_aws(settings: Settings, clock: SystemClock, progress: Progress
             shards=Shards(len(shards), aws.shard_capacity),
             deployment=deployment_of(settings, aws),
         ),
+        carrier=lambda name: AwsCarrier(commands, volumes, passage(name, "migration")),
         notices=AwsNotices(sdk, clock, place, aws.notices_queue) if aws.notices_queue else None,
         addresses=Addresses(address, tuple(shard.address for shard in shards)),
         trusted_proxies=network.cidrs,

@@ -10,42 +10,34 @@ from functools import partial
 from typing import Final
 
 from openclaw_hosted import __version__, datadir, local_socket
-from openclaw_hosted.adapters.keytester import HttpKeyTester
 from openclaw_hosted.adapters.local.edge.tls import root_certificate
 from openclaw_hosted.adapters.local.files import subfolders
-from openclaw_hosted.adapters.local.machines import ports_of_machines
 from openclaw_hosted.adapters.local.processes.process import SupervisedProcess
-from openclaw_hosted.adapters.outgoing import Outgoing, Own
 from openclaw_hosted.adapters.system import SystemClock, SystemIds
+from openclaw_hosted.bootstrap.alarms import alarm_channels, alarm_limits, mailer
 from openclaw_hosted.bootstrap.archives import HOUR_SECONDS, scheduled_backups
 from openclaw_hosted.bootstrap.claiming import claim
 from openclaw_hosted.bootstrap.edge import check_port, tls_notes
 from openclaw_hosted.bootstrap.provided import Provided
 from openclaw_hosted.bootstrap.providers import known, provide
+from openclaw_hosted.bootstrap.services import services_of
+from openclaw_hosted.bootstrap.shared import Shared, share
+from openclaw_hosted.bootstrap.telemetry import telemetry
 from openclaw_hosted.controllers import ControlLoops
 from openclaw_hosted.controllers.context import ControllerOptions, Ports
+from openclaw_hosted.controllers.tallying import Tallying
 from openclaw_hosted.domain.account import Role
 from openclaw_hosted.domain.actor import SETUP
-from openclaw_hosted.domain.cost import Deployment
 from openclaw_hosted.domain.errors import OpenClawHostedError, StateConflict
-from openclaw_hosted.domain.gateway import SHIPPED_CHANNELS
-from openclaw_hosted.domain.pool import PoolPolicy
-from openclaw_hosted.ports.stores import Caps
+from openclaw_hosted.domain.restore_point import RestorePointPolicy
+from openclaw_hosted.ports.webhooks import Telling
 from openclaw_hosted.server import WebPlace, serving
-from openclaw_hosted.services import (
-    AccountService,
-    CostService,
-    InstanceService,
-    KeyService,
-    OpeningService,
-    OperationsService,
-    RoomService,
-    SenderService,
-    Services,
-)
+from openclaw_hosted.services import Services
 from openclaw_hosted.settings import Settings, Tls
+from openclaw_hosted.settings_operating import load_operating_settings
 from openclaw_hosted.store.open import Store, open_store
 from openclaw_hosted.web import LocalDoor, WebOptions, create_app
+from openclaw_hosted.web.models_events import event_out
 
 DAY_SECONDS: Final = 86_400.0
 
@@ -135,10 +127,18 @@ async def open_platform(settings: Settings, progress: Progress) -> AsyncIterator
         clock, ids = SystemClock(), SystemIds()
         async with AsyncExitStack() as stack:
             mark = await store.mark()
-            provided = await provide(settings, mark, clock, progress, stack)
+            watched = await stack.enter_async_context(telemetry(load_operating_settings(), mark, clock))
+            provided = await provide(settings, mark, clock, progress, stack, watched.watch)
             await claim(provided.ownership, mark, settings.take_over)
-            services = _services(settings, store, provided, clock, ids)
-            loops = ControlLoops(_control_ports(settings, store, provided, clock, ids), _control_options(settings, provided))
+            shared = share(settings, store, provided, clock, ids)
+            services = services_of(shared)
+            ports = replace(
+                _control_ports(shared),
+                watch=watched.watch,
+                exporting=watched.exporting(partial(_readiness, settings, store, provided), services.metrics),
+            )
+            loops = ControlLoops(ports, _control_options(shared))
+            await stack.enter_async_context(Tallying(watched.watch.tally, store.history, clock).running())
             notes = (*((provided.warning,) if provided.warning else ()), *provided.notes, *tls_notes(settings))
             yield Platform(settings, mark, store, services, provided, loops, notes)
     finally:
@@ -159,53 +159,30 @@ async def local_api(settings: Settings, *, create: bool) -> AsyncIterator[LocalD
         async with AsyncExitStack() as stack:
             mark = await store.mark()
             provided = await known(settings, mark, clock, stack)
-            services = _services(settings, store, provided, clock, SystemIds())
+            services = services_of(share(settings, store, provided, clock, SystemIds()))
             yield LocalDoor(create_app(services, _web_options(settings, mark, provided, partial(_readiness, settings, store, provided))))
     finally:
         await store.aclose()
 
 
-def _services(settings: Settings, store: Store, provided: Provided, clock: SystemClock, ids: SystemIds) -> Services:
-    caps = Caps(settings.instances_total, settings.instances_per_user)
-    return Services(
-        instances=InstanceService(
-            store.instances,
-            store.machines,
-            provided.gateways,
-            provided.router,
-            provided.sealer,
-            store.hints,
-            clock,
-            ids,
-            caps,
-            provided.options.shards,
-            SHIPPED_CHANNELS,
-        ),
-        opening=OpeningService(
-            store.instances, store.machines, store.accounts, store.platform, provided.gateways, provided.router, provided.gate, clock
-        ),
-        senders=SenderService(store.instances, store.machines, store.platform, provided.gateways, clock),
-        accounts=AccountService(store.accounts, store.platform, provided.gate, clock, ids),
-        operations=OperationsService(store.machines, store.instances, store.platform, store.hints, clock, _policy(settings, provided)),
-        costs=CostService(
-            store.machines,
-            store.instances,
-            store.platform,
-            _policy(settings, provided),
-            provided.options.deployment or Deployment(),
-            billed=provided.options.deployment is not None,
-        ),
-        keys=KeyService(HttpKeyTester(_outgoing(settings, provided)), clock),
-        room=RoomService(store.instances, provided.volumes, clock),
-    )
+@asynccontextmanager
+async def beside(settings: Settings) -> AsyncIterator[tuple[Store, Provided, Services]]:
+    """The parts that a command needs that works beside a platform whose control loops run elsewhere. Raises `Unavailable` where there is
+    no platform."""
+    settings = datadir.as_started(settings)
+    datadir.check_platform(settings)
+    store = await open_store(settings.database_url, create=False)
+    try:
+        clock = SystemClock()
+        async with AsyncExitStack() as stack:
+            provided = await known(settings, await store.mark(), clock, stack)
+            yield store, provided, services_of(share(settings, store, provided, clock, SystemIds()))
+    finally:
+        await store.aclose()
 
 
-def _outgoing(settings: Settings, provided: Provided) -> Outgoing:
-    own = Own(frozenset({settings.public_host}) - {"localhost"}, lambda: {*settings.ports, *ports_of_machines(settings.data_dir)})
-    return replace(provided.outgoing, named=settings.local_models, own=own)
-
-
-def _control_ports(settings: Settings, store: Store, provided: Provided, clock: SystemClock, ids: SystemIds) -> Ports:
+def _control_ports(shared: Shared) -> Ports:
+    settings, store, provided, clock = shared.settings, shared.store, shared.provided, shared.clock
     return Ports(
         machines=provided.machines,
         gateways=provided.gateways,
@@ -216,31 +193,42 @@ def _control_ports(settings: Settings, store: Store, provided: Provided, clock: 
         volumes=provided.volumes,
         meter=provided.meter,
         clock=clock,
-        ids=ids,
+        ids=shared.ids,
         machine_store=store.machines,
         instance_store=store.instances,
         account_store=store.accounts,
         platform_store=store.platform,
+        points=provided.points,
+        point_store=store.restore_points,
         hints=store.hints,
         backups=scheduled_backups(settings),
         notices=provided.notices,
+        webhook_store=store.webhooks,
+        telling=Telling(shared.webhooks, lambda event, people: event_out(event, people).model_dump(mode="json")),
+        alarms=store.alarms,
+        alarm_channels=alarm_channels(shared.operating, shared.webhooks, clock),
+        history=store.history,
+        target=shared.target,
+        news=store.news,
+        mailer=mailer(shared.operating),
     )
 
 
-def _control_options(settings: Settings, provided: Provided) -> ControllerOptions:
+def _control_options(shared: Shared) -> ControllerOptions:
+    settings, provided = shared.settings, shared.provided
     return replace(
         provided.options,
-        policy=_policy(settings, provided),
+        policy=shared.policy,
         warmth=settings.warmth,
         retention_seconds=settings.retention_days * DAY_SECONDS,
         events_kept_seconds=settings.events_days * DAY_SECONDS,
         machines_kept_seconds=settings.machines_days * DAY_SECONDS,
+        elsewhere_seconds=settings.elsewhere_minutes * 60.0,
+        restore_points=RestorePointPolicy(settings.points_every_hours * HOUR_SECONDS, settings.points_keep),
         backup_seconds=settings.backup_every_hours * HOUR_SECONDS,
+        address=provided.addresses.public,
+        limits=alarm_limits(shared.operating),
     )
-
-
-def _policy(settings: Settings, provided: Provided) -> PoolPolicy:
-    return replace(provided.options.policy, spares=settings.spares, spread=settings.spread, fleet_cap=settings.fleet_cap)
 
 
 def _web_options(settings: Settings, mark: str, provided: Provided, readiness: Readiness) -> WebOptions:
@@ -253,6 +241,8 @@ def _web_options(settings: Settings, mark: str, provided: Provided, readiness: R
         isolation_note=provided.warning,
         version=__version__,
         retention_days=int(settings.retention_days),
+        points_every_hours=settings.points_every_hours,
+        points_keep=settings.points_keep,
         readiness=readiness,
     )
 

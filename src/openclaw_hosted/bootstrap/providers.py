@@ -13,6 +13,7 @@ from openclaw_hosted.adapters.fake.access import FakeRouter, FakeVault
 from openclaw_hosted.adapters.fake.cloud import FakeCloud
 from openclaw_hosted.adapters.fake.compute import FakeGateways, FakeMachines, FakeVolumes
 from openclaw_hosted.adapters.fake.notices import FakeNotices
+from openclaw_hosted.adapters.fake.restore_points import FakeRestorePoints
 from openclaw_hosted.adapters.local.docker.client import docker
 from openclaw_hosted.adapters.local.docker.containers import DockerHost, DockerRuntime, known_docker_host, prepare_docker
 from openclaw_hosted.adapters.local.docker.image import NoImage
@@ -29,6 +30,7 @@ from openclaw_hosted.adapters.local.install import (
 )
 from openclaw_hosted.adapters.local.machines import LocalMachines
 from openclaw_hosted.adapters.local.ownership import LocalOwnership
+from openclaw_hosted.adapters.local.restore_points import LocalRestorePoints
 from openclaw_hosted.adapters.local.runtimes import DOCKER, ProcessRuntime, Runtimes
 from openclaw_hosted.adapters.local.sealing import LocalSealer
 from openclaw_hosted.adapters.local.vault import LocalVault
@@ -36,9 +38,8 @@ from openclaw_hosted.adapters.local.volumes import LocalVolumes
 from openclaw_hosted.adapters.meter import KeptMeter
 from openclaw_hosted.adapters.outgoing import FROM_MACHINES, FROM_PROCESSES, Outgoing
 from openclaw_hosted.adapters.system import SystemClock
-from openclaw_hosted.bootstrap.aws import provide_aws
 from openclaw_hosted.bootstrap.edge import addresses, edge_tls
-from openclaw_hosted.bootstrap.provided import Progress, Provided
+from openclaw_hosted.bootstrap.provided import Progress, Provided, archive_limits
 from openclaw_hosted.controllers.context import ControllerOptions
 from openclaw_hosted.domain.account import Session
 from openclaw_hosted.domain.errors import PortError, Unavailable
@@ -46,6 +47,7 @@ from openclaw_hosted.domain.naming import UserId
 from openclaw_hosted.domain.pool import PoolPolicy
 from openclaw_hosted.ports.clock import Clock
 from openclaw_hosted.ports.router import Gate
+from openclaw_hosted.ports.tracing import Watch
 from openclaw_hosted.settings import MachineKind, Provider, Settings
 
 NOT_ISOLATED: Final = "Machines are processes of this computer and are not isolated from each other. Let in only people whom you trust."
@@ -64,11 +66,13 @@ class NoEngine(Unavailable):
     """No Docker engine answers."""
 
 
-async def provide(settings: Settings, mark: str, clock: SystemClock, progress: Progress, stack: AsyncExitStack) -> Provided:
-    """The provider that the settings name, with all that its machines need, closed with `stack`. `mark` is the platform's own.
-    Raises `PortError` with the way out."""
+async def provide(
+    settings: Settings, mark: str, clock: SystemClock, progress: Progress, stack: AsyncExitStack, watch: Watch | None = None
+) -> Provided:
+    """The provider that the settings name, with all that its machines need, closed with `stack`. `mark` is the platform's own;
+    `watch` sees calls to a cloud. Raises `PortError` with the way out."""
     if settings.provider is Provider.AWS:
-        return await provide_aws(settings, clock, progress, stack)
+        return await _aws(settings, clock, progress, stack, watch or Watch())
     if settings.provider is Provider.FAKE:
         return _fake(settings, mark, clock)
     release = await ensure_openclaw(settings.data_dir, progress)
@@ -78,8 +82,15 @@ async def provide(settings: Settings, mark: str, clock: SystemClock, progress: P
 async def known(settings: Settings, mark: str, clock: SystemClock, stack: AsyncExitStack) -> Provided:
     """The provider as it was last used, for commands beside a platform or without one."""
     if settings.provider is Provider.AWS:
-        return await provide_aws(settings, clock, lambda _: None, stack)
+        return await _aws(settings, clock, lambda _: None, stack, Watch())
     return _local(settings, mark, known_runtimes(settings, clock), clock, EdgeMayBeDown(LocalGate(settings.data_dir)))
+
+
+async def _aws(settings: Settings, clock: SystemClock, progress: Progress, stack: AsyncExitStack, watch: Watch) -> Provided:
+    """Imported only where it is used: its client is a sixth of what a start imports."""
+    from openclaw_hosted.bootstrap.aws import provide_aws
+
+    return await provide_aws(settings, clock, progress, stack, watch)
 
 
 def known_runtimes(settings: Settings, clock: Clock) -> Runtimes:
@@ -130,6 +141,7 @@ def _local(settings: Settings, mark: str, runtimes: Runtimes, clock: Clock, gate
         machines=LocalMachines(data_dir, runtimes, clock),
         gateways=LocalGateways(data_dir, runtimes, vault, volumes, clock, public_origins=(settings.address,)),
         volumes=volumes,
+        points=LocalRestorePoints(data_dir, volumes, archive_limits(settings)),
         vault=vault,
         sealer=LocalSealer(data_dir),
         router=LocalRouter(data_dir, settings.address, mark=mark),
@@ -171,6 +183,7 @@ def _fake(settings: Settings, mark: str, clock: Clock) -> Provided:
         machines=FakeMachines(cloud),
         gateways=FakeGateways(cloud),
         volumes=FakeVolumes(cloud),
+        points=FakeRestorePoints(cloud),
         vault=FakeVault(cloud),
         sealer=LocalSealer(settings.data_dir),
         router=LocalRouter(settings.data_dir, settings.address, mark=mark)

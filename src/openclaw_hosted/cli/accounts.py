@@ -8,21 +8,21 @@ from urllib.parse import quote
 import typer
 
 from openclaw_hosted.cli.client import ActAs, Api, AsJson, DataDir, Target, connect
-from openclaw_hosted.cli.instances import read_secret
 from openclaw_hosted.cli.output import CommandError, Exit, out, print_fields, print_json, print_table, say, when
+from openclaw_hosted.cli.secrets import read_secret
 from openclaw_hosted.domain.account import Role, fold_email
 
 users = typer.Typer(no_args_is_help=True, help="Accounts and invitations.")
 tokens = typer.Typer(no_args_is_help=True, help="API tokens.")
 
 Email = Annotated[str, typer.Argument(metavar="EMAIL", help="E-mail address of the account.")]
-Admin = Annotated[bool, typer.Option("--admin", help="May look after the platform as well.")]
-NewRole = Annotated[Role, typer.Argument(help="What they are from now on.")]
+Admin = Annotated[bool, typer.Option("--admin", help="Make it an admin.")]
 
 
 @users.command(name="list")
+@users.command(name="ls", hidden=True)
 def list_users(data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """All accounts, oldest first."""
+    """List accounts, oldest first."""
     with connect(Target(data_dir)) as api:
         items = api.get("/users")["items"]
     if as_json:
@@ -42,10 +42,10 @@ def create_user(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make an account with a password, on this computer's platform; elsewhere use `invite`."""
+    """Create an account with a password on this computer's platform. For a platform elsewhere, use `invite`."""
     if Target(data_dir).remote is not None:
         raise CommandError("An account with a password is made on the platform's own computer; use `users invite` over HTTP.", Exit.USAGE)
-    password = read_secret("Password", from_stdin=password_stdin, file=None)
+    password = read_secret("password", from_stdin=password_stdin, file=None, way_out="Pipe it in, with --password-stdin.")
     account = {"email": email, "password": password, "role": Role.ADMIN if admin else Role.USER}
     with connect(Target(data_dir, creates=True)) as api:
         _print(api.post("/local/users", account), as_json=as_json)
@@ -53,28 +53,28 @@ def create_user(
 
 @users.command()
 def invite(email: Email, admin: Admin = False, data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Print a one-time link with which someone sets a password and joins. It is good for a week."""
+    """Print a one-time link with which someone sets a password and joins. It is valid for a week."""
     with connect(Target(data_dir)) as api:
         _link(api.post("/users/invite", {"email": email, "role": Role.ADMIN if admin else Role.USER}), as_json=as_json)
 
 
 @users.command(name="reset-link")
 def reset_link(email: Email, data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Print a one-time link with which a user sets another password. It is good for a day."""
+    """Print a one-time link with which a user sets a new password. It is valid for a day."""
     with connect(Target(data_dir)) as api:
         _link(api.post(f"/users/{_by_email(api, email)['id']}/reset-link"), as_json=as_json)
 
 
 @users.command()
 def disable(email: Email, data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Shut a user out at once; sessions, links and tokens end, instances run on."""
+    """Disable an account at once. Sessions, links and tokens end; instances keep running."""
     with connect(Target(data_dir)) as api:
         _print(api.post(f"/users/{_by_email(api, email)['id']}/disable"), as_json=as_json)
 
 
 @users.command()
 def enable(email: Email, data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Let a user in again."""
+    """Enable a disabled account."""
     with connect(Target(data_dir)) as api:
         _print(api.post(f"/users/{_by_email(api, email)['id']}/enable"), as_json=as_json)
 
@@ -82,11 +82,11 @@ def enable(email: Email, data_dir: DataDir = None, as_json: AsJson = False) -> N
 @users.command()
 def role(
     email: Email,
-    role: Annotated[Role, typer.Argument(help="What they are from now on.")],
+    role: Annotated[Role, typer.Argument(help="The new role.")],
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a user an admin, or an admin a user; sessions, links and tokens end."""
+    """Make a user an admin, or an admin a user. Sessions, links and tokens end."""
     with connect(Target(data_dir)) as api:
         _print(api.post(f"/users/{_by_email(api, email)['id']}/role", {"role": role}), as_json=as_json)
 
@@ -98,7 +98,7 @@ def create_token(
     user: ActAs = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print a new API token. It is shown this once."""
+    """Create an API token and print it. It is shown only once."""
     with connect(Target(data_dir, user, needs_account=True)) as api:
         made = api.post("/tokens", {"label": label})
     if as_json:
@@ -109,8 +109,9 @@ def create_token(
 
 
 @tokens.command(name="list")
+@tokens.command(name="ls", hidden=True)
 def list_tokens(data_dir: DataDir = None, user: ActAs = None, as_json: AsJson = False) -> None:
-    """A user's tokens, without their secrets."""
+    """List a user's tokens, without their secrets."""
     with connect(Target(data_dir, user, needs_account=True)) as api:
         items = api.get("/tokens")["items"]
     if as_json:
@@ -125,7 +126,7 @@ def revoke(
     data_dir: DataDir = None,
     user: ActAs = None,
 ) -> None:
-    """Make a token useless."""
+    """Revoke a token."""
     with connect(Target(data_dir, user, needs_account=True)) as api:
         api.delete(f"/tokens/{quote(token, safe='')}")
     say(f"Token {token} is revoked.")
@@ -136,7 +137,7 @@ def _by_email(api: Api, email: str) -> Any:
     for item in api.get("/users")["items"]:
         if item["email"] == address:
             return item
-    raise CommandError(f"There is no account {email.strip()[:60]!r}.", Exit.NOT_FOUND)
+    raise CommandError(f"There is no account {email.strip()[:60]!r}. List accounts: openclaw-hosted users list", Exit.NOT_FOUND)
 
 
 def _link(answered: Any, *, as_json: bool) -> None:

@@ -27,12 +27,14 @@ IN_THE_CLEAR = (
 
 @logging_to("warning", None)
 def backup(
-    file: Annotated[Path | None, typer.Argument(metavar="[FILE]", help="By default a new file here.", show_default=False)] = None,
+    file: Annotated[
+        Path | None, typer.Argument(metavar="[FILE]", help="Where to write it; by default a new file here.", show_default=False)
+    ] = None,
     passphrase_file: PassphraseFile = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Write the whole platform into one file: users, instances, credentials, and what each OpenClaw remembers. It may run meanwhile."""
+    """Write the whole platform to one file: users, instances, credentials, and what each OpenClaw remembers. It can keep running."""
     import asyncio
 
     from openclaw_hosted import datadir
@@ -61,7 +63,8 @@ def restore(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Put a backup into an empty data directory, and its rows into DATABASE_URL if that is set. Then `up` brings every instance back."""
+    """Restore a backup into an empty data directory, and into the empty database of DATABASE_URL if set. Then `up`
+    starts every instance."""
     import asyncio
 
     from openclaw_hosted.bootstrap import passphrase_of, restore_backup

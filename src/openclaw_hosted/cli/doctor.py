@@ -18,7 +18,7 @@ def doctor(
     port: Annotated[int | None, typer.Option("--port", min=1, max=65535, help="The port that `up` is to use.", show_default=False)] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Check all that the platform needs on this computer, and say how to fix what is wrong. Exits with 1 if something is."""
+    """Check what the platform needs on this computer, and say how to fix problems. Exits with 1 if there are any."""
     import asyncio
 
     from openclaw_hosted.bootstrap import examine

@@ -11,6 +11,7 @@ import typer
 
 from openclaw_hosted.cli.client import AsJson, DataDir, Target, connect
 from openclaw_hosted.cli.output import CommandError, Exit, err, out, print_fields, print_json, print_table, say, when
+from openclaw_hosted.domain.machine import MachineState
 from openclaw_hosted.logging import logging_to
 
 LAST_EXIT_CODE = 125
@@ -24,30 +25,41 @@ class Interruption(StrEnum):
     MAINTENANCE = "maintenance"
 
 
+State = Annotated[MachineState | None, typer.Option("--state", help="Only machines in this state.", show_default=False)]
+Search = Annotated[
+    str, typer.Option("--search", help="Only machines with this in their id, instance, provider's name or zone.", show_default=False)
+]
 machines = typer.Typer(no_args_is_help=True, help="The machines of the fleet.")
-orphans = typer.Typer(no_args_is_help=True, help="What exists at the provider, and no instance or machine here owns.")
+orphans = typer.Typer(no_args_is_help=True, help="Things at the provider that no instance or machine here owns.")
 pool = typer.Typer(no_args_is_help=True, help="The spares, and the policy that keeps them ready.")
 
 
 @machines.command(name="list")
+@machines.command(name="ls", hidden=True)
 def list_machines(
-    everything: Annotated[bool, typer.Option("--all", help="Those that are gone as well.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Include machines that are gone.")] = False,
+    state: State = None,
+    search: Search = "",
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Only this many, the newest.", show_default="all")] = None,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """All machines that exist."""
+    """List machines, newest first."""
     with connect(Target(data_dir)) as api:
-        answered = api.get("/machines", include_terminated=everything)
-    items = answered["items"]
+        items = api.every("/machines", most=limit, include_terminated=everything, **query_of(state, search))
     if as_json:
-        print_json({"items": items, "more": answered.get("more", False)})
+        print_json({"items": items})
         return
     rows = [
         (item["id"], _state(item), item["warmth"], item["instance_id"], item["image"], when(item["state_changed_at"])) for item in items
     ]
-    print_table(("ID", "STATE", "WARMTH", "INSTANCE", "OPENCLAW", "SINCE"), rows, "No machine yet; the pool makes them once it runs.")
-    if answered.get("more"):
-        say(f"These are the newest {len(items)}; there are older ones, which are not listed.")
+    none = "No machine is like that." if state or search else "No machine yet; the pool makes them once it runs."
+    print_table(("ID", "STATE", "WARMTH", "INSTANCE", "OPENCLAW", "SINCE"), rows, none)
+
+
+def query_of(state: MachineState | None, search: str) -> dict[str, str]:
+    """What a list of machines is narrowed by."""
+    return ({"state": state.value} if state else {}) | ({"search": search} if search else {})
 
 
 def _state(item: dict[str, Any]) -> str:
@@ -60,7 +72,7 @@ def _state(item: dict[str, Any]) -> str:
 def show_machine(
     machine: Annotated[str, typer.Argument(metavar="MACHINE", help="Its id.")], data_dir: DataDir = None, as_json: AsJson = False
 ) -> None:
-    """One machine."""
+    """Show one machine."""
     with connect(Target(data_dir)) as api:
         found = api.get(f"/machines/{quote(machine, safe='')}")
     if as_json:
@@ -72,30 +84,23 @@ def show_machine(
 @machines.command()
 def interrupt(
     machine: Annotated[str, typer.Argument(metavar="MACHINE", help="Its id.")],
-    kind: Annotated[Interruption, typer.Option("--kind", help="What is said of it.")] = Interruption.INTERRUPTION,
+    kind: Annotated[Interruption, typer.Option("--kind", help="What the machine's provider would announce.")] = Interruption.INTERRUPTION,
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Treat a machine as if its provider were about to take it away: its instance moves to another one. With `interruption` it has two
-    minutes; with `rebalance` and `maintenance` it moves once another machine is ready and no turn is under way."""
-    _give_notice(machine, kind.value, data_dir, as_json=as_json)
+    """Treat a machine as if its provider were about to take it away: its instance moves to another machine. With `interruption` it has two
+    minutes; with `rebalance` and `maintenance` it moves once another machine is ready and OpenClaw is not in the middle of a turn."""
+    give_notice(machine, kind.value, data_dir, as_json=as_json)
 
 
-@machines.command()
-def drain(
-    machine: Annotated[str, typer.Argument(metavar="MACHINE", help="Its id.")], data_dir: DataDir = None, as_json: AsJson = False
-) -> None:
-    """Empty a machine: its instance moves once another machine is ready in its zone and no turn is under way; then it ends."""
-    _give_notice(machine, "drain", data_dir, as_json=as_json)
-
-
-def _give_notice(machine: str, kind: str, data_dir: Path | None, *, as_json: bool) -> None:
+def give_notice(machine: str, kind: str, data_dir: Path | None, *, as_json: bool) -> None:
+    """Say this of one machine, and print what follows."""
     with connect(Target(data_dir)) as api:
         found = api.post(f"/machines/{quote(machine, safe='')}/notices", {"kind": kind})
     if as_json:
         print_json(found)
     elif found["state"] == "assigned":
-        say(f"{machine} is to be emptied: {found['instance_id']} moves once another machine is ready and no turn is under way.")
+        say(f"Emptying {machine}: {found['instance_id']} moves once another machine is ready and OpenClaw is idle.")
     elif found["leaves_at"]:
         say(f"{found['instance_id']} moves off {machine}, which ends once it has, or at {when(found['leaves_at'])}.")
     else:
@@ -109,8 +114,8 @@ def shell(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run commands on a machine in AWS as root, by Run Command, where `aws ssm start-session` has no plugin. Each line is a command
-    of its own; what it prints, SSM keeps for 30 days."""
+    """Run commands as root on a machine in AWS through Run Command, for when `aws ssm start-session` lacks its plugin. Each line is a
+    separate command. SSM keeps the output for 30 days."""
     ref = machine if machine.startswith("i-") else _provider_ref(machine, data_dir)
     if command is not None:
         code, said, complained = _run(ref, command)
@@ -129,7 +134,7 @@ def shell(
 def _run(ref: str, command: str) -> tuple[int, str, str]:
     import asyncio
 
-    from openclaw_hosted.bootstrap import run_on_machine
+    from openclaw_hosted.bootstrap.aws_shell import run_on_machine
 
     return asyncio.run(run_on_machine(ref, command))
 
@@ -150,30 +155,30 @@ def _show_output(said: str, complained: str) -> None:
 
 @pool.command(name="show")
 def show_pool(data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """How many spares are ready, how many there should be, and what the pool says of itself."""
+    """Show how many spares are ready, how many there should be, and the state of the pool."""
     with connect(Target(data_dir)) as api:
-        _print(api.get("/pool"), as_json=as_json)
+        print_pool(api.get("/pool"), as_json=as_json)
 
 
 @pool.command()
 def replenish(data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Have the pool look at once whether it needs machines."""
+    """Make the pool check now whether it needs machines."""
     with connect(Target(data_dir)) as api:
-        _print(api.post("/pool/replenish"), as_json=as_json)
+        print_pool(api.post("/pool/replenish"), as_json=as_json)
 
 
 @pool.command()
 def pause(data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Launch no more machines until `resume`."""
+    """Stop launching machines until `resume`."""
     with connect(Target(data_dir)) as api:
-        _print(api.post("/pool/pause"), as_json=as_json)
+        print_pool(api.post("/pool/pause"), as_json=as_json)
 
 
 @pool.command()
 def resume(data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Launch again, and forget earlier failures."""
+    """Launch machines again, and forget earlier failures."""
     with connect(Target(data_dir)) as api:
-        _print(api.post("/pool/resume"), as_json=as_json)
+        print_pool(api.post("/pool/resume"), as_json=as_json)
 
 
 @pool.command(name="set")
@@ -182,12 +187,42 @@ def set_pool(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Keep so many spares, whatever POOL_SPARE_COUNT says."""
+    """Keep this many spares, whatever POOL_SPARE_COUNT says."""
     with connect(Target(data_dir)) as api:
-        _print(api.patch("/pool", {"spares": spares}), as_json=as_json)
+        print_pool(api.patch("/pool", {"spares": spares}), as_json=as_json)
 
 
-def _print(report: Any, *, as_json: bool) -> None:
+@pool.command()
+def advise(data_dir: DataDir = None, as_json: AsJson = False) -> None:
+    """Say how many spares would have been enough in the last seven days, by day and by night. It changes nothing."""
+    with connect(Target(data_dir)) as api:
+        answer = api.get("/pool/advice")
+    if as_json:
+        print_json(answer)
+        return
+    _print_advice(answer["advice"], answer["sentence"])
+    if learned := answer["learned"]:
+        hours, misses = learned["hours"], learned["misses"]
+        follows = "is followed" if answer["policy"] == "adaptive" else "would be followed with POOL_POLICY=adaptive"
+        out.print(
+            f"What was learned {follows}: {min(hours)} to {max(hours)} spares by hour of the week, {learned['mean']:.1f} on average. "
+            f"{misses} would have found none. --json has all hours."
+        )
+
+
+def _print_advice(found: Any, sentence: str | None) -> None:
+    if found is None:
+        say("Fewer than 20 instances were created in the last seven days: too few to say anything.")
+        return
+    best = found["best"]
+    out.print(sentence)
+    out.print(f"A machine took {found['boot_seconds']:.0f} s to be ready.")
+    if best["by_day"] != best["by_night"]:
+        out.print(f"The day is from {best['day_begins']:02}:00 to {(best['day_begins'] + 12) % 24:02}:00 UTC.")
+
+
+def print_pool(report: Any, *, as_json: bool) -> None:
+    """The pool as it is now."""
     if as_json:
         print_json(report)
         return
@@ -196,6 +231,7 @@ def _print(report: Any, *, as_json: bool) -> None:
             "status": report["status"],
             "note": report["note"],
             "spares ready": f"{report['available']} of {report['spares_wanted']}",
+            "policy": report["policy"],
             "waiting instances": report["waiting_instances"],
             "machines": ", ".join(f"{count} {state}" for state, count in report["machines"].items() if count) or "none",
             "fleet cap": report["fleet_cap"],
@@ -208,8 +244,9 @@ def _print(report: Any, *, as_json: bool) -> None:
 
 
 @orphans.command(name="list")
+@orphans.command(name="ls", hidden=True)
 def list_orphans(data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """All that is kept, the oldest first."""
+    """List what is kept, oldest first."""
     with connect(Target(data_dir)) as api:
         items = api.get("/orphans")["items"]
     if as_json:
@@ -225,7 +262,7 @@ def remove_orphan(
     data_dir: DataDir = None,
     as_json: AsJson = False,
 ) -> None:
-    """Have one removed for good, with the data that it may hold."""
+    """Remove one for good, with any data that it holds."""
     with connect(Target(data_dir)) as api:
         api.post("/orphans/remove", {"name": name})
     if as_json:

@@ -10,7 +10,7 @@ from openclaw_hosted.logging import logging_to
 
 @logging_to("warning", None)
 def image(data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Build the image that Docker machines run, unless it is there; prints its tag. Installs OpenClaw first where it is missing."""
+    """Build the image that Docker machines run, unless it exists, and print its tag. Installs OpenClaw first if it is missing."""
     import asyncio
 
     from openclaw_hosted.bootstrap import build_image

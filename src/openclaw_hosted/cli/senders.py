@@ -10,28 +10,33 @@ from openclaw_hosted.cli.client import ActAs, Api, AsJson, DataDir, Target, conn
 from openclaw_hosted.cli.instances import InstanceArgument, find
 from openclaw_hosted.cli.output import CommandError, Exit, print_json, print_table, say, when
 
-app = typer.Typer(no_args_is_help=True, help="See who waits to write to an instance, and approve them.")
+app = typer.Typer(no_args_is_help=True, help="List people who ask to write to an instance, and approve them.")
 
-SenderArgument = Annotated[str, typer.Argument(metavar="SENDER", help="The sender's id on the channel, or the request's id.")]
+SenderArgument = Annotated[str, typer.Argument(metavar="SENDER", help="The sender's id on the channel, or the id of the request.")]
 
 
 @app.command(name="list")
+@app.command(name="ls", hidden=True)
 def list_(instance: InstanceArgument, data_dir: DataDir = None, user: ActAs = None, as_json: AsJson = False) -> None:
-    """Who waits to be approved, the oldest first."""
+    """List pending requests, oldest first."""
     with connect(Target(data_dir, user, needs_account=True)) as api:
         items = api.get(f"/instances/{find(api, instance)}/senders")["items"]
     if as_json:
         print_json({"items": items})
         return
     rows = [(item["sender_id"], item["sender_name"], item["channel"], when(item["asked_at"]), item["id"]) for item in items]
-    print_table(("SENDER", "NAME", "CHANNEL", "ASKED", "REQUEST"), rows, "Nobody waits. Write to the bot once to show up here.")
+    print_table(
+        ("SENDER", "NAME", "CHANNEL", "ASKED", "REQUEST"),
+        rows,
+        "No pending requests. Write to the bot once, and your request appears here.",
+    )
 
 
 @app.command()
 def approve(
     instance: InstanceArgument, sender: SenderArgument, data_dir: DataDir = None, user: ActAs = None, as_json: AsJson = False
 ) -> None:
-    """Have this sender answered from now on; they are told."""
+    """Let this sender write to the instance. They are told."""
     _settle(Target(data_dir, user, needs_account=True), instance, sender, "approve", as_json=as_json)
 
 
@@ -39,7 +44,7 @@ def approve(
 def dismiss(
     instance: InstanceArgument, sender: SenderArgument, data_dir: DataDir = None, user: ActAs = None, as_json: AsJson = False
 ) -> None:
-    """Drop the request; the sender may ask again."""
+    """Dismiss the request. The sender can ask again."""
     _settle(Target(data_dir, user, needs_account=True), instance, sender, "dismiss", as_json=as_json)
 
 
@@ -58,6 +63,6 @@ def _request_id(api: Api, instance_id: str, sender: str) -> str:
     waiting = api.get(f"/instances/{instance_id}/senders")["items"]
     found = [item["id"] for item in waiting if sender in (item["sender_id"], item["id"])]
     if len(found) != 1:
-        why = "waits on several channels; give the request's id" if found else "does not wait to be approved"
+        why = "has requests on several channels; use the id of the request" if found else "has no pending request"
         raise CommandError(f"{sender[:40]!r} {why}. See: openclaw-hosted senders list {instance_id}", Exit.NOT_FOUND)
     return str(found[0])

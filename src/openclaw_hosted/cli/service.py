@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     from openclaw_hosted.settings import Settings
 
 LOW_PORTS = 1024
-ForUser = Annotated[bool, typer.Option("--user", help="For you alone, without root; else for the whole computer.")]
+ForUser = Annotated[bool, typer.Option("--user", help="For your user only, without root. Default: for the whole computer.")]
 ServiceDataDir = Annotated[
     Path | None,
     typer.Option("--data-dir", help=f"Where everything is kept; {SYSTEM_DATA} for the whole computer.", show_default=False),
@@ -54,13 +54,12 @@ class Places:
 @logging_to("warning", None)
 def install_service(
     user: ForUser = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be written, and write nothing.")] = False,
-    docker: Annotated[
-        bool, typer.Option("--docker", help="Let the service's user talk to Docker, which is as good as being root.")
-    ] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print what would be written, and change nothing.")] = False,
+    docker: Annotated[bool, typer.Option("--docker", help="Let the service's user control Docker, which amounts to root.")] = False,
     data_dir: ServiceDataDir = None,
 ) -> None:
-    """Start the platform with the computer, by systemd. Settings of this shell go into an environment file that stays as you leave it."""
+    """Have systemd start the platform when the computer starts. Copies this shell's settings to an environment file, which you
+    can edit later."""
     from openclaw_hosted.bootstrap import TAKEN_OVER
     from openclaw_hosted.settings import load_settings
 
@@ -87,7 +86,7 @@ def install_service(
 
 
 def uninstall_service(user: ForUser = False) -> None:
-    """Stop the service and take its unit away. Data and settings stay, and gateways run on until `down`."""
+    """Stop the service and remove its unit. Data and settings stay, and gateways keep running until `down`."""
     places = _places(for_user=user)
     if not places.unit.exists():
         raise CommandError(f"There is no {places.unit}.", Exit.NOT_FOUND)
@@ -158,7 +157,7 @@ def _say_what_is_next(settings: Settings, places: Places, *, for_user: bool) -> 
     say(f"Its log: journalctl {'--user ' if for_user else ''}-u {NAME} -f")
     say(f"The first account: {as_whom}{sys.executable} -m openclaw_hosted users create EMAIL --admin --data-dir {settings.data_dir}")
     if for_user:
-        say(f"It ends when you log out, unless you say: sudo loginctl enable-linger {pwd.getpwuid(os.geteuid()).pw_name}")
+        say(f"It ends when you log out. To keep it running: sudo loginctl enable-linger {pwd.getpwuid(os.geteuid()).pw_name}")
     say(f"Settings: change {places.environment}, then: {' '.join(places.systemctl)} restart {NAME}")
 
 

@@ -14,9 +14,9 @@ from openclaw_hosted.domain.room import OPERATORS_WAY_OUT, in_gigabytes
 
 
 def status(data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """Whether the platform runs and is ready, and its pool in one line. Exits with 6 where it does not run."""
+    """Show whether the platform runs and is ready, and its pool in one line. Exits with 6 if it does not run."""
     target = Target(data_dir)
-    report, runs, there = _on_this_computer(target) if target.remote is None else ({"address": target.remote}, True, True)
+    report, runs, there = _on_this_computer(target) if target.remote is None else ({"address": target.remote.url}, True, True)
     if not there:
         _print({**report, "running": False}, as_json=as_json)
         raise typer.Exit(Exit.NOT_REACHABLE)

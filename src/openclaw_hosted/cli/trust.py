@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 @logging_to("warning", None)
 def trust(data_dir: DataDir = None, as_json: AsJson = False) -> None:
-    """For TLS=internal: the address to open, the root certificate to download, and how each kind of device is told to trust it."""
+    """For TLS=internal: show the address to open, the root certificate to download, and how to make each kind of device trust it."""
     from openclaw_hosted import datadir
     from openclaw_hosted.bootstrap import root_certificate_of
     from openclaw_hosted.settings import load_settings

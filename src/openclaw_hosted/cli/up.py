@@ -37,21 +37,21 @@ Port = Annotated[
 ]
 Host = Annotated[
     str | None,
-    typer.Option("--host", help="Address to listen on; this computer alone by default, 0.0.0.0 for all. [HOST]", show_default=False),
+    typer.Option("--host", help="Address to listen on; this computer only by default, 0.0.0.0 for all. [HOST]", show_default=False),
 ]
 Spares = Annotated[
     int | None, typer.Option("--spares", min=0, help="How many spares to keep ready; 2 by default. [POOL_SPARE_COUNT]", show_default=False)
 ]
 MachinesOption = Annotated[
     MachineKind | None,
-    typer.Option("--machines", help="What machines are; containers where Docker answers, by default. [MACHINES]", show_default=False),
+    typer.Option("--machines", help="What machines are; by default containers if Docker answers. [MACHINES]", show_default=False),
 ]
 
 
 def up(
     port: Port = None, host: Host = None, data_dir: DataDirOption = None, spares: Spares = None, machines: MachinesOption = None
 ) -> None:
-    """Start the whole platform on this computer: OpenClaw, the edge, the web page. Ctrl-C stops it; instances run on."""
+    """Start the whole platform on this computer: OpenClaw, the edge and the web page. Ctrl-C stops the platform; instances keep running."""
     from openclaw_hosted.cli import running
 
     running.up(_settings(port, host, data_dir, spares, machines))
@@ -64,9 +64,9 @@ def serve(
     data_dir: DataDirOption = None,
     spares: Spares = None,
     machines: MachinesOption = None,
-    replica: Annotated[int, typer.Option(min=1, max=9, help="Which of several controllers this is; more than one needs Postgres.")] = 1,
+    replica: Annotated[int, typer.Option(min=1, max=9, help="Which of several controllers this is. More than one needs Postgres.")] = 1,
 ) -> None:
-    """Run the control plane, or a part of it, under a process manager: logs on standard error, nothing else printed."""
+    """Run the control plane, or a part of it, under a process manager. It prints nothing but logs, on standard error."""
     from openclaw_hosted.cli import running
 
     settings = _settings(port, host, data_dir, spares, machines)
@@ -75,7 +75,7 @@ def serve(
 
 
 def down(data_dir: DataDirOption = None) -> None:
-    """Stop everything of a data directory: the control plane, the edge, and all gateways. Data is kept."""
+    """Stop everything that uses a data directory: the control plane, the edge and all gateways. Data is kept."""
     settings = _settings(data_dir=data_dir)
     if not settings.data_dir.is_dir():
         say(f"Nothing runs on {settings.data_dir}: there is no such directory.")

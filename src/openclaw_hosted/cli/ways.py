@@ -8,10 +8,11 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final, Protocol
+from typing import IO, TYPE_CHECKING, Any, Final, Protocol
 from urllib.parse import urlencode
 
 from openclaw_hosted.cli.output import CommandError, Exit
@@ -20,6 +21,9 @@ if TYPE_CHECKING:
     import httpx
 
 TIMEOUT_SECONDS: Final = 60.0
+FETCH_SECONDS: Final = 900.0
+"""How long nothing may come of an archive: a machine may have to pack and send it first."""
+PIECE_BYTES: Final = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,8 @@ class Request:
     query: Mapping[str, str | int | bool]
     body: object
     headers: Mapping[str, str]
+    file: Path | None = None
+    """An archive that is sent in the place of JSON."""
 
     @property
     def target(self) -> str:
@@ -46,7 +52,18 @@ class Request:
     @property
     def all_headers(self) -> dict[str, str]:
         """The headers, with the body's type."""
+        if self.file is not None:
+            return {**self.headers, "Content-Type": "application/gzip", "Content-Length": str(self.file.stat().st_size)}
         return {**self.headers, **({} if self.body is None else {"Content-Type": "application/json"})}
+
+    @contextmanager
+    def sending(self) -> Iterator[bytes | IO[bytes] | None]:
+        """What is sent."""
+        if self.file is None:
+            yield self.content
+            return
+        with self.file.open("rb") as file:
+            yield file
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +84,9 @@ class Way(Protocol):
     def send(self, request: Request) -> Answer:
         """Ask. Raises `CommandError` where nobody answers."""
 
+    def fetch(self, request: Request, target: IO[bytes]) -> Answer:
+        """Ask, and have what comes written to a file, piece by piece. The answer has a body only where it is a problem."""
+
     def close(self) -> None:
         """Let go of it."""
 
@@ -82,10 +102,26 @@ class OverHttp:
         import httpx
 
         try:
-            answer = self._client.request(request.method, request.target, content=request.content, headers=request.all_headers)
+            with request.sending() as content:
+                answer = self._client.request(request.method, request.target, content=content, headers=request.all_headers)
         except httpx.HTTPError as error:
             raise no_answer(str(self._client.base_url), error) from error
         return Answer(answer.status_code, answer.content)
+
+    def fetch(self, request: Request, target: IO[bytes]) -> Answer:
+        """As `send`, into a file."""
+        import httpx
+
+        try:
+            patience = httpx.Timeout(TIMEOUT_SECONDS, read=FETCH_SECONDS)
+            with self._client.stream(request.method, request.target, headers=request.all_headers, timeout=patience) as answer:
+                if not answer.is_success:
+                    return Answer(answer.status_code, answer.read())
+                for piece in answer.iter_raw():
+                    target.write(piece)
+                return Answer(answer.status_code, b"")
+        except httpx.HTTPError as error:
+            raise no_answer(str(self._client.base_url), error) from error
 
     def close(self) -> None:
         """Let go of it."""
@@ -117,11 +153,29 @@ class ThroughSocket:
     def send(self, request: Request) -> Answer:
         """Ask. Raises `CommandError` where nobody answers."""
         try:
-            self._connection.request(request.method, request.target, request.content, {**self._headers, **request.all_headers})
-            answer = self._connection.getresponse()
+            answer = self._ask(request)
             return Answer(answer.status, answer.read())
         except (OSError, http.client.HTTPException) as error:
             raise no_answer(str(self._path), error) from error
+
+    def fetch(self, request: Request, target: IO[bytes]) -> Answer:
+        """As `send`, into a file."""
+        self._connection.close()
+        self._connection.timeout = FETCH_SECONDS
+        try:
+            answer = self._ask(request)
+            if not 200 <= answer.status < 300:
+                return Answer(answer.status, answer.read())
+            while piece := answer.read(PIECE_BYTES):
+                target.write(piece)
+            return Answer(answer.status, b"")
+        except (OSError, http.client.HTTPException) as error:
+            raise no_answer(str(self._path), error) from error
+
+    def _ask(self, request: Request) -> http.client.HTTPResponse:
+        with request.sending() as content:
+            self._connection.request(request.method, request.target, content, {**self._headers, **request.all_headers})
+            return self._connection.getresponse()
 
     def close(self) -> None:
         """Let go of it."""

@@ -23,6 +23,7 @@ from openclaw_hosted.domain import lifecycle
 from openclaw_hosted.domain.errors import Conflict, NotFound, PortError, ProviderAway, StateConflict
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.machine import Machine, MachineFailure, MachineState, Warmth
+from openclaw_hosted.domain.naming import MachineId
 from openclaw_hosted.domain.observation import Observation
 from openclaw_hosted.ports.gateways import GatewayStatus
 from openclaw_hosted.ports.machines import MachineHealth, ObservedMachine
@@ -32,6 +33,8 @@ LOOK_SHARE = 0.45
 """Of a lease: how long one machine is looked at. A tick ends with its lease, whatever is left to do."""
 ACT_SHARE = 0.25
 """Of a lease: how long acting on what was seen may take."""
+LOOKS_AT_ONCE = 50
+"""Hundreds at once would each wait for all, and time out. Those that a tick did not come to are the first of the next one."""
 
 
 class LivenessController:
@@ -41,6 +44,7 @@ class LivenessController:
         self._ports = ports
         self._options = options
         self._mishaps = Mishaps("liveness", ports, options)
+        self._put_off: frozenset[MachineId] = frozenset()
 
     async def tick(self) -> None:
         """Look once."""
@@ -49,16 +53,21 @@ class LivenessController:
         machines = [m for m in await ports.machine_store.list_live() if m.state in (MachineState.AVAILABLE, MachineState.ASSIGNED)]
         before = await ports.machine_store.observations()
         looks = [_Look(ports, self._options, m, observed.get(m.provider_ref or ""), before.get(m.id, Observation(m.id))) for m in machines]
+        looks.sort(key=lambda look: look.machine.id not in self._put_off)
+        turns, begun = asyncio.Semaphore(LOOKS_AT_ONCE), set[MachineId]()
         try:
-            await asyncio.gather(*(self._guarded(look) for look in looks))
+            await asyncio.gather(*(self._guarded(look, turns, begun) for look in looks))
         finally:  # what was seen counts, though the tick may have taken too long
+            self._put_off = frozenset(machine.id for machine in machines) - begun
             await ports.machine_store.observe([look.observation for look in looks if look.observation != before.get(look.machine.id)])
         self._mishaps.forget_others({machine.id for machine in machines})
 
-    async def _guarded(self, look: _Look) -> None:
+    async def _guarded(self, look: _Look, turns: asyncio.Semaphore, begun: set[MachineId]) -> None:
         machine = look.machine
-        if not self._mishaps.rests(machine.id):
-            await self._mishaps.guard(machine.id, look.take(), instance_id=machine.instance_id, machine_id=machine.id)
+        async with turns:
+            begun.add(machine.id)
+            if not self._mishaps.rests(machine.id):
+                await self._mishaps.guard(machine.id, look.take(), instance_id=machine.instance_id, machine_id=machine.id)
 
 
 class _Look:

@@ -8,19 +8,13 @@ takes over begins a minute back.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Final
 
 from openclaw_hosted.controllers.context import ControllerOptions, Ports
+from openclaw_hosted.controllers.looking import PAGE, monthly_cost, recent_events
 from openclaw_hosted.controllers.mishaps import Mishaps
-from openclaw_hosted.domain.cost import count_holdings, estimate
 from openclaw_hosted.domain.events import Event, EventName
-from openclaw_hosted.domain.machine import Machine
 from openclaw_hosted.domain.metering import LOOP_SECONDS, MeterView, first_run, take_readings
 from openclaw_hosted.domain.naming import InstanceId
-
-PAGE: Final = 200
-MOST_EVENTS: Final = 5000
-"""How many events a reading looks at, the newest first; more within ten minutes are a flood that needs no exact number."""
 
 
 class MeteringController:
@@ -36,7 +30,7 @@ class MeteringController:
     async def tick(self) -> None:
         """Publish once."""
         ports, now = self._ports, self._ports.clock.now()
-        recent = await self._recent(now - LOOP_SECONDS)
+        recent = await recent_events(ports.platform_store, now - LOOP_SECONDS)
         fresh = [event for event in recent if self._is_fresh(event, now)]
         machines = await ports.machine_store.list_live()
         view = MeterView(
@@ -45,32 +39,15 @@ class MeteringController:
             fresh=fresh,
             recent=recent,
             assignment_seconds=await self._assignments(fresh),
-            monthly_cost=await self._monthly_cost(machines),
+            monthly_cost=await monthly_cost(ports, self._options, machines),
         )
         await ports.meter.publish(take_readings(view))
         self._read_until = max((event.id or 0 for event in recent), default=self._read_until or 0)
-
-    async def _monthly_cost(self, machines: Sequence[Machine]) -> float | None:
-        if self._options.deployment is None:
-            return None
-        holdings = count_holdings(machines, await self._ports.instance_store.kept_phases())
-        return estimate(holdings, self._options.deployment).total_usd
 
     def _is_fresh(self, event: Event, now: float) -> bool:
         if self._read_until is None:
             return event.at > now - self._options.metering_seconds
         return (event.id or 0) > self._read_until
-
-    async def _recent(self, since: float) -> Sequence[Event]:
-        found: list[Event] = []
-        before: int | None = None
-        while len(found) < MOST_EVENTS:
-            page = await self._ports.platform_store.events(before_id=before, limit=PAGE)
-            found += [event for event in page if event.at > since]
-            if len(page) < PAGE or page[-1].at <= since:
-                break
-            before = page[-1].id
-        return found
 
     async def _assignments(self, fresh: Sequence[Event]) -> Sequence[float]:
         """How long each instance took that ran for the first time, in seconds."""

@@ -2,8 +2,8 @@
 
 The provider is listed before the store, so that the store's view is the fresher one. A worker that was stopped and went on later may
 have built a route or launched a machine: such things are removed. What may hold a user's data is kept for days first. And where many come
-up at once, the database is more likely to be wrong than all of them: nothing is removed, and an operator is told. Before a volume goes that
-may hold a user's data, a copy of it is complete, which is kept for a while longer; where there can't be one, the volume stays.
+up at once, the database is more likely to be wrong than all of them: nothing is removed, and an operator is told. Before a volume goes
+that may hold a user's data, what it holds is a restore point that is ready, which is kept for a while longer; without one it stays.
 A volume is an orphan only when neither its own id nor the mark inside it belongs to an instance that keeps anything.
 """
 
@@ -18,16 +18,18 @@ import structlog
 from openclaw_hosted.controllers.context import ControllerOptions, Ports
 from openclaw_hosted.controllers.mishaps import Mishaps
 from openclaw_hosted.domain.events import Event, EventName
-from openclaw_hosted.domain.naming import InstanceId, volume_of
+from openclaw_hosted.domain.lifecycle import told
+from openclaw_hosted.domain.naming import InstanceId, VolumeId, point_of_orphan, volume_of
 from openclaw_hosted.domain.orphan import Found, Orphan, OrphanState, plan_orphans
+from openclaw_hosted.domain.restore_point import Cause, RestorePoint
 from openclaw_hosted.ports.machines import ObservedMachine
+from openclaw_hosted.ports.restore_points import Stage
 from openclaw_hosted.ports.volumes import ObservedVolume
 
 log = structlog.get_logger("orphans")
 Removal = Callable[[], Awaitable[bool | None]]
 """Returns False where it has to be tried again before the thing is gone."""
 SOMEBODY = "somebody"
-COPIES = "copies of volumes"
 WAY_OUT = "See that DATABASE_URL names this platform's own database; `openclaw-hosted orphans list` shows what has no row there."
 
 
@@ -62,7 +64,6 @@ class OrphansController:
         self._options = options
         self._first_seen: dict[str, float] = {}
         self._mishaps = Mishaps("orphans", ports, options)
-        self._copies_seen_at: float | None = None
 
     async def tick(self) -> None:
         """Look once."""
@@ -84,8 +85,7 @@ class OrphansController:
         for name in sorted(plan.remove):
             if not self._mishaps.rests(name):
                 await self._mishaps.guard(name, self._remove(name, orphans[name].remove))
-        self._mishaps.forget_others({*orphans, COPIES})
-        await self._mishaps.guard(COPIES, self._expire_copies())
+        self._mishaps.forget_others(orphans)
 
     def _due(self, orphans: Mapping[str, Stray]) -> frozenset[str]:
         """Those that have been orphans for longer than the grace period."""
@@ -108,27 +108,27 @@ class OrphansController:
 
     async def _remove(self, name: str, remove: Removal) -> None:
         if await remove() is False:
-            log.info("orphan is copied before it is removed", what=name)
+            log.info("orphan becomes a restore point before it is removed", what=name)
             return
         await self._ports.platform_store.add_event(Event(EventName.ORPHAN_REMOVED, self._ports.clock.now(), detail={"what": name}))
         log.warning("orphan removed", what=name)
 
     async def _remove_volume(self, volume: ObservedVolume, owner: InstanceId) -> bool:
-        if volume.instance_id is not None and not await self._ports.volumes.preserve(volume.volume_id):
+        if volume.instance_id is not None and not await self._is_kept(volume.volume_id, volume.instance_id):
             return False
         await self._ports.volumes.purge(volume.volume_id, owner)
         return True
 
-    async def _expire_copies(self) -> None:
-        now = self._ports.clock.monotonic()
-        if self._copies_seen_at is None:
-            self._copies_seen_at = now
-        if now - self._copies_seen_at < self._options.copies_seconds:
-            return
-        before = self._ports.clock.now() - self._options.copies_kept_seconds
-        for volume_id in await self._ports.volumes.expire_copies(before):
-            log.warning("copy of an orphan removed", volume=volume_id)
-        self._copies_seen_at = now
+    async def _is_kept(self, volume_id: VolumeId, instance_id: InstanceId) -> bool:
+        """Whether what it holds is a restore point that is ready; has one made where there is none."""
+        ports, now = self._ports, self._ports.clock.now()
+        point = RestorePoint(point_of_orphan(volume_id), instance_id, now, Cause.ORPHAN)
+        await ports.point_store.add(point)
+        made = await ports.points.make(point.id, volume_id)
+        if made.stage is not Stage.READY:
+            return False
+        await ports.point_store.finish(point.id, made.size_bytes, told(EventName.RESTORE_POINT_MADE, point, now))
+        return True
 
     async def _existing(self, machines: Sequence[ObservedMachine]) -> Mapping[str, Thing]:
         """Everything at the provider, by a name for people."""
@@ -156,6 +156,8 @@ class OrphansController:
             owner = volume.instance_id or InstanceId(volume.volume_id)
             if volume.attached_to is None:
                 add("volume", volume.volume_id, owner, partial(self._remove_volume, volume, owner), volume.instance_id)
+        for point in await ports.points.list():
+            add("restore point", point.point_id, point.point_id, partial(ports.points.remove, point.point_id), SOMEBODY)
         return found
 
     async def _known(self) -> frozenset[str]:
@@ -166,4 +168,5 @@ class OrphansController:
         routed = {f"route of {instance_id}" for instance_id in await self._ports.instance_store.routed_ids()}
         volumes = {volume_of(instance_id) for instance_id in {*instances, *reserved}}
         refs = {f"unknown {machine.provider_ref}" for machine in machines}
-        return frozenset({*instances, *reserved, *routed, *volumes, *refs, *(machine.id for machine in machines)})
+        points = {point.id for point in await self._ports.point_store.list_all()}
+        return frozenset({*instances, *reserved, *routed, *volumes, *refs, *points, *(machine.id for machine in machines)})

@@ -24,6 +24,7 @@ from openclaw_hosted.domain.machine import Machine, MachineFailure, MachineState
 from openclaw_hosted.domain.naming import MachineId
 from openclaw_hosted.domain.pool import Condemn, Launch, PoolPlan, PoolPolicy, PoolStatus, PoolView, plan_pool
 from openclaw_hosted.ports.machines import ObservedMachine
+from openclaw_hosted.ports.pool_target import wanted_spares
 from openclaw_hosted.ports.stores import PoolMemory
 
 log = structlog.get_logger("pool")
@@ -103,7 +104,7 @@ class PoolController:
 
     async def _policy(self, memory: PoolMemory, machines: Sequence[Machine], waiting: int) -> tuple[PoolPolicy, str]:
         """The policy in force, with fewer spares where the host has no room for all, and a line that says so."""
-        wanted = self._options.policy.wanted(memory.spares)
+        wanted = await wanted_spares(self._options.policy, memory, self._ports.target)
         policy = replace(self._options.policy, spares=wanted, warmth=self._options.warmth)
         room = await self._ports.machines.room()
         if room is None:

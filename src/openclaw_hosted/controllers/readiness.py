@@ -163,10 +163,7 @@ class ReadinessController:
                 await ports.volumes.detach(volume.volume_id, machine.id)
 
     async def _observe(self, machine: Machine) -> ObservedMachine | None:
-        for observed in await self._ports.machines.observe():
-            if observed.machine_id == machine.id or observed.provider_ref == machine.provider_ref:
-                return observed
-        return None
+        return await self._ports.machines.look_for(machine.id, machine.provider_ref)
 
     def _event(self, name: EventName, machine: Machine, **detail: str) -> Event:
         return Event(name, self._ports.clock.now(), machine.instance_id, machine.id, detail=detail)

@@ -56,6 +56,20 @@ class LinkPurpose(StrEnum):
     PASSWORD_RESET = "password_reset"
 
 
+LINK_ID_LENGTH: Final = 12
+"""So much of a link's SHA-256 names it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Invitation:
+    """One that nobody has accepted yet. Its link is kept nowhere; `id` names it."""
+
+    id: str
+    email: str
+    role: Role
+    expires_at: float
+
+
 class Proof(StrEnum):
     """What lets somebody in as a user, besides the password."""
 

@@ -1,113 +1,30 @@
 """The cost model: what a deployment on AWS costs in a month, from what its rows say exists, or from a number of users.
 
-Amounts are US dollars for a month of 730 hours in us-west-2. `PRICES` says of each price where it comes from; none was read from AWS's
-price list by a program, and none from an invoice. Traffic, taxes and free tiers are not in it (docs/cost.md).
+Amounts are US dollars for a month of 730 hours in us-west-2. `domain/prices.py` says of each price where it comes from; none is from an
+invoice. Traffic, taxes and free tiers are not in it (docs/cost.md).
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Final
 
+from openclaw_hosted.domain.alarms import ALARMS
 from openclaw_hosted.domain.instance import Phase
 from openclaw_hosted.domain.machine import LIVE_STATES, Machine, MachineState, Warmth
 from openclaw_hosted.domain.metering import Metric
 from openclaw_hosted.domain.naming import InstanceId
+from openclaw_hosted.domain.prices import PRICED_TYPE, PRICES, Component, Kind, Per, Price
+from openclaw_hosted.domain.restore_point import RestorePoint
 
 HOURS_PER_MONTH: Final = 730.0
 
-
-class Component(StrEnum):
-    """What an operator sees a sum of, by the name that it is shown under."""
-
-    MACHINES = "Machines"
-    ADDRESSES = "Public IPv4 addresses"
-    LOAD_BALANCERS = "Load balancers"
-    VOLUMES = "Volumes"
-    SNAPSHOTS = "Snapshots"
-    SECRETS = "Secrets"
-    CONTROL_PLANE = "Control plane"
-    DATABASE = "Database"
-    CLOUDWATCH = "CloudWatch"
-    REPOSITORIES = "ECR"
-
-
-class Kind(StrEnum):
-    """What AWS bills, by what its amount is called."""
-
-    SPOT_MACHINE = "on Spot"
-    ON_DEMAND_MACHINE = "on demand"
-    ADDRESS = "addresses"
-    LOAD_BALANCER = "load balancers"
-    CAPACITY_UNIT = "capacity units"
-    """LCU: the load balancer's measure of its use."""
-    DATA_GIB = "users' data"
-    ROOT_GIB = "systems"
-    SNAPSHOT_GIB = "snapshots"
-    SECRET = "secrets"
-    SECRET_CALLS = "10,000 calls"
-    CONTROL_PLANE_MACHINE = "machine"
-    CONTROL_PLANE_GIB = "disks"
-    DATABASE_INSTANCE = "db.t4g.micro"
-    DATABASE_GIB = "storage"
-    METRIC = "metrics"
-    ALARM = "alarms"
-    LOG_GIB = "logs"
-    IMAGE_GIB = "images"
-
-
-class Per(StrEnum):
-    """The time that a price is for."""
-
-    HOUR = "an hour"
-    MONTH = "a month"
-
-
-class Source(StrEnum):
-    """Where a price comes from."""
-
-    LISTED = "AWS's public prices for us-west-2, as gathered when this was written"
-    REMEMBERED = "common knowledge, without a source at hand"
-    SOURCE_DOCUMENT = "the source document's cost breakdown"
-
-
-@dataclass(frozen=True, slots=True)
-class Price:
-    """US dollars for one of a kind."""
-
-    component: Component
-    usd: float
-    per: Per
-    source: Source
-    unit: str = ""
-    """What the amount is in, where it is no count."""
-
-
-PRICES: Final[Mapping[Kind, Price]] = {
-    Kind.SPOT_MACHINE: Price(Component.MACHINES, 0.006, Per.HOUR, Source.SOURCE_DOCUMENT),
-    Kind.ON_DEMAND_MACHINE: Price(Component.MACHINES, 0.0208, Per.HOUR, Source.LISTED),
-    Kind.ADDRESS: Price(Component.ADDRESSES, 0.005, Per.HOUR, Source.LISTED),
-    Kind.LOAD_BALANCER: Price(Component.LOAD_BALANCERS, 0.0225, Per.HOUR, Source.LISTED),
-    Kind.CAPACITY_UNIT: Price(Component.LOAD_BALANCERS, 0.008, Per.HOUR, Source.REMEMBERED),
-    Kind.DATA_GIB: Price(Component.VOLUMES, 0.08, Per.MONTH, Source.REMEMBERED, "GiB"),
-    Kind.ROOT_GIB: Price(Component.VOLUMES, 0.08, Per.MONTH, Source.REMEMBERED, "GiB"),
-    Kind.SNAPSHOT_GIB: Price(Component.SNAPSHOTS, 0.05, Per.MONTH, Source.REMEMBERED, "GiB"),
-    Kind.SECRET: Price(Component.SECRETS, 0.40, Per.MONTH, Source.LISTED),
-    Kind.SECRET_CALLS: Price(Component.SECRETS, 0.05, Per.MONTH, Source.LISTED),
-    Kind.CONTROL_PLANE_MACHINE: Price(Component.CONTROL_PLANE, 0.0208, Per.HOUR, Source.LISTED),
-    Kind.CONTROL_PLANE_GIB: Price(Component.CONTROL_PLANE, 0.08, Per.MONTH, Source.REMEMBERED, "GiB"),
-    Kind.DATABASE_INSTANCE: Price(Component.DATABASE, 0.016, Per.HOUR, Source.REMEMBERED),
-    Kind.DATABASE_GIB: Price(Component.DATABASE, 0.115, Per.MONTH, Source.REMEMBERED, "GiB"),
-    Kind.METRIC: Price(Component.CLOUDWATCH, 0.30, Per.MONTH, Source.LISTED),
-    Kind.ALARM: Price(Component.CLOUDWATCH, 0.10, Per.MONTH, Source.LISTED),
-    Kind.LOG_GIB: Price(Component.CLOUDWATCH, 0.50, Per.MONTH, Source.REMEMBERED, "GiB"),
-    Kind.IMAGE_GIB: Price(Component.REPOSITORIES, 0.10, Per.MONTH, Source.REMEMBERED, "GiB"),
-}
-PRICED_TYPE: Final = "t3.small"
-"""Whose prices those of the machines are."""
+GIB: Final = 1 << 30
+CHANGED_SHARE: Final = 0.1
+NOTICE_LOOK_SECONDS: Final = 10.0
+"""How often the queue of notices is asked: a call waits for 8 s, and the loop rests."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +40,8 @@ class Holdings:
     """Billed by nothing but a load balancer's use."""
     instances: int
     """Those that are not deleted, and had a machine once: the users among whom the sum is divided."""
+    snapshot_gib: float = 0.0
+    """Of restore points. A plan counts none: nobody knows how much users will keep."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,12 +65,18 @@ class Deployment:
     """Of each load balancer, over the month."""
     secret_calls: float = 1.0
     """Of each user, in 10,000."""
-    snapshot_gib: float = 0.0
-    """The platform makes none yet."""
     log_gib: float = 6.0
     image_gib: float = 10.0
     postgres: bool = True
     """RDS; else SQLite on a volume of 4 GiB."""
+    prices: Mapping[Kind, float] = field(default_factory=dict)
+    """Those that are known better than `PRICES`, in US dollars."""
+    machine_addresses: bool = True
+    """Whether each machine has a public IPv4 address."""
+    running_share: float = 1.0
+    """Of a month, for which users' machines run."""
+    own_balancers: bool = True
+    """Whether the load balancers are there for this deployment alone; else only their use is billed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,7 +105,7 @@ class Estimate:
 Amounts = Mapping[Kind, float]
 
 
-def count_holdings(machines: Sequence[Machine], kept: Mapping[InstanceId, Phase]) -> Holdings:
+def count_holdings(machines: Sequence[Machine], kept: Mapping[InstanceId, Phase], points: Iterable[RestorePoint] = ()) -> Holdings:
     """What exists by the rows: of machines all that live, of instances those that had a machine once and are not purged.
 
     Each machine comes with a volume of its own, a hot one with a secret and a route as well, under the id that is reserved for it. The
@@ -198,7 +123,17 @@ def count_holdings(machines: Sequence[Machine], kept: Mapping[InstanceId, Phase]
         secrets=len(hot | kept.keys()),
         routes=len(spare | reachable),
         instances=len(reachable),
+        snapshot_gib=snapshot_gib(points),
     )
+
+
+def snapshot_gib(points: Iterable[RestorePoint]) -> float:
+    """What restore points are billed for, in GiB: of each instance the largest in full, and of each other what differs from the one before,
+    which is taken to be a tenth."""
+    sizes: dict[InstanceId, list[int]] = {}
+    for point in points:
+        sizes.setdefault(point.instance_id, []).append(point.size_bytes or 0)
+    return sum(max(each) + CHANGED_SHARE * (sum(each) - max(each)) for each in sizes.values()) / GIB
 
 
 def planned_holdings(users: int, spares: int) -> Holdings:
@@ -216,14 +151,16 @@ def planned_deployment(users: int, spares: int, deployment: Deployment) -> Deplo
 def billed(holdings: Holdings, deployment: Deployment) -> Amounts:
     """How much of each kind a month has."""
     machine = Kind.ON_DEMAND_MACHINE if deployment.on_demand else Kind.SPOT_MACHINE
+    balancers = deployment.load_balancers if deployment.own_balancers else 0
+    running = round(holdings.machines - holdings.instances * (1 - deployment.running_share), 2)
     return {
-        machine: holdings.machines,
-        Kind.ADDRESS: holdings.machines + 1 + deployment.zones * deployment.load_balancers,
-        Kind.LOAD_BALANCER: deployment.load_balancers,
+        machine: running,
+        Kind.ADDRESS: 1 + running * deployment.machine_addresses + deployment.zones * balancers,
+        Kind.LOAD_BALANCER: balancers,
         Kind.CAPACITY_UNIT: deployment.load_balancers * deployment.capacity_units,
         Kind.DATA_GIB: holdings.volumes * deployment.data_gib,
-        Kind.ROOT_GIB: holdings.machines * deployment.root_gib,
-        Kind.SNAPSHOT_GIB: deployment.snapshot_gib,
+        Kind.ROOT_GIB: running * deployment.root_gib,
+        Kind.SNAPSHOT_GIB: holdings.snapshot_gib,
         Kind.SECRET: holdings.secrets + 1 + deployment.postgres,
         Kind.SECRET_CALLS: holdings.instances * deployment.secret_calls,
         Kind.CONTROL_PLANE_MACHINE: 1,
@@ -231,7 +168,8 @@ def billed(holdings: Holdings, deployment: Deployment) -> Amounts:
         Kind.DATABASE_INSTANCE: 1 if deployment.postgres else 0,
         Kind.DATABASE_GIB: 20 if deployment.postgres else 0,
         Kind.METRIC: len(Metric),
-        Kind.ALARM: 3,
+        Kind.ALARM: sum(alarm.metric is not None for alarm in ALARMS),
+        Kind.QUEUE_CALLS: round(HOURS_PER_MONTH * 3600 / NOTICE_LOOK_SECONDS / 1e6, 2),
         Kind.LOG_GIB: deployment.log_gib,
         Kind.IMAGE_GIB: deployment.image_gib,
     }
@@ -252,7 +190,7 @@ sums for the rest: the capacity units are what is left of its $22.00, secrets an
 
 def estimate(holdings: Holdings, deployment: Deployment) -> Estimate:
     """What this costs in a month, by component."""
-    own = {Kind.SPOT_MACHINE: deployment.spot_price, Kind.ON_DEMAND_MACHINE: deployment.on_demand_price}
+    own = {**deployment.prices, Kind.SPOT_MACHINE: deployment.spot_price, Kind.ON_DEMAND_MACHINE: deployment.on_demand_price}
     return total(billed(holdings, deployment), holdings.instances, own, _note(deployment))
 
 

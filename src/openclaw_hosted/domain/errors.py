@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from openclaw_hosted.domain.quota import Quota
+
 
 class OpenClawHostedError(Exception):
     """Something went wrong."""
@@ -89,6 +91,11 @@ class NotAllowed(OpenClawHostedError):
 
 class LimitReached(OpenClawHostedError):
     """A limit of this platform is reached."""
+
+    def __init__(self, message: str | None = None, quota: Quota | None = None) -> None:
+        """`quota` is given where waiting helps."""
+        super().__init__(message)
+        self.quota = quota
 
 
 class RevisionMoved(OpenClawHostedError):

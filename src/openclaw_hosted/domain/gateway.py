@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Final
+from typing import Any, Final
 
 from openclaw_hosted.domain.addresses import is_model_address
 from openclaw_hosted.domain.errors import FieldProblem, InvalidInput
@@ -106,6 +106,22 @@ class CredentialsChange:
         return {**kept, **self.set}
 
 
+def encode_settings(settings: GatewaySettings) -> dict[str, Any]:
+    """`settings` as a JSON object."""
+    return {
+        "provider": settings.provider,
+        "model": settings.model,
+        "base_url": settings.base_url,
+        "channels": sorted(settings.channels),
+    }
+
+
+def decode_settings(body: Mapping[str, Any]) -> GatewaySettings:
+    """The inverse of `encode_settings`. Raises `KeyError` or `ValueError` for what it did not make."""
+    channels = frozenset(Channel(name) for name in body["channels"])
+    return GatewaySettings(ModelProvider(body["provider"]), body["model"], body["base_url"], channels)
+
+
 def needs_key(provider: ModelProvider) -> bool:
     """Whether a model provider has to be given a key. One at an address of the user's own may take none, such as Ollama or LM Studio."""
     return provider not in (ModelProvider.ECHO, ModelProvider.COMPATIBLE)
@@ -161,7 +177,7 @@ def _model_problems(settings: GatewaySettings, present: frozenset[Credential]) -
     problems = []
     if needs_key(settings.provider) and Credential.MODEL_API_KEY not in present:
         problems.append(FieldProblem(f"credentials.{Credential.MODEL_API_KEY}", "This provider needs an API key."))
-    if settings.model is not None and not _is_model_id(settings.model):
+    if settings.model is not None and not is_model_id(settings.model):
         problems.append(FieldProblem("settings.model", f"A model id is one word of at most {MODEL_MAX_LENGTH} characters."))
     if settings.provider is ModelProvider.COMPATIBLE:
         if not settings.model:
@@ -182,5 +198,6 @@ def _channel_problems(settings: GatewaySettings, present: frozenset[Credential])
     ]
 
 
-def _is_model_id(text: str) -> bool:
+def is_model_id(text: str) -> bool:
+    """Whether a provider's model can be called so."""
     return 0 < len(text) <= MODEL_MAX_LENGTH and all("!" <= char <= "~" for char in text)

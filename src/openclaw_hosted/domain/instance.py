@@ -30,6 +30,8 @@ class Phase(StrEnum):
     """Answers at its address."""
     UPDATING = "updating"
     """New settings or a restart are brought into force; it may not answer before that is done."""
+    RESTORING = "restoring"
+    """Its OpenClaw is stopped, and its volume becomes what a restore point holds."""
     REPLACING = "replacing"
     """Lost its machine, or is about to; another one takes over its volume."""
     FAILED = "failed"
@@ -54,6 +56,7 @@ class InstanceEvent(StrEnum):
     DELETE_ASKED = "delete_asked"
     TORN_DOWN = "torn_down"
     RESTORED = "restored"
+    REWIND_ASKED = "rewind_asked"
     PURGED = "purged"
 
 
@@ -63,6 +66,14 @@ TRANSITIONS: Final[Mapping[tuple[Phase, InstanceEvent], Phase]] = {
     (Phase.PLACING, InstanceEvent.PLACED): Phase.RUNNING,
     (Phase.UPDATING, InstanceEvent.PLACED): Phase.RUNNING,
     (Phase.REPLACING, InstanceEvent.PLACED): Phase.RUNNING,
+    (Phase.RESTORING, InstanceEvent.PLACED): Phase.RUNNING,
+    (Phase.RUNNING, InstanceEvent.REWIND_ASKED): Phase.RESTORING,
+    (Phase.UPDATING, InstanceEvent.REWIND_ASKED): Phase.RESTORING,
+    (Phase.FAILED, InstanceEvent.REWIND_ASKED): Phase.RESTORING,
+    (Phase.RESTORING, InstanceEvent.CHANGED): Phase.RESTORING,
+    (Phase.RESTORING, InstanceEvent.MACHINE_CLAIMED): Phase.RESTORING,
+    (Phase.RESTORING, InstanceEvent.MACHINE_LOST): Phase.RESTORING,
+    (Phase.RESTORING, InstanceEvent.GAVE_UP): Phase.FAILED,
     (Phase.PENDING, InstanceEvent.CHANGED): Phase.PENDING,
     (Phase.PLACING, InstanceEvent.CHANGED): Phase.PLACING,
     (Phase.REPLACING, InstanceEvent.CHANGED): Phase.REPLACING,
@@ -84,7 +95,7 @@ TRANSITIONS: Final[Mapping[tuple[Phase, InstanceEvent], Phase]] = {
     (Phase.DELETED, InstanceEvent.PURGED): Phase.PURGED,
 }
 
-UNSETTLED_PHASES: Final = frozenset({Phase.PENDING, Phase.PLACING, Phase.UPDATING, Phase.REPLACING, Phase.DELETING})
+UNSETTLED_PHASES: Final = frozenset({Phase.PENDING, Phase.PLACING, Phase.UPDATING, Phase.RESTORING, Phase.REPLACING, Phase.DELETING})
 """A row in one of these phases is a work item of the placement controller."""
 
 LIVE_PHASES: Final = frozenset(Phase) - {Phase.DELETED, Phase.PURGED}
@@ -107,6 +118,8 @@ class StepName(StrEnum):
     CLEAR = "clear"
     STOP = "stop"
     VOLUME = "volume"
+    KEEP = "keep"
+    RESTORE = "restore"
     GATEWAY = "gateway"
     LABEL = "label"
     TARGET = "target"
@@ -128,7 +141,7 @@ class Step:
     ended_at: float | None = None
     error: str | None = None
     note: str | None = None
-    """What a person may want to know, such as 'a hot spare was free'."""
+    """What a person may want to know, such as 'A spare machine was free.'."""
 
 
 @dataclass(frozen=True, slots=True)

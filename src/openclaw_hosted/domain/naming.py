@@ -6,15 +6,18 @@ Every name of a cloud thing is derived from an id that was committed first, so a
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
+from itertools import count
 from typing import NewType
 
 from openclaw_hosted.domain.errors import FieldProblem, InvalidInput
-from openclaw_hosted.domain.text import is_visible, one_line
+from openclaw_hosted.domain.text import folded, is_visible, one_line
 
 UserId = NewType("UserId", str)
 InstanceId = NewType("InstanceId", str)
 MachineId = NewType("MachineId", str)
 VolumeId = NewType("VolumeId", str)
+RestorePointId = NewType("RestorePointId", str)
 
 ID_ALPHABET = "23456789abcdefghjkmnpqrstvwxyz"
 ID_LENGTH = 8
@@ -37,6 +40,28 @@ def base_path(instance_id: InstanceId) -> str:
 def volume_of(instance_id: InstanceId) -> VolumeId:
     """The volume that holds an instance's data: known before either exists, and never another's."""
     return VolumeId(f"vol-{instance_id.removeprefix('oc-')}")
+
+
+def aside_of(instance_id: InstanceId, mark: str) -> VolumeId:
+    """What an instance's volume is called that another one took the place of; `mark` tells which time that was."""
+    return VolumeId(f"{volume_of(instance_id)}.{mark}")
+
+
+def is_aside(volume_id: VolumeId, instance_id: InstanceId) -> bool:
+    """Whether it is one that was set aside for the present one."""
+    return volume_id.startswith(f"{volume_of(instance_id)}.")
+
+
+def point_of_orphan(volume_id: VolumeId) -> RestorePointId:
+    """The restore point that a volume without a row becomes before it goes."""
+    return RestorePointId(f"rp-{volume_id}")
+
+
+def free_name(wanted: str, taken: Collection[str]) -> str:
+    """`wanted`, or with the first number after it that makes it unlike those taken: `Assistant`, `Assistant 2`."""
+    others = {folded(name) for name in taken}
+    names = (wanted if number == 1 else f"{wanted} {number}" for number in count(1))
+    return next(name for name in names if folded(name) not in others)
 
 
 def clean_display_name(text: str, field: str = "name") -> str:

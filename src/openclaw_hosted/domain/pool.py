@@ -165,14 +165,13 @@ def plan_pool(view: PoolView, policy: PoolPolicy) -> PoolPlan:
         return PoolPlan((*condemned, *surplus), PoolStatus.STOPPED, LOOK_AGAIN_SECONDS)
 
     room = policy.fleet_cap - len(live) - view.serving
-    urgent = view.waiting.keys() | view.leaving
-    if urgent & lacking.keys() and room <= 0 and not condemned:
-        return PoolPlan(tuple(_surplus([m for m in available if m.zone not in urgent], (), 1)), PoolStatus.AT_CAP, LOOK_AGAIN_SECONDS)
     users_first = policy.starts_compete and waiting > 0
     now_wanted = max(short - policy.spares, sum(lacking.values())) if users_first else missing
     slots = _slots(view, policy, len(initializing), min(len(available), waiting))
     wait = _wait_left(view, policy)
     open_zones = {zone: count for zone, count in lacking.items() if zone not in closed}
+    if wait <= 0 < slots and room <= 0 and not condemned and not surplus and (given := _made_room(view, live, available, open_zones)):
+        return PoolPlan(given, PoolStatus.AT_CAP, LOOK_AGAIN_SECONDS)
     anywhere = 0 if ANYWHERE in closed else max(0, now_wanted - sum(lacking.values()))
     count = max(0, min(sum(open_zones.values()) + anywhere, room, slots)) if wait <= 0 else 0
     launches = _launches(count, open_zones, is_awaited=users_first)
@@ -260,6 +259,16 @@ def _surplus(available: Sequence[Machine], initializing: Sequence[Machine], coun
         return []
     by_youth = sorted(initializing, key=lambda m: -m.created_at) + sorted(available, key=lambda m: -m.created_at)
     return [Condemn(machine.id, MachineFailure.SURPLUS) for machine in by_youth[:count]]
+
+
+def _made_room(view: PoolView, live: Sequence[Machine], available: Sequence[Machine], open_zones: Mapping[str, int]) -> tuple[Condemn, ...]:
+    """A spare that goes for a machine that is needed in a zone where one can be had. None while others are on their way out already: they
+    make room as well."""
+    urgent = view.waiting.keys() | view.leaving
+    needed = sum(count for zone, count in open_zones.items() if zone in urgent)
+    if needed <= sum(machine.state is MachineState.TERMINATING for machine in live):
+        return ()
+    return tuple(_surplus([machine for machine in available if machine.zone not in urgent], (), 1))
 
 
 def _wait_left(view: PoolView, policy: PoolPolicy) -> float:

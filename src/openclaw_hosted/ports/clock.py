@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId, VolumeId
+from openclaw_hosted.domain.naming import InstanceId, MachineId, RestorePointId, UserId, VolumeId
+from openclaw_hosted.domain.webhook import WebhookId
 
 
 class Clock(Protocol):
@@ -40,6 +41,14 @@ class Ids(Protocol):
 
     def volume_id(self) -> VolumeId:
         """A new id of a volume."""
+        ...
+
+    def restore_point_id(self) -> RestorePointId:
+        """A new id of a restore point."""
+        ...
+
+    def webhook_id(self) -> WebhookId:
+        """A new id of a webhook."""
         ...
 
     def token(self) -> str:

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Final, Protocol
 
 from openclaw_hosted.domain.gateway import CredentialsChange, GatewaySpec
 from openclaw_hosted.domain.naming import InstanceId
+from openclaw_hosted.domain.usage import DayOfUse
+
+PREPARE_SECONDS: Final = 20.0
+"""What `Gateways.prepare` may take."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +35,8 @@ class GatewayStatus:
     version: str | None = None
     outdated: bool = False
     """Its configuration names addresses of the platform that are no longer right; `apply` mends that."""
+    claimed: bool | None = None
+    """Whether it was opened to an owner, ever; None where that can't be told now."""
     takes_credentials: bool = True
     """Whether `apply` can give it credentials that the vault does not have yet."""
 
@@ -62,6 +68,13 @@ class SenderRequest:
 
 
 @dataclass(frozen=True, slots=True)
+class Names:
+    """What a gateway's page may call people, where its user gave no names there."""
+
+    owner: str
+
+
+@dataclass(frozen=True, slots=True)
 class Seat:
     """A machine and whose gateway is on it, as its row says. Whoever calls makes it from a row that was just read: an adapter
     remembers neither, since another control plane may have changed both."""
@@ -81,6 +94,12 @@ class Gateways(Protocol):
         """Have the gateway of `spec` run: started if it is not, started anew if it serves another id. Does not wait for it.
 
         Raises `Conflict` when the volume holds another instance's data, or the machine has seen a later generation.
+        """
+        ...
+
+    async def prepare(self, seat: Seat, spec: GatewaySpec) -> None:
+        """Do beforehand what needs neither its volume, which another machine may still write, nor its credentials, so that `start` takes
+        less: at the least, end what runs here for another id. Takes at most `PREPARE_SECONDS`. Does nothing where it serves `spec` already.
         """
         ...
 
@@ -139,8 +158,8 @@ class Gateways(Protocol):
         """Touch what the gateway lets go of when nobody asks for it. Cheap; leaves no trace that a user sees."""
         ...
 
-    async def mint_bootstrap(self, seat: Seat) -> BootstrapTicket:
-        """A ticket that lets one browser in as the owner."""
+    async def mint_bootstrap(self, seat: Seat, names: Names | None = None) -> BootstrapTicket:
+        """A ticket that lets one browser in as the owner, to a page that says these names."""
         ...
 
     async def sender_requests(self, seat: Seat) -> Sequence[SenderRequest]:
@@ -152,6 +171,10 @@ class Gateways(Protocol):
 
         Raises `NotFound` for a request that is gone.
         """
+        ...
+
+    async def usage(self, seat: Seat, days: int) -> Sequence[DayOfUse]:
+        """What it used of its model in the newest `days`, the oldest first. Raises `Unavailable` where it does not say."""
         ...
 
     async def logs(self, seat: Seat, lines: int = 200) -> Sequence[str]:

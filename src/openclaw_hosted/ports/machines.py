@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Protocol
 
@@ -45,8 +45,19 @@ class ObservedMachine:
     launched_at: float
     serves_user: bool = False
     """It carries the label of one that a user's instance was placed on."""
+    labels: Mapping[str, str] = field(default_factory=dict)
+    """What `label` wrote, as far as it was not taken away by hand."""
+    reserved_instance_id: InstanceId | None = None
+    """The instance id that it was launched for."""
+    image: str = ""
+    """The release that it was launched with; empty where that is not known."""
     adoptable: bool = False
     """It carries no id of ours, but was started as our machines are: an operator gave it to the pool."""
+
+
+def one_of(machines: Sequence[ObservedMachine], machine_id: MachineId, provider_ref: str | None) -> ObservedMachine | None:
+    """The machine with one of these names."""
+    return next((seen for seen in machines if machine_id == seen.machine_id or provider_ref == seen.provider_ref), None)
 
 
 class Machines(Protocol):
@@ -67,6 +78,11 @@ class Machines(Protocol):
 
     async def observe(self) -> Sequence[ObservedMachine]:
         """All machines of this platform that exist, in one listing. A machine just launched may be missing for a while."""
+        ...
+
+    async def look_for(self, machine_id: MachineId, provider_ref: str | None) -> ObservedMachine | None:
+        """One machine, by either name, for whoever waits for it; None where `observe` would not list it. Cheaper than `observe` where the
+        provider can tell."""
         ...
 
     async def label(self, provider_ref: str, labels: Mapping[str, str]) -> None:

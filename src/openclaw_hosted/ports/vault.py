@@ -3,18 +3,40 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
-from openclaw_hosted.domain.gateway import Credentials
-from openclaw_hosted.domain.naming import InstanceId
+from openclaw_hosted.domain.gateway import Credential, Credentials
+from openclaw_hosted.domain.naming import InstanceId, UserId
+from openclaw_hosted.domain.record import InstanceRecord
+
+
+@dataclass(frozen=True, slots=True)
+class Deposit:
+    """What the vault has of an instance, without the values of its credentials."""
+
+    instance_id: InstanceId
+    revision: int = 0
+    names: frozenset[Credential] = frozenset()
+    """Of the credentials in it."""
+    record: InstanceRecord | None = None
+    """None where none was written yet, or it can't be read while the document is retired."""
+    owner_id: UserId | None = None
+    """Whose instance it is, where that can be told."""
+    retired: bool = False
 
 
 class Vault(Protocol):
-    """One encrypted document of credentials for each instance id."""
+    """One encrypted document of credentials for each instance id, and a record of the instance beside it."""
 
-    async def put(self, instance_id: InstanceId, document: Credentials, revision: int) -> None:
+    async def put(self, instance_id: InstanceId, document: Credentials, revision: int, record: InstanceRecord | None = None) -> None:
         """Store the document, whole. An older revision than the stored one raises `Conflict`; the same one again overwrites
-        with the same content and so changes nothing."""
+        with the same content and so changes nothing. Without a `record`, the one that is stored stays."""
+        ...
+
+    async def look(self, instance_id: InstanceId) -> Deposit:
+        """What is stored, as it is now, retired or not. Raises `NotFound` where nothing is, and `Denied` where it was altered, or encrypted
+        with another key."""
         ...
 
     async def get(self, instance_id: InstanceId, *, fresh: bool = False) -> Credentials:

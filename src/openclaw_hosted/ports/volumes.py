@@ -16,6 +16,8 @@ class ObservedVolume:
     volume_id: VolumeId
     instance_id: InstanceId | None
     attached_to: MachineId | None
+    zone: str = ""
+    """Where machines have to be that take it; empty for anywhere."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +58,8 @@ class Volumes(Protocol):
         Does nothing where it is gone."""
         ...
 
-    async def preserve(self, volume_id: VolumeId) -> bool:
-        """Have a copy of a volume that no machine has, which outlives it. Returns whether it is complete: until then ask again, which
-        makes no second one. Providers that make no copies return True. Raises `NotFound`, `Conflict` while a machine has it, and
-        any other `PortError` where there is no copy: the volume has to stay then."""
-        ...
-
-    async def expire_copies(self, before: float) -> Sequence[VolumeId]:
-        """Remove the copies that `preserve` began before this moment, in seconds since the epoch; returns of which volumes."""
+    async def look_at(self, volume_id: VolumeId) -> ObservedVolume | None:
+        """One of them, as it is now; None where there is none."""
         ...
 
     async def list(self) -> Sequence[ObservedVolume]:

@@ -16,6 +16,7 @@ from argon2 import PasswordHasher
 
 from openclaw_hosted.domain.account import (
     AccountChange,
+    Invitation,
     LinkPurpose,
     Role,
     Session,
@@ -52,6 +53,11 @@ def digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
+def token_id(secret: str) -> str:
+    """What an API token is called where its secret must not be said."""
+    return digest(secret)[:12]
+
+
 @dataclass(frozen=True, slots=True)
 class SignedIn:
     """A fresh session. `cookie` is a credential, to be handed to the browser once."""
@@ -85,9 +91,13 @@ class AccountService:
         self._guesses = GuessLimiter(clock)
         self._dummy: str | None = None
 
-    async def needs_setup(self) -> bool:
-        """Whether there is no account yet."""
+    async def is_new(self) -> bool:
+        """Whether there is no account yet, so that nobody can sign in."""
         return not await self._accounts.users()
+
+    async def needs_setup(self) -> bool:
+        """Whether nobody can look after the platform yet: there is no admin."""
+        return not any(user.role is Role.ADMIN for user in await self._accounts.users())
 
     async def setup_link(self, actor: Actor) -> str:
         """The secret of a one-time link that makes the first account, an admin's. Earlier ones stop working. For admins only."""
@@ -110,6 +120,16 @@ class AccountService:
             raise StateConflict("That e-mail address has an account already.")
         event = self._event(actor, EventName.USER_INVITED, email=address, role=role)
         return await self._new_link(LinkPurpose.INVITE, address, role, INVITE_SECONDS, event)
+
+    async def invitations(self, actor: Actor) -> Sequence[Invitation]:
+        """Those that nobody has accepted yet and that are not too old. For admins only."""
+        require_admin(actor)
+        return await self._accounts.invitations(self._clock.now())
+
+    async def revoke_invitation(self, actor: Actor, invitation_id: str) -> None:
+        """Have the link of an invitation not work any more. For admins only. Raises `NotFound`."""
+        require_admin(actor)
+        await self._accounts.remove_invitation(invitation_id, self._event(actor, EventName.INVITATION_REVOKED, invitation=invitation_id))
 
     async def reset_link(self, actor: Actor, user_id: UserId) -> str:
         """The secret of a one-time link with which a user sets another password. Earlier ones stop working. For admins only. Raises
@@ -244,20 +264,20 @@ class AccountService:
         """A new API token, shown this once."""
         secret = TOKEN_PREFIX + self._ids.token()
         name = clean_display_name(label, "label")
-        token_id, owner = digest(secret)[:12], actor.user_id
+        owner = actor.user_id
         event = self._event(actor, EventName.TOKEN_CREATED, owner, label=name)
-        await self._accounts.add_token(token_id, digest(secret), owner, name, self._clock.now(), event)
+        await self._accounts.add_token(token_id(secret), digest(secret), owner, name, self._clock.now(), event)
         return secret
 
     async def tokens(self, actor: Actor) -> Sequence[tuple[str, str, float]]:
         """Id, label and creation time of the actor's tokens."""
         return await self._accounts.tokens_of(actor.user_id)
 
-    async def revoke_token(self, actor: Actor, token_id: str) -> None:
-        """Make one of the actor's own tokens useless. Raises `NotFound`."""
-        if token_id not in {known for known, _, _ in await self.tokens(actor)}:
+    async def revoke_token(self, actor: Actor, revoked: str) -> None:
+        """Make one of the actor's own tokens useless, named by its id. Raises `NotFound`."""
+        if revoked not in {known for known, _, _ in await self.tokens(actor)}:
             raise NotFound("There is no such token.")
-        await self._accounts.revoke_token(token_id, self._event(actor, EventName.TOKEN_REVOKED, actor.user_id))
+        await self._accounts.revoke_token(revoked, self._event(actor, EventName.TOKEN_REVOKED, actor.user_id))
 
     async def user_by_token(self, token: str) -> User | None:
         """Whose API token it is, or None."""

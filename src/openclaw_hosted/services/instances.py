@@ -10,9 +10,10 @@ from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 
-from openclaw_hosted.domain import lifecycle
-from openclaw_hosted.domain.actor import Actor
-from openclaw_hosted.domain.errors import FieldProblem, InvalidInput, RevisionMoved
+from openclaw_hosted.domain import lifecycle, waiting
+from openclaw_hosted.domain.actor import Actor, require_admin
+from openclaw_hosted.domain.alarms import OVER_BUDGET
+from openclaw_hosted.domain.errors import FieldProblem, InvalidInput, LimitReached, RevisionMoved
 from openclaw_hosted.domain.gateway import (
     Channel,
     CredentialsChange,
@@ -25,24 +26,30 @@ from openclaw_hosted.domain.gateway import (
 )
 from openclaw_hosted.domain.instance import Instance, Phase, Step
 from openclaw_hosted.domain.lifecycle import Topic
-from openclaw_hosted.domain.naming import InstanceId, clean_display_name
+from openclaw_hosted.domain.loglines import Level, LogLine, LogWish, chosen, parse_since
+from openclaw_hosted.domain.naming import InstanceId, UserId, clean_display_name
 from openclaw_hosted.domain.notice import NoticeKind
+from openclaw_hosted.domain.restore_point import RestorePoint
 from openclaw_hosted.domain.shards import Shards
+from openclaw_hosted.domain.usage import DAYS_SHOWN, DayOfUse
+from openclaw_hosted.domain.waiting import Waiting
+from openclaw_hosted.ports.alarms import AlarmStore
 from openclaw_hosted.ports.clock import Clock, Ids
 from openclaw_hosted.ports.gateways import Gateways
 from openclaw_hosted.ports.router import Router
 from openclaw_hosted.ports.stores import Caps, Hints, IdempotencyKey, InstanceStore, MachineStore, NewInstance
 from openclaw_hosted.ports.vault import Sealer
 from openclaw_hosted.services.changes import check_channels, fitting_credentials
-from openclaw_hosted.services.reach import own_instance, owned, seat_of
+from openclaw_hosted.services.reach import own_instance, owned, running_instance, seat_of
 
 IDEMPOTENCY_KEY_MAX_LENGTH = 200
 CHANGE_ATTEMPTS = 5
 """How often a change is tried again that another one overtook."""
 
 
-RECENT_WAITS = 9
-"""Few enough to be of this computer as it is now."""
+PURGED_SHOWN_SECONDS = 30 * 86_400.0
+ALL_LINES = LogWish()
+LINES_SOUGHT = 2000
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +59,8 @@ class CreateRequest:
     name: str
     settings: GatewaySettings
     credentials: CredentialsChange
+    point: RestorePoint | None = None
+    """What it begins with, as `RestorePointService.usable` has found it to be the actor's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +97,8 @@ class InstanceService:
     _shards: Shards
     channels: frozenset[Channel] = frozenset(Channel)
     """Those that the installed OpenClaw has."""
+    budget: AlarmStore | None = None
+    """Where the alarm of the budget is kept, if that is to stop creates."""
 
     async def create(self, actor: Actor, request: CreateRequest, idempotency_key: str | None = None) -> tuple[Instance, bool]:
         """The new instance, or the one that the same key made before, and whether it is new. Calls no provider."""
@@ -96,7 +107,11 @@ class InstanceService:
         check_credentials(request.credentials.set)
         names = frozenset(request.credentials.set)
         check_settings(request.settings, names)
-        new = NewInstance(actor.user_id, name, request.settings, names, await self._fallback_id(), self._shards.full, actor=actor)
+        await self._check_budget()
+        new = NewInstance(
+            actor.user_id, name, request.settings, names, await self._fallback_id(), self._shards.full,
+            None if request.point is None else request.point.id, actor=actor,
+        )  # fmt: skip
         instance, is_new = await self._instances.create(
             new,
             lambda instance_id: self._seal(instance_id, with_stand_in(request.credentials, request.settings, names)),
@@ -105,6 +120,11 @@ class InstanceService:
             self._clock.now(),
         )
         return instance, is_new
+
+    async def _check_budget(self) -> None:
+        """Raises `LimitReached` where the budget is reached and stops creates."""
+        if self.budget is not None and any(state.name == OVER_BUDGET.name and state.is_on for state in await self.budget.list()):
+            raise LimitReached("The platform's budget for this month is reached, so nobody can create an instance. Ask its operator.")
 
     async def _fallback_id(self) -> InstanceId | None:
         """An id for when no spare is free, where there is room for another route."""
@@ -120,6 +140,19 @@ class InstanceService:
     async def list(self, actor: Actor) -> Sequence[Instance]:
         """The actor's own, newest first."""
         return await self._instances.list_for(actor.user_id)
+
+    async def list_purged(self, actor: Actor) -> Sequence[Instance]:
+        """The actor's own of which nothing is kept any more, for a while after that."""
+        return await self._instances.list_purged(actor.user_id, self._clock.now() - PURGED_SHOWN_SECONDS)
+
+    async def page(
+        self, actor: Actor, limit: int, *, owner_id: UserId | None = None, phase: Phase | None = None, after: InstanceId | None = None
+    ) -> Sequence[Instance]:
+        """At most `limit`, newest first, those that follow on `after`: of one owner, or of all for None. Raises `NotAllowed` where these
+        are not the actor's own and the actor is no admin."""
+        if owner_id != actor.id:
+            require_admin(actor)
+        return await self._instances.list_page(limit, owner_id=owner_id, phase=phase, after=after)
 
     async def steps(self, actor: Actor, instance_id: str) -> Sequence[Step]:
         """The steps of one of the actor's own instances, in the order in which they began."""
@@ -199,17 +232,30 @@ class InstanceService:
             instance.id, partial(lifecycle.ask_restore, actor=actor, now=self._clock.now()), caps=self._caps
         )
 
-    async def logs(self, actor: Actor, instance_id: str, lines: int = 200) -> Sequence[str]:
-        """The newest lines of its OpenClaw's log, oldest first; empty while it has no machine."""
+    async def logs(self, actor: Actor, instance_id: str, lines: int = 200, wish: LogWish = ALL_LINES) -> Sequence[LogLine]:
+        """The newest lines of its OpenClaw's log that are wished for, oldest first; empty while it has no machine. They are sought among
+        the newest `LINES_SOUGHT`."""
         instance = await self.get(actor, instance_id)
         if instance.machine_id is None:
             return []
-        return await self._gateways.logs(await seat_of(self._machines, instance), lines)
+        sought = lines if wish == ALL_LINES else LINES_SOUGHT
+        return chosen(await self._gateways.logs(await seat_of(self._machines, instance), sought), wish)[-lines:]
 
-    async def usual_wait(self) -> float | None:
-        """How long an instance usually takes here for which no spare is free, in seconds; None where there was none yet."""
-        waits = await self._instances.recent_waits(RECENT_WAITS)
-        return statistics.median(waits) if waits else None
+    def log_wish(self, since: str | None = None, level: Level | None = None, search: str = "") -> LogWish:
+        """The wish for lines since a moment, or since so long ago. Raises `InvalidInput`."""
+        return LogWish(parse_since(since, self._clock.now()) if since else None, level, search)
+
+    async def usage(self, actor: Actor, instance_id: str) -> Sequence[DayOfUse]:
+        """What its OpenClaw used of the model in the newest days, the oldest first. Raises `StateConflict` while it does not run, and
+        `Unavailable` where OpenClaw does not say."""
+        instance = await running_instance(self._instances, actor, instance_id)
+        return await self._gateways.usage(await seat_of(self._machines, instance), DAYS_SHOWN)
+
+    async def usual_waits(self) -> Mapping[Waiting, float]:
+        """How long things usually take here, in seconds; without those that never happened here."""
+        usual = waiting.usual_waits(await self._instances.recent_happenings(waiting.WAIT_EVENTS, waiting.LOOKED_AT))
+        without_spare = await self._instances.recent_waits(waiting.RECENT)
+        return usual | ({Waiting.MACHINE: statistics.median(without_spare)} if without_spare else {})
 
     def url(self, instance_id: InstanceId) -> str:
         """The public address of an instance."""
@@ -250,5 +296,6 @@ def _canonical(request: CreateRequest) -> bytes:
         "base_url": settings.base_url,
         "channels": sorted(settings.channels),
         "credentials": dict(sorted(request.credentials.set.items())),
+        **({} if request.point is None else {"restore_point": request.point.id}),
     }
     return json.dumps(body, sort_keys=True).encode()

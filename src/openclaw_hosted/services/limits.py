@@ -6,6 +6,7 @@ from collections import OrderedDict, deque
 from typing import Final
 
 from openclaw_hosted.domain.errors import LimitReached
+from openclaw_hosted.domain.quota import Quota
 from openclaw_hosted.ports.clock import Clock
 
 KEYS_KEPT: Final = 10_000
@@ -35,6 +36,12 @@ class Attempts:
             del self._seen[key]
         return len(seen)
 
+    def resets_in(self, key: str) -> float:
+        """After how many seconds the oldest that counts will count no more; 0 where none does."""
+        if not self.recent(key):
+            return 0.0
+        return max(0.0, self._seen[key][0] + self._window - self._clock.monotonic())
+
     def is_full(self, key: str) -> bool:
         """Whether there were as many as there may be."""
         return self.recent(key) >= self._most
@@ -62,12 +69,21 @@ class Attempts:
 class AttemptLimiter:
     """So many attempts for one key in a window of time, then a pause."""
 
-    def __init__(self, clock: Clock, attempts: int, window_seconds: float, refusal: str) -> None:
+    def __init__(self, name: str, clock: Clock, attempts: int, window_seconds: float, refusal: str) -> None:
+        """`name` tells clients which limit this is."""
+        self._name = name
+        self._most = attempts
+        self._window_seconds = window_seconds
         self._attempts = Attempts(clock, attempts, window_seconds)
         self._refusal = refusal
 
     def take(self, key: str) -> None:
         """Count one attempt. Raises `LimitReached` when there were too many."""
         if self._attempts.is_full(key):
-            raise LimitReached(self._refusal)
+            raise LimitReached(self._refusal, self.quota(key))
         self._attempts.add(key)
+
+    def quota(self, key: str) -> Quota:
+        """What is left for a key."""
+        remaining = self._most - self._attempts.recent(key)
+        return Quota(self._name, self._most, self._window_seconds, remaining, self._attempts.resets_in(key))

@@ -15,7 +15,7 @@ from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.instance import Instance
 from openclaw_hosted.domain.naming import InstanceId
 from openclaw_hosted.ports.clock import Clock
-from openclaw_hosted.ports.gateways import BootstrapTicket, Gateways
+from openclaw_hosted.ports.gateways import BootstrapTicket, Gateways, Names
 from openclaw_hosted.ports.router import Gate, Router
 from openclaw_hosted.ports.stores import AccountStore, InstanceStore, MachineStore, PlatformStore
 from openclaw_hosted.services.gatekeeping import allow, check_own
@@ -81,7 +81,9 @@ class OpeningService:
         await self._platform.add_event(event)
 
     async def _mint(self, instance: Instance) -> BootstrapTicket:
-        return await self._gateways.mint_bootstrap(await seat_of(self._machines, instance))
+        owner = await self._accounts.user(instance.owner_id)
+        names = Names(owner.email.partition("@")[0])
+        return await self._gateways.mint_bootstrap(await seat_of(self._machines, instance), names)
 
 
 def one_time_link(address: str, ticket: BootstrapTicket) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +10,6 @@ from openclaw_hosted.domain import lifecycle
 from openclaw_hosted.domain.actor import Actor, require_admin
 from openclaw_hosted.domain.errors import FieldProblem, InvalidInput, StateConflict
 from openclaw_hosted.domain.events import Event, EventName
-from openclaw_hosted.domain.instance import Instance
 from openclaw_hosted.domain.lifecycle import Topic
 from openclaw_hosted.domain.machine import Machine, MachineFailure, MachineState
 from openclaw_hosted.domain.naming import InstanceId, MachineId
@@ -19,10 +17,8 @@ from openclaw_hosted.domain.notice import Notice, NoticeKind
 from openclaw_hosted.domain.orphan import Orphan
 from openclaw_hosted.domain.pool import PoolPolicy
 from openclaw_hosted.ports.clock import Clock
+from openclaw_hosted.ports.pool_target import PoolTarget, wanted_spares
 from openclaw_hosted.ports.stores import Hints, InstanceStore, MachineStore, PlatformStore, PoolMemory
-
-INSTANCES_SHOWN = 1000
-MACHINES_SHOWN = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +30,8 @@ class PoolReport:
     spares_wanted: int
     machines: Mapping[MachineState, int]
     waiting_instances: int
+    is_adaptive: bool = False
+    """Whether the number of spares follows what was recorded."""
 
     @property
     def available(self) -> int:
@@ -51,37 +49,25 @@ class OperationsService:
     _hints: Hints
     _clock: Clock
     _policy: PoolPolicy
+    _target: PoolTarget | None = None
 
     async def pool(self, actor: Actor) -> PoolReport:
         """The pool now."""
         require_admin(actor)
         memory = await self._platform.pool_memory()
-        machines = await self._machines.list_live()
-        wanted = self._policy.wanted(memory.spares)
-        counts = Counter(machine.state for machine in machines)
-        return PoolReport(memory, self._policy, wanted, counts, sum((await self._instances.count_waiting()).values()))
+        counts, wanted = await self._machines.count_live(), await wanted_spares(self._policy, memory, self._target)
+        waiting = sum((await self._instances.count_waiting()).values())
+        return PoolReport(memory, self._policy, wanted, counts, waiting, self._target is not None)
 
     async def machines(self, actor: Actor) -> Sequence[Machine]:
         """The machines that exist."""
         require_admin(actor)
         return await self._machines.list_live()
 
-    async def recent_machines(self, actor: Actor) -> tuple[Sequence[Machine], bool]:
-        """The newest machines, `MACHINES_SHOWN` at most, terminated ones included, and whether there are older ones."""
-        require_admin(actor)
-        found = await self._machines.list_recent(MACHINES_SHOWN + 1)
-        return found[:MACHINES_SHOWN], len(found) > MACHINES_SHOWN
-
     async def machine(self, actor: Actor, machine_id: str) -> Machine:
         """One machine. Raises `NotFound`."""
         require_admin(actor)
         return await self._machines.get(MachineId(machine_id))
-
-    async def instances(self, actor: Actor) -> tuple[Sequence[Instance], bool]:
-        """The newest instances of all users, `INSTANCES_SHOWN` at most, newest first, and whether there are older ones."""
-        require_admin(actor)
-        found = await self._instances.list_all(INSTANCES_SHOWN + 1)
-        return found[:INSTANCES_SHOWN], len(found) > INSTANCES_SHOWN
 
     async def events(
         self, actor: Actor, *, instance_id: str | None = None, machine_id: str | None = None, before_id: int | None = None, limit: int = 100
@@ -118,6 +104,15 @@ class OperationsService:
             return
         await self._platform.set_pool(spares=spares)
         await self._said(EventName.POOL_SPARES_CHANGED, actor, before=before, after=spares)
+
+    async def follow_settings(self, actor: Actor) -> None:
+        """Keep as many spares as the settings say, whatever an operator set before."""
+        require_admin(actor)
+        kept = (await self._platform.pool_memory()).spares
+        if kept is None:
+            return
+        await self._platform.follow_settings()
+        await self._said(EventName.POOL_SPARES_CHANGED, actor, before=self._policy.wanted(kept), after=self._policy.wanted(None))
 
     async def replenish(self, actor: Actor) -> None:
         """Have the pool look at once whether it needs machines."""

@@ -6,6 +6,7 @@ from openclaw_hosted.domain.actor import Actor
 from openclaw_hosted.domain.errors import NotFound, StateConflict, Unavailable
 from openclaw_hosted.domain.instance import Instance, Phase
 from openclaw_hosted.domain.naming import InstanceId, is_instance_id
+from openclaw_hosted.domain.words import PHASE_WORDS
 from openclaw_hosted.ports.gateways import Seat
 from openclaw_hosted.ports.stores import InstanceStore, MachineStore
 
@@ -32,7 +33,7 @@ async def running_instance(instances: InstanceStore, actor: Actor, instance_id: 
     """One of the actor's own that runs. Raises `NotFound`, or `StateConflict` while it does not run."""
     instance = await own_instance(instances, actor, instance_id)
     if instance.phase is not Phase.RUNNING:
-        raise StateConflict(f"It is {instance.phase}; it opens once it is running.")
+        raise StateConflict(f"Its state is “{PHASE_WORDS[instance.phase]}”. It opens once that is “{PHASE_WORDS[Phase.RUNNING]}”.")
     return instance
 
 
@@ -40,5 +41,5 @@ async def seat_of(machines: MachineStore, instance: Instance) -> Seat:
     """Its machine. Raises `Unavailable` where it has none just now."""
     machine = await machines.get(instance.machine_id) if instance.machine_id else None
     if machine is None or machine.provider_ref is None:
-        raise Unavailable("Its machine is being replaced; try again in a moment.")
+        raise Unavailable("Its machine is being replaced. Try again in a moment.")
     return Seat(machine.provider_ref, instance.id, instance.generation, machine.address)

@@ -8,7 +8,7 @@ from sqlalchemy import LABEL_STYLE_TABLENAME_PLUS_COL, Float, Text, bindparam, d
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from openclaw_hosted.domain.account import ALL_PROOFS, LinkPurpose, Proof, Role, Session, User
+from openclaw_hosted.domain.account import ALL_PROOFS, LINK_ID_LENGTH, Invitation, LinkPurpose, Proof, Role, Session, User
 from openclaw_hosted.domain.errors import NotAllowed, NotFound, StateConflict
 from openclaw_hosted.domain.events import Event
 from openclaw_hosted.domain.naming import InstanceId, UserId
@@ -207,6 +207,19 @@ class SqlAccounts:
             await self._database.lock(connection, ACCOUNT_LOCK)
             await connection.execute(delete(tables.links).where(_L.purpose == purpose, _L.email.is_not_distinct_from(email)))
             await connection.execute(insert(tables.links).values(values))
+            await _record(connection, event)
+
+    async def invitations(self, now: float) -> Sequence[Invitation]:
+        good = select(tables.links).where(_L.purpose == LinkPurpose.INVITE, _L.expires_at > now).order_by(_L.expires_at)
+        async with self._database.read() as connection:
+            rows = (await connection.execute(good)).all()
+        return [Invitation(row.hash[:LINK_ID_LENGTH], row.email, Role(row.role), row.expires_at) for row in rows]
+
+    async def remove_invitation(self, invitation_id: str, event: Event) -> None:
+        named = func.substr(_L.hash, 1, LINK_ID_LENGTH) == invitation_id
+        async with self._database.write() as connection:
+            if (await connection.execute(delete(tables.links).where(_L.purpose == LinkPurpose.INVITE, named))).rowcount == 0:
+                raise NotFound("This invitation was accepted or revoked already, or is too old.")
             await _record(connection, event)
 
     async def peek_link(self, link_hash: str, purpose: LinkPurpose, now: float) -> tuple[str | None, Role] | None:

@@ -14,12 +14,15 @@ from typing import Any
 
 import asyncpg
 from sqlalchemy import Float, event, literal_column, text
+from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import DBAPIError, DisconnectionError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.util import LRUCache
 
 from openclaw_hosted.domain.errors import NoRoom, TakesNoWrites, Unavailable
 from openclaw_hosted.store.sqlite import connect_inline, run_once_free
@@ -33,6 +36,8 @@ DISK_FULL_SQLSTATE = "53100"
 READ_ONLY_SQLSTATE = "25006"
 CREATES_AT_ONCE = 8
 """How many creates may stand in the queue of SQLite's one writer, where controllers stand as well: those that came before get on."""
+COMPILED_STATEMENTS = 1000
+"""How many statements for SQLite are kept in the form in which they are sent; there are some 500."""
 OPEN_TRANSACTION_SECONDS = 5
 """After this long without a statement Postgres undoes a transaction: a process that was stopped in one must not keep its locks."""
 
@@ -180,15 +185,32 @@ def _postgres_engine(url: str) -> AsyncEngine:
     return engine
 
 
+class _SqliteDialect(SQLiteDialect_aiosqlite):
+    """Each engine has one of its own. They are equal, since all speak to the same SQLite, so a statement is compiled once for all."""
+
+    supports_statement_cache = True
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self)
+
+    def __hash__(self) -> int:
+        return hash(type(self))
+
+
+registry.register("sqlite.shared", __name__, _SqliteDialect.__name__)
+_COMPILED = LRUCache[Any, Any](COMPILED_STATEMENTS)
+
+
 def _sqlite_engine(url: str, begin: str | None, pool_size: int, *, enforce_references: bool = True) -> AsyncEngine:
     path = make_url(url).database or ":memory:"
     engine = create_async_engine(
-        "sqlite+aiosqlite://",
+        "sqlite+shared://",
         async_creator=lambda: connect_inline(path, enforce_references=enforce_references),
         poolclass=AsyncAdaptedQueuePool,
         pool_size=pool_size,
         max_overflow=0,
         pool_timeout=60,
+        execution_options={"compiled_cache": _COMPILED},
     )
 
     if begin is not None:

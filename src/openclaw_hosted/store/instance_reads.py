@@ -2,28 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Float, Integer, Select, Text, and_, bindparam, func, select, union
+from sqlalchemy import Float, Integer, Select, Text, and_, bindparam, case, func, or_, select, union
 
 from openclaw_hosted.domain.errors import NotFound
+from openclaw_hosted.domain.events import EventName
 from openclaw_hosted.domain.instance import LIVE_PHASES, Instance, Phase, Step, StepName
 from openclaw_hosted.domain.machine import MachineState
 from openclaw_hosted.domain.naming import InstanceId, UserId
 from openclaw_hosted.domain.volume import Volume, VolumeState
+from openclaw_hosted.domain.waiting import Happening
 from openclaw_hosted.store import tables
 from openclaw_hosted.store.database import Database
 from openclaw_hosted.store.rows import to_instance, to_step, to_volume
 
-_I = tables.instances.c
-WANTING_PHASES = frozenset({Phase.PENDING, Phase.REPLACING})
+_I, _E = tables.instances.c, tables.events.c
+WANTING_PHASES = frozenset({Phase.PENDING, Phase.RESTORING, Phase.REPLACING})
 WAITING = and_(_I.phase.in_(sorted(WANTING_PHASES)), _I.machine_id.is_(None))
 """Wants a machine and has none."""
 LIVE = _I.phase.in_(sorted(LIVE_PHASES))
 BY_ID = select(tables.instances).where(_I.id == bindparam("instance_id", type_=Text))
 _V = tables.volumes.c
-_COUNT_WAITING = select(_V.zone, func.count()).select_from(tables.instances.join(tables.volumes)).where(WAITING).group_by(_V.zone)
+_MACHINE_ZONE = case((_V.state == VolumeState.RESTORING, ""), else_=_V.zone)
+"""`Volume.machine_zone`."""
+_COUNT_WAITING = (
+    select(_MACHINE_ZONE, func.count()).select_from(tables.instances.join(tables.volumes)).where(WAITING).group_by(_MACHINE_ZONE)
+)
 _HOMES = (
     select(_V.zone).distinct().select_from(tables.instances.join(tables.volumes)).where(LIVE, _V.state == VolumeState.MADE, _V.zone != "")
 )
@@ -36,10 +42,14 @@ _COUNT_PLACING = (
 _NEWEST_FIRST = select(tables.instances).order_by(_I.created_at.desc(), _I.id)
 _LIST_PLACED = _NEWEST_FIRST.where(_I.machine_id.is_not(None))
 _LIST_OWNED = _NEWEST_FIRST.where(_I.owner_id == bindparam("owner_id", type_=Text), _I.phase != Phase.PURGED)
-_LIST_ALL = _NEWEST_FIRST.where(_I.phase != Phase.PURGED).limit(bindparam("limit", type_=Integer))
+_LIST_PURGED = _NEWEST_FIRST.where(
+    _I.owner_id == bindparam("owner_id", type_=Text), _I.phase == Phase.PURGED, _I.phase_changed_at >= bindparam("since", type_=Float)
+)
+_LIST_ALL = _NEWEST_FIRST.where(_I.phase != Phase.PURGED)
 _STEPS = select(tables.steps).where(tables.steps.c.instance_id == bindparam("instance_id", type_=Text)).order_by(tables.steps.c.id)
 _SEALED = select(_I.sealed_revision, _I.sealed_credentials).where(_I.id == bindparam("instance_id", type_=Text))
 STEPS_LOOKED_AT = 5000
+EVENTS_LOOKED_AT = 5000
 _CLAIM, _PROBE = tables.steps.alias("claim"), tables.steps.alias("probe")
 _RECENT_WAITS = (
     select(_PROBE.c.ended_at - _CLAIM.c.started_at)
@@ -77,8 +87,26 @@ class InstanceReads:
     async def list_for(self, owner_id: UserId) -> Sequence[Instance]:
         return await self._select(_LIST_OWNED, owner_id=owner_id)
 
-    async def list_all(self, limit: int = 1000) -> Sequence[Instance]:
-        return await self._select(_LIST_ALL, limit=limit)
+    async def list_purged(self, owner_id: UserId, since: float) -> Sequence[Instance]:
+        async with self._database.read() as connection:
+            found = await connection.execute(_LIST_PURGED, {"owner_id": owner_id, "since": since})
+            return [to_instance(row) for row in found]
+
+    async def list_all(self) -> Sequence[Instance]:
+        return await self._select(_LIST_ALL)
+
+    async def list_page(
+        self, limit: int, *, owner_id: UserId | None = None, phase: Phase | None = None, after: InstanceId | None = None
+    ) -> Sequence[Instance]:
+        page = _NEWEST_FIRST.where(_I.phase != Phase.PURGED).limit(limit)
+        if owner_id is not None:
+            page = page.where(_I.owner_id == owner_id)
+        if phase is not None:
+            page = page.where(_I.phase == phase)
+        if after is not None:
+            made_at = select(_I.created_at).where(_I.id == after).scalar_subquery()
+            page = page.where(or_(_I.created_at < made_at, and_(_I.created_at == made_at, _I.id > after)))
+        return await self._select(page)
 
     async def list_placed(self) -> Sequence[Instance]:
         return await self._select(_LIST_PLACED)
@@ -105,6 +133,13 @@ class InstanceReads:
     async def recent_waits(self, limit: int) -> Sequence[float]:
         async with self._database.read() as connection:
             return [float(seconds) for (seconds,) in await connection.execute(_RECENT_WAITS, {"limit": limit})]
+
+    async def recent_happenings(self, names: Collection[EventName], limit: int) -> Sequence[Happening]:
+        newest = select(_E.instance_id, _E.name, _E.at).where(_E.name.in_(names), _E.instance_id.is_not(None)).order_by(_E.id.desc())
+        oldest_looked_at = select(func.max(_E.id)).scalar_subquery() - EVENTS_LOOKED_AT
+        async with self._database.read() as connection:
+            rows = (await connection.execute(newest.where(_E.id > oldest_looked_at).limit(limit))).all()
+        return [(InstanceId(row.instance_id), EventName(row.name), row.at) for row in reversed(rows)]
 
     async def known_ids(self) -> frozenset[InstanceId]:
         async with self._database.read() as connection:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 from sqlalchemy import Row, Text, and_, bindparam, func, insert, or_, select
 from sqlalchemy.dialects.postgresql import insert as postgres_insert
@@ -20,13 +20,13 @@ from openclaw_hosted.domain.machine import Machine, Warmth
 from openclaw_hosted.domain.naming import InstanceId, UserId
 from openclaw_hosted.ports.stores import Caps, CredentialSealing, Hints, IdempotencyKey, InstanceRule, Lease, NewInstance
 from openclaw_hosted.store import tables
-from openclaw_hosted.store.changing import add_events, locked_instance, write_instance
+from openclaw_hosted.store.changing import add_events, check_point, locked_instance, write_instance
 from openclaw_hosted.store.database import CREATE_LOCK, Database
 from openclaw_hosted.store.hints import hint_all
 from openclaw_hosted.store.instance_reads import BY_ID, LIVE, VOLUME, WAITING, WANTING_PHASES, InstanceReads
 from openclaw_hosted.store.machines import BY_ID as MACHINE_BY_ID
 from openclaw_hosted.store.machines import claim_spare, count_spares
-from openclaw_hosted.store.rows import instance_values, step_values, to_instance, to_machine, to_volume
+from openclaw_hosted.store.rows import instance_values, step_values, to_instance, to_machine, to_volume, volume_values
 from openclaw_hosted.store.work import WorkTable
 
 _I = tables.instances.c
@@ -42,7 +42,8 @@ _ADMISSION = select(
 )
 _ADD_INSTANCE, _ADD_VOLUME = insert(tables.instances), insert(tables.volumes)
 _ADD_KEY, _ADD_STEP = insert(tables.idempotency_keys), insert(tables.steps)
-_NOTE = {Warmth.HOT.value: "A hot spare was free."}
+SPARE_NOTE: Final = "A spare machine was free."
+SPARE_NOTES: Final = {Warmth.HOT.value: "A spare machine with a running OpenClaw was free."}
 ROOM = 1000
 """More creates than can be under way at once: each of them holds a connection to the database."""
 
@@ -64,7 +65,7 @@ class SqlInstances(InstanceReads):
         super().__init__(database)
         self._hints = hints
         purgeable = and_(_I.phase == Phase.DELETED, _I.purge_after <= database.now)
-        replaced = and_(_I.phase == Phase.REPLACING, _I.machine_id.is_not(None))
+        replaced = and_(_I.phase.in_([Phase.REPLACING, Phase.RESTORING]), _I.machine_id.is_not(None))
         others = sorted(UNSETTLED_PHASES - WANTING_PHASES)
         self._work = WorkTable(database, tables.instances, or_(_I.phase.in_(others), replaced, purgeable))
         unfiled = and_(_I.phase == Phase.RUNNING, _I.filed_generation < _I.generation)
@@ -92,7 +93,7 @@ class SqlInstances(InstanceReads):
             earlier = await _admit(connection, new.owner_id, replace(caps, platform=caps.platform - ROOM) if roomy else caps, idempotency)
             if earlier is not None:
                 return earlier, False
-            claimed = await claim_spare(connection, None, 1, now)
+            claimed = None if new.point_id is not None else await claim_spare(connection, None, 1, now)
             machine = None if claimed is None else to_machine(claimed)
             instance, wakes = await _insert(connection, new, seal, machine, now)
             if idempotency is not None:
@@ -163,7 +164,7 @@ class SqlInstances(InstanceReads):
 
 async def _bind(connection: AsyncConnection, row: Row[Any], now: float) -> tuple[Instance, Machine] | None:
     volume = to_volume((await connection.execute(VOLUME, {"instance_id": row.id})).one())
-    claimed = await claim_spare(connection, InstanceId(row.id), row.generation + 1, now, volume.zone)
+    claimed = await claim_spare(connection, InstanceId(row.id), row.generation + 1, now, volume.machine_zone)
     if claimed is None:
         return None
     machine = to_machine(claimed)
@@ -181,16 +182,18 @@ async def _insert(
         raise LimitReached(new.no_room)
     created = lifecycle.create(
         instance_id, machine, now, actor=new.actor, owner_id=new.owner_id, name=new.name, settings=new.settings,
-        credential_names=new.credential_names, sealed=seal(instance_id),
+        credential_names=new.credential_names, sealed=seal(instance_id), point_id=new.point_id,
     )  # fmt: skip
     instance, volume = created.instance, created.volume
     assert instance is not None
     assert volume is not None
     await connection.execute(_ADD_INSTANCE, instance_values(instance) | {"sealed_credentials": created.sealed})
-    await connection.execute(_ADD_VOLUME, {"instance_id": instance_id, "state": volume.state, "zone": volume.zone})
+    if new.point_id is not None:
+        await check_point(connection, volume)
+    await connection.execute(_ADD_VOLUME, volume_values(volume))
     await add_events(connection, created)
     if machine is not None:
-        step = Step(StepName.MACHINE, 1, 1, now, now, note=_NOTE.get(machine.warmth, "A spare was free."))
+        step = Step(StepName.MACHINE, 1, 1, now, now, note=SPARE_NOTES.get(machine.warmth, SPARE_NOTE))
         await connection.execute(_ADD_STEP, step_values(instance_id, step))
     return instance, created.wakes
 

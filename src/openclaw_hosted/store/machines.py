@@ -61,6 +61,7 @@ _CLAIM = (
 _OLDEST_FIRST = select(tables.machines).order_by(_M.created_at, _M.id)
 _LIST_LIVE, _LIST_POOLED = _OLDEST_FIRST.where(_LIVE), _OLDEST_FIRST.where(_POOLED)
 _COUNT_LIVE = select(func.count()).select_from(tables.machines).where(_LIVE)
+BY_STATE = select(_M.state, func.count()).where(_LIVE).group_by(_M.state)
 _COUNT_OTHERS = _COUNT_LIVE.where(~_POOLED)
 _SEEN = select(tables.observations)
 _ENDED = select(_M.id).where(_M.id == tables.observations.c.machine_id, _M.state == MachineState.TERMINATED)
@@ -119,6 +120,10 @@ class SqlMachines:
     async def list_live(self) -> Sequence[Machine]:
         async with self._database.read() as connection:
             return [to_machine(row) for row in await connection.execute(_LIST_LIVE)]
+
+    async def count_live(self) -> Mapping[MachineState, int]:
+        async with self._database.read() as connection:
+            return {MachineState(state): int(count) for state, count in await connection.execute(BY_STATE)}
 
     async def list_pooled(self) -> tuple[Sequence[Machine], int]:
         async with self._database.read() as connection:

@@ -8,12 +8,20 @@ from sqlalchemy import select, text
 
 from openclaw_hosted.store import tables
 from openclaw_hosted.store.accounts import SqlAccounts
+from openclaw_hosted.store.adoption import SqlAdoption
+from openclaw_hosted.store.alarms import SqlAlarms
+from openclaw_hosted.store.console import SqlConsole
 from openclaw_hosted.store.database import Database
 from openclaw_hosted.store.hints import LocalHints, PostgresHints
+from openclaw_hosted.store.history import SqlHistory
 from openclaw_hosted.store.instances import SqlInstances
 from openclaw_hosted.store.machines import SqlMachines
+from openclaw_hosted.store.migrants import SqlMigrations
 from openclaw_hosted.store.migrate import migrate
+from openclaw_hosted.store.news import SqlNews
 from openclaw_hosted.store.platform import SqlPlatform
+from openclaw_hosted.store.restore_points import SqlRestorePoints
+from openclaw_hosted.store.webhooks import SqlWebhooks
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +33,15 @@ class Store:
     instances: SqlInstances
     accounts: SqlAccounts
     platform: SqlPlatform
+    restore_points: SqlRestorePoints
+    adoption: SqlAdoption
     hints: LocalHints
+    migrations: SqlMigrations
+    webhooks: SqlWebhooks
+    alarms: SqlAlarms
+    history: SqlHistory
+    console: SqlConsole
+    news: SqlNews
 
     async def ping(self) -> None:
         """Raise `Unavailable` where the database does not answer."""
@@ -55,5 +71,18 @@ async def open_store(database_url: str, *, upgrade: bool = True, create: bool = 
     database = Database(database_url)
     hints = LocalHints() if database.is_sqlite else PostgresHints(database)
     return Store(
-        database, SqlMachines(database, hints), SqlInstances(database, hints), SqlAccounts(database), SqlPlatform(database, hints), hints
+        database,
+        SqlMachines(database, hints),
+        SqlInstances(database, hints),
+        SqlAccounts(database),
+        SqlPlatform(database, hints),
+        SqlRestorePoints(database, hints),
+        SqlAdoption(database, hints),
+        hints,
+        SqlMigrations(database),
+        SqlWebhooks(database),
+        SqlAlarms(database, hints),
+        SqlHistory(database),
+        SqlConsole(database),
+        SqlNews(database),
     )

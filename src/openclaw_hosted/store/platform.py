@@ -185,6 +185,10 @@ class SqlPlatform:
                     await connection.execute(delete(tables.shortages))
             await hint_all(self._hints, {Topic.POOL, Topic.CHANGES} if status is None else {Topic.CHANGES})
 
+    async def follow_settings(self) -> None:
+        await self._write(spares=None)
+        await hint_all(self._hints, {Topic.POOL, Topic.CHANGES})
+
     async def schema_version(self) -> str:
         async with self._database.read() as connection:
             return await connection.run_sync(lambda sync: MigrationContext.configure(sync).get_current_revision() or "none")

@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from openclaw_hosted.domain.errors import NotFound, StateConflict, Unavailable
 from openclaw_hosted.domain.naming import InstanceId
+from openclaw_hosted.domain.volume import VolumeState
 from openclaw_hosted.ports.backups import DatabaseSnapshot
 from openclaw_hosted.store import tables
 from openclaw_hosted.store.database import Database
@@ -23,6 +24,7 @@ from openclaw_hosted.store.migrate import migrate, newest_schema
 
 ROWS_AT_ONCE: Final = 500
 BUSY_SECONDS: Final = 30.0
+_V = tables.volumes.c
 SQLITE, POSTGRES = "sqlite", "postgresql"
 
 
@@ -43,14 +45,19 @@ async def snapshot(url: str, target: Path) -> DatabaseSnapshot:
 
 
 async def upgrade_file(path: Path) -> None:
-    """Bring a snapshot to the schema of this version, and forget who was working on what. Raises `StateConflict` for a newer one."""
+    """Bring a snapshot to the schema of this version, and forget who was working on what, and restore points, which it does
+    not hold. Raises `StateConflict` for a newer one."""
     url = _url_of(path)
     await migrate(url)
     database = Database(url)
     try:
         async with database.write() as connection:
             await connection.execute(tables.leases.delete())
-            for table in (tables.machines, tables.instances):
+            await connection.execute(tables.restore_points.delete())
+            for wanted, state in ((_V.mark == _V.instance_id, VolumeState.WANTED), (_V.mark != "", VolumeState.MADE)):
+                settled = update(tables.volumes).where(_V.state.in_([VolumeState.RESTORING, VolumeState.MOVING]), wanted)
+                await connection.execute(settled.values(state=state, point_id=None, mark=""))
+            for table in (tables.machines, tables.instances, tables.webhooks):
                 await connection.execute(update(table).values(lease_token=None, lease_expires_at=0.0, next_attempt_at=0.0))
     finally:
         await database.close()
@@ -122,7 +129,7 @@ def _values(row: Mapping[Any, Any]) -> dict[str, Any]:
 
 async def _advance_sequences(connection: AsyncConnection) -> None:
     """Ids that Postgres gives out next come after those that were loaded."""
-    for table in (tables.events, tables.steps):
+    for table in (tables.events, tables.steps, tables.deliveries):
         last = (await connection.execute(select(func.max(table.c.id)))).scalar()
         if last is not None:
             await connection.execute(text(f"SELECT setval(pg_get_serial_sequence('{table.name}', 'id'), :last)"), {"last": last})

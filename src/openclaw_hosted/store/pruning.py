@@ -15,7 +15,8 @@ _E, _M, _S, _O = tables.events.c, tables.machines.c, tables.steps.c, tables.obse
 
 def pruning(events_before: float, machines_before: float, steps_kept: int) -> Sequence[Delete]:
     """Statements for `PlatformStore.prune`."""
-    old_events = select(_E.id).where(_E.at < events_before).order_by(_E.id).limit(PRUNED_AT_ONCE)
+    newest = select(func.max(_E.id)).scalar_subquery()
+    old_events = select(_E.id).where(_E.at < events_before, _E.id < newest).order_by(_E.id).limit(PRUNED_AT_ONCE)
     bound = select(tables.instances.c.id).where(tables.instances.c.machine_id == _M.id).exists()
     gone = (_M.state == MachineState.TERMINATED) & (_M.state_changed_at < machines_before) & ~bound
     old_machines = select(_M.id).where(gone).order_by(_M.state_changed_at).limit(PRUNED_AT_ONCE)

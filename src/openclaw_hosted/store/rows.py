@@ -10,12 +10,13 @@ from sqlalchemy import Row, insert
 from openclaw_hosted.domain.account import Role, Session, User
 from openclaw_hosted.domain.actor import Actor, Party, Via
 from openclaw_hosted.domain.events import Event, EventName
-from openclaw_hosted.domain.gateway import Channel, Credential, GatewaySettings, ModelProvider
+from openclaw_hosted.domain.gateway import Credential, GatewaySettings, decode_settings, encode_settings
 from openclaw_hosted.domain.instance import DesiredState, Instance, Phase, Step, StepName
 from openclaw_hosted.domain.machine import Machine, MachineFailure, MachineState, Warmth
-from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId, VolumeId
+from openclaw_hosted.domain.naming import InstanceId, MachineId, RestorePointId, UserId, VolumeId
 from openclaw_hosted.domain.notice import NoticeKind
 from openclaw_hosted.domain.observation import Observation
+from openclaw_hosted.domain.restore_point import Cause, PointState, RestorePoint
 from openclaw_hosted.domain.volume import Volume, VolumeState
 from openclaw_hosted.store import tables
 
@@ -26,21 +27,12 @@ _PARTIES: Final = frozenset(Party)
 
 def dump_settings(settings: GatewaySettings) -> str:
     """Settings as JSON."""
-    return json.dumps(
-        {
-            "provider": settings.provider,
-            "model": settings.model,
-            "base_url": settings.base_url,
-            "channels": sorted(settings.channels),
-        }
-    )
+    return json.dumps(encode_settings(settings))
 
 
 def load_settings(text: str) -> GatewaySettings:
     """The inverse of `dump_settings`."""
-    body = json.loads(text)
-    channels = frozenset(Channel(name) for name in body["channels"])
-    return GatewaySettings(ModelProvider(body["provider"]), body["model"], body["base_url"], channels)
+    return decode_settings(json.loads(text))
 
 
 def dump_names(names: frozenset[Credential]) -> str:
@@ -159,7 +151,32 @@ def to_observation(row: Any) -> Observation:
 
 def to_volume(row: Any) -> Volume:
     """A row of `volumes`."""
-    return Volume(InstanceId(row.instance_id), VolumeState(row.state), row.zone)
+    point_id = RestorePointId(row.point_id) if row.point_id else None
+    return Volume(InstanceId(row.instance_id), VolumeState(row.state), row.zone, row.image, point_id, row.mark)
+
+
+def volume_values(volume: Volume) -> dict[str, Any]:
+    """The columns of a volume."""
+    return {
+        "instance_id": volume.instance_id, "state": volume.state, "zone": volume.zone, "image": volume.image, "point_id": volume.point_id,
+        "mark": volume.mark,
+    }  # fmt: skip
+
+
+def to_restore_point(row: Any) -> RestorePoint:
+    """A row of `restore_points`."""
+    return RestorePoint(
+        RestorePointId(row.id), InstanceId(row.instance_id), row.made_at, Cause(row.cause), PointState(row.state), row.size_bytes,
+        UserId(row.owner_id) if row.owner_id else None,
+    )  # fmt: skip
+
+
+def restore_point_values(point: RestorePoint) -> dict[str, Any]:
+    """The columns of a restore point."""
+    return {
+        "id": point.id, "instance_id": point.instance_id, "made_at": point.made_at, "cause": point.cause, "state": point.state,
+        "size_bytes": point.size_bytes, "owner_id": point.owner_id,
+    }  # fmt: skip
 
 
 def to_step(row: Row[Any]) -> Step:

@@ -124,7 +124,23 @@ volumes = Table(
     Column("instance_id", Text, ForeignKey("instances.id"), primary_key=True),
     Column("state", Text, nullable=False),
     Column("zone", Text, nullable=False, server_default=""),
+    Column("image", Text, nullable=False, server_default=""),
+    Column("point_id", Text, index=True),
+    Column("mark", Text, nullable=False, server_default=""),
 )
+
+restore_points = Table(
+    "restore_points",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("instance_id", Text, nullable=False, index=True),
+    Column("made_at", Float, nullable=False),
+    Column("cause", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("size_bytes", BigInteger),
+    Column("owner_id", Text, index=True),
+)
+"""Without a reference to the instance: an orphan's has no row."""
 
 steps = Table(
     "steps",
@@ -195,7 +211,7 @@ events = Table(
     Column("id", BigId, primary_key=True, autoincrement=True),
     Column("name", Text, nullable=False),
     Column("at", Float, nullable=False),
-    Column("instance_id", Text, index=True),
+    Column("instance_id", Text),
     Column("machine_id", Text, index=True),
     Column("user_id", Text),
     Column("detail", Text, nullable=False, server_default="{}"),
@@ -203,7 +219,45 @@ events = Table(
     Column("actor_role", Text),
     Column("actor_via", Text),
     Column("actor_address", Text),
+    Index("ix_events_instance_id_id", "instance_id", "id"),
+    Index("ix_events_name", "name", "id"),
+    Index("ix_events_user_id", "user_id", "id", postgresql_where=text("user_id IS NOT NULL"), sqlite_where=text("user_id IS NOT NULL")),
+    Index(
+        "ix_events_actor_id", "actor_id", "id", postgresql_where=text("actor_role IS NOT NULL"), sqlite_where=text("actor_role IS NOT NULL")
+    ),
 )
+
+webhooks = Table(
+    "webhooks",
+    metadata,
+    Column("id", Text, primary_key=True),
+    Column("owner_id", Text, ForeignKey("users.id"), nullable=False, index=True),
+    Column("url", Text, nullable=False),
+    Column("names", Text, nullable=False, server_default="[]"),
+    Column("all_instances", Boolean, nullable=False, server_default=text("false")),
+    Column("sealed_secret", LargeBinary, nullable=False),
+    Column("cursor", BigInteger, nullable=False),
+    Column("failing_since", Float),
+    Column("disabled_at", Float),
+    Column("created_at", Float, nullable=False),
+    *_work_columns(),
+)
+
+deliveries = Table(
+    "deliveries",
+    metadata,
+    Column("id", BigId, primary_key=True, autoincrement=True),
+    Column("webhook_id", Text, ForeignKey("webhooks.id"), nullable=False, index=True),
+    Column("message_id", Text, nullable=False),
+    Column("event_id", BigInteger),
+    Column("type", Text, nullable=False),
+    Column("at", Float, nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("status", Integer),
+    Column("seconds", Float, nullable=False),
+    Column("error", Text),
+)
+"""What came of telling webhooks: the newest of each."""
 
 leases = Table(
     "leases",
@@ -230,6 +284,38 @@ orphans = Table(
     Column("state", Text, nullable=False),
 )
 
+alarms = Table(
+    "alarms",
+    metadata,
+    Column("name", Text, primary_key=True),
+    Column("bad_since", Float),
+    Column("well_since", Float),
+    Column("began_at", Float),
+    Column("ended_at", Float),
+    Column("value", Float),
+    Column("about", Text, nullable=False, server_default=""),
+    Column("told", Text, nullable=False, server_default="{}"),
+)
+
+key_refusals = Table(
+    "key_refusals",
+    metadata,
+    Column("instance_id", Text, primary_key=True),
+    Column("since", Float, nullable=False),
+    Column("tokens", BigInteger),
+)
+"""Instances whose model's provider refuses their key."""
+
+subscriptions = Table(
+    "subscriptions",
+    metadata,
+    Column("user_id", Text, ForeignKey("users.id"), primary_key=True),
+    Column("since", Float, nullable=False),
+    Column("last_at", Float),
+    Column("told", Text, nullable=False, server_default="[]"),
+)
+"""Users who want their news by e-mail, and what they were told."""
+
 identity = Table("identity", metadata, Column("mark", Text, primary_key=True))
 """One row: what tells this platform from others on the same host."""
 
@@ -245,3 +331,41 @@ pool = Table(
     Column("status", Text, nullable=False, server_default="filling"),
     Column("note", Text),
 )
+
+migrations = Table(
+    "migrations",
+    metadata,
+    Column("user", Text, primary_key=True),
+    Column("ref", Text, nullable=False),
+    Column("state", Text, nullable=False),
+    Column("step", Text),
+    Column("attempt", Integer, nullable=False, server_default="0"),
+    Column("email", Text),
+    Column("owner_id", Text, ForeignKey("users.id")),
+    Column("instance_id", Text, ForeignKey("instances.id")),
+    Column("desired", Integer),
+    Column("route", Text),
+    Column("changed_at", Float, nullable=False),
+    Column("held_at", Float),
+    Column("switched_at", Float),
+    Column("error", Text),
+    Column("notes", Text, nullable=False, server_default="[]"),
+)
+"""Users of an older system, and how far they have come."""
+
+history = Table(
+    "history",
+    metadata,
+    Column("resolution", Integer, primary_key=True, autoincrement=False),
+    Column("start", BigInteger, primary_key=True, autoincrement=False),
+    Column("data", Text, nullable=False),
+)
+"""What was counted and sampled, in buckets of a minute, an hour and a day."""
+
+history_cursor = Table(
+    "history_cursor",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("event_id", BigInteger, nullable=False),
+)
+"""One row: the newest event that is counted."""

@@ -4,13 +4,28 @@ from __future__ import annotations
 
 from fastapi import APIRouter, Depends, Request
 
+from openclaw_hosted.domain.errors import NotFound
 from openclaw_hosted.domain.naming import UserId, clean_display_name
-from openclaw_hosted.services.accounts import digest
+from openclaw_hosted.services.accounts import token_id
 from openclaw_hosted.web.api_instances import problems
 from openclaw_hosted.web.context import link_start, web_of
-from openclaw_hosted.web.models import InviteIn, Link, RoleIn, TokenCreate, TokenList, TokenMade, TokenOut, UserList, UserOut, user_out
-from openclaw_hosted.web.rendering import instant
-from openclaw_hosted.web.security import CONFIRMED_CALLER, Caller, require_admin_caller
+from openclaw_hosted.web.language import instant
+from openclaw_hosted.web.models import Link
+from openclaw_hosted.web.models_accounts import (
+    InviteIn,
+    MailIn,
+    MailOut,
+    RoleIn,
+    TokenCreate,
+    TokenList,
+    TokenMade,
+    TokenOut,
+    UserList,
+    UserOut,
+    mail_out,
+    user_out,
+)
+from openclaw_hosted.web.security import CONFIRMED_CALLER, Caller, bearer_token, require_admin_caller
 
 router = APIRouter(prefix="/api/v1", tags=["accounts"], responses=problems(400, 401, 403, 404, 409, 413, 415, 422))
 users = APIRouter(prefix="/users", dependencies=[Depends(require_admin_caller)])
@@ -20,6 +35,18 @@ users = APIRouter(prefix="/users", dependencies=[Depends(require_admin_caller)])
 async def me(request: Request, caller: Caller) -> UserOut:
     """Whose token this is."""
     return user_out(await web_of(request).services.accounts.me(caller))
+
+
+@router.get("/me/mail")
+async def get_mail(request: Request, caller: Caller) -> MailOut:
+    """Whether the caller gets news of their instances by e-mail."""
+    return mail_out(await web_of(request).services.mail.state(caller))
+
+
+@router.patch("/me/mail")
+async def change_mail(request: Request, caller: Caller, body: MailIn) -> MailOut:
+    """Send the caller news of their instances by e-mail, or no more."""
+    return mail_out(await web_of(request).services.mail.change(caller, on=body.on))
 
 
 @router.get("/tokens")
@@ -34,13 +61,22 @@ async def create_token(request: Request, caller: Caller, body: TokenCreate) -> T
     """A new token; its secret is answered this once."""
     label = clean_display_name(body.label, "label")
     secret = await web_of(request).services.accounts.create_token(caller, label)
-    return TokenMade(id=digest(secret)[:12], label=label, token=secret)
+    return TokenMade(id=token_id(secret), label=label, token=secret)
 
 
-@router.delete("/tokens/{token_id}", status_code=204)
-async def revoke_token(request: Request, caller: Caller, token_id: str) -> None:
-    """Make one of the caller's tokens useless."""
-    await web_of(request).services.accounts.revoke_token(caller, token_id)
+@router.delete("/tokens/current", status_code=204)
+async def revoke_current_token(request: Request, caller: Caller) -> None:
+    """Make the token useless that this request came with."""
+    token = bearer_token(request)
+    if token is None:
+        raise NotFound("This request came without a token.")
+    await web_of(request).services.accounts.revoke_token(caller, token_id(token))
+
+
+@router.delete("/tokens/{token}", status_code=204)
+async def revoke_token(request: Request, caller: Caller, token: str) -> None:
+    """Make one of the caller's tokens useless, named by its id."""
+    await web_of(request).services.accounts.revoke_token(caller, token)
 
 
 @users.get("")

@@ -7,14 +7,19 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Header, Query, Request, Response
 from fastapi.responses import StreamingResponse
 
-from openclaw_hosted.domain.actor import Actor
+from openclaw_hosted.domain.actor import Actor, require_admin
 from openclaw_hosted.domain.errors import FieldProblem, InvalidInput, OpenClawHostedError, RevisionMoved
 from openclaw_hosted.domain.gateway import CredentialsChange
 from openclaw_hosted.domain.instance import DesiredState, Instance, Phase
+from openclaw_hosted.domain.loglines import Level
+from openclaw_hosted.domain.naming import InstanceId, UserId
 from openclaw_hosted.services.instances import IDEMPOTENCY_KEY_MAX_LENGTH, ChangeRequest, CreateRequest
 from openclaw_hosted.web.context import Web, web_of
+from openclaw_hosted.web.errors import rate_headers
 from openclaw_hosted.web.live import Snapshot, snapshot, stream, watch
-from openclaw_hosted.web.models import (
+from openclaw_hosted.web.models import Lines, Link, ProblemOut
+from openclaw_hosted.web.models_events import EventList, event_out
+from openclaw_hosted.web.models_instances import (
     InstanceCreate,
     InstanceDetail,
     InstanceList,
@@ -22,9 +27,6 @@ from openclaw_hosted.web.models import (
     InstancePatch,
     KeyReportOut,
     KeyTest,
-    Lines,
-    Link,
-    ProblemOut,
     instance_detail,
     instance_out,
 )
@@ -40,6 +42,7 @@ def problems(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 router = APIRouter(prefix="/api/v1", tags=["instances"], responses=problems(400, 401, 403, 404, 409, 413, 415, 422, 429, 503))
 LOG_LINES_MAX: Final = 2000
+PAGE_MAX: Final = 500
 
 
 @router.post("/instances", status_code=202)
@@ -53,22 +56,33 @@ async def create_instance(
     """Ask for a new instance. The same `Idempotency-Key` with the same body answers the same instance."""
     web = web_of(request)
     settings, credentials = body.settings.to_domain(), body.credentials.to_domain()
-    wish = CreateRequest(body.name, settings, CredentialsChange(credentials.set))
+    point = None if body.restore_point is None else await web.services.restore_points.usable(caller, body.restore_point)
+    wish = CreateRequest(body.name, settings, CredentialsChange(credentials.set), point)
     instance, _ = await web.services.instances.create(caller, wish, idempotency_key)
     response.headers["Location"] = f"/api/v1/instances/{instance.id}"
     return _out(web, instance)
 
 
 @router.get("/instances")
-async def list_instances(request: Request, caller: Caller) -> InstanceList:
-    """The caller's instances; deleted ones too, while they can be restored."""
-    web = web_of(request)
-    return InstanceList(items=[_out(web, instance) for instance in await web.services.instances.list(caller)])
+async def list_instances(
+    request: Request,
+    caller: Caller,
+    owner: Annotated[str, Query(max_length=500, description="For admins: an e-mail address, or `all`.")] = "me",
+    phase: Annotated[Phase | None, Query(description="Only those in this phase.")] = None,
+    after: Annotated[str | None, Query(max_length=60, description="`next` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 100,
+) -> InstanceList:
+    """The caller's instances, or for admins those of others; deleted ones too, while they can be restored."""
+    web, cursor = web_of(request), None if after is None else InstanceId(after)
+    owner_id = await _owner(web, caller, owner)
+    found = await web.services.instances.page(caller, limit + 1, owner_id=owner_id, phase=phase, after=cursor)
+    page = found[:limit]
+    return InstanceList(items=[_out(web, instance) for instance in page], next=page[-1].id if len(found) > limit else None)
 
 
 @router.get("/instances/{instance_id}")
 async def get_instance(request: Request, response: Response, caller: Caller, instance_id: str) -> InstanceDetail:
-    """One instance with its steps. The `ETag` may be sent back as `If-Match` with a change."""
+    """One instance with its steps. Send its `ETag` as `If-Match` with a change, and nothing is lost that somebody else changed."""
     web = web_of(request)
     instance, steps, _ = await snapshot(web.services.instances, caller, instance_id)
     response.headers["ETag"] = f'"{instance.revision}"'
@@ -144,21 +158,53 @@ async def open_instance(request: Request, caller: Caller, instance_id: str) -> L
 
 @router.get("/instances/{instance_id}/logs")
 async def instance_logs(
-    request: Request, caller: Caller, instance_id: str, lines: Annotated[int, Query(ge=1, le=LOG_LINES_MAX)] = 200
+    request: Request,
+    caller: Caller,
+    instance_id: str,
+    lines: Annotated[int, Query(ge=1, le=LOG_LINES_MAX)] = 200,
+    since: Annotated[str | None, Query(max_length=40, description="A time with its zone, or how long ago, such as 15m.")] = None,
+    level: Annotated[Level | None, Query(description="Only lines of this level or worse.")] = None,
+    search: Annotated[str, Query(max_length=200)] = "",
 ) -> Lines:
-    """The newest lines of its OpenClaw's log."""
-    return Lines(lines=list(await web_of(request).services.instances.logs(caller, instance_id, lines)))
+    """The newest lines of its OpenClaw's log. Their times are UTC."""
+    instances = web_of(request).services.instances
+    found = await instances.logs(caller, instance_id, lines, instances.log_wish(since, level, search))
+    return Lines(lines=[line.text for line in found])
+
+
+@router.get("/instances/{instance_id}/history")
+async def instance_history(
+    request: Request,
+    caller: Caller,
+    instance_id: str,
+    before_id: Annotated[int | None, Query(ge=0, le=2**53)] = None,
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 100,
+) -> EventList:
+    """What happened to it, newest first."""
+    web = web_of(request)
+    events = await web.services.history.of(caller, instance_id, before_id=before_id, limit=limit)
+    me = await web.services.accounts.me(caller)
+    return EventList(items=[event_out(event, {me.id: me.email}) for event in events])
 
 
 @router.post("/keys/test")
-async def try_key(request: Request, caller: Caller, body: KeyTest) -> KeyReportOut:
+async def try_key(request: Request, response: Response, caller: Caller, body: KeyTest) -> KeyReportOut:
     """Try a key with its provider, without keeping it."""
     keys, credentials = web_of(request).services.keys, body.credentials.to_domain().set
     if body.channel is not None:
         report = await keys.try_channel(caller, body.channel, credentials)
     else:
         report = await keys.try_model_key(caller, body.settings.to_domain(), credentials)
+    response.headers.update(rate_headers(keys.quota(caller)))
     return KeyReportOut(ok=report.ok, message=report.message)
+
+
+async def _owner(web: Web, caller: Actor, owner: str) -> UserId | None:
+    """Whose instances are asked for; None for everybody's."""
+    if owner in ("me", "all"):
+        return caller.user_id if owner == "me" else None
+    require_admin(caller)
+    return (await web.services.accounts.user_by_email(owner)).id
 
 
 def _out(web: Web, instance: Instance) -> InstanceOut:
@@ -173,7 +219,7 @@ def _change_request(body: InstancePatch) -> ChangeRequest:
 def _expected_revision(instance: Instance, if_match: str | None) -> int | None:
     if if_match is None or if_match.strip() == "*":
         return None
-    text = if_match.strip().removeprefix("W/").strip('"')
+    text = if_match.strip().removeprefix("W/").strip('"').partition("-")[0]
     if not text.isdecimal() or len(text) > 12:
         raise InvalidInput(FieldProblem("If-Match", "Send the ETag of the instance as it was answered."))
     if int(text) != instance.revision:

@@ -6,10 +6,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request
 
-from openclaw_hosted.web.api_instances import problems
+from openclaw_hosted.domain.listing import SEARCH_LENGTH, MachineSearch
+from openclaw_hosted.domain.machine import MachineState
+from openclaw_hosted.web.api_instances import PAGE_MAX, problems
+from openclaw_hosted.web.console.queries import AFTER_LENGTH
 from openclaw_hosted.web.context import web_of
-from openclaw_hosted.web.models import (
-    EventList,
+from openclaw_hosted.web.models_cost import CostOut, cost_out
+from openclaw_hosted.web.models_events import EventList, event_out
+from openclaw_hosted.web.models_operations import (
     MachineList,
     MachineOut,
     NoticeIn,
@@ -18,15 +22,14 @@ from openclaw_hosted.web.models import (
     PoolOut,
     PoolPatch,
     RoomOut,
-    event_out,
     machine_out,
     orphan_out,
     pool_out,
     room_out,
 )
-from openclaw_hosted.web.models_cost import CostOut, cost_out
 from openclaw_hosted.web.security import CONFIRMED_CALLER, Caller, require_admin_caller
 
+NO_NUL = r"^[^\x00]*$"
 router = APIRouter(
     prefix="/api/v1",
     tags=["operations"],
@@ -36,11 +39,22 @@ router = APIRouter(
 
 
 @router.get("/machines")
-async def list_machines(request: Request, caller: Caller, include_terminated: bool = False) -> MachineList:
-    """The machines that exist, or with `include_terminated` the newest of all time."""
-    operations = web_of(request).services.operations
-    machines, more = await operations.recent_machines(caller) if include_terminated else (await operations.machines(caller), False)
-    return MachineList(items=[machine_out(machine) for machine in machines], more=more)
+async def list_machines(
+    request: Request,
+    caller: Caller,
+    include_terminated: bool = False,
+    state: Annotated[MachineState | None, Query(description="Only those in this state.")] = None,
+    search: Annotated[
+        str, Query(max_length=SEARCH_LENGTH, pattern=NO_NUL, description="Part of an id, an instance's id, the provider's name or a zone.")
+    ] = "",
+    after: Annotated[str | None, Query(max_length=AFTER_LENGTH, description="`next` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=PAGE_MAX)] = 100,
+) -> MachineList:
+    """The machines that exist, or with `include_terminated` all that are kept for the record, newest first."""
+    states = frozenset(MachineState) if include_terminated else frozenset[MachineState]()
+    wanted = MachineSearch(search.strip(), states if state is None else frozenset({state}))
+    page = await web_of(request).services.console.machines(caller, wanted, limit, after)
+    return MachineList(items=[machine_out(machine) for machine in page.items], next=page.after)
 
 
 @router.get("/machines/{machine_id}")
@@ -87,9 +101,12 @@ async def get_room(request: Request, caller: Caller) -> RoomOut:
 
 @router.patch("/pool")
 async def change_pool(request: Request, caller: Caller, body: PoolPatch) -> PoolOut:
-    """Keep so many spares from now on, no more than the fleet's cap."""
+    """Keep so many spares from now on, no more than the fleet's cap, or as many as the settings say."""
     operations = web_of(request).services.operations
-    await operations.set_spares(caller, body.spares)
+    if body.spares is None:
+        await operations.follow_settings(caller)
+    else:
+        await operations.set_spares(caller, body.spares)
     return pool_out(await operations.pool(caller))
 
 

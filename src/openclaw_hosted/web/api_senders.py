@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from openclaw_hosted.web.api_instances import problems
 from openclaw_hosted.web.context import web_of
-from openclaw_hosted.web.models import SenderList, sender_out
+from openclaw_hosted.web.models_instances import SenderList, sender_out
 from openclaw_hosted.web.security import Caller
 
 router = APIRouter(

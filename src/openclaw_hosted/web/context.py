@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final, cast
 
@@ -35,6 +35,9 @@ class WebOptions:
     """What has to be well for the platform to be ready, each by name."""
     authority: Callable[[], bytes | None] | None = None
     """The root certificate that devices have to trust; None where they trust the platform's certificate anyway."""
+    points_every_hours: float = 24.0
+    """How often a restore point is made of each instance; 0 for never."""
+    points_keep: int = 7
     is_one_place: bool = False
     """Whether each address leads to all instances, so that who opens one stays at the address that they came by."""
     mark: str = ""
@@ -57,7 +60,8 @@ class Web:
 
     services: Services
     options: WebOptions
-    templates: Jinja2Templates
+    templates: Mapping[str, Jinja2Templates]
+    """By the code of their language."""
     streams: Counter[str] = field(default_factory=Counter)
     """How many live views each user has open now."""
 

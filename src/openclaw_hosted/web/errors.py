@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -32,6 +33,7 @@ from openclaw_hosted.domain.errors import (
     Throttled,
     Unavailable,
 )
+from openclaw_hosted.domain.quota import Quota
 from openclaw_hosted.web.rendering import render
 
 PROBLEM_TYPE: Final = "application/problem+json"
@@ -104,7 +106,7 @@ def problem_of(error: Exception) -> Problem:
     if isinstance(error, OpenClawHostedError):
         status = next((STATUS[kind] for kind in type(error).__mro__ if kind in STATUS), 500)
         detail = str(error) if status != 500 else "Something went wrong here. It has been written to the log."
-        return Problem(status, detail, headers=_headers(status))
+        return Problem(status, detail, headers=_headers(status, error))
     if isinstance(error, HTTPException):
         return Problem(error.status_code, str(error.detail), headers=error.headers)
     if isinstance(error, ClientDisconnect):
@@ -154,11 +156,27 @@ def install(app: FastAPI, find_visitor: Callable[[Request], Awaitable[object]]) 
 def _ask_for_password(request: Request, asked: NotConfirmed) -> Response:
     status = 403 if asked.reason is None else problem_of(asked.reason).status
     return render(
-        request, "confirm.html", status=status, headers=_headers(status), action=request.url.path, fields=asked.fields, problem=asked.reason
+        request,
+        "confirm.html",
+        status=status,
+        headers=_headers(status, asked.reason),
+        action=request.url.path,
+        fields=asked.fields,
+        problem=asked.reason,
     )
 
 
-def _headers(status: int) -> Mapping[str, str] | None:
+def rate_headers(quota: Quota) -> dict[str, str]:
+    """How often something may still be asked for, as draft-ietf-httpapi-ratelimit-headers says it."""
+    return {
+        "RateLimit-Policy": f'"{quota.name}";q={quota.most};w={math.ceil(quota.window_seconds)}',
+        "RateLimit": f'"{quota.name}";r={quota.remaining};t={math.ceil(quota.resets_seconds)}',
+    }
+
+
+def _headers(status: int, error: OpenClawHostedError | None) -> Mapping[str, str] | None:
+    if isinstance(error, LimitReached) and error.quota is not None:
+        return {"Retry-After": str(max(1, math.ceil(error.quota.resets_seconds)))} | rate_headers(error.quota)
     if status == 401:
         return {"WWW-Authenticate": 'Bearer realm="openclaw-hosted"'}
     if status == 429:

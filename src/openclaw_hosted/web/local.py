@@ -18,7 +18,8 @@ from openclaw_hosted.domain.actor import Actor, Party, Via
 from openclaw_hosted.domain.errors import NotFound
 from openclaw_hosted.local_socket import ACT_AS, NEEDS_ACCOUNT
 from openclaw_hosted.web.context import web_of
-from openclaw_hosted.web.models import Input, UserOut, user_out
+from openclaw_hosted.web.models import Input
+from openclaw_hosted.web.models_accounts import UserOut, user_out
 
 LOCAL: Final = "openclaw_hosted.local"
 OPERATOR: Final = Actor(Party.OPERATOR, Role.ADMIN, Via.COMMAND_LINE)

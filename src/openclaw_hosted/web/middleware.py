@@ -27,6 +27,9 @@ BODIES_PER_ADDRESS: Final = 50
 BODY_METHODS: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 JSON_TYPES: Final = frozenset({"application/json", "application/merge-patch+json"})
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
+ARCHIVES_PATH: Final = "/api/v1/archives"
+"""Takes bodies of any length, which whoever reads them bounds."""
+ARCHIVE_TYPES: Final = frozenset({"application/gzip", "application/x-gzip", "application/x-tar", "application/octet-stream"})
 FOREIGN_WORKER: Final = "A page of an instance was reading along in this browser, and has been shut out. Reload this page."
 
 
@@ -53,14 +56,15 @@ class BodyGuard:
             response = await answer_error(Request(scope, receive), refusal)
             await response(scope, receive, send)
             return
-        async with self._body_of(client, receive) as bounded:
+        async with self._body_of(client, receive, is_archive=scope["path"] == ARCHIVES_PATH) as bounded:
             await self._app(scope, bounded, send)
 
     @asynccontextmanager
-    async def _body_of(self, client: str, receive: Receive) -> AsyncIterator[Receive]:
-        """`receive` with the bounds of a body, which counts for `client` until it is here."""
+    async def _body_of(self, client: str, receive: Receive, *, is_archive: bool) -> AsyncIterator[Receive]:
+        """`receive` with the bounds of a body, which counts for `client` until it is here. An archive may be long, but not stall."""
         is_here, received = False, 0
-        deadline = asyncio.get_running_loop().time() + self._seconds
+        now = asyncio.get_running_loop().time
+        deadline = now() + self._seconds
         self._under_way[client] += 1
 
         def arrived() -> None:
@@ -74,12 +78,12 @@ class BodyGuard:
             if is_here:
                 return await receive()
             try:
-                async with asyncio.timeout_at(deadline):
+                async with asyncio.timeout_at(now() + self._seconds if is_archive else deadline):
                     message = await receive()
             except TimeoutError:
                 raise HTTPException(408, "The request did not come to its end in time.", {"Connection": "close"}) from None
             received += len(message.get("body", b""))
-            if received > BODY_LIMIT_BYTES:
+            if received > BODY_LIMIT_BYTES and not is_archive:
                 raise _too_large()
             if not message.get("more_body"):
                 arrived()
@@ -160,12 +164,15 @@ def _refusal(method: str, path: str, headers: Headers) -> HTTPException | None:
     length = headers.get("content-length", "0")
     if not length.isdecimal():
         return HTTPException(400, "The Content-Length header is not a number.")
-    if int(length) > BODY_LIMIT_BYTES:
+    is_archive = method == "POST" and path == ARCHIVES_PATH
+    if int(length) > BODY_LIMIT_BYTES and not is_archive:
         return _too_large()
     has_body = int(length) > 0 or "transfer-encoding" in headers
     kind = headers.get("content-type", "").partition(";")[0].strip().lower()
     if method not in BODY_METHODS or not has_body:
         return None
+    if is_archive:
+        return None if kind in ARCHIVE_TYPES else HTTPException(415, "Send the archive as application/gzip.")
     if path.startswith("/api/"):
         return None if kind in JSON_TYPES else HTTPException(415, "Send the body as application/json.")
     return None if kind == FORM_TYPE else HTTPException(415, f"Send the form as {FORM_TYPE}.")

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, Field
 
-from openclaw_hosted.domain.cost import Component
+from openclaw_hosted.domain.prices import Component
 from openclaw_hosted.services.costs import CostReport
 
 

@@ -18,8 +18,11 @@ from openclaw_hosted.web.context import web_of
 from openclaw_hosted.web.cookies import admit, dismiss
 from openclaw_hosted.web.errors import STATUS
 from openclaw_hosted.web.forms import by_field, text_of
+from openclaw_hosted.web.language import choose
 from openclaw_hosted.web.rendering import render
+from openclaw_hosted.web.said import Done, hide, leave
 from openclaw_hosted.web.security import (
+    CSRF_FIELD,
     OWN_FORM,
     ConfirmedForm,
     CurrentVisitor,
@@ -27,6 +30,7 @@ from openclaw_hosted.web.security import (
     Visitor,
     VisitorForm,
     actor_of,
+    check_csrf,
     check_navigation,
     find_visitor,
     local_path,
@@ -64,8 +68,8 @@ async def sign_in_page(request: Request, next: str = "/") -> Response:  # noqa: 
     """The form to sign in with."""
     if await find_visitor(request) is not None:
         return RedirectResponse(local_path(next), 303)
-    needs_setup = await web_of(request).services.accounts.needs_setup()
-    return render(request, "sign_in.html", next=local_path(next), needs_setup=needs_setup, email="", problem=None)
+    is_new = await web_of(request).services.accounts.is_new()
+    return render(request, "sign_in.html", next=local_path(next), needs_setup=is_new, email="", problem=None)
 
 
 @router.post("/sign-in")
@@ -93,6 +97,15 @@ async def sign_out(request: Request, visitor: CurrentVisitor) -> Response:
     return dismiss(RedirectResponse("/sign-in", 303), web.options)
 
 
+@router.post("/language")
+async def choose_language(request: Request, form: OpenForm) -> Response:
+    """Have this browser get its pages in another language, signed in or not."""
+    visitor = await find_visitor(request)
+    if visitor is not None:
+        check_csrf(visitor, text_of(form, CSRF_FIELD))
+    return choose(RedirectResponse(local_path(text_of(form, "next")), 303), text_of(form, "language"))
+
+
 @router.get("/account")
 async def account_page(request: Request, visitor: CurrentVisitor) -> Response:
     """Sessions, tokens and password."""
@@ -116,7 +129,20 @@ async def change_password(request: Request, form: VisitorForm) -> Response:
         return await _account(request, visitor, status=422, errors=by_field(error.problems))
     except (NotAllowed, LimitReached) as error:
         return await _account(request, visitor, status=STATUS[type(error)], errors={"current_password": str(error)})
-    return admit(RedirectResponse("/account", 303), signed_in, web.options)
+    return admit(leave(request, "/account", Done.PASSWORD), signed_in, web.options)
+
+
+@router.post("/account/mail")
+async def change_mail(request: Request, form: VisitorForm) -> Response:
+    """Get news by e-mail, or no more."""
+    await web_of(request).services.mail.change(visitor_of(request).actor, on=bool(form.get("on")))
+    return leave(request, "/account#news", Done.SAVED)
+
+
+@router.post("/account/isolation-notice", dependencies=[OWN_FORM])
+async def hide_isolation_notice(request: Request) -> Response:
+    """Put the notice away that machines are not isolated; operators' own pages go on showing it."""
+    return hide(RedirectResponse("/", 303), web_of(request).options.isolation_note)
 
 
 @router.post("/account/sessions/{session_id}/end", dependencies=[OWN_FORM])
@@ -126,7 +152,7 @@ async def end_session(request: Request, visitor: CurrentVisitor, session_id: str
     for session in await accounts.sessions(visitor.actor):
         if session.hash[:SESSION_ID_LENGTH] == session_id:
             await accounts.end_session(visitor.actor, session)
-            return RedirectResponse("/account", 303)
+            return leave(request, "/account", Done.SESSION_ENDED)
     raise NotFound(NO_SESSION)
 
 
@@ -145,7 +171,7 @@ async def create_token(request: Request, form: ConfirmedForm) -> Response:
 async def revoke_token(request: Request, visitor: CurrentVisitor, token_id: str) -> Response:
     """Make one of one's own tokens useless."""
     await web_of(request).services.accounts.revoke_token(visitor.actor, token_id)
-    return RedirectResponse("/account", 303)
+    return leave(request, "/account#tokens", Done.TOKEN_REVOKED)
 
 
 @router.get("/{kind:link}/{secret}")
@@ -182,5 +208,6 @@ async def _account(
     accounts = web_of(request).services.accounts
     sessions = [(session.hash[:SESSION_ID_LENGTH], session) for session in await accounts.sessions(visitor.actor)]
     tokens = await accounts.tokens(visitor.actor)
-    context: dict[str, Any] = {"sessions": sessions, "tokens": tokens, "errors": errors or {}, "new_token": new_token}
+    mail = await web_of(request).services.mail.state(visitor.actor)
+    context: dict[str, Any] = {"sessions": sessions, "tokens": tokens, "mail": mail, "errors": errors or {}, "new_token": new_token}
     return render(request, "account.html", status=status, **context)

@@ -9,13 +9,22 @@ from starlette.convertors import StringConvertor, register_url_convertor
 from openclaw_hosted.domain.errors import NotAllowed, NotFound, Unavailable
 from openclaw_hosted.domain.instance import Phase
 from openclaw_hosted.domain.naming import INSTANCE_ID_PATTERN, InstanceId
+from openclaw_hosted.domain.waiting import Waiting
+from openclaw_hosted.domain.words import PHASE_WORDS
 from openclaw_hosted.web.context import web_of
 from openclaw_hosted.web.errors import RETRY_AFTER_SECONDS, NotSignedIn, wants_page
 from openclaw_hosted.web.rendering import render
 from openclaw_hosted.web.security import check_navigation, find_visitor
 
 ALL_METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"]
-WAITING_PHASES = frozenset({Phase.PENDING, Phase.PLACING, Phase.UPDATING, Phase.REPLACING, Phase.DELETING})
+WAITS = {
+    Phase.PENDING: Waiting.MACHINE,
+    Phase.PLACING: Waiting.CREATE,
+    Phase.UPDATING: Waiting.RESTART,
+    Phase.RESTORING: Waiting.RESTORE,
+    Phase.REPLACING: Waiting.MOVE,
+    Phase.DELETING: Waiting.DELETE,
+}
 REFRESH_SECONDS = 2
 NO_SUCH_PLACE = "There is no instance here, or it is not yours."
 
@@ -56,10 +65,11 @@ async def instance_address(request: Request, instance_id: str) -> Response:
     except NotFound:
         raise NotFound(NO_SUCH_PLACE) from None
     check_navigation(request)
-    waiting = instance.phase in WAITING_PHASES
+    waiting = instance.phase in WAITS
     headers = {"Retry-After": str(REFRESH_SECONDS), "Refresh": str(REFRESH_SECONDS)} if waiting else None
     status = 503 if waiting else 200 if instance.phase is Phase.RUNNING else 410 if instance.phase is Phase.DELETED else 502
-    return render(request, "edge.html", status=status, headers=headers, instance=instance, waiting=waiting)
+    usual = (await web_of(request).services.instances.usual_waits()).get(WAITS[instance.phase]) if instance.phase in WAITS else None
+    return render(request, "edge.html", status=status, headers=headers, instance=instance, usual=usual)
 
 
 async def _answer_program(request: Request, instance_id: str) -> Response:
@@ -67,4 +77,4 @@ async def _answer_program(request: Request, instance_id: str) -> Response:
     if visitor is None or request.method not in ("GET", "HEAD"):
         raise NotFound(NO_SUCH_PLACE)
     instance = await web_of(request).services.instances.get(visitor.actor, instance_id)
-    raise Unavailable(f"It is {instance.phase}; try again in {RETRY_AFTER_SECONDS} seconds.")
+    raise Unavailable(f"{PHASE_WORDS[instance.phase]}. Try again in {RETRY_AFTER_SECONDS} seconds.")

@@ -8,16 +8,22 @@ from urllib.parse import urljoin
 
 from fastapi import APIRouter, Request
 from fastapi.responses import HTMLResponse, RedirectResponse, Response
+from starlette.datastructures import FormData
 
-from openclaw_hosted.domain.errors import InvalidInput, NotAllowed, PortError, StateConflict
+from openclaw_hosted.domain.errors import FieldProblem, InvalidInput, NotAllowed, PortError, StateConflict
+from openclaw_hosted.domain.news import NewsKind
 from openclaw_hosted.domain.text import folded
+from openclaw_hosted.domain.usage import tokens_of, usd_of
 from openclaw_hosted.services.instances import ChangeRequest
 from openclaw_hosted.web.context import link_start, path_within, web_of
 from openclaw_hosted.web.errors import NotSignedIn, problem_of
 from openclaw_hosted.web.forms import InstanceForm, by_field, text_of
+from openclaw_hosted.web.instance_forms import form_problems, instance_fields, is_part, try_keys
+from openclaw_hosted.web.language import language_of
 from openclaw_hosted.web.live import Snapshot, snapshot, stream, watch
-from openclaw_hosted.web.pages_instances import instance_fields, try_keys
-from openclaw_hosted.web.rendering import render, waits_for_machine
+from openclaw_hosted.web.pages_news import not_hidden
+from openclaw_hosted.web.rendering import render
+from openclaw_hosted.web.said import Done, leave
 from openclaw_hosted.web.security import (
     OWN_FORM,
     CurrentVisitor,
@@ -46,11 +52,12 @@ async def instance_live(request: Request, instance_id: str, key: str = "") -> Re
         raise NotAllowed
     web = web_of(request)
     first = await snapshot(web.services.instances, visitor.actor, instance_id)
-    usual_wait = await web.services.instances.usual_wait()
-    template = web.templates.get_template("_instance_live.html")
+    template = web.templates[language_of(request).code].get_template("_instance_live.html")
+
+    usual = await web.services.instances.usual_waits()
 
     def show(seen: Snapshot) -> str:
-        return template.render(instance=seen[0], steps=seen[1], departure=seen[2], usual_wait=usual_wait)
+        return template.render(instance=seen[0], steps=seen[1], departure=seen[2], usual=usual)
 
     if "text/event-stream" not in request.headers.get("accept", ""):
         return HTMLResponse(show(first))
@@ -77,14 +84,14 @@ async def open_instance(request: Request, visitor: CurrentVisitor, instance_id: 
 async def restart_instance(request: Request, visitor: CurrentVisitor, instance_id: str) -> Response:
     """Restart its OpenClaw."""
     await web_of(request).services.instances.restart(visitor.actor, instance_id)
-    return _back(instance_id)
+    return leave(request, _path(instance_id), Done.RESTARTING)
 
 
 @router.post("/restore", dependencies=[OWN_FORM])
 async def restore_instance(request: Request, visitor: CurrentVisitor, instance_id: str) -> Response:
     """Undo a deletion."""
     await web_of(request).services.instances.restore(visitor.actor, instance_id)
-    return _back(instance_id)
+    return leave(request, _path(instance_id), Done.UNDONE)
 
 
 @router.post("/delete")
@@ -93,10 +100,10 @@ async def delete_instance(request: Request, form: VisitorForm, instance_id: str)
     instances, visitor = web_of(request).services.instances, visitor_of(request)
     name = (await instances.get(visitor.actor, instance_id)).name
     if folded(text_of(form, "typed_name")) != folded(name):
-        errors = {"typed_name": f"Type the name exactly as it stands: {name}"}
-        return await _page(request, visitor, instance_id, status=422, errors=errors)
+        errors = by_field((FieldProblem("typed_name", f"Type the name exactly as it stands: {name}"),))
+        return await _page(request, visitor, instance_id, status=422, errors=errors, typed_name=text_of(form, "typed_name"))
     await instances.delete(visitor.actor, instance_id)
-    return _back(instance_id)
+    return leave(request, "/", Done.DELETED)
 
 
 @router.get("/settings")
@@ -116,51 +123,78 @@ async def change_settings(request: Request, form: VisitorForm, instance_id: str)
         change = ChangeRequest(wish.name if wish.name != instance.name else None, wish.settings(), wish.credentials)
         await web.services.instances.change(visitor.actor, instance_id, change)
     except InvalidInput as error:
-        return _settings(request, instance_id, wish, status=422, errors=by_field(error.problems))
-    return _back(instance_id)
+        errors = by_field(error.problems)
+        if is_part(request):
+            return form_problems(request, errors, 422)
+        return _settings(request, instance_id, wish, status=422, errors=errors)
+    return leave(request, _path(instance_id), Done.SAVED)
 
 
 @router.post("/settings/test-key")
 async def test_changed_key(request: Request, form: VisitorForm, instance_id: str) -> Response:
     """Try the keys typed into the form without keeping them."""
-    web = web_of(request)
-    instance = await web.services.instances.get(visitor_of(request).actor, instance_id)
-    wish = InstanceForm.read(form, instance.credential_names)
-    reports = await try_keys(web, visitor_of(request).actor, wish, wish.credentials)
-    if "hx-request" in request.headers:
+    wish = await _wish(request, form, instance_id)
+    reports = await try_keys(request, visitor_of(request).actor, wish)
+    if is_part(request):
         return render(request, "_key_report.html", reports=reports)
     return _settings(request, instance_id, wish, reports=reports)
 
 
-@router.get("/logs")
-async def logs_page(request: Request, visitor: CurrentVisitor, instance_id: str) -> Response:
-    """The newest lines of its OpenClaw's log."""
+@router.post("/settings/models")
+async def list_changed_models(request: Request, form: VisitorForm, instance_id: str) -> Response:
+    """The models that the key typed into the form can choose from."""
+    wish = await _wish(request, form, instance_id)
+    models = await web_of(request).services.keys.list_models(visitor_of(request).actor, wish.settings(), wish.credentials.set)
+    if is_part(request):
+        return render(request, "_model_list.html", models=models)
+    return _settings(request, instance_id, wish, models=models)
+
+
+async def _wish(request: Request, form: FormData, instance_id: str) -> InstanceForm:
+    instance = await web_of(request).services.instances.get(visitor_of(request).actor, instance_id)
+    return InstanceForm.read(form, instance.credential_names)
+
+
+@router.post("/usage", dependencies=[OWN_FORM])
+async def usage_part(request: Request, visitor: CurrentVisitor, instance_id: str) -> Response:
+    """What its OpenClaw used lately, for a part of its page."""
     instances = web_of(request).services.instances
     instance = await instances.get(visitor.actor, instance_id)
     try:
-        lines, problem = await instances.logs(visitor.actor, instance_id), None
-    except PortError as error:
-        lines, problem = [], str(error)
-    return render(request, "instance_logs.html", instance=instance, lines=lines, problem=problem)
+        days, problem = await instances.usage(visitor.actor, instance.id), None
+    except (PortError, StateConflict) as error:
+        days, problem = [], str(error)
+    return render(request, "_usage.html", days=days, tokens=tokens_of(days), usd=usd_of(days), problem=problem)
 
 
 async def _page(
-    request: Request, visitor: Visitor, instance_id: str, *, status: int = 200, errors: dict[str, str] | None = None
+    request: Request, visitor: Visitor, instance_id: str, *, status: int = 200, errors: dict[str, str] | None = None, typed_name: str = ""
 ) -> Response:
-    instances = web_of(request).services.instances
-    instance, steps, departure = await snapshot(instances, visitor.actor, instance_id)
-    url = urljoin(link_start(request), path_within(request, instances.url(instance.id)))
-    usual_wait = await instances.usual_wait() if waits_for_machine(instance, steps) else None
-    filled = await web_of(request).services.room.filled_by(visitor.actor, instance.id)
-    context: dict[str, Any] = {"instance": instance, "steps": steps, "url": url, "usual_wait": usual_wait, "filled": filled}
-    return render(request, "instance.html", status=status, errors=errors or {}, departure=departure, **context)
+    services = web_of(request).services
+    instance, steps, departure = await snapshot(services.instances, visitor.actor, instance_id)
+    news = await services.history.news(visitor.actor, [instance])
+    context: dict[str, Any] = {
+        "instance": instance,
+        "news": [each for each in not_hidden(request, news) if each.kind is not NewsKind.FAILED],
+        "steps": steps,
+        "departure": departure,
+        "url": urljoin(link_start(request), path_within(request, services.instances.url(instance.id))),
+        "usual": await services.instances.usual_waits(),
+        "filled": await services.room.filled_by(visitor.actor, instance.id),
+        "points": await services.restore_points.list(visitor.actor, instance.id),
+        "carries_archives": services.restore_points.carries_archives,
+        "exports_volumes": services.restore_points.exports_volumes,
+        "now": services.restore_points.now,
+        "errors": errors or {},
+        "typed_name": typed_name,
+    }
+    return render(request, "instance.html", status=status, **context)
 
 
-def _settings(request: Request, instance_id: str, wish: InstanceForm, *, status: int = 200, **context: object) -> Response:
-    shown: dict[str, Any] = {"errors": {}, "reports": [], **context}
-    fields = instance_fields(request, wish)
-    return render(request, "instance_settings.html", status=status, instance_id=instance_id, **fields, **shown)
+def _settings(request: Request, instance_id: str, wish: InstanceForm, *, status: int = 200, **shown: Any) -> Response:
+    fields = instance_fields(request, wish, f"{_path(instance_id)}/settings", **shown)
+    return render(request, "instance_settings.html", status=status, instance_id=instance_id, **fields)
 
 
-def _back(instance_id: str) -> Response:
-    return RedirectResponse(f"/instances/{instance_id}", 303)
+def _path(instance_id: str) -> str:
+    return f"/instances/{instance_id}"

@@ -137,9 +137,9 @@ async def require_caller(request: Request) -> Actor:
     """Whose bearer token, or session cookie with its CSRF token, an API request carries; as whom a local one acts. Raises `NotSignedIn`."""
     if is_local(request):
         return await local_actor(request)
-    scheme, _, token = request.headers.get("authorization", "").partition(" ")
-    if scheme.lower() == "bearer":
-        user = await web_of(request).services.accounts.user_by_token(token.strip())
+    token = bearer_token(request)
+    if token is not None:
+        user = await web_of(request).services.accounts.user_by_token(token)
         if user is None:
             raise NotSignedIn("This token is not valid.")
         return actor_of(request).proved(user)
@@ -149,6 +149,12 @@ async def require_caller(request: Request) -> Actor:
     check_origin(request)
     check_csrf(visitor, request.headers.get(CSRF_HEADER, ""))
     return visitor.actor
+
+
+def bearer_token(request: Request) -> str | None:
+    """The API token that came with a request, if any."""
+    scheme, _, token = request.headers.get("authorization", "").partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else None
 
 
 async def require_confirmed_caller(request: Request, _caller: Annotated[Actor, Depends(require_caller)]) -> None:

@@ -26,18 +26,26 @@ class GatewaysContract:
         before = await harness.gateways.status(seat(ref, spec))
         assert (before.running, before.ready, before.instance_id) == (False, False, None)
         for _ in range(2):
+            await harness.gateways.prepare(seat(ref, spec), spec)
+        prepared = await harness.gateways.status(seat(ref, spec))
+        assert (prepared.ready, prepared.instance_id) == (False, None)
+        for _ in range(2):
             await harness.gateways.start(seat(ref, spec), spec)
         await until_ready(harness, seat(ref, spec))
         status = await harness.gateways.status(seat(ref, spec))
         assert (status.running, status.instance_id, status.problem) == (True, spec.instance_id, None)
+        assert status.claimed is False
 
         await harness.gateways.warm_up(seat(ref, spec))
         await harness.gateways.keep_warm(seat(ref, spec))
         await harness.gateways.revive(seat(ref, spec))
+        await harness.gateways.prepare(seat(ref, spec), spec)
         assert (await harness.gateways.status(seat(ref, spec))).started_at == status.started_at
         first, second = [await harness.gateways.mint_bootstrap(seat(ref, spec)) for _ in range(2)]
         assert first.token != second.token
-        await harness.gateways.apply(seat(ref, spec), replace(spec, generation=1, revision=1))
+        claimed = replace(spec, generation=1, revision=1)
+        await harness.gateways.apply(seat(ref, claimed), claimed)
+        assert (await harness.gateways.status(seat(ref, claimed))).claimed is True
 
         assert list(await harness.gateways.sender_requests(seat(ref, spec))) == []
         with pytest.raises(NotFound):

@@ -18,6 +18,32 @@ class MachinesContract:
         assert machine.address
         assert machine.launched_at > 0
 
+    async def test_a_listing_tells_what_a_machine_was_launched_for_and_its_labels(self, harness: ProviderHarness) -> None:
+        spec = launch_spec(harness)
+        ref = await launched(harness, spec)
+        labels = {"Status": "assigned", "UserId": "us-ada", "InstanceId": spec.reserved_instance_id}
+        await harness.machines.label(ref, labels)
+
+        async def is_labelled() -> bool:
+            (machine,) = await harness.machines.observe()
+            assert (machine.reserved_instance_id, machine.image) == (spec.reserved_instance_id, spec.image)
+            return machine.serves_user and dict(machine.labels) == labels
+
+        await eventually(harness, is_labelled)
+
+    async def test_one_machine_is_found_by_either_name(self, harness: ProviderHarness) -> None:
+        spec = launch_spec(harness)
+        ref = await launched(harness, spec)
+        unknown = launch_spec(harness).machine_id
+        for labels in ({}, {"Status": "available"}):
+            await harness.machines.label(ref, labels) if labels else None
+            for found in (await harness.machines.look_for(spec.machine_id, None), await harness.machines.look_for(unknown, ref)):
+                assert found is not None
+                assert (found.machine_id, found.health, bool(found.address)) == (spec.machine_id, MachineHealth.UP, True)
+        assert await harness.machines.look_for(unknown, None) is None
+        await terminated(harness, ref)
+        assert await harness.machines.look_for(spec.machine_id, ref) is None
+
     async def test_launching_twice_with_one_id_is_launching_once(self, harness: ProviderHarness) -> None:
         spec = launch_spec(harness)
         ref = await launched(harness, spec)

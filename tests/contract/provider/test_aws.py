@@ -12,18 +12,20 @@ import pytest
 
 from lab.cloud.latency import Delays
 from lab.plain import PlainLab, plain_lab
+from lab.plane.plain_volumes import PlainVolume
 from lab.site import Plan
 from openclaw_hosted.adapters.aws import notices
 from openclaw_hosted.adapters.system import SystemIds
 from openclaw_hosted.bootstrap.provided import Provided
 from openclaw_hosted.domain.account import Session
-from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId
+from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId, VolumeId
 from openclaw_hosted.ports.router import Target
 from openclaw_hosted.server import WebPlace, serving
 from tests.contract.provider.gateways import GatewaysContract, RestartContract
 from tests.contract.provider.harness import launch_spec, launched
 from tests.contract.provider.machines import MachinesContract
 from tests.contract.provider.notices import NoticesContract
+from tests.contract.provider.restore_points import RestorePointsContract
 from tests.contract.provider.router_suite import RouterContract
 from tests.contract.provider.vault import VaultContract
 from tests.contract.provider.volumes import VolumesContract
@@ -47,9 +49,21 @@ class AwsHarness:
         self.clock, self.ids = HurriedClock(), SystemIds()
         self.machines, self.gateways, self.volumes = provided.machines, provided.gateways, provided.volumes
         self.vault, self.router, self.gate = provided.vault, provided.router, provided.gate
+        self.points = provided.points
         assert provided.notices is not None
         self.notices = provided.notices
         self._sqs = lab.site.client("sqs")
+
+    async def write(self, volume_id: VolumeId, number: int) -> None:
+        (self._disk(volume_id).folder / "number").write_text(str(number))
+
+    async def written(self, volume_id: VolumeId) -> int:
+        return int((self._disk(volume_id).folder / "number").read_text())
+
+    def _disk(self, volume_id: VolumeId) -> PlainVolume:
+        wanted = [{"Name": "tag:VolumeId", "Values": [volume_id]}]
+        (found,) = self.lab.site.client("ec2").describe_volumes(Filters=wanted)["Volumes"]
+        return self.lab.machines.volumes.get(found["VolumeId"])
 
     async def interrupt(self, provider_ref: str) -> None:
         await asyncio.to_thread(self.lab.cloud.interrupt, provider_ref)
@@ -127,6 +141,8 @@ async def clear(harness: AwsHarness) -> None:
         await harness.router.forget(machine_id)
     for instance_id in await harness.vault.list():
         await harness.vault.purge(instance_id)
+    for point in await harness.points.list():
+        await harness.points.remove(point.point_id)
     for volume in await harness.volumes.list():
         await harness.volumes.purge(volume.volume_id, volume.instance_id or InstanceId(volume.volume_id))
 
@@ -147,6 +163,10 @@ class TestAwsNotices(NoticesContract):
 
 
 class TestAwsVolumes(VolumesContract):
+    pass
+
+
+class TestAwsRestorePoints(RestorePointsContract):
     pass
 
 

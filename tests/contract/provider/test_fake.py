@@ -10,17 +10,19 @@ from openclaw_hosted.adapters.fake.access import FakeGate, FakeRouter, FakeSeale
 from openclaw_hosted.adapters.fake.cloud import FakeCloud, FakeMachine
 from openclaw_hosted.adapters.fake.compute import FakeGateways, FakeMachines, FakeVolumes
 from openclaw_hosted.adapters.fake.notices import FakeNotices
+from openclaw_hosted.adapters.fake.restore_points import FakeRestorePoints
 from openclaw_hosted.adapters.system import SystemClock, SystemIds
 from openclaw_hosted.domain.account import Session
 from openclaw_hosted.domain.errors import Denied
 from openclaw_hosted.domain.gateway import GatewaySpec
-from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId
+from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId, VolumeId
 from openclaw_hosted.domain.notice import NoticeKind
 from openclaw_hosted.ports.machines import MachineHealth
 from openclaw_hosted.ports.router import Target
 from tests.contract.provider.gateways import GatewaysContract, RestartContract
 from tests.contract.provider.machines import MachinesContract
 from tests.contract.provider.notices import NoticesContract
+from tests.contract.provider.restore_points import RestorePointsContract
 from tests.contract.provider.router_suite import GateContract, RouterContract
 from tests.contract.provider.vault import VaultContract
 from tests.contract.provider.volumes import VolumesContract
@@ -37,7 +39,13 @@ class FakeHarness:
         self.cloud = FakeCloud(self.clock)
         self.machines, self.gateways, self.volumes = FakeMachines(self.cloud), FakeGateways(self.cloud), FakeVolumes(self.cloud)
         self.vault, self.router, self.gate = FakeVault(self.cloud), FakeRouter(self.cloud), FakeGate(self.cloud)
-        self.notices = FakeNotices(self.cloud)
+        self.notices, self.points = FakeNotices(self.cloud), FakeRestorePoints(self.cloud)
+
+    async def write(self, volume_id: VolumeId, number: int) -> None:
+        self.cloud.volumes[volume_id].written = number
+
+    async def written(self, volume_id: VolumeId) -> int:
+        return self.cloud.volumes[volume_id].written
 
     async def interrupt(self, provider_ref: str) -> None:
         self.cloud.give_notice(NoticeKind.INTERRUPTION, provider_ref)
@@ -81,6 +89,10 @@ class TestFakeMachines(MachinesContract):
 
 
 class TestFakeVolumes(VolumesContract):
+    pass
+
+
+class TestFakeRestorePoints(RestorePointsContract):
     pass
 
 

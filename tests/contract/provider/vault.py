@@ -5,14 +5,42 @@ from __future__ import annotations
 import pytest
 
 from openclaw_hosted.domain.errors import Conflict, NotFound
-from openclaw_hosted.domain.gateway import Credential
+from openclaw_hosted.domain.gateway import Channel, Credential, GatewaySettings, ModelProvider
+from openclaw_hosted.domain.naming import UserId
+from openclaw_hosted.domain.record import InstanceRecord
 from tests.contract.provider.harness import ProviderHarness
 
 FIRST = {Credential.GATEWAY_TOKEN: "first-token"}
 SECOND = {Credential.GATEWAY_TOKEN: "first-token", Credential.MODEL_API_KEY: "second-key"}
+SETTINGS = GatewaySettings(ModelProvider.OPENAI, "gpt", None, frozenset({Channel.TELEGRAM}))
+RECORD = InstanceRecord(UserId("us-ada"), "ada@example.com", "Ada’s “helper”", SETTINGS, 3, 2, 1_700_000_000.5)
 
 
 class VaultContract:
+    async def test_a_record_is_kept_beside_the_document_and_is_no_part_of_it(self, harness: ProviderHarness) -> None:
+        instance_id = harness.ids.instance_id()
+        await harness.vault.put(instance_id, FIRST, 1)
+        assert (await harness.vault.look(instance_id)).record is None
+        await harness.vault.put(instance_id, FIRST, 1, RECORD)
+        await harness.vault.put(instance_id, SECOND, 2)
+        found = await harness.vault.look(instance_id)
+        assert (found.record, found.owner_id, found.revision, found.retired) == (RECORD, RECORD.owner_id, 2, False)
+        assert found.names == frozenset(SECOND)
+        assert dict(await harness.vault.get(instance_id, fresh=True)) == SECOND
+
+    async def test_whose_a_retired_document_is_can_be_told(self, harness: ProviderHarness) -> None:
+        instance_id = harness.ids.instance_id()
+        await harness.vault.put(instance_id, FIRST, 1, RECORD)
+        await harness.vault.retire(instance_id)
+        found = await harness.vault.look(instance_id)
+        assert (found.owner_id, found.retired) == (RECORD.owner_id, True)
+        await harness.vault.restore(instance_id)
+        assert (await harness.vault.look(instance_id)).record == RECORD
+
+    async def test_there_is_nothing_to_look_at_where_nothing_was_put(self, harness: ProviderHarness) -> None:
+        with pytest.raises(NotFound):
+            await harness.vault.look(harness.ids.instance_id())
+
     async def test_what_is_put_is_got(self, harness: ProviderHarness) -> None:
         instance_id = harness.ids.instance_id()
         await harness.vault.put(instance_id, SECOND, 1)

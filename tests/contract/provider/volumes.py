@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 
 from openclaw_hosted.domain.errors import Conflict, NotFound
@@ -19,6 +17,22 @@ class VolumesContract:
         assert found is not None
         assert found.instance_id is None
         assert found.attached_to in (None, spec.machine_id)
+
+    async def test_a_look_at_one_says_what_the_listing_comes_to_say(self, harness: ProviderHarness) -> None:
+        spec = launch_spec(harness)
+        ref = await launched(harness, spec)
+        assert await harness.volumes.look_at(spec.volume_id) is None
+        await harness.volumes.create(spec.volume_id, ref)
+        await harness.volumes.mark(spec.volume_id, harness.ids.instance_id())
+        await harness.volumes.attach(spec.volume_id, spec.machine_id)
+        found = await harness.volumes.look_at(spec.volume_id)
+        assert found is not None
+        assert found.attached_to == spec.machine_id
+
+        async def is_listed() -> bool:
+            return await volume(harness, spec.volume_id) == found
+
+        await eventually(harness, is_listed)
 
     async def test_creating_again_keeps_what_is_there(self, harness: ProviderHarness) -> None:
         spec = launch_spec(harness)
@@ -82,26 +96,6 @@ class VolumesContract:
         with pytest.raises(Conflict):
             await harness.volumes.purge(spec.volume_id, harness.ids.instance_id())
         assert await volume(harness, spec.volume_id) is not None
-
-    async def test_what_is_preserved_stays_as_it_is_and_has_one_copy_at_most(self, harness: ProviderHarness) -> None:
-        spec = launch_spec(harness)
-        ref, volume_id, instance_id = await launched(harness, spec), spec.volume_id, harness.ids.instance_id()
-        await harness.volumes.create(volume_id, ref)
-        await harness.volumes.mark(volume_id, instance_id)
-        await harness.volumes.detach(volume_id, spec.machine_id)
-
-        async def is_complete() -> bool:
-            return await harness.volumes.preserve(volume_id)
-
-        for _ in range(2):
-            await eventually(harness, is_complete)
-        found = await volume(harness, volume_id)
-        assert found is not None
-        assert found.instance_id == instance_id
-        await harness.volumes.purge(volume_id, instance_id)
-        assert not await harness.volumes.expire_copies(0.0)
-        assert len(await harness.volumes.expire_copies(time.time() + 10.0)) <= 1
-        assert not await harness.volumes.expire_copies(time.time() + 10.0)
 
     async def test_purging_destroys_and_may_be_repeated(self, harness: ProviderHarness) -> None:
         spec = launch_spec(harness)

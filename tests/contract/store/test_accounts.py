@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from openclaw_hosted.domain.account import ALL_PROOFS, LinkPurpose, Proof, Role, Session, User
+from openclaw_hosted.domain.account import ALL_PROOFS, Invitation, LinkPurpose, Proof, Role, Session, User
 from openclaw_hosted.domain.errors import NotAllowed, NotFound, StateConflict
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.naming import InstanceId, UserId
@@ -142,6 +142,21 @@ async def test_a_new_set_up_link_replaces_the_earlier_one(store: Store) -> None:
     assert await store.accounts.peek_link("two", LinkPurpose.INVITE, NOW) is None
     assert await store.accounts.use_link("invite", LinkPurpose.INVITE, NOW) == ("new@example.com", Role.USER)
     assert await store.accounts.use_link("two", LinkPurpose.SETUP, LATER) is None
+
+
+async def test_invitations_are_listed_until_they_end_and_removed_by_their_names(store: Store) -> None:
+    for number, (purpose, ends) in enumerate(
+        ((LinkPurpose.INVITE, LATER + 1), (LinkPurpose.INVITE, LATER), (LinkPurpose.INVITE, NOW), (RESET, LATER))
+    ):
+        await store.accounts.add_link(f"{number}" * 64, purpose, f"{number}@example.com", Role.ADMIN, ends, None)
+    last, first = Invitation("0" * 12, "0@example.com", Role.ADMIN, LATER + 1), Invitation("1" * 12, "1@example.com", Role.ADMIN, LATER)
+    assert await store.accounts.invitations(NOW) == [first, last]
+    await store.accounts.remove_invitation(first.id, an_event())
+    assert await store.accounts.invitations(NOW) == [last]
+    for gone in (first.id, "3" * 12, "%", "0"):
+        with pytest.raises(NotFound):
+            await store.accounts.remove_invitation(gone, an_event())
+    assert await store.accounts.peek_link("3" * 64, RESET, NOW) is not None
 
 
 async def test_a_grant_armed_many_times_at_once_is_redeemed_once(store: Store, replica: Store) -> None:

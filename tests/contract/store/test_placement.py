@@ -14,7 +14,7 @@ from openclaw_hosted.domain.gateway import Credential, GatewaySettings, ModelPro
 from openclaw_hosted.domain.instance import DesiredState, Phase, Step, StepName
 from openclaw_hosted.domain.lifecycle import Topic
 from openclaw_hosted.domain.machine import MachineState
-from openclaw_hosted.domain.naming import MachineId
+from openclaw_hosted.domain.naming import InstanceId, MachineId
 from openclaw_hosted.domain.volume import Volume, VolumeState
 from openclaw_hosted.ports.stores import Caps
 from openclaw_hosted.store import Store
@@ -34,7 +34,7 @@ from tests.support.life import (
     restart,
 )
 
-from .make import FOR_EVER, LONG_AGO, MINUTE, ROOMY, add_spares, create, deleted, event_names, lease, running
+from .make import FOR_EVER, LONG_AGO, MINUTE, OTHER, OWNER, ROOMY, add_spares, create, deleted, event_names, lease, running
 
 OPENAI = GatewaySettings(ModelProvider.OPENAI)
 
@@ -198,7 +198,7 @@ async def test_a_placement_that_ends_after_deletion_was_asked_for_is_dropped(sto
 async def test_a_torn_down_instance_keeps_its_volume_and_is_left_alone_until_purged(store: Store) -> None:
     instance = await deleted(store)
     assert (instance.phase, instance.machine_id) == (Phase.DELETED, None)
-    assert await store.instances.volume(instance.id) == Volume(instance.id, VolumeState.MADE)
+    assert await store.instances.volume(instance.id) == Volume(instance.id, VolumeState.MADE, image="2026.9.6")
     assert (instance.deleted_at, instance.purge_after) == (NOW, FOR_EVER)
     assert await store.instances.lease_due(10, MINUTE) == []
     assert instance.id in await store.instances.known_ids()
@@ -274,7 +274,7 @@ async def test_losing_the_machine_ends_it_breaks_the_lease_and_waits_for_another
 
 async def test_only_a_machine_where_the_volume_is_will_do(store: Store) -> None:
     instance = await create(store)
-    here = partial(lifecycle.make_volume, zone="zone-1")
+    here = partial(lifecycle.make_volume, zone="zone-1", image="v1")
     await store.instances.update(instance.id, here)
     await add_spares(store, "elsewhere")
     held = await lease(store, instance)
@@ -328,3 +328,30 @@ async def test_waits_are_those_of_instances_that_found_no_spare(store: Store) ->
         await store.instances.record_steps(held, [claim, Step(StepName.PROBE, generation, 1, start + found, start + answered, error)])
     assert await store.instances.recent_waits(9) == [9.0, 12.5]
     assert await store.instances.recent_waits(1) == [9.0]
+
+
+async def test_instances_are_paged_newest_first_by_owner_and_phase(store: Store) -> None:
+    for number in range(5):
+        await create(store, f"p{number}", owner=OTHER if number == 3 else OWNER, now=NOW + number // 2)
+    everybody = [instance.id for instance in await store.instances.list_page(10)]
+    assert everybody == ["oc-p4", "oc-p2", "oc-p3", "oc-p0", "oc-p1"]
+    pages, after = [], None
+    while page := await store.instances.list_page(2, after=after):
+        pages.append([instance.id for instance in page])
+        after = page[-1].id
+    assert pages == [everybody[:2], everybody[2:4], everybody[4:]]
+    assert [instance.id for instance in await store.instances.list_page(10, owner_id=OTHER)] == ["oc-p3"]
+    assert await store.instances.list_page(10, phase=Phase.RUNNING) == []
+    assert await store.instances.list_page(10, after=InstanceId("oc-unknown")) == []
+
+
+async def test_happenings_are_the_newest_of_instances_oldest_first(store: Store) -> None:
+    instance = await create(store)
+    wanted = {EventName.INSTANCE_CREATED, EventName.INSTANCE_CHANGED}
+    await change(store, instance, settings=OPENAI)
+    found = await store.instances.recent_happenings(wanted, 9)
+    assert [(each, name) for each, name, _ in found] == [
+        (instance.id, EventName.INSTANCE_CREATED),
+        (instance.id, EventName.INSTANCE_CHANGED),
+    ]
+    assert await store.instances.recent_happenings(wanted, 1) == found[1:]

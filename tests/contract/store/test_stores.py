@@ -6,18 +6,19 @@ import asyncio
 from functools import partial
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import insert, text
 
 from openclaw_hosted.domain import lifecycle
 from openclaw_hosted.domain.account import LinkPurpose, Role, Session, User
 from openclaw_hosted.domain.errors import LeaseLost, LimitReached, NotFound, RevisionMoved, StateConflict
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.gateway import DEFAULT_SETTINGS
-from openclaw_hosted.domain.instance import Instance, Phase, Step, StepName
+from openclaw_hosted.domain.instance import DesiredState, Instance, Phase, Step, StepName
 from openclaw_hosted.domain.machine import MachineState, Warmth
 from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId, volume_of
 from openclaw_hosted.ports.stores import Caps, IdempotencyKey, Lease, NewInstance, NewMachine
-from openclaw_hosted.store import Store, migrate, open_store
+from openclaw_hosted.store import Store, migrate, open_store, tables
+from openclaw_hosted.store.rows import dump_settings
 from tests.support.actors import acting_as
 from tests.support.life import ask_delete, ask_restart, ask_restore, become_ready, change, condemn, hand_over, lose, place, purge, take_down
 from tests.support.store import leases_run_out
@@ -290,3 +291,19 @@ async def test_what_is_not_there_is_not_found(store: Store) -> None:
         await store.instances.get(InstanceId("oc-22222222"))
     with pytest.raises(NotFound):
         await store.machines.get(MachineId("m-none"))
+
+
+async def test_all_instances_are_all_of_them(store: Store) -> None:
+    """However many: loops look after each."""
+    await add_owner(store)
+    row = {
+        "owner_id": OWNER,
+        "name": "n",
+        "desired": DesiredState.RUNNING,
+        "phase": Phase.RUNNING,
+        "settings": dump_settings(DEFAULT_SETTINGS),
+    }
+    many = [{**row, "id": f"oc-{number:08}", "created_at": float(number), "phase_changed_at": 1.0} for number in range(1001)]
+    async with store.database.write() as connection:
+        await connection.execute(insert(tables.instances), many)
+    assert len(await store.instances.list_all()) == len(many)

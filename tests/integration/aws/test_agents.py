@@ -28,14 +28,14 @@ async def test_agents_are_asked_for_together_and_only_those_that_are_waited_for(
         clock = MemoryClock()
         agents = Agents(sdk, clock)
         booting = [*up, UNKNOWN]
-        for known in await asyncio.gather(*(agents.online(booting, booting) for _ in range(5))):
+        for known in await asyncio.gather(*(agents.online(booting) for _ in range(5))):
             assert set(known) == set(up)
         assert sdk.stats[Call.DESCRIBE_AGENTS].made <= 2
         clock.at += FRESH_SECONDS + 1
         world.lab.cloud.calls.clear()
-        await agents.online(booting, booting)
+        await agents.online(booting)
         (asked,) = world.lab.cloud.calls.of(Call.DESCRIBE_AGENTS)
         assert asked.resources == (UNKNOWN,)
         clock.at += FRESH_SECONDS + 1
-        await agents.online(up, up)
+        await agents.online(up)
         assert len(world.lab.cloud.calls.of(Call.DESCRIBE_AGENTS)) == 1

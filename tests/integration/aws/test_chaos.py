@@ -66,10 +66,12 @@ class Chaos:
         }
 
     async def start(self, number: int) -> None:
-        """Another process takes this number."""
-        stack = AsyncExitStack()
-        self.planes[number] = await stack.enter_async_context(self._world.control_plane())
-        self._stacks[number] = stack
+        """Another process takes this number. One that AWS does not answer at its start ends, and is started again, as systemd does it."""
+        while number not in self.planes:
+            stack = AsyncExitStack()
+            with suppress(OpenClawHostedError):
+                self.planes[number] = await stack.enter_async_context(self._world.control_plane())
+                self._stacks[number] = stack
 
     async def stop(self, number: int) -> None:
         """It is killed: what it held is free once its leases have ended."""

@@ -48,7 +48,7 @@ async def test_a_command_is_given_up_once_its_machine_ends(world: AwsWorld, monk
         await asyncio.to_thread(lambda: world.lab.site.client("ec2").terminate_instances(InstanceIds=[ref]))
         goes_on.set()
         with pytest.raises(NotFound, match="ended before its command did"):
-            await asyncio.wait_for(command, 30)
+            await asyncio.wait_for(command, PATIENCE_SECONDS)
 
 
 async def test_the_reason_of_a_failure_is_the_scripts_own_and_not_the_agents(world: AwsWorld, monkeypatch: pytest.MonkeyPatch) -> None:

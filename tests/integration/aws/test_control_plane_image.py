@@ -14,7 +14,7 @@ import pytest
 
 from lab.plain import plain_lab
 from lab.site import Plan
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_SECONDS, until
 
 pytestmark = [pytest.mark.docker, pytest.mark.long]
 ROOT = Path(__file__).resolve().parents[3]
@@ -24,7 +24,9 @@ START_SECONDS = 120.0
 
 
 def docker(*words: str, given: str | None = None) -> str:
-    return subprocess.run(["docker", *words], input=given, check=True, capture_output=True, text=True, timeout=300).stdout.strip()
+    return subprocess.run(
+        ["docker", *words], input=given, check=True, capture_output=True, text=True, timeout=PATIENCE_SECONDS
+    ).stdout.strip()
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from typing import Any
 
 from lab.plain import plain_lab
 from openclaw_hosted.adapters.aws.meter import MOST_VALUES, AwsMeter
-from openclaw_hosted.adapters.aws.sdk import Answer, Call
+from openclaw_hosted.adapters.aws.sdk import Answer, Call, Operation
 from openclaw_hosted.domain.metering import Metric, Reading
 from tests.support.aws import provided_on
 
@@ -32,12 +32,12 @@ class Listening:
     def __init__(self) -> None:
         self.told: list[dict[str, Any]] = []
 
-    async def call(self, call: Call, **parameters: Any) -> Answer:
+    async def call(self, call: Operation, **parameters: Any) -> Answer:
         assert call is Call.PUT_METRICS
         self.told.append(parameters)
         return {}
 
-    def pages(self, call: Call, **parameters: Any) -> AsyncIterator[Answer]:
+    def pages(self, call: Operation, **parameters: Any) -> AsyncIterator[Answer]:
         raise AssertionError(f"{call} is not asked for: {parameters}")
 
 

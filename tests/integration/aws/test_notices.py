@@ -35,7 +35,7 @@ async def until_moved(plane: ControlPlane, instance: Instance) -> Machine:
         now = await plane.store.instances.get(instance.id)
         return now.generation == 2 and now.phase is Phase.RUNNING
 
-    await until(moved, 60, every=0.1)
+    await until(moved, every=0.1)
     now = await plane.store.instances.get(instance.id)
     assert now.machine_id is not None
     return await plane.store.machines.get(now.machine_id)
@@ -94,4 +94,4 @@ async def until_empty(world: AwsWorld) -> None:
         found = await asyncio.to_thread(sqs.get_queue_attributes, QueueUrl=queue, AttributeNames=names)
         return all(int(found["Attributes"][name]) == 0 for name in names)
 
-    await until(empty, 30, every=0.2)
+    await until(empty, every=0.2)

@@ -19,7 +19,7 @@ from openclaw_hosted.domain.instance import Phase
 from openclaw_hosted.domain.machine import MachineState
 from openclaw_hosted.domain.naming import InstanceId
 from openclaw_hosted.domain.shards import shard_of
-from tests.integration.aws.world import CLOCK, KEY, WITH_KEY, AwsWorld, ControlPlane
+from tests.integration.aws.world import CLOCK, KEY, NEVER, WITH_KEY, AwsWorld, ControlPlane
 from tests.support.waiting import PATIENCE_SECONDS, until
 
 MOST_CALLS_OF_A_CREATE = 7
@@ -83,7 +83,7 @@ def calls_about(world: AwsWorld, *names: str) -> Counter[str]:
 
 @pytest.mark.parametrize("wanted", [WITH_KEY, ()])
 async def test_a_create_from_a_hot_spare_runs_while_aws_answers_nothing(world: AwsWorld, wanted: tuple[Any, ...]) -> None:
-    world.options = {"liveness_seconds": 1000.0, "orphans_seconds": 1000.0}
+    world.options = {"liveness_seconds": NEVER, "orphans_seconds": NEVER}
     async with world.control_plane() as plane:
         await plane.until_full()
         await plane.store.platform.set_pool(paused=True)
@@ -116,7 +116,7 @@ async def test_a_spares_route_leads_to_a_gateway_that_lets_nobody_in(world: AwsW
 
 
 async def test_a_gateway_that_restarts_before_its_machine_has_the_key_gets_it_all_the_same(world: AwsWorld) -> None:
-    world.options = {"liveness_seconds": 1000.0, "orphans_seconds": 1000.0}
+    world.options = {"liveness_seconds": NEVER, "orphans_seconds": NEVER}
     async with world.control_plane() as plane:
         await plane.until_full()
         await plane.store.platform.set_pool(paused=True)
@@ -133,7 +133,7 @@ async def test_a_gateway_that_restarts_before_its_machine_has_the_key_gets_it_al
 
 
 async def test_what_a_spare_takes_is_asked_for_once(world: AwsWorld) -> None:
-    world.options = {"liveness_seconds": 1000.0, "orphans_seconds": 1000.0}
+    world.options = {"liveness_seconds": NEVER, "orphans_seconds": NEVER}
     await world.store.platform.set_pool(paused=True)
     async with world.control_plane() as plane:
         await plane.provided.router.list()
@@ -148,7 +148,7 @@ async def test_what_a_spare_takes_is_asked_for_once(world: AwsWorld) -> None:
 
 
 async def test_a_create_from_a_hot_spare_takes_at_most_seven_calls_in_all(world: AwsWorld) -> None:
-    world.options = {"liveness_seconds": 1000.0, "orphans_seconds": 1000.0}
+    world.options = {"liveness_seconds": NEVER, "orphans_seconds": NEVER}
     async with world.control_plane() as plane:
         await plane.until_full()
         await plane.store.platform.set_pool(paused=True)
@@ -181,7 +181,7 @@ async def test_tags_tell_an_operator_which_machine_is_whose(world: AwsWorld) -> 
 
 
 async def test_what_looking_after_the_fleet_costs_does_not_grow_with_its_users(world: AwsWorld) -> None:
-    world.options = {"liveness_seconds": 1000.0, "orphans_seconds": 1000.0}
+    world.options = {"liveness_seconds": NEVER, "orphans_seconds": NEVER}
     async with world.control_plane() as plane:
         costs = []
         for users in (1, 4):
@@ -252,7 +252,7 @@ async def test_a_machine_that_was_started_by_hand_joins_the_pool(world: AwsWorld
         async def is_spare() -> bool:
             return [m.provider_ref for m in await plane.store.machines.list_live() if m.state is MachineState.AVAILABLE] == [ref]
 
-        await until(is_spare, 60, every=0.2)
+        await until(is_spare, every=0.2)
         instance = await plane.create()
         assert (await plane.until_phase(instance.id, Phase.RUNNING)).machine_id is not None
 
@@ -272,7 +272,7 @@ async def test_a_machine_that_is_gone_is_replaced_on_its_volume_in_its_zone_and_
             now = await plane.store.instances.get(instance.id)
             return now.generation == 2 and now.phase is Phase.RUNNING
 
-        await until(replaced, 90, every=0.2)
+        await until(replaced, every=0.2)
         again = await plane.store.instances.get(instance.id)
         assert again.machine_id is not None
         after = await plane.store.machines.get(again.machine_id)

@@ -77,7 +77,7 @@ async def test_a_doctor_finds_nothing_wrong_with_the_lab(lab: PlainLab) -> None:
         findings = await examine(load_settings())
     aws = {finding.check: finding for finding in findings if finding.check.startswith("aws")}
     assert {finding.verdict for finding in aws.values()} == {Verdict.OK}, aws
-    assert len(aws) == 11
+    assert len(aws) == 13
 
 
 async def log_group_finding(lab: PlainLab, group: str) -> Finding:
@@ -191,6 +191,23 @@ async def test_a_doctor_warns_where_quotas_can_not_be_read(world: AwsWorld) -> N
     assert "could not be read" in found.message
 
 
+async def test_a_doctor_sees_whether_machines_find_a_way_out(world: AwsWorld) -> None:
+    check, ec2 = "aws machines' addresses", world.lab.site.client("ec2")
+    assert (await finding(world.lab, check)).message == "a public IPv4 address for each machine"
+    assert "no IPv6 address" in (await finding(world.lab, check, MACHINE_ADDRESSES="ipv6")).message
+    interface = {"DeviceIndex": 0, "AssociatePublicIpAddress": False, "Ipv6AddressCount": 1}
+    data = {"ImageId": "ami-12345678", "NetworkInterfaces": [interface]}
+    made = ec2.create_launch_template(LaunchTemplateName="by-ipv6", LaunchTemplateData=data)
+    by_ipv6 = {"FLEET_TEMPLATE_ID": str(made["LaunchTemplate"]["LaunchTemplateId"])}
+    assert "estimates are wrong" in (await finding(world.lab, check, **by_ipv6)).message
+    by_ipv6["MACHINE_ADDRESSES"] = "ipv6"
+    assert "on.aws" in (await finding(world.lab, check, **by_ipv6)).message
+    by_ipv6["ECR_REPOSITORY_URL"] = "123456789012.dkr-ecr.us-west-2.on.aws/openclaw"
+    found = await finding(world.lab, check, **by_ipv6)
+    assert found.verdict is Verdict.PROBLEM
+    assert "these subnets have no IPv6 addresses" in found.message
+
+
 async def test_a_doctor_names_types_that_do_not_fit_together(world: AwsWorld) -> None:
     found = await finding(world.lab, "aws instance types", EXTRA_INSTANCE_TYPES="t4g.small")
     assert found.verdict is Verdict.PROBLEM
@@ -240,7 +257,7 @@ async def test_a_machine_that_ends_says_so_in_its_tags(world: AwsWorld) -> None:
 
 async def test_a_machine_that_never_boots_is_replaced(world: AwsWorld) -> None:
     world.lab.machines.fail_next(Fault.NEVER_BOOTS)
-    world.ready_timeout_seconds = 4.0
+    world.ready_timeout_seconds = 20.0
     async with world.control_plane() as plane:
         await plane.until_full()
         ended = [machine for machine in await plane.store.machines.list_recent() if machine.failure is MachineFailure.NOT_READY_IN_TIME]

@@ -25,22 +25,25 @@ from openclaw_hosted.domain.instance import Instance, Phase
 from openclaw_hosted.domain.machine import MachineState
 from openclaw_hosted.domain.naming import InstanceId, UserId
 from openclaw_hosted.ports.stores import Caps, NewInstance
+from openclaw_hosted.ports.tracing import Watch
 from openclaw_hosted.store import Store
 from tests.support.actors import acting_as
 from tests.support.aws import provided_on
 from tests.support.clock import HurriedClock
 from tests.support.life import ask_delete
 from tests.support.store import leases_run_out
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_SECONDS, until
 
 CLOCK = HurriedClock()
 OWNER = UserId("u-owner")
 CAPS = Caps(1000, 1000)
 KEY = "sk-a-key-of-the-user-0001"
 WITH_KEY = (GatewaySettings(ModelProvider.OPENAI), CredentialsChange({Credential.MODEL_API_KEY: KEY}))
+NEVER = 1e9
+"""Seconds between the rounds of a loop that a test does without: more than a slow run takes, by the hurried clock too."""
 QUICK: Mapping[str, float] = {
     "scan_seconds": 0.1, "poll_seconds": 0.3, "retry_base_seconds": 0.1, "retry_cap_seconds": 0.5, "liveness_seconds": 0.3,
-    "orphans_seconds": 0.3, "orphan_grace_seconds": 15.0, "gateway_ready_seconds": 300.0, "away_seconds": 0.2, "metering_seconds": 1000.0,
+    "orphans_seconds": 0.3, "orphan_grace_seconds": 15.0, "gateway_ready_seconds": 300.0, "away_seconds": 0.2, "metering_seconds": NEVER,
     "quarantine_seconds": 30.0,
 }  # fmt: skip
 """How the loops are paced here, in seconds; what else AWS is given stays. Patience and graces are by the hurried clock."""
@@ -58,13 +61,15 @@ class AwsWorld:
     hears: bool = False
     """Whether the queue of notices is read, which is a call every now and then."""
     ready_timeout_seconds: float = 120.0
+    fleet_cap: int = 20
     options: dict[str, float] = field(default_factory=dict)
+    watch: Watch = field(default_factory=Watch)
 
     @asynccontextmanager
     async def control_plane(self) -> AsyncIterator[ControlPlane]:
         """One with its loops at work, killed at the end of the block."""
         async with AsyncExitStack() as stack:
-            provided = await stack.enter_async_context(provided_on(self.lab.site, **self.changes))
+            provided = await stack.enter_async_context(provided_on(self.lab.site, self.watch, **self.changes))
             plane = ControlPlane(self, provided)
             task = asyncio.create_task(plane.loops.run())
             try:
@@ -111,14 +116,17 @@ class ControlPlane:
         self._world = world
         self.store = world.store
         self.provided = provided
-        policy = replace(provided.options.policy, spares=world.spares, fleet_cap=20, backoff_seconds=0.2, backoff_cap_seconds=0.5)
+        policy = replace(
+            provided.options.policy, spares=world.spares, fleet_cap=world.fleet_cap, backoff_seconds=0.2, backoff_cap_seconds=0.5
+        )
         policy = replace(policy, ready_timeout_seconds=world.ready_timeout_seconds)
         self.options: ControllerOptions = replace(provided.options, policy=policy, **{**QUICK, **world.options})  # type: ignore[arg-type]
         store = world.store
         self.ports = Ports(
             provided.machines, provided.gateways, provided.vault, provided.sealer, provided.router, provided.gate, provided.volumes,
-            provided.meter, CLOCK, SystemIds(), store.machines, store.instances, store.accounts, store.platform, store.hints,
-            notices=provided.notices if world.hears else None,
+            provided.meter, CLOCK, SystemIds(), store.machines, store.instances, store.accounts, store.platform, provided.points,
+            store.restore_points, store.hints,
+            notices=provided.notices if world.hears else None, watch=world.watch,
         )  # fmt: skip
         self.loops = ControlLoops(self.ports, self.options)
 
@@ -144,14 +152,14 @@ class ControlPlane:
     async def delete(self, instance_id: InstanceId) -> None:
         await ask_delete(self.store, instance_id, CLOCK.now())
 
-    async def until_phase(self, instance_id: InstanceId, phase: Phase, seconds: float = 60) -> Instance:
+    async def until_phase(self, instance_id: InstanceId, phase: Phase, seconds: float = PATIENCE_SECONDS) -> Instance:
         async def reached() -> bool:
             return (await self.store.instances.get(instance_id)).phase is phase
 
         await until(reached, seconds)
         return await self.store.instances.get(instance_id)
 
-    async def until_filed(self, instance_id: InstanceId, seconds: float = 60) -> Instance:
+    async def until_filed(self, instance_id: InstanceId, seconds: float = PATIENCE_SECONDS) -> Instance:
         """Wait until all is written that its user did not wait for."""
 
         async def filed() -> bool:
@@ -161,7 +169,7 @@ class ControlPlane:
         await until(filed, seconds)
         return await self.store.instances.get(instance_id)
 
-    async def until_full(self, seconds: float = 90) -> None:
+    async def until_full(self, seconds: float = PATIENCE_SECONDS) -> None:
         """Wait until the pool has all its spares, and no machine is under way."""
 
         async def full() -> bool:
@@ -171,14 +179,14 @@ class ControlPlane:
 
         await until(full, seconds)
 
-    async def until_clean(self, seconds: float = 60) -> None:
+    async def until_clean(self, seconds: float = PATIENCE_SECONDS) -> None:
         """Wait until everything that exists belongs to a row, and each row has what it needs once."""
 
         async def clean() -> bool:
             return not await self.leftovers()
 
         try:
-            await until(clean, seconds, every=0.05)
+            await until(clean, seconds, every=0.2)
         except TimeoutError:
             raise AssertionError("\n".join(await self.leftovers())) from None
 

@@ -18,13 +18,14 @@ from openclaw_hosted.adapters.local.backup.allowance import Allowance, Shares
 from openclaw_hosted.adapters.local.backup.archive import ArchiveWriter, Manifest, make_links, unpack
 from openclaw_hosted.adapters.local.backup.backups import Plan, make_backup
 from openclaw_hosted.adapters.local.backup.errors import BackupFailed, BackupUnreadable, TargetFailed
-from openclaw_hosted.adapters.local.backup.links import stays_inside
 from openclaw_hosted.adapters.local.backup.volume import Kept, add_volume
 from openclaw_hosted.adapters.local.beneath import remove_tree
+from openclaw_hosted.domain.links import stays_inside
 from openclaw_hosted.domain.naming import InstanceId, volume_of
 from openclaw_hosted.ports.backups import Backup, DatabaseSnapshot
 from tests.integration.backup.owner import PLENTY, kept_of, owner_does
 from tests.support.trees import deep_tree
+from tests.support.waiting import PATIENCE_SECONDS
 
 CANARY = b"the sealed credentials of everybody"
 GLOBAL = "state/state/openclaw.sqlite"
@@ -236,7 +237,7 @@ async def test_one_volume_that_can_not_be_copied_is_named_and_the_backup_goes_on
     second.symlink_to(tmp_path / "elsewhere")
     third.mkdir()
     (third / "note").write_text("mine")
-    made = await asyncio.wait_for(backed_up(tmp_path, instances), 60)
+    made = await asyncio.wait_for(backed_up(tmp_path, instances), PATIENCE_SECONDS)
     assert sorted(made.incomplete) == sorted([volume_of(instances[0]), volume_of(instances[1])])
     assert any(str(second.name) in line for line in made.left_out)
     out = tmp_path / "out"

@@ -15,6 +15,7 @@ import pytest
 from openclaw_hosted.adapters.fake.access import FakeGate, FakeRouter, FakeSealer, FakeVault
 from openclaw_hosted.adapters.fake.cloud import FakeCloud
 from openclaw_hosted.adapters.fake.compute import FakeGateways, FakeMachines, FakeVolumes
+from openclaw_hosted.adapters.fake.restore_points import FakeRestorePoints
 from openclaw_hosted.adapters.local.backup.backups import name_of
 from openclaw_hosted.adapters.meter import KeptMeter
 from openclaw_hosted.adapters.system import SystemClock, SystemIds
@@ -31,7 +32,7 @@ from openclaw_hosted.settings import Settings, load_settings
 from openclaw_hosted.store import Store
 from tests.support.clock import LoopClock
 from tests.support.store import new_store
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_SECONDS, until
 
 OPTIONS = ControllerOptions(policy=PoolPolicy(spares=0), scan_seconds=0.05, poll_seconds=0.02, lease_seconds=0.6, backup_seconds=0.2)
 
@@ -56,7 +57,8 @@ def ports_of(store: Store, backups: Backups | None, clock: Clock) -> Ports:
     return Ports(
         FakeMachines(cloud), FakeGateways(cloud), FakeVault(cloud), FakeSealer(), FakeRouter(cloud), FakeGate(cloud),
         FakeVolumes(cloud), KeptMeter(), clock, SystemIds(),
-        store.machines, store.instances, store.accounts, store.platform, store.hints,
+        store.machines, store.instances, store.accounts, store.platform, FakeRestorePoints(cloud),
+            store.restore_points, store.hints,
         backups,
     )  # fmt: skip
 
@@ -189,7 +191,7 @@ async def test_stopping_the_loops_stops_a_backup(store: Store) -> None:
 
     endless = Endless()
     async with looping(store, endless):
-        await asyncio.wait_for(endless.began.wait(), 10)
+        await asyncio.wait_for(endless.began.wait(), PATIENCE_SECONDS)
     assert endless.ended.is_set()
 
 

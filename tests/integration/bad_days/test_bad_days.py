@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sqlite3
 import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -21,12 +23,28 @@ from openclaw_hosted.domain.naming import InstanceId, volume_of
 from tests.integration.bad_days.truth import all_running, assert_each_has_one_machine, instances, look
 from tests.support.disk import fill_up, small_disk
 from tests.support.platform import RunningPlatform, wait_until
+from tests.support.ports import free_port
 from tests.support.postgres import PostgresServer
+from tests.support.stand_in import install_stand_in
 from tests.support.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.slow
 FAKETIME = next(iter(Path("/usr/lib").glob("*/faketime/libfaketime.so.1")), None)
 SECONDS = [6, pytest.param(30, marks=pytest.mark.long)]
+together = pytest.mark.xdist_group("a platform that stays up")
+
+
+@pytest.fixture(scope="module")
+def steady(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatform]:
+    """One without spares for all days that it survives as it is. Each leaves all that runs there in good order."""
+    made = RunningPlatform(tmp_path_factory.mktemp("steady") / "data", free_port())
+    install_stand_in(made.data_dir)
+    try:
+        made.start(spares=0)
+        yield made
+    finally:
+        made.end_all()
+        shutil.rmtree(made.data_dir, ignore_errors=True)
 
 
 def created(api: httpx.Client, name: str = "A") -> str:
@@ -103,16 +121,16 @@ def reachable(platform: RunningPlatform, instance_id: str) -> bool:
         return False
 
 
+@together
 @pytest.mark.parametrize("seconds", SECONDS)
-def test_the_database_is_locked_for_a_while(platform: RunningPlatform, seconds: int) -> None:
-    platform.start(spares=1)
-    with platform.api() as api:
+def test_the_database_is_locked_for_a_while(steady: RunningPlatform, seconds: int) -> None:
+    with steady.api() as api:
         first = created(api)
-        with closing(sqlite3.connect(platform.data_dir / "platform.sqlite", isolation_level=None)) as hog:
+        with closing(sqlite3.connect(steady.data_dir / "platform.sqlite", isolation_level=None)) as hog:
             hog.execute("BEGIN IMMEDIATE")
-            stays_up(platform, first, seconds)
+            stays_up(steady, first, seconds)
             hog.execute("ROLLBACK")
-        carries_on(platform, api, first)
+        carries_on(steady, api, first)
 
 
 @pytest.mark.postgres
@@ -204,25 +222,25 @@ def test_the_clock_is_set_back_an_hour(platform: RunningPlatform, tmp_path: Path
         until_phase(api, first, "deleted")
 
 
-def test_a_gateway_that_keeps_crashing_says_so_and_comes_back_once_it_can(platform: RunningPlatform) -> None:
-    platform.start(spares=0)
-    with platform.api() as api:
+@together
+def test_a_gateway_that_keeps_crashing_says_so_and_comes_back_once_it_can(steady: RunningPlatform) -> None:
+    with steady.api() as api:
         instance_id = created(api)
-        trap = state_of(platform, instance_id) / "crash"
+        trap = state_of(steady, instance_id) / "crash"
         trap.touch()
-        os.kill(gateway_pid(machine_of(platform, instance_id)), signal.SIGKILL)
+        os.kill(gateway_pid(machine_of(steady, instance_id)), signal.SIGKILL)
         until_phase(api, instance_id, "updating")
         trap.unlink()
         assert until_phase(api, instance_id, "running")["generation"] == 1
 
 
-def test_settings_that_openclaw_refuses_are_named_and_can_be_mended(platform: RunningPlatform) -> None:
-    platform.start(spares=0)
-    with platform.api() as api:
+@together
+def test_settings_that_openclaw_refuses_are_named_and_can_be_mended(steady: RunningPlatform) -> None:
+    with steady.api() as api:
         instance_id = created(api)
-        config = state_of(platform, instance_id) / "openclaw.json"
+        config = state_of(steady, instance_id) / "openclaw.json"
         config.write_text(config.read_text().replace('"gateway": {', '"gateway": {"nonsense": 1,', 1))
-        os.kill(gateway_pid(machine_of(platform, instance_id)), signal.SIGTERM)
+        os.kill(gateway_pid(machine_of(steady, instance_id)), signal.SIGTERM)
         failed = until_phase(api, instance_id, "failed")
         assert "nonsense" in failed["error"]
         assert "restart" in failed["error"].lower()
@@ -231,21 +249,22 @@ def test_settings_that_openclaw_refuses_are_named_and_can_be_mended(platform: Ru
         assert "nonsense" not in config.read_text()
 
 
-def test_a_restart_during_a_turn_shows_what_the_address_answers(platform: RunningPlatform) -> None:
-    platform.start(spares=0)
-    with platform.api() as api:
+@together
+def test_a_restart_during_a_turn_shows_what_the_address_answers(steady: RunningPlatform) -> None:
+    with steady.api() as api:
         instance_id = created(api)
-        machine = machine_of(platform, instance_id)
-        before, turn = gateway_pid(machine), state_of(platform, instance_id) / "turn"
+        machine = machine_of(steady, instance_id)
+        before, turn = gateway_pid(machine), state_of(steady, instance_id) / "turn"
         turn.touch()
         try:
             api.post(f"/instances/{instance_id}/restart").raise_for_status()
-            wait_until(lambda: has_told_of_the_restart(platform, instance_id), PATIENCE_SECONDS)
+            wait_until(lambda: has_told_of_the_restart(steady, instance_id), PATIENCE_SECONDS)
             found = shown(api, instance_id)
             assert (found["phase"], found["error"]) == ("updating", None)
             assert gateway_pid(machine) == before
             refused = api.post(f"/instances/{instance_id}/open")
-            assert (refused.status_code, refused.json()["detail"]) == (409, "It is updating; it opens once it is running.")
+            told = "Its state is “Applying changes”. It opens once that is “Running”."
+            assert (refused.status_code, refused.json()["detail"]) == (409, told)
         finally:
             turn.unlink()
         assert until_phase(api, instance_id, "running")["generation"] == 1
@@ -259,12 +278,12 @@ def has_told_of_the_restart(platform: RunningPlatform, instance_id: str) -> bool
     return bool(row == (1, None))
 
 
+@together
 @pytest.mark.long
-def test_a_gateway_that_hangs_is_ended_by_force(platform: RunningPlatform) -> None:
-    platform.start(spares=0)
-    with platform.api() as api:
+def test_a_gateway_that_hangs_is_ended_by_force(steady: RunningPlatform) -> None:
+    with steady.api() as api:
         instance_id = created(api)
-        machine = machine_of(platform, instance_id)
+        machine = machine_of(steady, instance_id)
         time.sleep(6)
         before = gateway_pid(machine)
         os.kill(before, signal.SIGSTOP)

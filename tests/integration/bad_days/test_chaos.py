@@ -27,6 +27,7 @@ from simulation.plan import STORM_SECONDS, Act, ActKind, make_plan
 from tests.integration.bad_days.truth import instances, is_empty_but_for_spares, look
 from tests.support.platform import RunningPlatform, wait_until
 from tests.support.postgres import PostgresServer
+from tests.support.waiting import PATIENCE_SECONDS
 
 SECONDS = float(os.environ.get("OPENCLAW_HOSTED_CHAOS_SECONDS", "300"))
 CONVERGED_SECONDS = 180
@@ -51,7 +52,7 @@ class Chaos:
 
     def start(self) -> None:
         self.planes.append(self.platform.launch(*self.commands[0]))
-        wait_until(self.platform.is_answering, 120, lambda: self.platform.output)
+        wait_until(self.platform.is_answering, PATIENCE_SECONDS, lambda: self.platform.output)
         self.planes.append(self.platform.launch(*self.commands[1]))
 
     def do(self, act: Act, api: httpx.Client) -> None:
@@ -144,7 +145,7 @@ class Chaos:
                 plane.send_signal(signal.SIGCONT)
         for number in range(len(self.planes)):
             self.start_again(number)
-        wait_until(self.platform.is_answering, 120, lambda: self.platform.output)
+        wait_until(self.platform.is_answering, PATIENCE_SECONDS, lambda: self.platform.output)
 
 
 def one(things: Sequence[Thing], pick: float) -> Thing | None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import control_plane, creates, edge, harness, jupyterhub, pool
+from bench import control_plane, creates, edge, harness, jupyterhub, lists, pool
 from bench.peers import wrk
 from tests.support.postgres import NoPostgres, find_binaries, unprivileged_user
 from tests.support.stand_in import install_stand_in
@@ -25,7 +25,7 @@ def test_the_control_planes_cost_is_told(tmp_path: Path) -> None:
 
 
 def test_creates_are_counted_on_sqlite() -> None:
-    result = creates.measure("sqlite", seconds=0.5, rate=10)
+    result = creates.measure("sqlite", seconds=0.2, rate=10)
     assert result["accepted"] > 0
     assert result["converged_per_second"] > 0
     assert len(creates.rows({"sqlite": result})) == 3
@@ -38,13 +38,19 @@ def test_creates_are_counted_on_postgres() -> None:
         find_binaries(), unprivileged_user()
     except NoPostgres as error:
         pytest.skip(str(error))
-    assert creates.measure("postgres", seconds=0.5, rate=10)["accepted"] > 0
+    assert creates.measure("postgres", seconds=0.2, rate=10)["accepted"] > 0
 
 
 async def test_the_pool_loop_is_timed(tmp_path: Path) -> None:
     result = await pool.measure(tmp_path, machines=200, ticks=2)
     assert result["assigned"] == 200 - pool.SPARES + 1
     assert len(pool.rows(result)) == 3
+
+
+def test_pages_of_lists_are_timed() -> None:
+    result = lists.measure("sqlite", instances=200, times=1)
+    assert all(page["items"] > 0 for page in result.values())
+    assert len(lists.rows({"sqlite": result})) == len(result) + 2
 
 
 @needs_wrk

@@ -17,7 +17,17 @@ from tests.support.passwords import QUICK_HASHER
 
 ADMIN = "admin@example.com"
 PASSWORD = "correct horse battery"
-VARIABLES = ("DATABASE_URL", "HOST", "PORT", "PUBLIC_URL", "TLS", "POOL_SPARE_COUNT", "OPENCLAW_HOSTED_URL", "OPENCLAW_HOSTED_TOKEN")
+VARIABLES = (
+    "DATABASE_URL",
+    "HOST",
+    "PORT",
+    "PUBLIC_URL",
+    "TLS",
+    "POOL_SPARE_COUNT",
+    "OPENCLAW_HOSTED_URL",
+    "OPENCLAW_HOSTED_TOKEN",
+    "OPENCLAW_HOSTED_CONTEXT",
+)
 
 
 @dataclass(frozen=True)
@@ -74,6 +84,7 @@ def cli(
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     monkeypatch.setattr(passwords, "PasswordHasher", lambda: QUICK_HASHER)
     return Cli(tmp_path / "data", monkeypatch, capsys)
 

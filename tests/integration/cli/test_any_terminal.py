@@ -10,6 +10,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.support.platform import RunningPlatform
+from tests.support.waiting import PATIENCE_SECONDS
 from tests.support.web_only import web_only
 
 NAME = "Zoë 🦄 日本"
@@ -37,14 +38,16 @@ def command(platform: RunningPlatform, *arguments: str) -> list[str]:
 @pytest.mark.parametrize("arguments", [("instances", "list"), ("instances", "show", NAME), ("instances", "list", "--json")], ids=" ".join)
 def test_a_name_in_any_script_is_printed_on_any_terminal(platform: RunningPlatform, kind: str, arguments: tuple[str, ...]) -> None:
     environment = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG"))} | KINDS[kind]
-    done = subprocess.run(command(platform, *arguments), capture_output=True, env=environment, timeout=120, check=False)
+    done = subprocess.run(command(platform, *arguments), capture_output=True, env=environment, timeout=PATIENCE_SECONDS, check=False)
     assert (done.returncode, b"Traceback" in done.stderr) == (0, False), done.stderr
     assert b"Zo" in done.stdout
 
 
 def test_an_error_that_names_it_is_printed_too(platform: RunningPlatform) -> None:
     environment = {**os.environ, **KINDS["ascii"]}
-    done = subprocess.run(command(platform, "instances", "show", "no 🦄"), capture_output=True, env=environment, timeout=120, check=False)
+    done = subprocess.run(
+        command(platform, "instances", "show", "no 🦄"), capture_output=True, env=environment, timeout=PATIENCE_SECONDS, check=False
+    )
     assert (done.returncode, b"Traceback" in done.stderr) == (3, False), done.stderr
 
 
@@ -52,7 +55,9 @@ def test_a_reader_that_leaves_early_is_no_error_to_be_shown(platform: RunningPla
     reader, writer = os.pipe()
     os.close(reader)
     try:
-        done = subprocess.run(command(platform, "users", "list"), stdout=writer, stderr=subprocess.PIPE, timeout=120, check=False)
+        done = subprocess.run(
+            command(platform, "users", "list"), stdout=writer, stderr=subprocess.PIPE, timeout=PATIENCE_SECONDS, check=False
+        )
     finally:
         os.close(writer)
     assert done.returncode != 0

@@ -20,15 +20,21 @@ from openclaw_hosted.ports.volumes import LargeVolume
 from openclaw_hosted.store import open_store
 from openclaw_hosted.store.migrate import migrate
 from tests.integration.cli.conftest import ADMIN, PASSWORD, Cli
+from tests.support.receiver import receiving
 
 COMMANDS = [
-    ("up",), ("serve",), ("down",), ("status",), ("doctor",), ("version",), ("cost",),
+    ("up",), ("serve",), ("down",), ("adopt",), ("status",), ("doctor",), ("version",), ("cost",),
+    ("diagnose",), ("support-bundle",), *(("cost", name) for name in ("usage", "compare", "refresh")),
+    *(("alarms", name) for name in ("list", "test")),
     *(("senders", name) for name in ("list", "approve", "dismiss")),
-    *(("instances", name) for name in ("create", "list", "show", "open", "logs", "restart", "delete", "restore")),
-    *(("machines", name) for name in ("list", "show", "interrupt", "drain")),
-    *(("pool", name) for name in ("show", "replenish", "pause", "resume", "set")),
+    *(("instances", name) for name in ("create", "list", "show", "open", "logs", "restart", "delete", "restore", "retry", "hold")),
+    *(("machines", name) for name in ("list", "show", "interrupt", "drain", "retire")),
+    *(("pool", name) for name in ("show", "replenish", "pause", "resume", "set", "reset", "advise")),
     *(("users", name) for name in ("list", "create", "invite", "reset-link", "disable", "enable", "role")),
     *(("tokens", name) for name in ("create", "list", "revoke")),
+    *(("webhooks", name) for name in ("list", "create", "delete", "test", "enable", "deliveries")),
+    ("news", "mail"),
+    *(("migrate", name) for name in ("plan", "run", "status", "rollback", "decommission")),
 ]  # fmt: skip
 
 
@@ -61,10 +67,45 @@ def test_an_instance_is_created_listed_shown_and_deleted(with_admin: Cli) -> Non
     assert made.json["phase"] == "pending"
     assert [item["id"] for item in with_admin("instances", "list", "--json").json["items"]] == [instance_id]
     assert f"http://localhost:8080/{instance_id}/" in with_admin("instances", "list").stdout
+    assert with_admin("instances", "list", "--status", "failed").stdout == "No instance is in the state 'failed'.\n"
     assert with_admin("instances", "show", "First look", "--json").json["id"] == instance_id
     assert instance_id in with_admin("instances", "show", instance_id).stdout
     deleted = with_admin("instances", "delete", instance_id, "--yes", "--json")
     assert deleted.json["phase"] == "deleting"
+
+
+def test_a_webhook_is_made_tried_and_deleted(with_admin: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    refused = with_admin("webhooks", "create", "http://127.0.0.1:1/")
+    assert (refused.code, "https://" in refused.stderr) == (2, True)
+    monkeypatch.setenv("ALLOW_PRIVATE_WEBHOOKS", "true")
+    with receiving() as receiver:
+        made = with_admin("webhooks", "create", receiver.url, "--event", "instance.failed", "--all")
+        [item] = with_admin("webhooks", "list", "--json").json["items"]
+        tried = with_admin("webhooks", "test", item["id"])
+        receiver.status = 500
+        failed = with_admin("webhooks", "test", item["id"])
+    assert made.stdout.startswith("whsec_")
+    assert (item["url"], item["events"], item["all_instances"], item["enabled"]) == (receiver.url, ["instance.failed"], True, True)
+    assert (tried.code, receiver.types[0]) == (0, "webhook.test")
+    assert receiver.got[0].is_signed_with(made.stdout.strip())
+    assert (failed.code, "answered 500" in failed.stderr) == (1, True)
+    deliveries = with_admin("webhooks", "deliveries", item["id"]).stdout
+    assert "answered 500" in deliveries
+    assert "Webhook test" in deliveries
+    assert with_admin("webhooks", "enable", item["id"]).code == 0
+    assert with_admin("webhooks", "delete", item["id"]).code == 0
+    assert with_admin("webhooks", "delete", item["id"]).code == 3
+
+
+def test_news_by_e_mail_is_turned_on_and_off(with_admin: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert with_admin("news", "mail").stderr == "News by e-mail is off. The platform has no mail server: its operator sets SMTP_URL.\n"
+    refused = with_admin("news", "mail", "on")
+    assert (refused.code, "no mail server" in refused.stderr) == (5, True)
+    monkeypatch.setenv("SMTP_URL", "smtp://localhost:1")
+    monkeypatch.setenv("ALARM_EMAIL_FROM", "claw@example.com")
+    assert with_admin("news", "mail", "on", "--json").json == {"on": True, "possible": True}
+    assert with_admin("news", "mail").stderr == "News by e-mail is on.\n"
+    assert with_admin("news", "mail", "off").stderr == "News by e-mail is off.\n"
 
 
 def test_deleting_without_a_terminal_asks_for_yes(with_admin: Cli) -> None:
@@ -108,7 +149,35 @@ def test_a_model_at_an_address_of_ones_own_is_not_asked_for_a_key(with_admin: Cl
 def test_a_missing_key_says_how_to_give_it(with_admin: Cli) -> None:
     refused = with_admin("instances", "create", "Work", "--provider", "openai")
     assert refused.code == 2
-    assert "standard input" in refused.stderr
+    assert "--api-key-stdin" in refused.stderr
+    assert "--api-key-file" in refused.stderr
+    empty = with_admin("instances", "create", "Work", "--provider", "openai", "--api-key-stdin")
+    assert (empty.code, "standard input is empty" in empty.stderr) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("command", "listing"),
+    [
+        (("machines", "show", "nothing"), "machines list"),
+        (("diagnose", "oc-nothing"), "instances list --all"),
+        (("tokens", "revoke", "nothing"), "tokens list"),
+        (("instances", "list", "--owner", "nobody@example.com"), "users list"),
+    ],
+    ids=lambda part: "-".join(part) if isinstance(part, tuple) else "",
+)
+def test_what_does_not_exist_is_answered_with_the_command_that_lists_what_does(
+    with_admin: Cli, command: tuple[str, ...], listing: str
+) -> None:
+    refused = with_admin(*command)
+    assert refused.code == 3
+    assert refused.stderr.rstrip().endswith(f"openclaw-hosted {listing}")
+
+
+@pytest.mark.parametrize("command", ["backup", "support-bundle"])
+def test_a_file_in_a_folder_that_does_not_exist_is_refused_with_a_way_out(with_admin: Cli, tmp_path: Path, command: str) -> None:
+    refused = with_admin(command, str(tmp_path / "missing" / "file.tar.gz"))
+    assert refused.code in (2, 5)
+    assert "hoose another place" in refused.stderr
 
 
 @pytest.mark.parametrize("name", ["", "x" * 500, "two\nlines"])
@@ -128,7 +197,7 @@ def test_two_instances_of_one_name_are_told_apart_by_id(with_admin: Cli) -> None
         with_admin("instances", "create", "Twin")
     refused = with_admin("instances", "show", "Twin")
     assert refused.code == 5
-    assert "Give the id" in refused.stderr
+    assert "Use the id" in refused.stderr
 
 
 def test_an_instance_that_does_not_run_can_not_be_opened(with_admin: Cli) -> None:
@@ -139,7 +208,7 @@ def test_an_instance_that_does_not_run_can_not_be_opened(with_admin: Cli) -> Non
 def test_waiting_ends_with_a_hint_when_nothing_moves(with_admin: Cli) -> None:
     waited = with_admin("instances", "create", "Waits", "--wait", "--timeout", "1")
     assert waited.code == 1
-    assert "still pending" in waited.stderr
+    assert "“Waiting for a machine”" in waited.stderr
 
 
 def test_the_same_idempotency_key_makes_one_instance(with_admin: Cli) -> None:
@@ -175,13 +244,59 @@ def test_the_pool_is_shown_paused_resumed_and_set(with_admin: Cli) -> None:
     assert with_admin("pool", "replenish").code == 0
     assert with_admin("pool", "set", "100000").code == 2
     assert "0 of 5" in with_admin("pool", "show").stdout
+    assert with_admin("pool", "reset", "--json").json["spares_wanted"] == 2
+
+
+def test_an_operator_holds_a_placement_and_has_it_retried(with_admin: Cli) -> None:
+    made = with_admin("instances", "create", "Waits", "--json").json
+    assert "is held" in with_admin("instances", "hold", made["id"]).stderr
+    assert with_admin("instances", "hold", made["id"]).code == 5
+    assert with_admin("instances", "retry", made["id"], "--json").json["phase"] == "replacing"
+    assert with_admin("instances", "retry", "../pool").code == 3
 
 
 def test_machines_are_listed_and_an_unknown_one_is_not_found(with_admin: Cli) -> None:
-    assert with_admin("machines", "list", "--json").json == {"items": [], "more": False}
+    assert with_admin("machines", "list", "--json").json == {"items": []}
     assert with_admin("machines", "show", "../pool").code == 3
     assert with_admin("machines", "drain", "mc-unknown2").code == 3
     assert with_admin("machines", "interrupt", "mc-unknown2", "--kind", "earthquake").code == 2
+
+
+def test_several_are_looked_at_then_held_with_what_became_of_each(with_admin: Cli) -> None:
+    made = [with_admin("instances", "create", name, "--json").json["id"] for name in ("One", "Two")]
+    looked = with_admin("instances", "hold", "--all-matching", "--status", "pending", "--dry-run", "--json")
+    assert (looked.code, {each["id"] for each in looked.json["items"]}) == (0, set(made))
+    refused = with_admin("instances", "hold", "--all-matching")
+    assert (refused.code, "2 instances" in refused.stderr, "--dry-run" in refused.stderr) == (2, True, True)
+    held = with_admin("instances", "hold", *made, "oc-22222222", "--yes")
+    assert held.code == 1
+    assert "held until" in held.stdout
+    assert "not there any more" in held.stdout
+    assert "2 of 3 were held." in held.stderr
+    retried = with_admin("instances", "retry", "--all-matching", "--status", "failed", "--owner", ADMIN, "--yes", "--json")
+    assert (retried.code, [each["problem"] for each in retried.json["items"]]) == (0, [None, None])
+    assert "None is like that." in with_admin("instances", "hold", "--all-matching", "--status", "failed", "--yes").stdout
+
+
+def test_machines_are_narrowed_drained_and_retired_several_at_once(with_admin: Cli) -> None:
+    spares = ["mc-22222222", "mc-33333333", "mc-44444444"]
+    for spare in spares:
+        asyncio.run(add_machine(with_admin.data_dir, spare))
+    listed = with_admin("machines", "list", "--state", "available", "--json").json["items"]
+    assert sorted(each["id"] for each in listed) == spares
+    assert [each["id"] for each in with_admin("machines", "list", "--search", "3333", "--json").json["items"]] == ["mc-33333333"]
+    assert len(with_admin("machines", "list", "--limit", "1", "--json").json["items"]) == 1
+    would = with_admin("machines", "drain", "--all-matching", "--search", "3333", "--dry-run")
+    assert (would.code, "would drain" in would.stdout, "1 of 1 would be drained." in would.stderr) == (0, True, True)
+    assert with_admin("machines", "drain", "--all-matching", "--search", "3333", "--yes").code == 0
+    assert "ends" in with_admin("machines", "retire", "mc-22222222").stderr
+    assert with_admin("machines", "retire", "--all-matching", "--yes", "--json").json["items"][0]["id"] == "mc-44444444"
+    assert with_admin("machines", "list", "--state", "available", "--json").json["items"] == []
+
+
+@pytest.mark.parametrize("words", [(), ("mc-22222222", "--all-matching"), ("mc-22222222", "--search", "x")], ids=" ".join)
+def test_which_machines_are_meant_has_to_be_clear(with_admin: Cli, words: tuple[str, ...]) -> None:
+    assert with_admin("machines", "drain", *words).code == 2
 
 
 def test_a_machine_is_drained_and_then_interrupted(with_admin: Cli) -> None:
@@ -196,7 +311,8 @@ def test_a_machine_is_drained_and_then_interrupted(with_admin: Cli) -> None:
 async def add_machine(data_dir: Path, name: str) -> None:
     """A spare, as a platform would have left it."""
     store = await open_store(f"sqlite:///{data_dir / 'platform.sqlite'}")
-    new = NewMachine(MachineId(name), InstanceId("oc-22222222"), VolumeId("vol-22222222"), "v1", Warmth.BOOTED)
+    own = name.removeprefix("mc-")
+    new = NewMachine(MachineId(name), InstanceId(f"oc-{own}"), VolumeId(f"vol-{own}"), "v1", Warmth.BOOTED)
     await store.machines.add([new], 10, 1.0)
     await store.machines.update(MachineId(name), partial(lifecycle.become_ready, now=2.0))
     await store.aclose()
@@ -283,7 +399,7 @@ def test_a_platform_elsewhere_needs_a_token(cli: Cli, monkeypatch: pytest.Monkey
 def test_a_projection_of_costs_needs_no_platform(cli: Cli) -> None:
     planned = cli.bare("cost", "--users", "10", "--json")
     assert planned.code == 0, planned.stderr
-    assert (planned.json["users"], round(planned.json["total_usd"], 2)) == (10, 193.27)
+    assert (planned.json["users"], round(planned.json["total_usd"], 2)) == (10, 193.47)
     assert "for each user" in cli.bare("cost", "--users", "10", "--spares", "2").stdout
     assert not cli.data_dir.exists()
 

@@ -13,6 +13,7 @@ import pytest
 
 from openclaw_hosted import cli
 from tests.support.platform import RunningPlatform
+from tests.support.waiting import PATIENCE_SECONDS
 from tests.support.web_only import web_only
 
 HEAVY = {
@@ -42,7 +43,7 @@ def platform(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningPlatfo
 
 def loaded_by(*arguments: str) -> set[str]:
     """The modules that a command has loaded when it is done."""
-    done = subprocess.run([sys.executable, "-c", LOADED, *arguments], capture_output=True, text=True, timeout=120, check=True)
+    done = subprocess.run([sys.executable, "-c", LOADED, *arguments], capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True)
     told = json.loads(done.stderr.splitlines()[-1])
     assert told["code"] == 0, done.stderr
     return set(told["modules"])

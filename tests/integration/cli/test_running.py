@@ -16,6 +16,7 @@ from openclaw_hosted import datadir, local_socket
 from openclaw_hosted.settings import load_settings
 from tests.integration.cli.conftest import Cli
 from tests.support.platform import ADMIN_EMAIL, RunningPlatform
+from tests.support.waiting import PATIENCE_SECONDS
 from tests.support.web_only import web_only
 
 LIMIT = 3
@@ -110,7 +111,9 @@ def test_another_user_of_the_computer_is_refused_even_where_the_directory_is_ope
     path = local_socket.path_of(platform.data_dir)
 
     def knock(user: int) -> str:
-        done = subprocess.run([sys.executable, "-c", KNOCK, str(path), str(user)], capture_output=True, text=True, timeout=60, check=True)
+        done = subprocess.run(
+            [sys.executable, "-c", KNOCK, str(path), str(user)], capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=True
+        )
         return done.stdout.strip()
 
     assert knock(NOBODY) == "refused"

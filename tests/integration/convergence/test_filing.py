@@ -12,6 +12,7 @@ from openclaw_hosted.domain.naming import InstanceId
 from tests.integration.convergence.test_every_step import placement_with_a_key
 from tests.integration.convergence.world import World, eventually
 from tests.support.life import change
+from tests.support.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.looptime
 LATER_KEY = "sk-a-later-key-0002"
@@ -38,7 +39,7 @@ async def runs_unfiled(world: World, held: Held) -> InstanceId:
     """An instance that its user reaches, while the call is held up."""
     instance_id = await placement_with_a_key(world)
     assert instance_id is not None
-    await asyncio.wait_for(held.reached.wait(), 10)
+    await asyncio.wait_for(held.reached.wait(), PATIENCE_SECONDS)
 
     async def runs() -> bool:
         return (await world.store.instances.get(instance_id)).phase is Phase.RUNNING

@@ -22,6 +22,7 @@ from openclaw_hosted.ports.stores import Lease
 from openclaw_hosted.store.instances import SqlInstances
 from tests.integration.convergence.world import OWNER, World, eventually
 from tests.support.life import condemn, lose
+from tests.support.waiting import PATIENCE_SECONDS
 
 pytestmark = pytest.mark.looptime
 MOST_RENEWALS = 1000
@@ -100,7 +101,7 @@ async def test_work_ends_when_its_lease_has_run_out_though_the_store_does_not_an
     world.cloud.hook = hang
     await world.create()
     async with world.running():
-        await asyncio.wait_for(reached.wait(), 10)
+        await asyncio.wait_for(reached.wait(), PATIENCE_SECONDS)
         began = world.clock.monotonic()
         await asyncio.wait_for(ended.wait(), 10 * world.options.lease_seconds)
         assert world.clock.monotonic() - began <= world.options.lease_seconds
@@ -130,3 +131,18 @@ async def test_a_volume_that_was_being_made_as_its_machine_was_taken_away_is_loo
         assert instance.machine_id is not None
         after, before = [await world.store.machines.get(machine_id) for machine_id in (instance.machine_id, *lost)]
         assert after.zone == before.zone == world.cloud.volumes[volume_of(instance.id)].zone
+
+
+async def test_a_spare_whose_openclaw_answers_and_is_not_ready_is_replaced(world: World) -> None:
+    async with world.running():
+        await world.until_full()
+        (ref,) = world.cloud.machines
+        machine = world.cloud.machines[ref]
+        assert machine.spec is not None
+        machine.refused_revision = machine.spec.revision
+
+        async def is_replaced() -> bool:
+            return ref not in world.cloud.machines
+
+        await eventually(is_replaced, lambda: "it was kept, for somebody to get it")
+        await world.until_full()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 
@@ -10,8 +11,9 @@ import pytest
 from openclaw_hosted.adapters.fake.cloud import FakeCloud
 from openclaw_hosted.adapters.fake.compute import FakeGateways
 from openclaw_hosted.adapters.system import SystemClock
-from openclaw_hosted.controllers import ControllerOptions, Ports
+from openclaw_hosted.controllers import ControllerOptions, Ports, liveness
 from openclaw_hosted.controllers.edge import EdgeController
+from openclaw_hosted.controllers.liveness import LivenessController
 from openclaw_hosted.controllers.mishaps import Mishaps
 from openclaw_hosted.controllers.orphans import OrphansController
 from openclaw_hosted.domain.account import Session
@@ -34,8 +36,10 @@ class Haunted(FakeGateways):
         super().__init__(cloud)
         self.spell = spell
         self.cursed: set[str] = set()
+        self.looked_at: list[str] = []
 
     async def status(self, seat: Seat) -> GatewayStatus:
+        self.looked_at.append(seat.provider_ref)
         if seat.provider_ref in self.cursed:
             await self.spell()
         return await super().status(seat)
@@ -104,6 +108,33 @@ async def test_a_machine_that_keeps_liveness_waiting_leaves_sessions_and_others_
         now = SystemClock().now()
         await world.store.accounts.add_session(Session("hash", OWNER, now, now + 600), None)
         await until(lambda: "hash" in world.cloud.sessions)
+
+
+async def test_liveness_looks_at_a_few_at_once_and_first_at_those_that_the_last_tick_did_not_come_to(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(liveness, "LOOKS_AT_ONCE", 1)
+    goes_on, looked_at = asyncio.Event(), list[str]()
+
+    async def held() -> None:
+        await goes_on.wait()
+
+    gateways = haunted(world, monkeypatch, held)
+    async with world.running(alone=True):
+        await two_running(world)
+    gateways.looked_at = looked_at
+    gateways.cursed.update(str(machine.provider_ref) for machine in await world.store.machines.list_live())
+    controller = LivenessController(world.ports(), replace(world.options, lease_seconds=1000.0))
+    tick = asyncio.create_task(controller.tick())
+    await until(lambda: looked_at)
+    tick.cancel()
+    await asyncio.gather(tick, return_exceptions=True)
+    assert len(looked_at) == 1, "the others wait for their turn"
+    goes_on.set()
+    await controller.tick()
+    assert len(looked_at) > 2
+    assert looked_at[0] not in looked_at[1:-1]
+    assert looked_at[-1] == looked_at[0]
 
 
 async def test_it_is_told_once_asked_ever_more_slowly_and_told_again_after_it_had_passed(world: World) -> None:

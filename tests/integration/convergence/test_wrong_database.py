@@ -11,12 +11,14 @@ from openclaw_hosted.adapters.fake.cloud import FakeVolume
 from openclaw_hosted.adapters.local.ownership import LocalOwnership
 from openclaw_hosted.bootstrap.claiming import claim
 from openclaw_hosted.controllers.orphans import OrphansController
+from openclaw_hosted.controllers.restore_points import RestorePointsController
 from openclaw_hosted.domain.account import Role, User
 from openclaw_hosted.domain.errors import StateConflict, Unavailable
 from openclaw_hosted.domain.events import EventName
 from openclaw_hosted.domain.instance import Phase
-from openclaw_hosted.domain.naming import InstanceId, VolumeId, volume_of
+from openclaw_hosted.domain.naming import InstanceId, RestorePointId, VolumeId, point_of_orphan, volume_of
 from openclaw_hosted.domain.orphan import OrphanState
+from openclaw_hosted.domain.restore_point import RestorePointPolicy
 from openclaw_hosted.store import tables
 from tests.integration.convergence.world import OWNER, World, eventually
 from tests.support.life import NOW
@@ -50,7 +52,7 @@ async def test_an_empty_database_removes_nothing_and_says_so(world: World, tmp_p
 
 
 async def test_what_a_row_that_was_lost_has_left_is_kept_for_a_while(world: World) -> None:
-    world.options = replace(world.options, quarantine_seconds=50.0)
+    world.options = replace(world.options, quarantine_seconds=25.0)
     async with world.running():
         await world.until_full()
         others = [await world.until_phase((await world.create(number)).id, Phase.RUNNING) for number in range(3)]
@@ -77,32 +79,36 @@ async def test_what_a_row_that_was_lost_has_left_is_kept_for_a_while(world: Worl
             return not {instance.id, instance.machine_id, volume_of(instance.id)} & {name for names in there.values() for name in names}
 
         await eventually(is_gone, lambda: "it was kept for ever", 200)
-        assert world.clock.now() - began >= 40
+        assert world.clock.now() - began >= 20
         await world.nothing_leaked()
 
 
-async def test_a_volume_goes_only_once_its_copy_is_complete_and_the_copy_goes_by_its_age(world: World) -> None:
-    options = replace(world.options, quarantine_seconds=5.0, copies_kept_seconds=500.0, copies_seconds=10.0)
+async def test_a_volume_goes_only_once_its_restore_point_is_ready_and_that_goes_by_its_age(world: World) -> None:
+    options = replace(world.options, quarantine_seconds=5.0, restore_points=RestorePointPolicy(orphans_kept_seconds=500.0))
     orphans, cloud, clock = OrphansController(world.ports(), options), world.cloud, world.clock
+    points = RestorePointsController(world.ports(), options)
     marked, empty = VolumeId("vo-aaaaaaaa"), VolumeId("vo-bbbbbbbb")
     cloud.volumes.update({marked: FakeVolume(instance_id=InstanceId("oc-aaaaaaaa"), written=7), empty: FakeVolume()})
     cloud.pace.copy = lambda: 20.0
-    cloud.fail_next("volumes.preserve", Unavailable("The snapshot failed."))
+    cloud.fail_next("points.make", Unavailable("The snapshot failed."))
 
-    async def seen_after(seconds: float) -> tuple[set[VolumeId], set[VolumeId]]:
-        """Which volumes there are, and which copies, once a look was taken so much later."""
+    async def seen_after(seconds: float) -> tuple[set[VolumeId], set[RestorePointId]]:
+        """Which volumes there are, and which restore points, once a look was taken so much later."""
         await clock.sleep(seconds)
         await orphans.tick()
-        return set(cloud.volumes), set(cloud.copies)
+        for _ in range(2):
+            await points.tick()
+        return set(cloud.volumes), set(cloud.points)
 
     await orphans.tick()
     assert await seen_after(1) == ({marked}, set()), "the empty one is gone, the other one is in quarantine"
-    assert await seen_after(5) == ({marked}, set()), "its copy failed"
-    assert await seen_after(1) == ({marked}, {marked}), "its copy is begun"
-    assert await seen_after(19) == ({marked}, {marked})
-    assert await seen_after(1) == (set(), {marked}), "its copy is complete"
-    assert (cloud.copies[marked].instance_id, cloud.copies[marked].written) == ("oc-aaaaaaaa", 7)
-    assert await seen_after(400) == (set(), {marked})
+    assert await seen_after(5) == ({marked}, set()), "its restore point failed"
+    point = point_of_orphan(marked)
+    assert await seen_after(1) == ({marked}, {point}), "its restore point is begun"
+    assert await seen_after(19) == ({marked}, {point})
+    assert await seen_after(1) == (set(), {point}), "its restore point is ready"
+    assert (cloud.points[point].instance_id, cloud.points[point].written) == ("oc-aaaaaaaa", 7)
+    assert await seen_after(400) == (set(), {point})
     assert await seen_after(100) == (set(), set())
     removed = [event.detail["what"] for event in await world.store.platform.events() if event.name is EventName.ORPHAN_REMOVED]
     assert sorted(removed) == [f"volume {marked}", f"volume {empty}"]

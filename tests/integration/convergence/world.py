@@ -11,6 +11,7 @@ from openclaw_hosted.adapters.fake.access import FakeGate, FakeRouter, FakeSeale
 from openclaw_hosted.adapters.fake.cloud import FakeCloud
 from openclaw_hosted.adapters.fake.compute import FakeGateways, FakeMachines, FakeVolumes
 from openclaw_hosted.adapters.fake.notices import FakeNotices
+from openclaw_hosted.adapters.fake.restore_points import FakeRestorePoints
 from openclaw_hosted.adapters.meter import KeptMeter
 from openclaw_hosted.adapters.system import SystemIds
 from openclaw_hosted.controllers import ControllerOptions, ControlLoops, Ports
@@ -19,6 +20,7 @@ from openclaw_hosted.domain.instance import Instance, Phase
 from openclaw_hosted.domain.machine import MachineState, Warmth
 from openclaw_hosted.domain.naming import InstanceId, UserId, volume_of
 from openclaw_hosted.domain.pool import PoolPolicy
+from openclaw_hosted.domain.restore_point import RestorePointPolicy
 from openclaw_hosted.ports.clock import Clock
 from openclaw_hosted.ports.stores import Caps, NewInstance
 from openclaw_hosted.store import Store
@@ -43,13 +45,14 @@ class World:
             policy=PoolPolicy(spares=1, fleet_cap=10, image="v1", backoff_seconds=0.05, backoff_cap_seconds=0.1),
             scan_seconds=0.05, poll_seconds=0.01, lease_seconds=0.4, retry_base_seconds=0.05, retry_cap_seconds=0.2,
             gateway_ready_seconds=1.0, liveness_seconds=0.1, dead_after_looks=2, orphans_seconds=0.2, orphan_grace_seconds=0.5,
-            away_seconds=0.1,
+            away_seconds=0.1, restore_points_seconds=0.2, restore_points=RestorePointPolicy(every_seconds=0.0),
         )  # fmt: skip
 
     @asynccontextmanager
     async def running(self, *, alone: bool = False) -> AsyncIterator[asyncio.Task[None]]:
-        """Control loops for the length of the block, then killed; `alone`: liveness and orphans look once and no more."""
-        options = replace(self.options, liveness_seconds=1000.0, orphans_seconds=1000.0) if alone else self.options
+        """Control loops for the length of the block, then killed; `alone`: liveness, orphans and restore points are looked at once."""
+        rarely = {"liveness_seconds": 1000.0, "orphans_seconds": 1000.0, "restore_points_seconds": 1000.0}
+        options = replace(self.options, **rarely) if alone else self.options  # type: ignore[arg-type]
         task = asyncio.create_task(ControlLoops(self.ports(), options).run())
         try:
             yield task
@@ -62,7 +65,8 @@ class World:
         return Ports(
             FakeMachines(cloud), FakeGateways(cloud), FakeVault(cloud), self.sealer, FakeRouter(cloud), FakeGate(cloud),
             FakeVolumes(cloud), KeptMeter(), self.clock, SystemIds(),
-            store.machines, store.instances, store.accounts, store.platform, store.hints, notices=FakeNotices(cloud),
+            store.machines, store.instances, store.accounts, store.platform, FakeRestorePoints(cloud), store.restore_points, store.hints,
+            notices=FakeNotices(cloud),
         )  # fmt: skip
 
     async def create(self, number: int = 0) -> Instance:

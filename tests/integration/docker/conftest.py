@@ -10,17 +10,11 @@ import pytest_asyncio
 
 from openclaw_hosted.adapters.local.install import OpenClawRelease
 from tests.integration.docker.inside import RunningMachine, started
-from tests.support.docker import docker_machines, image, stand_in_image
+from tests.support.docker import any_image, docker_machines, image, stand_in_image
 from tests.support.local_computer import Computer
 from tests.support.openclaw import release
 
-__all__ = ["image", "release", "stand_in_image"]
-
-
-@pytest.fixture(params=["stand-in", pytest.param("openclaw", marks=pytest.mark.long)])
-def any_image(request: pytest.FixtureRequest, image: str, stand_in_image: str) -> str:
-    """For tests about machines. What runs on them matters little: a stand-in, and in `make test-all` the real OpenClaw as well."""
-    return stand_in_image if request.param == "stand-in" else image
+__all__ = ["any_image", "image", "release", "stand_in_image"]
 
 
 @pytest.fixture
@@ -31,9 +25,9 @@ async def computer(tmp_path: Path, release: OpenClawRelease, any_image: str) -> 
         await made.clear()
 
 
-@pytest_asyncio.fixture(scope="module", loop_scope="module")
+@pytest_asyncio.fixture(scope="package", loop_scope="package")
 async def real(tmp_path_factory: pytest.TempPathFactory, release: OpenClawRelease, image: str) -> AsyncIterator[RunningMachine]:
-    """One with the real OpenClaw for all tests of a module; each leaves it ready."""
+    """One with the real OpenClaw for all tests of this folder; each leaves it ready."""
     data_dir = tmp_path_factory.mktemp("real")
     async with docker_machines(data_dir, image) as host:
         computer = Computer(data_dir, release, host)

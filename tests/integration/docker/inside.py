@@ -118,4 +118,4 @@ async def hog(ref: str) -> None:
     await run(ref, "sh", "-c", mark)
     fill = "const kept = []; setInterval(() => kept.push(Buffer.alloc(32e6, 1)), 5);"
     with suppress(PortError):
-        await asyncio.wait_for(run(ref, "node", "-e", fill), 60)
+        await asyncio.wait_for(run(ref, "node", "-e", fill), PATIENCE_SECONDS)

@@ -17,7 +17,7 @@ from tests.integration.backup.owner import kept_of
 from tests.integration.docker.inside import container, run
 from tests.support.local_computer import Computer
 from tests.support.seats import seat
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_SECONDS, until
 
 pytestmark = [pytest.mark.openclaw, pytest.mark.docker, pytest.mark.long]
 CANARY = "the sealed credentials of everybody"
@@ -54,7 +54,7 @@ async def test_neither_a_race_nor_a_trigger_from_inside_gets_anywhere(computer: 
     racing = asyncio.create_task(run(ref, "node", "-e", RACE))
     await until((volume / "state/race/f199.sqlite").is_symlink, 60)
     for _ in range(3):
-        out, kept = await asyncio.wait_for(asyncio.to_thread(kept_of, volume), 300)
+        out, kept = await asyncio.wait_for(asyncio.to_thread(kept_of, volume), PATIENCE_SECONDS)
         for path in out.rglob("*"):
             if path.is_file() and not path.is_symlink():
                 assert CANARY.encode() not in path.read_bytes(), path
@@ -66,7 +66,7 @@ async def test_neither_a_race_nor_a_trigger_from_inside_gets_anywhere(computer: 
     with suppress(asyncio.CancelledError, PortError):
         await racing
     await run(ref, "node", "-e", TRIGGER)
-    _, kept = await asyncio.wait_for(asyncio.to_thread(kept_of, volume), 300)
+    _, kept = await asyncio.wait_for(asyncio.to_thread(kept_of, volume), PATIENCE_SECONDS)
     assert [line for line in kept.left_out if "state/openclaw.sqlite: copied as it was" in line]
     assert await computer.is_ready(ref)
     await computer.machines.terminate(ref)

@@ -29,7 +29,7 @@ from tests.integration.docker.inside import (
 from tests.support.seats import seat
 from tests.support.waiting import until
 
-pytestmark = [pytest.mark.openclaw, pytest.mark.docker, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.openclaw, pytest.mark.docker, pytest.mark.asyncio(loop_scope="package")]
 MOST_BYTES = 900_000_000
 
 

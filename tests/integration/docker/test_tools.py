@@ -18,7 +18,7 @@ from tests.support.waiting import until
 
 __all__ = ["npm_registry"]
 
-pytestmark = [pytest.mark.openclaw, pytest.mark.docker, pytest.mark.asyncio(loop_scope="module")]
+pytestmark = [pytest.mark.openclaw, pytest.mark.docker, pytest.mark.asyncio(loop_scope="package")]
 TOOLS = ("node", "npm", "npx", "openclaw", "git", "python3", "rg", "jq", "unzip", "curl", "ssh")
 INSTALL_SECONDS = 900
 PACKAGE = """set -e

@@ -10,7 +10,7 @@ import pytest
 
 from openclaw_hosted.adapters.local.edge.forward_auth import Answer
 from openclaw_hosted.adapters.local.edge.forward_auth_server import BODY_LIMIT_BYTES, ForwardAuthProtocol
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_SECONDS, until
 
 
 def tell(method: str, path: str, headers: Mapping[bytes, bytes], body: bytes) -> Answer:
@@ -50,7 +50,7 @@ async def ask(socket: Path, *pieces: bytes) -> bytes:
         arrived = Counting.received + len(piece)
         writer.write(piece)
         await until(lambda arrived=arrived: Counting.received >= arrived or reader.at_eof(), every=0.001)  # type: ignore[misc]
-    answer = await asyncio.wait_for(reader.read(), 5)
+    answer = await asyncio.wait_for(reader.read(), PATIENCE_SECONDS)
     writer.close()
     return answer
 

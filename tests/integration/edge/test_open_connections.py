@@ -16,6 +16,7 @@ from openclaw_hosted.adapters.local.edge.forward_auth import EdgeState, ForwardA
 from openclaw_hosted.adapters.local.edge.relay import CONNECTIONS_PER_INSTANCE, Inbound, Pass, Relay
 from openclaw_hosted.domain.naming import InstanceId, UserId
 from tests.support.edge import IDS, Edge, Gateway, running_gateway
+from tests.support.waiting import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.usefixtures("platform"), pytest.mark.xdist_group("open connections")]
 End = Callable[[Edge, InstanceId, UserId, str], Awaitable[None]]
@@ -64,7 +65,7 @@ async def test_an_open_websocket_ends_with_the_right_to_it_and_no_other_does(edg
         of_another_session = await stack.enter_async_context(connected(edge, instance_id, another))
         others = await stack.enter_async_context(connected(edge, others_id, others_cookie.partition("=")[2]))
         await end(edge, instance_id, owner, hashlib.sha256(cookie.encode()).hexdigest())
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             await mine.wait_closed()
         still_open = [others, of_another_session] if end is sign_out else [others]
         for connection in still_open:
@@ -82,7 +83,7 @@ async def test_an_event_stream_ends_with_the_session(edge: Edge, gateway: Gatewa
         assert await anext(pieces) == "data: 0\n\n"
         await edge.gate.revoke(hashlib.sha256(cookie.partition("=")[2].encode()).hexdigest())
         with pytest.raises((httpx.RemoteProtocolError, StopAsyncIteration)):
-            async with asyncio.timeout(5):
+            async with asyncio.timeout(PATIENCE_SECONDS):
                 await anext(pieces)
 
 
@@ -118,7 +119,7 @@ async def test_a_handshake_says_no_more_than_a_handshake(edge: Edge) -> None:
     ]
     lines += ["Sec-WebSocket-Version: 13", "Sec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==", "", ""]
     writer.write("\r\n".join(lines).encode())
-    head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 10)).decode().lower()
+    head = (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), PATIENCE_SECONDS)).decode().lower()
     assert await reader.readexactly(5) == b"first"
     writer.close()
     server.close()

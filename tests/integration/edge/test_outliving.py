@@ -21,7 +21,7 @@ from openclaw_hosted.adapters.local.processes.process import SupervisedProcess
 from openclaw_hosted.domain.errors import Conflict, Unavailable
 from tests.support.edge import IDS, Edge, Gateway, running_gateway
 from tests.support.ports import free_port
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_SECONDS, until
 
 
 @pytest.fixture
@@ -39,9 +39,12 @@ async def test_another_host_on_the_same_port_takes_over_the_edge_that_runs(own_e
     for host, listens_at in (("0.0.0.0", {"0.0.0.0", "::"}), ("127.0.0.1", {"127.0.0.1"})):  # noqa: S104 - what an operator may ask for
         moved = LocalEdge(own_edge.data_dir, host, own_edge.port, own_edge.url)
         await moved.ensure()
-        listens = {each.laddr.ip for each in psutil.net_connections("tcp") if each.status == "LISTEN" and each.laddr.port == own_edge.port}
-        assert listens
-        assert listens <= listens_at
+        await until(lambda: _listens_at(own_edge.port))
+        assert _listens_at(own_edge.port) <= listens_at
+
+
+def _listens_at(port: int) -> set[str]:
+    return {each.laddr.ip for each in psutil.net_connections("tcp") if each.status == "LISTEN" and each.laddr.port == port}
 
 
 async def test_routes_come_and_go_without_touching_open_websockets(edge: Edge, gateway: Gateway) -> None:
@@ -58,7 +61,7 @@ async def test_routes_come_and_go_without_touching_open_websockets(edge: Edge, g
             await edge.router.release(other)
         for number, connection in enumerate(connections):
             await connection.send(str(number))
-            assert await asyncio.wait_for(connection.recv(), 5) == str(number)
+            assert await asyncio.wait_for(connection.recv(), PATIENCE_SECONDS) == str(number)
     assert not {route.instance_id for route in await edge.router.list()} & set(others)
 
 
@@ -139,6 +142,24 @@ async def test_changed_settings_move_the_edge_but_not_to_a_taken_port(own_edge: 
     with pytest.raises(OSError, match="Connect"):
         await own_edge.ask("/")
     assert moved.local.status()["companion"] == before["companion"]
+
+
+async def test_changed_settings_are_in_force_when_the_edge_is_ensured(own_edge: Edge) -> None:
+    """However long the edge with the old settings answers after it was told to end."""
+    await own_edge.local.ensure()
+    supervisor = psutil.Process(own_edge.local.caddy.status().supervisor_pid)
+    supervisor.suspend()
+
+    async def answer_for_a_while() -> None:
+        for _ in range(20):
+            assert (await own_edge.ask("/")).status == 503
+        supervisor.resume()
+
+    moved = Edge(own_edge.data_dir, free_port())
+    held = asyncio.create_task(answer_for_a_while())
+    await moved.local.ensure()
+    assert (await moved.ask("/")).status == 503
+    await held
 
 
 async def test_behind_https_gateways_and_platform_learn_so(own_edge: Edge) -> None:

@@ -11,6 +11,7 @@ import websockets
 from openclaw_hosted.domain.naming import MachineId
 from openclaw_hosted.ports.router import Target
 from tests.support.edge import IDS, SEEN, Edge, Gateway, is_of_gateway, seen_by
+from tests.support.waiting import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.usefixtures("platform"), pytest.mark.xdist_group("passing")]
 
@@ -63,7 +64,7 @@ async def test_a_stream_arrives_piece_by_piece(edge: Edge, gateway: Gateway) -> 
     async with edge.client(cookie) as client, client.stream("GET", f"/{instance_id}/events") as answer:
         pieces = answer.aiter_text()
         for number in range(3):
-            assert await asyncio.wait_for(anext(pieces), 5) == f"data: {number}\n\n"
+            assert await asyncio.wait_for(anext(pieces), PATIENCE_SECONDS) == f"data: {number}\n\n"
             gateway.next_event.set()
 
 

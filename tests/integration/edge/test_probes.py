@@ -10,6 +10,7 @@ import pytest
 
 from openclaw_hosted.adapters.local.edge.forward_auth import EdgeState, ForwardAuth
 from tests.support.edge import IDS
+from tests.support.waiting import PATIENCE_SECONDS
 
 MINE, OTHER = IDS.instance_id(), IDS.instance_id()
 ADDRESS = "127.0.0.1:1"
@@ -29,7 +30,7 @@ def put(lookup: ForwardAuth, path: str, **body: object) -> int:
     return lookup.answer("PUT", path, {}, json.dumps(body).encode())[0]
 
 
-def put_probe(lookup: ForwardAuth, instance_id: str, *, address: str = ADDRESS, seconds: float = 20) -> int:
+def put_probe(lookup: ForwardAuth, instance_id: str, *, address: str = ADDRESS, seconds: float = PATIENCE_SECONDS) -> int:
     return put(lookup, f"/probes/{instance_id}", address=address, session=hashlib.sha256(COOKIE.encode()).hexdigest(), seconds=seconds)
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from openclaw_hosted.server import WebPlace, serving
 from tests.support.edge import Edge, platform_app
+from tests.support.waiting import PATIENCE_SECONDS
 
 HEAD = "POST /sign-in HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
 MANY = 300
@@ -49,6 +50,6 @@ async def test_a_large_body_is_refused_before_the_platform_takes_it(edge: Edge) 
     async with serving(platform_app, WebPlace(edge.web_socket)):
         reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
         writer.write((HEAD + "Connection: close\r\nContent-Length: 66000\r\n\r\n").encode() + b"x" * 66_000)
-        answer = await asyncio.wait_for(reader.read(), 15)
+        answer = await asyncio.wait_for(reader.read(), PATIENCE_SECONDS)
         writer.close()
         assert answer.startswith(b"HTTP/1.1 413")

@@ -24,7 +24,7 @@ from openclaw_hosted.domain.errors import Conflict
 from openclaw_hosted.server import WebPlace, serving
 from tests.support.edge import IDS, Edge, platform_app, running_gateway
 from tests.support.ports import free_port
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_SECONDS, until
 
 
 @dataclass
@@ -52,7 +52,7 @@ class SecureEdge(Edge):
 
     async def is_served(self, context: ssl.SSLContext) -> bool:
         try:
-            async with httpx.AsyncClient(verify=context, timeout=5) as client:
+            async with httpx.AsyncClient(verify=context, timeout=PATIENCE_SECONDS) as client:
                 return (await client.get(self.url)).status_code in (200, 503)
         except httpx.HTTPError:
             return False
@@ -81,7 +81,7 @@ async def test_whoever_trusts_the_root_gets_in_by_page_and_websocket(secure: Sec
             f"wss://localhost:{secure.port}/{instance_id}/", additional_headers={"Cookie": cookie}, ssl=secure.trusting()
         ) as connection:
             await connection.send("hello")
-            assert await asyncio.wait_for(connection.recv(), 5) == "hello"
+            assert await asyncio.wait_for(connection.recv(), PATIENCE_SECONDS) == "hello"
         async with httpx.AsyncClient(verify=ssl.create_default_context()) as stranger:
             with pytest.raises(httpx.ConnectError, match="CERTIFICATE_VERIFY_FAILED"):
                 await stranger.get(secure.url)

@@ -7,6 +7,7 @@ from pathlib import Path
 from openclaw_hosted.adapters.fake.access import FakeGate, FakeRouter, FakeSealer, FakeVault
 from openclaw_hosted.adapters.fake.cloud import FakeCloud
 from openclaw_hosted.adapters.fake.compute import FakeGateways, FakeMachines, FakeVolumes
+from openclaw_hosted.adapters.fake.restore_points import FakeRestorePoints
 from openclaw_hosted.adapters.local.volumes import LocalVolumes
 from openclaw_hosted.adapters.meter import KeptMeter
 from openclaw_hosted.adapters.system import SystemClock, SystemIds
@@ -63,7 +64,8 @@ async def test_each_instance_is_named_once_and_again_after_there_was_room(tmp_pa
     volumes = FakeVolumes(cloud)
     ports = Ports(
         FakeMachines(cloud), FakeGateways(cloud), FakeVault(cloud), FakeSealer(), FakeRouter(cloud), FakeGate(cloud), volumes, KeptMeter(),
-        clock, SystemIds(), store.machines, store.instances, store.accounts, store.platform, store.hints,
+        clock, SystemIds(), store.machines, store.instances, store.accounts, store.platform, FakeRestorePoints(cloud),
+            store.restore_points, store.hints,
     )  # fmt: skip
     controller, filled = DiskController(ports), (LargeVolume(LARGE, InstanceId("oc-22222222"), 41_200_000_000, 800_000_000),)
     for seen in ((), filled, filled, (), filled):

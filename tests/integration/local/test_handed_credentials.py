@@ -23,7 +23,7 @@ from openclaw_hosted.domain.gateway import Credential, CredentialsChange, Gatewa
 from tests.support.echo_model import EchoServer
 from tests.support.local_computer import Computer
 from tests.support.seats import seat
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_SECONDS, until
 
 TOKEN = "a-token-of-the-gateway-0001"
 KEY, LATER_KEY = "sk-a-key-of-the-user-0001", "sk-a-key-of-the-user-0002"
@@ -158,7 +158,7 @@ async def test_a_spare_keeps_closed_until_it_is_claimed_and_takes_its_users_key_
     await computer.gateways.warm_up(seat(ref, spec))
     address = next(m.address for m in await computer.machines.observe() if m.provider_ref == ref)
     token = (await computer.vault.get(spec.instance_id))[Credential.GATEWAY_TOKEN]
-    async with httpx.AsyncClient(trust_env=False, timeout=60) as http:
+    async with httpx.AsyncClient(trust_env=False, timeout=PATIENCE_SECONDS) as http:
         spare = Spare(spec, str(address), token, http)
         assert await spare.is_closed()
         assert not await spare.connects()

@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -18,12 +19,15 @@ from openclaw_hosted.adapters.local.processes import supervisor
 from openclaw_hosted.domain.errors import Conflict, NotFound
 from openclaw_hosted.domain.gateway import Credential, GatewaySettings, GatewaySpec, ModelProvider
 from openclaw_hosted.ports.machines import MachineHealth
+from tests.integration.local.senders import a_sender_is_answered_once_approved, will_find
 from tests.support.echo_model import EchoServer
 from tests.support.local_computer import Computer
 from tests.support.platform import share_install
 from tests.support.seats import seat
+from tests.support.serving import serving
 from tests.support.stand_in import install_stand_in
 from tests.support.supervised import hurry_restarts, supervisor_has_looked
+from tests.support.telegram import Telegram
 from tests.support.waiting import PATIENCE_SECONDS, until
 
 pytestmark = pytest.mark.openclaw
@@ -51,8 +55,15 @@ async def is_gone(computer: Computer, ref: str) -> bool:
     return await computer.health(ref) is None
 
 
-async def test_a_gateway_lives_from_launch_to_termination(computer: Computer, echo: EchoServer) -> None:
+@pytest.fixture
+def telegram() -> Iterator[Telegram]:
+    with serving(Telegram()) as server:
+        yield server
+
+
+async def test_a_gateway_lives_from_launch_to_termination(computer: Computer, echo: EchoServer, telegram: Telegram) -> None:
     ref, spec = await computer.launch()
+    will_find(telegram, computer, spec)
     token = (await computer.vault.get(spec.instance_id))[Credential.GATEWAY_TOKEN]
     await computer.gateways.start(seat(ref, spec), spec)
     await until(lambda: computer.is_ready(ref))
@@ -72,6 +83,7 @@ async def test_a_gateway_lives_from_launch_to_termination(computer: Computer, ec
 
     await a_model_key_comes_into_force_without_a_restart(computer, echo, ref, replace(claimed, revision=2))
     await the_platforms_new_address_comes_into_force(computer, ref, replace(claimed, revision=5))
+    await a_sender_is_answered_once_approved(computer, telegram, ref, replace(claimed, revision=6))
     await a_killed_gateway_comes_back_and_is_adopted(computer, ref, token)
     lines = await computer.gateways.logs(seat(ref, spec), 5000)
     assert lines
@@ -105,9 +117,7 @@ async def a_model_key_comes_into_force_without_a_restart(computer: Computer, ech
 
 
 async def a_killed_gateway_comes_back_and_is_adopted(computer: Computer, ref: str, token: str) -> None:
-    launcher = psutil.Process(computer.process(ref).status().child_pid)
-    (gateway, *_) = launcher.children()
-    gateway.send_signal(signal.SIGKILL)
+    psutil.Process(computer.process(ref).status().child_pid).send_signal(signal.SIGKILL)
     await until(lambda: computer.process(ref).status().restarts == 1)
     computer.gateways = computer.new_gateways()
     await until(lambda: computer.is_ready(ref))
@@ -128,6 +138,7 @@ async def the_platforms_new_address_comes_into_force(computer: Computer, ref: st
     assert computer.process(ref).status().child_pid == before
 
 
+@pytest.mark.parametrize("computer", WITH_STAND_IN, indirect=True)  # by the real one in make test: docker/test_real_machine.py
 async def test_settings_that_openclaw_refuses_are_reported_and_not_tried_again(
     computer: Computer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

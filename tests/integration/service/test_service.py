@@ -22,6 +22,7 @@ from tests.support.platform import RunningPlatform, wait_until
 from tests.support.ports import free_port
 from tests.support.stand_in import install_stand_in
 from tests.support.systemd import SYSTEM, lines_of
+from tests.support.waiting import PATIENCE_SECONDS
 
 __all__ = ["cli", "loops_of_its_own"]
 
@@ -33,7 +34,7 @@ def test_systemd_takes_the_unit(tmp_path: Path, user: str | None) -> None:
     path.write_text(Service(SYSTEM.python, tmp_path / "100% $HOME data", SYSTEM.environment, user, low_port=True).unit)
     command = ["systemd-analyze", "verify", "--man=no", "--recursive-errors=no", *([] if user else ["--user"]), str(path)]
     environment = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path)}
-    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE_SECONDS, env=environment, check=False)
     complaints = [line for line in done.stderr.splitlines() if path.name in line]
     assert not complaints, done.stderr
     if done.returncode and "Failed to" in done.stderr:
@@ -126,7 +127,7 @@ def test_what_the_unit_starts_is_stopped_alone_and_adopted_again(tmp_path: Path)
 
     def started() -> subprocess.Popen[bytes]:
         process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        wait_until(platform.is_answering, 240)
+        wait_until(platform.is_answering, PATIENCE_SECONDS)
         return process
 
     def outliving() -> set[int]:

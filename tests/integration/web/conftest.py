@@ -16,9 +16,16 @@ import structlog
 import uvicorn
 from fastapi import FastAPI
 
-from openclaw_hosted.adapters.system import SystemIds
+from openclaw_hosted.adapters.fake.access import FakeRouter
+from openclaw_hosted.adapters.fake.cloud import FakeCloud
+from openclaw_hosted.adapters.fake.compute import FakeGateways, FakeMachines, FakeVolumes
+from openclaw_hosted.adapters.fake.restore_points import FakeRestorePoints
+from openclaw_hosted.adapters.outgoing import Own
+from openclaw_hosted.adapters.system import SystemClock, SystemIds
+from openclaw_hosted.adapters.webhooks import HttpWebhooks
 from openclaw_hosted.domain.account import Role, User
 from openclaw_hosted.domain.actor import SETUP
+from openclaw_hosted.domain.adaptive import AdaptivePolicy
 from openclaw_hosted.domain.cost import Deployment
 from openclaw_hosted.domain.instance import Instance, Phase, StepName
 from openclaw_hosted.domain.machine import MachineState, Warmth
@@ -27,18 +34,31 @@ from openclaw_hosted.domain.origins import Addresses
 from openclaw_hosted.domain.pool import PoolPolicy
 from openclaw_hosted.domain.shards import Shards
 from openclaw_hosted.ports.gateways import SenderRequest
+from openclaw_hosted.ports.restore_points import RestorePoints
 from openclaw_hosted.ports.stores import Caps
 from openclaw_hosted.services import (
     AccountService,
+    AdviceService,
+    AlarmService,
+    ConsoleService,
     CostService,
+    DiagnosisService,
+    HistoryService,
     InstanceService,
     KeyService,
+    MailService,
+    MetricsService,
+    MigrationsService,
     OpeningService,
     OperationsService,
+    RestorePointService,
     RoomService,
     SenderService,
     Services,
+    SeveralService,
+    WebhookService,
 )
+from openclaw_hosted.services.targeting import AdaptiveTarget
 from openclaw_hosted.store import Store, tables
 from openclaw_hosted.web import WebOptions, create_app
 from tests.integration.web.memory import MemoryClock, MemoryEdge
@@ -68,24 +88,76 @@ class World:
     store: Store
     clock: MemoryClock = field(default_factory=MemoryClock)
     edge: MemoryEdge = field(default_factory=MemoryEdge)
+    cloud: FakeCloud = field(default_factory=lambda: FakeCloud(SystemClock()))
+    channels: list[Any] = field(default_factory=list)
+    """Who is told of alarms."""
     ready: dict[str, bool] = field(default_factory=lambda: {"store": True})
     secure: bool = False
     billed: bool = False
+    budget_usd: float | None = None
+    sends_mail: bool = True
     isolation_note: str | None = "Process mode: no isolation between machines."
+
+    real_points: RestorePoints | None = None
+    """Where given, they are used in place of those in memory."""
+
+    @property
+    def points(self) -> FakeRestorePoints:
+        return FakeRestorePoints(self.cloud)
 
     def services(self) -> Services:
         policy = PoolPolicy(image="2026.9.6")
         store, edge, clock, ids, caps = self.store, cast("Any", self.edge), self.clock, SystemIds(), Caps(50, 10)
+        operations = OperationsService(store.machines, store.instances, store.platform, store.hints, clock, policy)
+        console = ConsoleService(
+            store.console, store.history, store.machines, store.instances, store.platform, store.alarms, clock, policy, store.news,
+            self.budget_usd,
+        )  # fmt: skip
         return Services(
             InstanceService(store.instances, store.machines, edge, edge, edge, store.hints, clock, ids, caps, Shards()),
+            HistoryService(store.instances, store.platform, clock, store.news, store.machines, policy.image),
             OpeningService(store.instances, store.machines, store.accounts, store.platform, edge, edge, edge, clock),
             SenderService(store.instances, store.machines, store.platform, edge, clock),
             AccountService(store.accounts, store.platform, edge, clock, ids, QUICK_HASHER),
-            OperationsService(store.machines, store.instances, store.platform, store.hints, clock, policy),
-            CostService(store.machines, store.instances, store.platform, policy, Deployment(), billed=self.billed),
+            operations,
+            CostService(
+                store.machines, store.instances, store.platform, store.restore_points, policy, Deployment(), clock, billed=self.billed
+            ),
             KeyService(edge, clock),
             RoomService(store.instances, edge, clock),
+            RestorePointService(store.instances, store.restore_points, store.platform, self.real_points or self.points, clock, ids),
+            WebhookService(store.webhooks, HttpWebhooks(Own(), allows_private=True), edge, clock, ids),
+            self.diagnosis(),
+            AlarmService(store.alarms, store.platform, self.channels, policy, ORIGIN),
+            MetricsService(
+                store.machines,
+                store.instances,
+                store.platform,
+                store.restore_points,
+                store.alarms,
+                store.history,
+                policy,
+                clock,
+                Deployment() if self.billed else None,
+            ),
+            console,
+            AdviceService(
+                store.platform,
+                store.history,
+                AdaptiveTarget(store.history, clock, policy, AdaptivePolicy()),
+                policy,
+                clock,
+                _deployment=Deployment() if self.billed else None,
+            ),
+            MigrationsService(store.migrations, clock),
+            SeveralService(console, operations, store.machines, store.instances, store.console, clock),
+            MailService(store.news, clock, self.sends_mail),
         )
+
+    def diagnosis(self) -> DiagnosisService:
+        store, cloud = self.store, self.cloud
+        world = FakeMachines(cloud), FakeGateways(cloud), FakeRouter(cloud), FakeVolumes(cloud), self.edge
+        return DiagnosisService(store.instances, store.machines, store.platform, *world, self.clock)
 
     def __post_init__(self) -> None:
         self.kit = self.services()
@@ -154,7 +226,7 @@ class World:
         values = [
             {
                 "instance_id": instance_id, "name": name, "generation": 1, "attempt": 1, "started_at": start + number * 0.04,
-                "ended_at": start + number * 0.04 + 0.038, "note": None if number else "a hot spare was free",
+                "ended_at": start + number * 0.04 + 0.038, "note": None if number else "A spare machine was free.",
             }
             for number, name in enumerate(names)
         ]  # fmt: skip

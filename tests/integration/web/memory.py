@@ -10,8 +10,9 @@ from openclaw_hosted.domain.account import Session
 from openclaw_hosted.domain.errors import NotFound
 from openclaw_hosted.domain.gateway import Channel, Credentials, GatewaySettings
 from openclaw_hosted.domain.naming import InstanceId, UserId
-from openclaw_hosted.ports.gateways import BootstrapTicket, SenderRequest
-from openclaw_hosted.ports.models import KeyReport
+from openclaw_hosted.domain.usage import DayOfUse
+from openclaw_hosted.ports.gateways import BootstrapTicket, Names, SenderRequest
+from openclaw_hosted.ports.models import KeyReport, ModelList
 from openclaw_hosted.ports.volumes import LargeVolume
 
 
@@ -44,10 +45,16 @@ class MemoryEdge:
         self.settled: list[tuple[str, bool]] = []
         self.large: list[LargeVolume] = []
         self.looks_at_disk = 0
+        self.log = ["2026-11-23T18:00:00Z info gateway ready", "<script>alert(1)</script>"]
+        self.named: Names | None = None
+        self.used: Sequence[DayOfUse] = ()
 
     async def crowding(self) -> Sequence[LargeVolume]:
         self.looks_at_disk += 1
         return tuple(self.large)
+
+    async def resolves(self, host: str) -> bool:
+        return True
 
     def signs_in(self, instance_id: InstanceId) -> bool:
         return self.public_url(instance_id).startswith("https://")
@@ -64,7 +71,8 @@ class MemoryEdge:
     async def sessions(self) -> Mapping[str, UserId]:
         return self.admitted
 
-    async def mint_bootstrap(self, provider_ref: str) -> BootstrapTicket:
+    async def mint_bootstrap(self, provider_ref: str, names: Names) -> BootstrapTicket:
+        self.named = names
         self.minted += 1
         return BootstrapTicket(f"ticket-{self.minted}", 0.0)
 
@@ -76,8 +84,11 @@ class MemoryEdge:
             raise NotFound("This request is gone.")
         self.settled.append((request_id, approve))
 
+    async def usage(self, provider_ref: str, days: int) -> Sequence[DayOfUse]:
+        return self.used
+
     async def logs(self, provider_ref: str, lines: int = 200) -> Sequence[str]:
-        return ["2026-11-23T18:00:00Z info gateway ready", "<script>alert(1)</script>"]
+        return self.log[-lines:]
 
     def seal(self, plaintext: bytes, context: str) -> bytes:
         return bytes(byte ^ 0x55 for byte in plaintext)
@@ -87,6 +98,10 @@ class MemoryEdge:
 
     async def try_model_key(self, settings: GatewaySettings, credentials: Credentials) -> KeyReport:
         return KeyReport(ok=bool(credentials), message="The provider takes this key." if credentials else "Paste the key first.")
+
+    async def list_models(self, settings: GatewaySettings, credentials: Credentials) -> ModelList:
+        report = await self.try_model_key(settings, credentials)
+        return ModelList(report, ("claude-fast", "claude-large") if report.ok else ())
 
     async def try_channel(self, channel: Channel, credentials: Credentials) -> KeyReport:
         return KeyReport(ok=True, message="The channel takes this token.")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass, fields, replace
 from enum import Enum
 from typing import Any
@@ -11,30 +11,38 @@ from typing import Any
 import httpx
 import pytest
 
+from openclaw_hosted.adapters.fake.cloud import FakePoint
 from openclaw_hosted.domain.account import LinkPurpose, Role, Session, User
 from openclaw_hosted.domain.actor import SETUP, Actor, Party, Via
 from openclaw_hosted.domain.errors import InvalidInput, NotAllowed, NotFound
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.gateway import DEFAULT_SETTINGS, Channel, Credential, CredentialsChange, GatewaySettings, ModelProvider
 from openclaw_hosted.domain.instance import DesiredState, Phase
+from openclaw_hosted.domain.listing import EventSearch, InstanceSearch, MachineSearch, UserSearch
 from openclaw_hosted.domain.machine import MachineState
-from openclaw_hosted.domain.naming import InstanceId, MachineId
+from openclaw_hosted.domain.naming import InstanceId, MachineId, RestorePointId
 from openclaw_hosted.domain.notice import NoticeKind
 from openclaw_hosted.domain.orphan import Orphan, OrphanState
+from openclaw_hosted.domain.restore_point import Cause, PointState, RestorePoint
+from openclaw_hosted.domain.webhook import WebhookId
 from openclaw_hosted.services import Services
 from openclaw_hosted.services.accounts import digest
+from openclaw_hosted.services.console import Range
 from openclaw_hosted.services.instances import ChangeRequest, CreateRequest
+from openclaw_hosted.services.several import Action
 from openclaw_hosted.web import LocalDoor
 from tests.integration.web.conftest import ORIGIN, PASSWORD, SECRET_KEY, World, a_sender
 from tests.support.actors import STRANGER, acting
 
 ORPHAN = "volume vol-22222222"
+CLOSED = "http://127.0.0.1:1/"
+"""Where nobody takes a connection."""
 WISH = CreateRequest("Mine", DEFAULT_SETTINGS, CredentialsChange())
 FINDS_OUT_WHO_ASKS = {
-    "accounts.authenticate", "accounts.first_admin", "accounts.needs_setup", "accounts.peek_link", "accounts.session",
+    "accounts.authenticate", "accounts.first_admin", "accounts.is_new", "accounts.needs_setup", "accounts.peek_link", "accounts.session",
     "accounts.user_by_email", "accounts.user_by_token",
 }  # fmt: skip
-ABOUT_NOBODY = {"instances.usual_wait", "instances.wait_for_change"}
+ABOUT_NOBODY = {"instances.usual_waits", "instances.wait_for_change"}
 
 
 class For(Enum):
@@ -56,14 +64,24 @@ class Stage:
     bob: User
     running: InstanceId
     deleted: InstanceId
+    pending: InstanceId
     spare: MachineId
     session: Session
     token_id: str
     reset: str
+    webhook: WebhookId
+    invitation: str
 
     @property
     def kit(self) -> Services:
         return self.world.kit
+
+
+POINT = RestorePointId("rp-22222222")
+
+
+async def an_archive() -> AsyncIterator[bytes]:
+    yield b'{"written": 1}'
 
 
 @dataclass(frozen=True)
@@ -79,8 +97,24 @@ USE_CASES = {
     "instances.create": UseCase(lambda s, a: s.kit.instances.create(a, WISH), For.ONESELF, EventName.INSTANCE_CREATED),
     "instances.get": UseCase(lambda s, a: s.kit.instances.get(a, s.running), For.OWNER),
     "instances.list": UseCase(lambda s, a: s.kit.instances.list(a), For.ONESELF),
+    "instances.page": UseCase(lambda s, a: s.kit.instances.page(a, 10), For.ADMINS),
+    "history.of": UseCase(lambda s, a: s.kit.history.of(a, s.running), For.OWNER),
+    "history.news": UseCase(lambda s, a: s.kit.history.news(a, []), For.ONESELF),
+    "instances.list_purged": UseCase(lambda s, a: s.kit.instances.list_purged(a), For.ONESELF),
+    "restore_points.list": UseCase(lambda s, a: s.kit.restore_points.list(a, s.running), For.OWNER),
+    "restore_points.ask": UseCase(lambda s, a: s.kit.restore_points.ask(a, s.running), For.OWNER, EventName.RESTORE_POINT_ASKED),
+    "restore_points.rewind": UseCase(
+        lambda s, a: s.kit.restore_points.rewind(a, s.running, POINT), For.OWNER, EventName.INSTANCE_REWIND_ASKED
+    ),
+    "restore_points.remove": UseCase(
+        lambda s, a: s.kit.restore_points.remove(a, s.running, POINT), For.OWNER, EventName.RESTORE_POINT_REMOVE_ASKED
+    ),
+    "restore_points.usable": UseCase(lambda s, a: s.kit.restore_points.usable(a, POINT), For.OWNER),
+    "restore_points.download": UseCase(lambda s, a: s.kit.restore_points.download(a, s.running, POINT), For.OWNER, EventName.ARCHIVE_TAKEN),
+    "restore_points.bring": UseCase(lambda s, a: s.kit.restore_points.bring(a, an_archive()), For.ONESELF, EventName.ARCHIVE_BROUGHT),
     "instances.steps": UseCase(lambda s, a: s.kit.instances.steps(a, s.running), For.OWNER),
     "instances.departure": UseCase(lambda s, a: s.kit.instances.departure(a, s.running), For.OWNER),
+    "instances.usage": UseCase(lambda s, a: s.kit.instances.usage(a, s.running), For.OWNER),
     "instances.logs": UseCase(lambda s, a: s.kit.instances.logs(a, s.running), For.OWNER),
     "instances.change": UseCase(
         lambda s, a: s.kit.instances.change(a, s.running, ChangeRequest("Other")), For.OWNER, EventName.INSTANCE_CHANGED
@@ -99,6 +133,10 @@ USE_CASES = {
         lambda s, a: s.kit.accounts.create_user(a, "new@example.com", PASSWORD), For.ADMINS, EventName.USER_JOINED
     ),
     "accounts.invite": UseCase(lambda s, a: s.kit.accounts.invite(a, "new@example.com"), For.ADMINS, EventName.USER_INVITED),
+    "accounts.invitations": UseCase(lambda s, a: s.kit.accounts.invitations(a), For.ADMINS),
+    "accounts.revoke_invitation": UseCase(
+        lambda s, a: s.kit.accounts.revoke_invitation(a, s.invitation), For.ADMINS, EventName.INVITATION_REVOKED
+    ),
     "accounts.reset_link": UseCase(lambda s, a: s.kit.accounts.reset_link(a, s.ada.id), For.ADMINS, EventName.USER_PASSWORD_RESET),
     "accounts.set_disabled": UseCase(
         lambda s, a: s.kit.accounts.set_disabled(a, s.bob.id, disabled=True), For.ADMINS, EventName.USER_DISABLED
@@ -123,11 +161,15 @@ USE_CASES = {
     "accounts.tokens": UseCase(lambda s, a: s.kit.accounts.tokens(a), For.ONESELF),
     "accounts.create_token": UseCase(lambda s, a: s.kit.accounts.create_token(a, "Laptop"), For.ONESELF, EventName.TOKEN_CREATED),
     "accounts.revoke_token": UseCase(lambda s, a: s.kit.accounts.revoke_token(a, s.token_id), For.OWNER, EventName.TOKEN_REVOKED),
+    "webhooks.list": UseCase(lambda s, a: s.kit.webhooks.list(a), For.ONESELF),
+    "webhooks.create": UseCase(lambda s, a: s.kit.webhooks.create(a, CLOSED), For.ONESELF, EventName.WEBHOOK_CREATED),
+    "webhooks.remove": UseCase(lambda s, a: s.kit.webhooks.remove(a, s.webhook), For.OWNER, EventName.WEBHOOK_REMOVED),
+    "webhooks.enable": UseCase(lambda s, a: s.kit.webhooks.enable(a, s.webhook), For.OWNER, EventName.WEBHOOK_ENABLED),
+    "webhooks.test": UseCase(lambda s, a: s.kit.webhooks.test(a, s.webhook), For.OWNER),
+    "webhooks.deliveries": UseCase(lambda s, a: s.kit.webhooks.deliveries(a, s.webhook), For.OWNER),
     "operations.pool": UseCase(lambda s, a: s.kit.operations.pool(a), For.ADMINS),
     "operations.machines": UseCase(lambda s, a: s.kit.operations.machines(a), For.ADMINS),
-    "operations.recent_machines": UseCase(lambda s, a: s.kit.operations.recent_machines(a), For.ADMINS),
     "operations.machine": UseCase(lambda s, a: s.kit.operations.machine(a, s.spare), For.ADMINS),
-    "operations.instances": UseCase(lambda s, a: s.kit.operations.instances(a), For.ADMINS),
     "operations.events": UseCase(lambda s, a: s.kit.operations.events(a), For.ADMINS),
     "operations.orphans": UseCase(lambda s, a: s.kit.operations.orphans(a), For.ADMINS),
     "operations.release_orphan": UseCase(lambda s, a: s.kit.operations.release_orphan(a, ORPHAN), For.ADMINS, EventName.ORPHAN_RELEASED),
@@ -139,10 +181,35 @@ USE_CASES = {
     "operations.give_notice": UseCase(
         lambda s, a: s.kit.operations.give_notice(a, s.spare, NoticeKind.DRAIN), For.ADMINS, EventName.MACHINE_NOTICED
     ),
+    "operations.follow_settings": UseCase(lambda s, a: s.kit.operations.follow_settings(a), For.ADMINS, EventName.POOL_SPARES_CHANGED),
+    "console.overview": UseCase(lambda s, a: s.kit.console.overview(a), For.ADMINS),
+    "console.series": UseCase(lambda s, a: s.kit.console.series(a, Range.DAY), For.ADMINS),
+    "console.machines": UseCase(lambda s, a: s.kit.console.machines(a, MachineSearch(), 10), For.ADMINS),
+    "console.instances": UseCase(lambda s, a: s.kit.console.instances(a, InstanceSearch(), 10), For.ADMINS),
+    "console.users": UseCase(lambda s, a: s.kit.console.users(a, UserSearch(), 10), For.ADMINS),
+    "console.events": UseCase(lambda s, a: s.kit.console.events(a, EventSearch(), 10), For.ADMINS),
+    "console.machine": UseCase(lambda s, a: s.kit.console.machine(a, s.spare), For.ADMINS),
+    "console.instance": UseCase(lambda s, a: s.kit.console.instance(a, s.running), For.ADMINS),
+    "console.retry": UseCase(lambda s, a: s.kit.console.retry(a, s.running), For.ADMINS, EventName.INSTANCE_RESTART_ASKED),
+    "several.preview": UseCase(lambda s, a: s.kit.several.preview(a, Action.HOLD, [s.pending]), For.ADMINS),
+    "several.carry_out": UseCase(lambda s, a: s.kit.several.carry_out(a, Action.HOLD, [s.pending]), For.ADMINS, EventName.INSTANCE_HELD),
+    "mail.state": UseCase(lambda s, a: s.kit.mail.state(a), For.ONESELF),
+    "mail.change": UseCase(lambda s, a: s.kit.mail.change(a, on=True), For.ONESELF, EventName.USER_MAIL_CHANGED),
+    "console.hold": UseCase(lambda s, a: s.kit.console.hold(a, s.pending), For.ADMINS, EventName.INSTANCE_HELD),
+    "migrations.list": UseCase(lambda s, a: s.kit.migrations.list(a), For.ADMINS),
     "costs.report": UseCase(lambda s, a: s.kit.costs.report(a), For.ADMINS),
+    "costs.usage": UseCase(lambda s, a: s.kit.costs.usage(a), For.ADMINS),
+    "costs.plans": UseCase(lambda s, a: s.kit.costs.plans(a, 10), For.ADMINS),
+    "diagnosis.instance": UseCase(lambda s, a: s.kit.diagnosis.instance(a, s.running), For.ADMINS),
+    "diagnosis.machine": UseCase(lambda s, a: s.kit.diagnosis.machine(a, s.spare), For.ADMINS),
+    "advice.week": UseCase(lambda s, a: s.kit.advice.week(a), For.ADMINS),
+    "metrics.samples": UseCase(lambda s, a: s.kit.metrics.samples(a), For.ADMINS),
+    "alarms.list": UseCase(lambda s, a: s.kit.alarms.list(a), For.ADMINS),
+    "alarms.try_channels": UseCase(lambda s, a: s.kit.alarms.try_channels(a), For.ADMINS),
     "room.crowding": UseCase(lambda s, a: s.kit.room.crowding(a), For.ADMINS),
     "room.filled_by": UseCase(lambda s, a: s.kit.room.filled_by(a, s.running), For.OWNER),
     "keys.try_model_key": UseCase(lambda s, a: s.kit.keys.try_model_key(a, DEFAULT_SETTINGS, {}), For.ONESELF),
+    "keys.list_models": UseCase(lambda s, a: s.kit.keys.list_models(a, DEFAULT_SETTINGS, {}), For.ONESELF),
     "keys.try_channel": UseCase(lambda s, a: s.kit.keys.try_channel(a, Channel.TELEGRAM, {}), For.ONESELF),
 }
 
@@ -166,15 +233,23 @@ async def stage(world: World, admin: User, ada: User, bob: User) -> Stage:
     kit, actor = world.kit, acting(ada)
     running, _ = await kit.instances.create(actor, WISH)
     deleted, _ = await kit.instances.create(actor, WISH)
+    pending, _ = await kit.instances.create(actor, WISH)
     await world.run(running.id)
     await world.put(deleted.id, phase=Phase.DELETED, desired=DesiredState.DELETED)
     world.edge.senders = {"r1": a_sender("r1", "Bea")}
     token, reset = await kit.accounts.create_token(actor, "first"), await kit.accounts.reset_link(SETUP, ada.id)
+    invited = await kit.accounts.invite(SETUP, "invited@example.com")
     session = (await kit.accounts.sign_in(STRANGER, ada.email, PASSWORD)).session
     await world.store.accounts.arm_grant(session.hash, running.id, world.clock.now() + 60)
+    await world.store.restore_points.add(RestorePoint(POINT, running.id, 1.0, Cause.ASKED, PointState.READY, 1))
+    world.points._cloud.points[POINT] = FakePoint(running.id, 1, 1.0, 1.0, 1.0)
     spare = await world.add_machine(MachineState.AVAILABLE)
+    await world.store.platform.set_pool(spares=5)
     await world.store.platform.keep_orphans([Orphan(ORPHAN, 1.0, OrphanState.QUARANTINED)], (), ())
-    return Stage(world, admin, ada, bob, running.id, deleted.id, spare, session, digest(token)[:12], reset)
+    webhook = (await kit.webhooks.create(actor, CLOSED)).webhook.id
+    return Stage(
+        world, admin, ada, bob, running.id, deleted.id, pending.id, spare, session, digest(token)[:12], reset, webhook, digest(invited)[:12]
+    )
 
 
 async def test_whoever_asks_is_the_first_argument_of_every_use_case(world: World) -> None:
@@ -253,7 +328,7 @@ async def test_the_events_page_says_who_did_it_and_by_which_way(world: World, ad
         page = (await browser.get("/admin/events")).text
     rows = [" ".join(cell.split("</td>")[0].split()) for cell in page.split('<td data-label="Who">')[1:]]
     hints = [row.replace('<span class="hint">', "").replace("</span>", "").strip() for row in rows]
-    assert hints[:4] == ["", "the platform", "you on a page 127.0.0.1", "ada@example.com by the API 127.0.0.1"]
+    assert hints[:4] == ["", "the platform", "you on a page 127.0.0.1", "ada@example.com through the API 127.0.0.1"]
 
 
 async def test_the_api_of_events_says_who_did_it(world: World, admin: User) -> None:

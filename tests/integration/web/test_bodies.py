@@ -17,6 +17,7 @@ from starlette.types import Message, Receive, Scope, Send
 from openclaw_hosted.limits import raise_file_limit
 from openclaw_hosted.web.middleware import BODIES_PER_ADDRESS, BodyGuard
 from tests.integration.web.conftest import World
+from tests.support.waiting import PATIENCE_SECONDS
 
 FORM = [(b"content-type", b"application/x-www-form-urlencoded")]
 
@@ -64,7 +65,7 @@ async def test_one_address_has_a_bounded_number_of_bodies_on_their_way(world: Wo
         await each.__aenter__()
     await asyncio.sleep(0)
     async with asking(world.app, scope_of(world), never) as refused:
-        assert await asyncio.wait_for(refused, 10) == 429
+        assert await asyncio.wait_for(refused, PATIENCE_SECONDS) == 429
     async with asking(world.app, scope_of(world, "192.0.2.8"), never) as another:
         await asyncio.sleep(0)
         assert not another.done()
@@ -79,7 +80,7 @@ async def test_a_body_that_does_not_come_is_not_waited_for(world: World) -> None
         await BodyGuard(world.app, seconds=0.01)(scope, receive, send)
 
     async with asking(app, scope_of(world), never) as status:
-        assert await asyncio.wait_for(status, 10) == 408
+        assert await asyncio.wait_for(status, PATIENCE_SECONDS) == 408
 
 
 async def test_a_body_that_breaks_off_is_no_failure_of_ours(world: World) -> None:
@@ -88,7 +89,7 @@ async def test_a_body_that_breaks_off_is_no_failure_of_ours(world: World) -> Non
 
     with structlog.testing.capture_logs() as logs:
         async with asking(world.app, scope_of(world), gone) as status:
-            assert await asyncio.wait_for(status, 10) == 400
+            assert await asyncio.wait_for(status, PATIENCE_SECONDS) == 400
     assert [entry for entry in logs if entry["log_level"] == "error"] == []
 
 

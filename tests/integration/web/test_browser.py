@@ -10,14 +10,17 @@ from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, Page, async_playwright, expect
 
 from openclaw_hosted.domain.account import User
+from openclaw_hosted.domain.alarms import AlarmState
 from openclaw_hosted.domain.instance import Phase
 from openclaw_hosted.domain.machine import MachineState
 from openclaw_hosted.domain.naming import InstanceId, volume_of
 from openclaw_hosted.domain.orphan import Orphan, OrphanState
 from openclaw_hosted.ports.volumes import LargeVolume
 from tests.integration.web.conftest import BOT_TOKEN, PASSWORD, World, a_sender, served
+from tests.integration.web.test_console import keep_some_history
 from tests.support.actors import acting
 from tests.support.browser import CHROMIUM, CHROMIUM_FLAGS, NO_CHROMIUM
+from tests.support.waiting import PATIENCE_MS
 
 pytestmark = pytest.mark.browser
 
@@ -56,9 +59,25 @@ async def make_paths(world: World, admin: User) -> list[str]:
     await world.store.platform.keep_orphans(kept, (), ())
     world.edge.large = [LargeVolume(volume_of(InstanceId(ids[0])), InstanceId(ids[0]), 41_200_000_000, 800_000_000)]
     await world.kit.operations.pause_pool(acting(admin))
+    await keep_some_history(world)
+    await world.store.alarms.save([AlarmState("pool-depleted", began_at=world.clock.now(), value=0.0)], ())
     invite = await world.kit.accounts.invite(acting(admin), "new@example.com")
     places = [f"/instances/{instance_id}" for instance_id in ids] + [f"/{instance_id}/" for instance_id in ids]
-    fixed = ["/", "/instances/new", "/account", "/admin", "/admin/instances", "/admin/users", "/admin/events", "/nothing"]
+    fixed = [
+        "/",
+        "/?done=saved",
+        "/instances/new",
+        "/instances/new?start=own-model",
+        "/instances/bring",
+        "/account",
+        "/api/docs",
+        "/admin",
+        "/admin/pool",
+        "/admin/instances",
+        "/admin/users",
+        "/admin/events",
+        "/nothing",
+    ]
     return [
         *fixed,
         *places,
@@ -66,6 +85,10 @@ async def make_paths(world: World, admin: User) -> list[str]:
         f"/instances/{ids[0]}/logs",
         f"/instances/{ids[0]}/senders",
         f"/invite/{invite}",
+        f"/admin/instances/{ids[1]}",
+        f"/admin/machines/{(await world.row(ids[0])).machine_id}",
+        "/admin/runbooks/pool-depleted",
+        f"/admin/several?action=hold&id={ids[0]}&id={ids[1]}",
     ]
 
 
@@ -93,6 +116,22 @@ async def test_no_page_has_a_serious_finding_or_overflows_a_phone(world: World, 
     assert {path: found for path, found in wrong.items() if found} == {}
 
 
+async def test_the_overview_draws_its_plots_and_follows_what_is_now(world: World, admin: User) -> None:
+    await keep_some_history(world)
+    async with served(world) as address, chromium() as browser:
+        page = await browser.new_page()
+        problems: list[str] = []
+        page.on("pageerror", lambda error: problems.append(str(error)))
+        page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
+        await sign_in(page, address, admin)
+        await page.goto(f"{address}/admin?range=1h")
+        await expect(page.locator("[data-name=pool] canvas")).to_be_visible()
+        await expect(page.get_by_text("No spare is ready")).to_be_visible()
+        await world.kit.operations.pause_pool(acting(admin))
+        await expect(page.get_by_text("An operator paused the pool")).to_be_visible(timeout=30_000)
+        assert problems == []
+
+
 async def test_an_instances_page_follows_it_live(world: World, ada: User) -> None:
     async with served(world) as address, chromium() as browser:
         page = await browser.new_page()
@@ -105,8 +144,8 @@ async def test_an_instances_page_follows_it_live(world: World, ada: User) -> Non
         await expect(page.get_by_text("Waiting for a machine")).to_be_visible()
         await expect(page.get_by_role("button", name="Open")).to_be_disabled()
         await world.run(page.url.rsplit("/", 1)[1])
-        await expect(page.get_by_role("button", name="Open")).to_be_enabled(timeout=10_000)
-        await expect(page.get_by_text("a hot spare was free")).to_be_visible()
+        await expect(page.get_by_role("button", name="Open")).to_be_enabled(timeout=PATIENCE_MS)
+        await expect(page.get_by_text("A spare machine was free.")).to_be_visible()
         assert problems == []
 
 
@@ -137,6 +176,48 @@ async def test_a_key_is_tried_without_leaving_the_page(world: World, ada: User) 
         await page.get_by_role("button", name="Test this key").click()
         await expect(page.get_by_text("The provider takes this key.")).to_be_visible()
         await expect(page.get_by_label("API key")).to_have_value("sk-something")
+
+
+async def test_what_was_typed_stays_after_an_error(world: World, ada: User) -> None:
+    async with served(world) as address, chromium() as browser:
+        page = await browser.new_page()
+        await sign_in(page, address, ada)
+        await page.goto(f"{address}/instances/new")
+        await expect(page.get_by_label("Name", exact=True)).to_be_focused()
+        await expect(page.get_by_role("button", name="Test this key")).to_be_hidden()
+        await page.get_by_role("radio", name="Anthropic").check()
+        await expect(page.get_by_role("button", name="List models")).to_be_hidden()
+        await page.get_by_label("API key").fill("sk-right")
+        await page.get_by_role("button", name="List models").click()
+        await expect(page.get_by_text("2 models found")).to_be_visible()
+        await page.locator("#model").fill("two words")
+        await page.get_by_role("button", name="Create instance").click()
+        await expect(page.get_by_text("A model id is one word")).to_be_visible()
+        await expect(page.get_by_label("API key")).to_have_value("sk-right")
+        await expect(page.locator("#model")).to_be_focused()
+        assert page.url == f"{address}/instances/new"
+        await page.locator("#model").fill("claude-large")
+        await page.get_by_role("button", name="Create instance").click()
+        await expect(page.get_by_text("Waiting for a machine")).to_be_visible()
+
+
+async def test_a_token_is_copied_and_what_was_done_is_said_once(world: World, ada: User) -> None:
+    async with served(world) as address, chromium() as browser:
+        context = await browser.new_context(permissions=["clipboard-read", "clipboard-write"])
+        page = await context.new_page()
+        await sign_in(page, address, ada)
+        await page.goto(f"{address}/account")
+        await page.get_by_label("What it is for").fill("Laptop")
+        await page.get_by_role("button", name="Create token").click()
+        token = await page.get_by_label("The new token").input_value()
+        await page.get_by_role("button", name="Copy").click()
+        await expect(page.get_by_role("button", name="Copied")).to_be_visible()
+        assert await page.evaluate("navigator.clipboard.readText()") == token
+        await page.get_by_role("button", name="Revoke the token Laptop").click()
+        await expect(page.get_by_text("The token was revoked.")).to_be_visible()
+        assert page.url == f"{address}/account#tokens"
+        await page.reload()
+        await expect(page.get_by_text("The token was revoked.")).to_have_count(0)
 
 
 async def test_a_script_on_the_same_origin_gets_neither_token_nor_data(world: World, ada: User) -> None:

@@ -30,6 +30,7 @@ from openclaw_hosted.services.limits import KEYS_KEPT, Attempts
 from tests.integration.web.conftest import ORIGIN, PAGE, PASSWORD, World
 from tests.integration.web.memory import MemoryClock
 from tests.support.actors import acting
+from tests.support.waiting import PATIENCE_SECONDS
 
 
 @asynccontextmanager
@@ -140,7 +141,7 @@ class CountingHasher(PasswordHasher):
         with self._lock:
             self.now += 1
             self.most = max(self.most, self.now)
-        self._both.wait(timeout=60)
+        self._both.wait(timeout=PATIENCE_SECONDS)
         with self._lock:
             self.now -= 1
         return "hash"

@@ -53,7 +53,7 @@ async def test_open_stays_at_the_address_that_was_used(world: World, ada: User) 
         await world.run(instance_id)
         at_lan = {"Host": "192.168.1.20:8080", "Origin": LAN}
         page = await browser.get(f"/instances/{instance_id}", **at_lan)
-        assert f'<code class="url">{LAN}/{instance_id}/</code>' in page.text
+        assert f'<code class="url" data-copy>{LAN}/{instance_id}/</code>' in page.text
         answer = await browser.post(f"/instances/{instance_id}/open", at_lan)
         assert (answer.status_code, answer.headers["location"].partition("#")[0]) == (303, f"/{instance_id}/")
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
+import sys
 from collections.abc import AsyncIterator, Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,11 @@ from openclaw_hosted.domain.gateway import Channel, Credential, GatewaySettings,
 from tests.support.waiting import until
 
 KEY = "sk-right-0123456789"
+MODELS = [
+    {"id": "model-a"}, {"id": "model-a"}, {"id": "text-embedding-9"}, {"id": "two words"}, {"id": ""}, {"no": "id"}, "junk",
+    {"name": "models/model-b", "supportedGenerationMethods": ["generateContent"]},
+    {"name": "models/counter", "supportedGenerationMethods": ["countTokens"]},
+]  # fmt: skip
 PAGES = {"/page/models": 200, "/broken/models": 500, "/guarded-page/models": 401}
 
 
@@ -39,7 +45,7 @@ class Owner:
     def tester(self, zones: Collection[Zone] = FROM_PROCESSES, **more: Any) -> HttpKeyTester:
         at = f"http://127.0.0.1:{self.port}"
         model = at + "/models"
-        endpoints = Endpoints(model, model, model, model, at, at + "/me", at + "/bot-token", at + "/app-token")
+        endpoints = Endpoints(model, model, model, model, model, at, at + "/me", at + "/bot-token", at + "/app-token")
         return HttpKeyTester(Outgoing(zones=zones, **more), endpoints)
 
     async def answer(self, request: Request) -> Response:
@@ -50,7 +56,7 @@ class Owner:
             return Response("<h1>Not for you</h1>", page)
         if KEY not in str(request.headers.raw) + request.url.path:
             return JSONResponse({"error": "no"}, 401)
-        return JSONResponse({"ok": True, "data": [{"id": "model-a"}], "result": {"username": "my_bot"}})
+        return JSONResponse({"ok": True, "data": MODELS, "result": {"username": "my_bot"}})
 
 
 @pytest.fixture
@@ -65,6 +71,24 @@ async def owner() -> AsyncIterator[Owner]:
     yield made
     server.should_exit = True
     await task
+
+
+@pytest.mark.parametrize("provider", [p for p in ModelProvider if p is not ModelProvider.ECHO])
+async def test_a_key_finds_the_models_to_choose_from(owner: Owner, provider: ModelProvider) -> None:
+    base_url = f"http://127.0.0.1:{owner.port}/v1" if provider is ModelProvider.COMPATIBLE else None
+    settings = GatewaySettings(provider, None, base_url)
+    found = await owner.tester().list_models(settings, {Credential.MODEL_API_KEY: KEY})
+    assert (found.report.ok, found.models) == (True, ("model-a", "model-b"))
+    refused = await owner.tester().list_models(settings, {Credential.MODEL_API_KEY: "sk-wrong"})
+    assert (refused.report.ok, refused.models) == (False, ())
+    assert not [url for url in owner.seen if "sk-" in url]
+
+
+async def test_a_provider_without_models_says_how_to_go_on(owner: Owner, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys.modules[__name__], "MODELS", [])
+    found = await owner.tester().list_models(GatewaySettings(ModelProvider.OPENAI), {Credential.MODEL_API_KEY: KEY})
+    assert not found.report.ok
+    assert "Type the model's id" in found.report.message
 
 
 @pytest.mark.parametrize("provider", [p for p in ModelProvider if p is not ModelProvider.ECHO])
@@ -96,7 +120,7 @@ async def test_an_unreachable_provider_is_a_report() -> None:
 
 
 async def test_a_model_that_is_not_listed_is_pointed_out(owner: Owner) -> None:
-    settings = GatewaySettings(ModelProvider.OPENAI, "model-b")
+    settings = GatewaySettings(ModelProvider.OPENAI, "model-z")
     report = await owner.tester().try_model_key(settings, {Credential.MODEL_API_KEY: KEY})
     assert not report.ok
     assert "not among" in report.message

@@ -29,11 +29,11 @@ async def test_an_interrupted_machine_shows_that_its_instance_moves_off(world: W
         assert (body["state"], body["notice"], body["failure"]) == ("terminating", "interruption", "noticed")
         assert body["leaves_at"] is not None
         assert (await world.row(instance_id)).phase is Phase.REPLACING
-        pool = (await operator.get("/admin")).text
-        assert "Its provider takes it away; its instance is moving off" in pool
+        pool = (await operator.get("/admin/pool")).text
+        assert "The cloud provider is taking it back; its instance is moving off" in pool
         page = (await user.get(f"/instances/{instance_id}")).text
-        assert "The cloud takes its machine away" in page
-        assert "No machine is ready near its disk" in page
+        assert "The cloud provider is taking its machine back" in page
+        assert "No spare machine is near its disk" in page
         address = await user.get(f"/{instance_id}/")
         assert (address.status_code, address.headers["Refresh"]) == (503, "2")
         assert "is moving" in address.text
@@ -48,10 +48,10 @@ async def test_a_drained_machine_serves_on_until_another_is_ready(world: World, 
             answer = await api.post(f"/machines/{machine_id}/notices", json={"kind": "drain"})
             assert (answer.status_code, answer.json()["state"]) == (202, "assigned")
         assert (await world.row(instance_id)).phase is Phase.RUNNING
-        assert "An operator empties it; its instance moves once another machine is ready" in (await operator.get("/admin")).text
+        assert "An operator is draining it; its instance moves once another machine is ready" in (await operator.get("/admin/pool")).text
         page = (await user.get(f"/instances/{instance_id}")).text
-        assert "Its machine is taken out of service" in page
-        assert "It works on until another machine is ready" in page
+        assert "An operator is taking its machine out of service" in page
+        assert "It keeps working until another machine is ready" in page
         events = (await api.get("/events", params={"machine_id": machine_id})).json()["items"]
         assert [event["name"] for event in events] == ["machine.noticed"], "the second time says nothing new"
 
@@ -65,9 +65,9 @@ async def test_once_another_machine_is_there_the_page_says_that_it_finishes_what
         async with world.store.database.write() as connection:
             await connection.execute(update(tables.machines).where(tables.machines.c.id == other).values(instance_id=instance_id))
         await world.put(instance_id, machine_id=other, generation=2)
-        assert "It finishes what it is doing, stops there" in (await user.get(f"/instances/{instance_id}")).text
+        assert "It finishes what it is doing, stops, and starts" in (await user.get(f"/instances/{instance_id}")).text
         await world.put(instance_id, phase=Phase.RUNNING)
-        assert "moves to another one" not in (await user.get(f"/instances/{instance_id}")).text
+        assert "moving to another one" not in (await user.get(f"/instances/{instance_id}")).text
 
 
 @pytest.mark.parametrize(

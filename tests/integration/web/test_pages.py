@@ -6,10 +6,14 @@ import re
 
 import pytest
 
+from openclaw_hosted.adapters.fake.restore_points import FakeRestorePoints
 from openclaw_hosted.domain.account import User
 from openclaw_hosted.domain.actor import SETUP
 from openclaw_hosted.domain.instance import DesiredState, Phase, StepName
 from openclaw_hosted.domain.machine import MachineState
+from openclaw_hosted.domain.naming import InstanceId, RestorePointId
+from openclaw_hosted.domain.restore_point import Cause, PointState, RestorePoint
+from openclaw_hosted.ports.gateways import Names
 from openclaw_hosted.store import tables
 from openclaw_hosted.web.live import STREAMS_PER_USER
 from tests.integration.web.conftest import PAGE, PASSWORD, SECRET_KEY, World
@@ -126,10 +130,11 @@ async def test_the_journey_of_an_instance(world: World, ada: User) -> None:
         assert re.search(r"<button[^>]*disabled[^>]*>Open", page.text)
         await world.run(instance_id)
         page = await browser.get(f"/instances/{instance_id}")
-        assert "a hot spare was free" in page.text
+        assert "A spare machine was free." in page.text
         assert "38 ms" in page.text
         opened = await browser.post(f"/instances/{instance_id}/open")
         assert opened.status_code == 303
+        assert world.edge.named == Names("ada")
         assert opened.headers["location"] == f"http://localhost:8080/{instance_id}/#bootstrapToken=ticket-1&bootstrapProfile=owner"
         assert "&lt;script&gt;" in (await browser.get(f"/instances/{instance_id}/logs")).text
         assert (await browser.post(f"/instances/{instance_id}/restart")).status_code == 303
@@ -148,7 +153,7 @@ async def test_an_instance_that_is_not_running_says_so_instead_of_opening(world:
         instance_id = await browser.create()
         answer = await browser.post(f"/instances/{instance_id}/open")
         assert answer.status_code == 409
-        assert "it opens once it is running" in answer.text
+        assert "Its state is “Waiting for a machine”" in answer.text
 
 
 @pytest.mark.parametrize(
@@ -220,7 +225,7 @@ async def test_a_key_never_moves_to_another_provider(world: World, ada: User) ->
 async def test_operators_see_and_steer_the_pool(world: World, admin: User) -> None:
     machine_id = await world.add_machine(MachineState.AVAILABLE)
     async with world.browser(admin) as browser:
-        page = await browser.get("/admin")
+        page = await browser.get("/admin/pool")
         assert "no isolation" in page.text
         assert machine_id in page.text
         assert (await browser.post("/admin/pool/pause")).status_code == 303
@@ -236,7 +241,7 @@ async def test_operators_see_and_steer_the_pool(world: World, admin: User) -> No
 async def test_where_machines_cost_nothing_the_pages_say_nothing_of_costs(world: World, admin: User) -> None:
     await world.add_machine(MachineState.AVAILABLE)
     async with world.browser(admin) as browser:
-        page = (await browser.get("/admin")).text
+        page = (await browser.get("/admin/pool")).text
     assert "$" not in page
     assert "cost" not in page.lower()
 
@@ -245,7 +250,7 @@ async def test_where_machines_cost_money_operators_see_how_much(world: World, ad
     billed = World(world.store, billed=True)
     await billed.add_machine(MachineState.AVAILABLE)
     async with billed.browser(admin) as browser:
-        page = (await browser.get("/admin")).text
+        page = (await browser.get("/admin/pool")).text
     report = await billed.kit.costs.report(acting(admin))
     assert report.now is not None
     assert f"<strong>${report.now.total_usd:.2f}</strong> a month" in page
@@ -282,10 +287,10 @@ async def test_a_page_that_is_not_there_leads_everyone_on(world: World, ada: Use
     async with world.browser(ada) as browser, world.client(**PAGE) as stranger:
         found, lost = await browser.get("/no/such/page"), await stranger.get("/no/such/page")
         assert found.status_code == lost.status_code == 404
-        assert "To my instances" in found.text
-        assert "To the sign-in page" in lost.text
+        assert "My instances" in found.text
+        assert ">Sign in</a>" in lost.text
         framed = await browser.get("/no/such/page", **{"Sec-Fetch-Dest": "iframe"})
-        assert "To the sign-in page" in framed.text
+        assert ">Sign in</a>" in framed.text
         assert (await browser.get("/no/such/page", Accept="application/json")).headers["content-type"] == "application/problem+json"
 
 
@@ -309,7 +314,7 @@ async def test_a_bootstrap_ticket_is_given_once_to_the_session_that_opened(world
 async def test_who_waits_for_a_machine_is_told_how_long_that_usually_takes(world: World, ada: User) -> None:
     async with world.browser(ada) as browser:
         first = await browser.create()
-        assert "not known yet: it is the first time" in (await browser.get(f"/instances/{first}")).text
+        assert "has not started one on demand before" in (await browser.get(f"/instances/{first}")).text
         for number, seconds in enumerate((12.0, 21.0, 90.0)):
             await waited(world, first, generation=number + 1, seconds=seconds)
         await waited(world, first, generation=4, seconds=0.0)
@@ -317,7 +322,7 @@ async def test_who_waits_for_a_machine_is_told_how_long_that_usually_takes(world
         await world.put(first, phase=Phase.PLACING, generation=2, machine_id=await world.add_machine(MachineState.ASSIGNED, first))
         assert "usually takes about 25 seconds" in (await browser.get(f"/instances/{first}")).text
         await world.put(first, generation=4)
-        assert "No machine was free" not in (await browser.get(f"/instances/{first}")).text
+        assert "No spare machine was free" not in (await browser.get(f"/instances/{first}")).text
 
 
 async def waited(world: World, instance_id: str, *, generation: int, seconds: float) -> None:
@@ -330,3 +335,21 @@ async def waited(world: World, instance_id: str, *, generation: int, seconds: fl
     ]
     async with world.store.database.write() as connection:
         await connection.execute(tables.steps.insert(), values)
+
+
+@pytest.mark.parametrize("exports", [True, False], ids=["with a bucket", "without"])
+async def test_on_aws_the_page_offers_what_works_there(world: World, ada: User, monkeypatch: pytest.MonkeyPatch, exports: bool) -> None:
+    monkeypatch.setattr(FakeRestorePoints, "carries_archives", False)
+    monkeypatch.setattr(FakeRestorePoints, "brings_archives", exports)
+    monkeypatch.setattr(FakeRestorePoints, "exports_volumes", exports)
+    async with world.browser(ada) as browser:
+        instance_id = InstanceId(await browser.create())
+        await world.run(instance_id)
+        point = RestorePoint(RestorePointId("rp-22222222"), instance_id, 1.0, Cause.ASKED, PointState.READY, 1)
+        await world.store.restore_points.add(point)
+        page, listed = (await browser.get(f"/instances/{instance_id}")).text, (await browser.get("/")).text
+    assert (f'/instances/{instance_id}/archive"' in page) == exports
+    assert f"/restore-points/{point.id}/restore" in page
+    assert f"/restore-points/{point.id}/archive" not in page
+    assert ("make a new instance from it, and download that" in page) == exports
+    assert ("/instances/bring" in listed) == exports

@@ -119,3 +119,11 @@ async def test_a_link_for_a_disabled_account_says_what_to_do(world: World, ada: 
     await world.kit.accounts.set_disabled(SETUP, ada.id, disabled=True)
     with pytest.raises(StateConflict, match="Enable it first"):
         await world.kit.accounts.reset_link(SETUP, ada.id)
+
+
+@pytest.mark.usefixtures("ada")
+async def test_accounts_can_sign_in_though_there_is_no_admin(world: World) -> None:
+    """As after an adoption, which knows of no admins."""
+    assert not await world.kit.accounts.is_new()
+    async with world.client(**PAGE) as client:
+        assert 'name="password"' in (await client.get("/sign-in")).text

@@ -13,7 +13,7 @@ from openclaw_hosted.adapters.local.files import write_json
 from openclaw_hosted.adapters.local.runtimes import Runtimes
 from openclaw_hosted.adapters.outgoing import FROM_MACHINES, FROM_PROCESSES, INTERNET_ONLY
 from openclaw_hosted.adapters.system import SystemClock
-from openclaw_hosted.bootstrap import platform, providers
+from openclaw_hosted.bootstrap import providers, services
 from openclaw_hosted.domain.addresses import LocalModel
 from openclaw_hosted.settings import Settings, load_settings
 
@@ -32,7 +32,7 @@ async def test_processes_reach_this_computer_but_nothing_of_the_platform(setting
     machine.mkdir(parents=True)
     write_json(machine / "machine.json", {"port": 20120})
     async with AsyncExitStack() as stack:
-        outgoing = platform._outgoing(settings, await providers.known(settings, "mark", SystemClock(), stack))
+        outgoing = services.outgoing(settings, await providers.known(settings, "mark", SystemClock(), stack))
     assert (outgoing.zones, list(outgoing.named)) == (FROM_PROCESSES, [OLLAMA])
     assert set(outgoing.own.ports()) == {9000, *range(20120, 20240)}
     assert set(outgoing.own.hosts) == {"claw.example.com"}
@@ -49,4 +49,4 @@ def test_containers_are_asked_for_from_their_network(settings: Settings) -> None
 
 def test_machines_elsewhere_are_asked_for_the_internet_alone(settings: Settings) -> None:
     provided = providers._fake(settings, "mark", SystemClock())
-    assert platform._outgoing(settings, provided).zones == INTERNET_ONLY
+    assert services.outgoing(settings, provided).zones == INTERNET_ONLY

@@ -21,7 +21,7 @@ async def test_the_page_of_the_instance_that_fills_the_disk_says_so_and_no_other
         filling, other = [(await api.post("/instances", json={"name": name})).json()["id"] for name in ("Filling", "Other")]
         fill(world, filling)
         page = await browser.get(f"/instances/{filling}")
-        assert "holds 41.2 GB, and 0.8 GB are left" in page.text
+        assert "uses 41.2 GB, and 0.8 GB are left" in page.text
         assert "fills the disk" not in (await browser.get(f"/instances/{other}")).text
         world.edge.large = []
         world.clock.at += LOOK_SECONDS
@@ -35,7 +35,7 @@ async def test_an_operator_sees_who_how_much_and_what_to_do_and_a_user_does_not(
         assert (await api.get("/room")).json() == {
             "large": [{"instance_id": "oc-22222222", "volume_id": "vol-22222222", "held_bytes": HELD, "free_bytes": FREE}]
         }
-        page = (await browser.get("/admin")).text
+        page = (await browser.get("/admin/pool")).text
         assert "holds 41.2 GB" in page
         assert "Ask its user to delete files" in page
     async with world.api(ada) as api:

@@ -115,18 +115,26 @@ async def test_another_users_instance_is_404_everywhere(world: World, ada: User,
             assert (await browser.get(f"/instances/{instance_id}{tail}")).status_code == 404
         for tail in ("open", "restart", "restore", "delete", "settings", "settings/test-key", "senders", "senders/a/approve"):
             assert (await browser.post(f"/instances/{instance_id}/{tail}", name="A", typed_name="My assistant")).status_code == 404
-        for tail in ("", "/events", "/logs", "/senders"):
+        for tail in ("", "/events", "/history", "/logs", "/restore-points", "/senders"):
             assert (await api.get(f"/instances/{instance_id}{tail}")).status_code == 404
         for tail in ("/open", "/restart", "/restore", "/senders/a/approve", "/senders/a/dismiss"):
             assert (await api.post(f"/instances/{instance_id}{tail}")).status_code == 404
         assert (await api.patch(f"/instances/{instance_id}", json={"name": "Mine"})).status_code == 404
         assert (await api.delete(f"/instances/{instance_id}")).status_code == 404
-        assert (await api.get("/instances")).json() == {"items": []}
+        assert (await api.get("/instances")).json() == {"items": [], "next": None}
 
 
 async def test_operators_routes_are_for_admins_only(world: World, ada: User) -> None:
     async with world.browser(ada) as browser, world.api(ada) as api:
-        for path in ("/admin", "/admin/instances", "/admin/users", "/admin/events"):
+        for path in (
+            "/admin",
+            "/admin/pool",
+            "/admin/instances",
+            "/admin/users",
+            "/admin/events",
+            "/admin/events.csv",
+            "/admin/runbooks/crash-loops",
+        ):
             assert (await browser.get(path)).status_code == 403
         for path in (
             "/admin/pool/pause",

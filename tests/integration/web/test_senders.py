@@ -17,8 +17,8 @@ async def running(world: World, browser: Browser) -> str:
 async def test_the_page_shows_who_waits_and_settles_it(world: World, ada: User) -> None:
     async with world.browser(ada) as browser:
         path = f"/instances/{await running(world, browser)}"
-        assert "Who may write" in (await browser.get(path)).text
-        assert "Nobody waits" in (await browser.get(f"{path}/senders")).text
+        assert "Pending requests" in (await browser.get(path)).text
+        assert "There are no pending requests" in (await browser.get(f"{path}/senders")).text
         world.edge.senders = {"r1": a_sender("r1", "<b>Bea</b>"), "r2": a_sender("r2", "")}
         page = (await browser.get(f"{path}/senders")).text
         assert "&lt;b&gt;Bea&lt;/b&gt;" in page

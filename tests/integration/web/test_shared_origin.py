@@ -153,7 +153,7 @@ async def test_a_worker_from_before_reads_no_page_and_is_thrown_out(world: World
                             "navigator.serviceWorker.getRegistrations().then(all => all.length)"
                         )
 
-                    await until(is_rid_of_it, 15)
+                    await until(is_rid_of_it)
                     assert "csrf_token" not in "".join(shared.gateway.loot)
             finally:
                 await edge.local.stop()

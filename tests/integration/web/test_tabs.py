@@ -51,7 +51,7 @@ async def open_tabs(browser: Browser, address: str, user: User, instance_id: str
 async def see_it_run(world: World, tabs: list[Page], instance_id: str) -> None:
     await world.run(instance_id)
     for tab in tabs:
-        await expect(tab.get_by_text("a hot spare was free")).to_be_visible(timeout=PATIENCE_MS)
+        await expect(tab.get_by_text("A spare machine was free.")).to_be_visible(timeout=PATIENCE_MS)
 
 
 def streams(world: World, user: User) -> int:

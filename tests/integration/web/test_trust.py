@@ -26,7 +26,10 @@ async def test_everyone_sees_the_steps_and_gets_the_certificate(world: World) ->
         for expected in (fingerprint(certificate), "/trust/root.crt", "https://192.0.2.7", "Certificate Trust Settings", "Android"):
             assert expected in page.text
         assert "Strict-Transport-Security" not in page.headers
+        german = await client.get("/trust", headers={"Accept-Language": "de"})
         root = await client.get("/trust/root.crt")
+    assert "Lade das Zertifikat herunter." in german.text
+    assert "Settings ›" not in german.text
     assert (root.content, root.headers["content-type"]) == (certificate, "application/x-x509-ca-cert")
 
 

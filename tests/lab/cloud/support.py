@@ -10,6 +10,7 @@ from typing import Any
 
 from lab.cloud.server import LabCloud
 from lab.plane.base import CommandResult, MachineOrder, Power, Rebooted
+from tests.support.waiting import PATIENCE_SECONDS
 
 IMAGE = "ami-0abcdef1234567890"
 
@@ -169,7 +170,7 @@ class Site:
         return str(made["Rules"][0]["RuleArn"])
 
 
-def until(ask: Callable[[], Any], enough: Callable[[Any], bool], seconds: float = 10.0) -> Any:
+def until(ask: Callable[[], Any], enough: Callable[[Any], bool], seconds: float = PATIENCE_SECONDS) -> Any:
     deadline = time.monotonic() + seconds
     while not enough(found := ask()):
         assert time.monotonic() < deadline, found

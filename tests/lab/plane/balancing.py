@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, replace
 
 from lab.plane.base import Balancer, Group, HealthCheck, Listener, Rule, Target
 from lab.plane.loop import listen
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_SECONDS, until
 
 ARN = "arn:balancer"
 DEFAULT = 50001
@@ -121,7 +121,7 @@ async def ask(
         *(f"{name}: {value}" for name, value in (headers or {}).items()),
     ]
     writer.write("\r\n".join([*lines, "", ""]).encode())
-    raw = await asyncio.wait_for(reader.read(), 15)
+    raw = await asyncio.wait_for(reader.read(), PATIENCE_SECONDS)
     writer.close()
     return parse(raw)
 

@@ -13,12 +13,15 @@ import httpx
 
 from lab.plane.base import CommandResult, MachineOrder, Metadata
 from lab.plane.plain import PlainMachines, Timing
+from openclaw_hosted.adapters.aws.commands import machine_script
+from openclaw_hosted.adapters.aws.user_data import render_user_data
 from openclaw_hosted.adapters.openclaw.rpc import GatewayClient
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_SECONDS, until
 
 TOKEN = "a-token-of-the-gateway"
 IMAGE = "registry.test/openclaw:1"
 DISK = "/dev/sdf"
+SCRIPT = machine_script()
 
 
 def order(instance_id: str, volume_id: str | None = None, user_data: str = "#!/bin/sh\n", **more: Any) -> MachineOrder:
@@ -26,11 +29,14 @@ def order(instance_id: str, volume_id: str | None = None, user_data: str = "#!/b
     return MachineOrder(instance_id, "us-west-2a", "t3.small", user_data, "role", volumes, **more)
 
 
+def volume_of(machine: str) -> str:
+    """The disk that a machine `i-...` of these tests comes with."""
+    return f"vol-{machine[2:].encode().hex():0>4}"
+
+
 def user_data() -> str:
-    """The lines of the platform's user data that differ from deployment to deployment, with the made-up id oc-00000000."""
-    order = json.dumps({"patch": config("oc-00000000"), "prune": []})
-    words = f"readonly IMAGE='{IMAGE}' SECRET='oc/oc-00000000' ID='oc-00000000' WAIT_SECONDS=1800 LONGEST_PAUSE=10"
-    return f"#!/bin/bash\n{words}\nIFS= read -r CONFIG <<'END'\n{order}\nEND\nwithin started\n"
+    """The platform's own."""
+    return render_user_data(IMAGE, ["https://claw.example.com"], ["10.0.0.0/16"], "oc")
 
 
 def config(instance: str, **providers: Any) -> dict[str, Any]:
@@ -47,13 +53,11 @@ class World:
 
     secrets: dict[str, tuple[str, dict[str, str]]] = field(default_factory=dict)
     tags: dict[str, dict[str, str]] = field(default_factory=dict)
-    script: str = "openclaw_machine() { :; }"
-    """What stands before a call."""
     looks: Counter[str] = field(default_factory=Counter)
-    """How often each machine has asked about itself: its user data does, before each attempt."""
+    """How often each machine has asked about itself: its user data does, in each attempt."""
 
     def __post_init__(self) -> None:
-        self.machines = PlainMachines(self._read, self._metadata, Timing(user_data_pause=0.05))
+        self.machines = PlainMachines(self._read, self._metadata, Timing(pause=0.05))
 
     def _metadata(self, instance_id: str) -> Metadata:
         self.looks[instance_id] += 1
@@ -68,23 +72,23 @@ class World:
     def give(self, machine: str, name: str, **content: str) -> None:
         self.secrets[name] = (machine, {"gatewayToken": TOKEN, **content})
 
-    def do(self, machine: str, verb: str, **words: object) -> CommandResult:
+    def do(self, machine: str, verb: str, *, timeout: float = PATIENCE_SECONDS, **words: Any) -> CommandResult:
         line = " ".join(["openclaw_machine", verb, *(f"{name}={value}" for name, value in words.items())])
-        return self.machines.run(machine, f"#!/bin/bash\nset -eu\n{self.script}\n{line}", 10.0)
+        return self.machines.run(machine, f"{SCRIPT}{line}", timeout)
 
-    def start(self, machine: str, instance: str = "oc-1", **words: object) -> CommandResult:
-        """`start` with words that fit the machine `i-x` and the volume `vol-x`, unless others are given."""
+    def start(self, machine: str, instance: str = "oc-1111", **words: Any) -> CommandResult:
+        """`start` with words that fit the machine, unless others are given."""
         patch = words.pop("patch", config(instance))
         encoded = base64.b64encode(json.dumps({"patch": patch, "prune": ["models.providers", "channels"]}).encode()).decode()
         fitting = {
-            "instance": instance, "generation": 1, "volume": f"vol-{machine[2:]}", "fresh": 1, "image": IMAGE, "secret": f"oc/{instance}",
+            "instance": instance, "generation": 1, "volume": volume_of(machine), "fresh": 1, "image": IMAGE, "secret": f"oc/{instance}",
             "config": encoded,
         }  # fmt: skip
         return self.do(machine, "start", **{**fitting, **words})
 
-    def boot(self, machine: str, instance: str = "oc-1", **more: Any) -> None:
+    def boot(self, machine: str, instance: str = "oc-1111", **more: Any) -> None:
         """A machine with an empty disk and a secret."""
-        self.machines.launch(order(machine, f"vol-{machine[2:]}", **more))
+        self.machines.launch(order(machine, volume_of(machine), **more))
         self.give(machine, f"oc/{instance}")
 
     def facts(self, machine: str) -> dict[str, str]:
@@ -94,9 +98,9 @@ class World:
         return dict(line.split("=", 1) for line in told.stdout.splitlines())
 
     async def tries_again(self, machine: str) -> None:
-        """Wait until its user data has made a whole attempt, and begun another."""
+        """Wait until its user data has made a whole attempt, which asks no more than three times, and begun another."""
         before = self.looks[machine]
-        await until(lambda: self.looks[machine] >= before + 3)
+        await until(lambda: self.looks[machine] >= before + 6)
 
     async def rebooted(self, machine: str) -> None:
         """Reboot it, and wait until it has done what it does by itself."""

@@ -14,7 +14,7 @@ from lab.plane.balancer import LabBalancers
 from lab.plane.base import Group, Target
 from lab.plane.checks import Watch
 from tests.lab.plane.balancing import ARN, QUICK, Backend, Cloud, ask, backend, becomes, to
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_SECONDS, until
 
 
 def state(balancers: LabBalancers, each: Backend) -> str:
@@ -172,7 +172,7 @@ async def test_an_idle_connection_is_closed_and_one_that_streams_is_not(cloud: C
         await becomes(lambda: state(balancers, drips), "healthy")
         assert (await ask(balancers.address(ARN, 80))).body == "." * 8
         reader, writer = await asyncio.open_connection(*balancers.address(ARN, 80))
-        assert await asyncio.wait_for(reader.read(), 30) == b""
+        assert await asyncio.wait_for(reader.read(), PATIENCE_SECONDS) == b""
         writer.close()
 
 
@@ -220,4 +220,4 @@ async def test_an_idle_websocket_is_cut(cloud: Cloud, balancers: LabBalancers) -
         async with websockets.connect(f"ws://{host}:{port}/", proxy=None, ping_interval=None) as client:
             await client.send("before")
             assert await client.recv() == "before"
-            await asyncio.wait_for(client.wait_closed(), 30)
+            await asyncio.wait_for(client.wait_closed(), PATIENCE_SECONDS)

@@ -11,7 +11,7 @@ import pytest
 from lab.plane.balancer import LabBalancers
 from lab.plane.base import Rule
 from tests.lab.plane.balancing import ARN, Backend, Cloud, ask, backend, becomes, parse, to
-from tests.support.waiting import until
+from tests.support.waiting import PATIENCE_SECONDS, until
 
 
 async def said(balancers: LabBalancers, target: str = "/", host: str = "lb.test") -> str:
@@ -137,7 +137,7 @@ async def test_a_body_arrives_whole_and_the_connection_serves_the_next_request(c
         writer.write(b"0\r\n\r\n")
         assert b"1048576" in await reader.readuntil(b"0\r\n\r\n")
         writer.write(b"GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n")
-        second = parse(await asyncio.wait_for(reader.read(), 5))
+        second = parse(await asyncio.wait_for(reader.read(), PATIENCE_SECONDS))
         assert second.status == 200
         writer.close()
 

@@ -102,3 +102,23 @@ def test_a_machine_without_a_role_or_tags_finds_neither(imds: httpx.Client, worl
     world.asking = Asking("i-1", tags=False)
     for path in ("meta-data/iam/security-credentials/", "meta-data/tags/instance/", "meta-data/tags/instance/Name"):
         assert imds.get(path, headers=given).status_code == 404
+
+
+def test_folders_tell_what_is_in_them_as_cloud_init_walks_through_them(imds: httpx.Client, world: World) -> None:
+    """Source: EC2's guide, *Access instance metadata*, whose listings end the names of folders with a slash."""
+    world.asking = Asking("i-1", tags=True, user_data="#!/bin/bash\ntrue\n")
+    given = token(imds)
+    assert imds.get("meta-data/", headers=given).text.splitlines() == ["events/", "iam/", "instance-id", "placement/", "tags/"]
+    assert imds.get("meta-data/placement/", headers=given).text.splitlines() == ["availability-zone", "region"]
+    assert imds.get("meta-data/tags/instance", headers=given).text == "Name"
+    assert imds.get("dynamic/instance-identity", headers=given).text == "document"
+    assert imds.get("user-data", headers=given).text == "#!/bin/bash\ntrue\n"
+    assert imds.get("meta-data/spot/", headers=given).status_code == 404
+
+
+def test_versions_have_names_and_user_data_may_be_missing(imds: httpx.Client) -> None:
+    given = token(imds)
+    at = str(imds.base_url).removesuffix("/latest/")
+    assert imds.get(f"{at}/2021-03-23/meta-data/instance-id", headers=given).text == "i-1"
+    assert imds.get(f"{at}/2099-01-01/meta-data/instance-id", headers=given).status_code == 404
+    assert imds.get("user-data", headers=given).status_code == 404

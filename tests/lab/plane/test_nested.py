@@ -141,6 +141,8 @@ def test_user_data_runs_once_as_root_with_docker_and_the_api_at_hand(machines: N
     assert "api" in log
     assert "active" in log
     assert said(machines, first, "docker info --format '{{.Driver}}'") == "overlay2\n"
+    by = "grep -o DataSourceEc2 /run/cloud-init/result.json && cd /var/lib/cloud/instance && pwd -P && test -e sem/config_scripts_user"
+    assert said(machines, first, by) == "DataSourceEc2\n/var/lib/cloud/instances/i-first\n"
 
 
 def test_commands_give_their_exit_code_and_both_outputs(machines: NestedMachines, first: str) -> None:

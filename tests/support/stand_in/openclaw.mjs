@@ -1,4 +1,5 @@
 // Stands for OpenClaw where a test is about the platform: starts at once, proves who it is, answers what the platform asks of it.
+import { randomBytes } from "node:crypto";
 import { existsSync, readFileSync } from "node:fs";
 import { createServer } from "node:http";
 
@@ -27,7 +28,7 @@ const PAYLOADS = {
   "gateway.suspend.prepare": rest,
   "gateway.suspend.resume": () => { suspended = false; return { ok: true, status: "running" }; },
   identity: () => ({ instanceId: basePath.slice(1), pid: process.pid, startedAt: STARTED_AT, stopping }),
-  "browser.bootstrap": () => ({ bootstrapToken: "t".repeat(32), expiresAtMs: Date.now() + 600000 }),
+  "browser.bootstrap": () => ({ bootstrapToken: randomBytes(24).toString("base64url"), expiresAtMs: Date.now() + 600000 }),
   "config.get": () => ({ hash: "0", config: readJson(process.env.OPENCLAW_CONFIG_PATH) }),
 };
 

@@ -26,9 +26,12 @@ class Agents:
         self._awaited: frozenset[str] = frozenset()
         self._listing = SharedListing(self._look, clock)
 
-    async def online(self, running: Collection[str], existing: Collection[str]) -> Collection[str]:
-        """Which of `running` have been seen to take commands. What is not in `existing` is forgotten."""
+    def keep(self, existing: Collection[str]) -> None:
+        """What is not in `existing` is forgotten."""
         self._online &= set(existing)
+
+    async def online(self, running: Collection[str]) -> Collection[str]:
+        """Which of `running` have been seen to take commands."""
         self._awaited = frozenset(running) - self._online
         if self._awaited:
             self._online |= self._awaited & set(await self._listing.get(FRESH_SECONDS))

@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from itertools import count
 from typing import Final
 
-from openclaw_hosted.adapters.aws.sdk import Call
+from openclaw_hosted.adapters.aws.sdk import Call, Operation
 from openclaw_hosted.domain.errors import Throttled
 from openclaw_hosted.ports.clock import Clock
 from openclaw_hosted.ports.urgency import is_background
@@ -60,10 +60,10 @@ BY_CALL: Final[Mapping[Call, Limit]] = {
 }
 
 
-def limit_of(call: Call) -> tuple[str, Limit] | None:
+def limit_of(call: Operation) -> tuple[str, Limit] | None:
     """The bucket of a call, by a name that those have in common that share it; None for an API with room enough."""
     reads = call.operation.startswith(READS)
-    if call in BY_CALL:
+    if isinstance(call, Call) and call in BY_CALL:
         return call, BY_CALL[call]
     if call.service == "ec2":
         return call, EC2_READ if reads else EC2_CHANGE
@@ -135,18 +135,18 @@ class Buckets:
         self._share = share
         self._buckets: dict[str, Bucket] = {}
 
-    def turn(self, call: Call) -> AbstractAsyncContextManager[None]:
+    def turn(self, call: Operation) -> AbstractAsyncContextManager[None]:
         """Wait for the turn of a call, which is made in the block. Raises `Throttled` where too many wait already."""
         bucket = self._bucket(call)
         return nullcontext() if bucket is None else bucket.turn()
 
-    def empty(self, call: Call) -> None:
+    def empty(self, call: Operation) -> None:
         """AWS refused this call as one too many."""
         bucket = self._bucket(call)
         if bucket is not None:
             bucket.empty()
 
-    def _bucket(self, call: Call) -> Bucket | None:
+    def _bucket(self, call: Operation) -> Bucket | None:
         found = limit_of(call)
         if found is None:
             return None

@@ -19,10 +19,12 @@ from botocore.loaders import Loader, create_loader
 from botocore.utils import parse_timestamp
 
 from openclaw_hosted.adapters.aws.buckets import Buckets
-from openclaw_hosted.adapters.aws.errors import meaning
-from openclaw_hosted.adapters.aws.sdk import NOT_REPEATED, Answer, Call
-from openclaw_hosted.domain.errors import Throttled, Unavailable
+from openclaw_hosted.adapters.aws.errors import code_of, meaning
+from openclaw_hosted.adapters.aws.sdk import NOT_REPEATED, Answer, Operation
+from openclaw_hosted.domain.errors import Conflict, NotFound, PortError, Throttled, Unavailable
+from openclaw_hosted.domain.tally import Outcome
 from openclaw_hosted.ports.clock import Clock, Ids
+from openclaw_hosted.ports.tracing import Watch
 
 log = structlog.get_logger("aws")
 CONNECT_SECONDS: Final = 5.0
@@ -76,7 +78,8 @@ class AwsSdk:
     clock: Clock
     ids: Ids
     endpoint_url: str | None = None
-    stats: Mapping[Call, CallStats] = field(default_factory=lambda: defaultdict(CallStats))
+    watch: Watch = field(default_factory=Watch)
+    stats: Mapping[Operation, CallStats] = field(default_factory=lambda: defaultdict(CallStats))
 
     def __post_init__(self) -> None:
         self._session = get_session()
@@ -85,7 +88,7 @@ class AwsSdk:
         self._stack = AsyncExitStack()
         self._clients: dict[str, Any] = {}
         self._opening: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
-        self._budgets: defaultdict[Call, RetryBudget] = defaultdict(RetryBudget)
+        self._budgets: defaultdict[Operation, RetryBudget] = defaultdict(RetryBudget)
         self._buckets = Buckets(self.clock)
 
     async def aclose(self) -> None:
@@ -93,7 +96,7 @@ class AwsSdk:
         self._clients.clear()
         await self._stack.aclose()
 
-    async def call(self, call: Call, **parameters: Any) -> Answer:
+    async def call(self, call: Operation, **parameters: Any) -> Answer:
         """One call; see the Protocol."""
         for attempt in range(ATTEMPTS):
             try:
@@ -107,7 +110,7 @@ class AwsSdk:
             await self.clock.sleep(pause * self.ids.jitter())
         raise AssertionError("unreachable")
 
-    async def pages(self, call: Call, **parameters: Any) -> AsyncIterator[Answer]:
+    async def pages(self, call: Operation, **parameters: Any) -> AsyncIterator[Answer]:
         """All pages; each service names the next one in its own way."""
         marks: dict[str, Any] = {}
         while True:
@@ -117,19 +120,26 @@ class AwsSdk:
             if not marks:
                 return
 
-    async def _once(self, call: Call, parameters: dict[str, Any]) -> Answer:
+    async def _once(self, call: Operation, parameters: dict[str, Any]) -> Answer:
         client = await self._client(call.service)
-        async with self._buckets.turn(call):
-            return await self._made(call, getattr(client, xform_name(call.operation)), parameters)
+        with self.watch.tracer.span(call, {"service": call.service, "operation": call.operation}, is_call=True) as span:
+            async with self._buckets.turn(call):
+                try:
+                    return await self._made(call, getattr(client, xform_name(call.operation)), parameters)
+                except PortError as problem:
+                    if _outcome(problem) is not Outcome.WELL:
+                        span.fail(type(problem).__name__, code_of(problem))
+                    raise
 
-    async def _made(self, call: Call, method: Callable[..., Awaitable[Answer]], parameters: dict[str, Any]) -> Answer:
-        stats, began = self.stats[call], self.clock.monotonic()
+    async def _made(self, call: Operation, method: Callable[..., Awaitable[Answer]], parameters: dict[str, Any]) -> Answer:
+        stats, began, outcome = self.stats[call], self.clock.monotonic(), Outcome.WELL
         stats.made += 1
         try:
             return await method(**parameters)
         except Exception as error:
             stats.failed += 1
             problem = meaning(call, error)
+            outcome = _outcome(problem)
             if isinstance(problem, Throttled):
                 stats.throttled += 1
                 self._buckets.empty(call)
@@ -139,6 +149,7 @@ class AwsSdk:
             took = self.clock.monotonic() - began
             stats.seconds += took
             stats.slowest_seconds = max(stats.slowest_seconds, took)
+            self.watch.tally.call(call, outcome, self.clock.now())
 
     async def _client(self, service: str) -> Any:
         async with self._opening[service]:
@@ -156,6 +167,13 @@ class AwsSdk:
                 )
                 self._clients[service] = await self._stack.enter_async_context(client)
         return self._clients[service]
+
+
+def _outcome(problem: Exception) -> Outcome:
+    """That something is not there, or is there already, is what was asked."""
+    if isinstance(problem, Throttled):
+        return Outcome.THROTTLED
+    return Outcome.WELL if isinstance(problem, NotFound | Conflict) else Outcome.FAILED
 
 
 @cache

@@ -13,6 +13,9 @@ from openclaw_hosted.adapters.aws.sdk import Answer, Call, Sdk
 from openclaw_hosted.domain.errors import Conflict, Denied, NotFound, PortError, Unavailable
 from openclaw_hosted.ports.clock import Clock
 
+MACHINE: Final = "openclaw-machine.sh"
+STATES: Final = "openclaw-states.sh"
+STATES_FUNCTION: Final = "openclaw_states"
 DELIVERY_SECONDS: Final = 30
 """The shortest that SSM takes: a machine that comes back later must not run an old command. The generation check guards what is left."""
 EXECUTION_SECONDS: Final = 900
@@ -58,6 +61,11 @@ class RunCommand:
         when it did not answer.
         """
         return await self._send(provider_ref, verb, f"{self._script}{before}\n{_line(verb, arguments)}")
+
+    async def run_states(self, provider_ref: str, verb: str, **arguments: str | int) -> CommandOutput:
+        """The same for a verb of what brings and fetches states (machine/openclaw-states.sh)."""
+        script = f"{self._script}{machine_script(STATES)}\n{_line(verb, arguments, STATES_FUNCTION)}"
+        return await self._send(provider_ref, f"state {verb}", script)
 
     async def shell(self, provider_ref: str, script: str) -> tuple[int, str, str]:
         """Run any script, for an operator; returns exit code, standard output and standard error."""
@@ -110,14 +118,14 @@ def _errors(answer: Answer) -> str:
     return AGENT_SAYS.sub("\n", str(answer.get("StandardErrorContent", "")))
 
 
-def machine_script() -> str:
+def machine_script(name: str = MACHINE) -> str:
     """The script that defines `openclaw_machine`; its first line names bash, which AWS-RunShellScript heeds.
 
     Without comments and indentation: user data has little room. terraform/ec2-per-user.tf does the same.
     """
-    text = resources.files("openclaw_hosted.adapters.aws.machine").joinpath("openclaw-machine.sh").read_text(encoding="utf-8")
+    text = resources.files("openclaw_hosted.adapters.aws.machine").joinpath(name).read_text(encoding="utf-8")
     return COMMENTS_AT_END.sub("{", COMMENTS_AND_INDENTATION.sub("", text))
 
 
-def _line(verb: str, arguments: Mapping[str, str | int]) -> str:
-    return " ".join(("openclaw_machine", verb, *(f"{name}={value}" for name, value in arguments.items())))
+def _line(verb: str, arguments: Mapping[str, str | int], function: str = "openclaw_machine") -> str:
+    return " ".join((function, verb, *(f"{name}={value}" for name, value in arguments.items())))

@@ -36,6 +36,8 @@ NOT_FOUND: Final = frozenset({
     "InvalidLaunchTemplateId.Malformed", "InvalidInstanceId", "InvocationDoesNotExist", "ResourceNotFoundException", "TargetGroupNotFound",
     "RuleNotFound", "ListenerNotFound", "NoSuchResourceException",
     "LoadBalancerNotFound", "RepositoryNotFoundException", "ImageNotFoundException",
+    "ClusterNotFoundException", "ServiceNotFoundException", "ServiceNotActiveException", "NatGatewayNotFound", "FileSystemNotFound",
+    "MountTargetNotFound", "InvalidAllocationID.NotFound", "AccessPointNotFound",
 })  # fmt: skip
 DENIED: Final = frozenset({
     "AccessDenied", "AccessDeniedException", "UnauthorizedOperation", "UnauthorizedAccess", "AuthFailure", "ExpiredToken",
@@ -46,6 +48,9 @@ CONFLICT: Final = frozenset({
     "PriorityInUse", "ResourceInUse", "DuplicateTargetGroupName", "VolumeInUse", "IncorrectState", "IncorrectInstanceState",
     "IncorrectSpotRequestState", "UnsupportedOperation", "InvalidVolume.ZoneMismatch", "IdempotentParameterMismatch",
     "ResourceExistsException", "InvalidRequestException", "InvalidTarget", "OperationNotPermitted",
+    "ClusterContainsContainerInstancesException", "ClusterContainsServicesException", "ClusterContainsTasksException", "FileSystemInUse",
+    "UpdateInProgressException", "ResourceInUseException", "InvalidIPAddress.InUse", "DependencyViolation",
+    "ClusterContainsCapacityProviderException",
 })  # fmt: skip
 UNAVAILABLE: Final = frozenset({
     "InternalError", "InternalFailure", "InternalServiceError", "InternalServerError", "ServiceUnavailable", "ServiceUnavailableException",

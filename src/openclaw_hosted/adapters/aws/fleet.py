@@ -1,12 +1,15 @@
-"""The whole fleet in one listing, shared by all that ask for it at the same time.
+"""The whole fleet in one listing, shared by all that ask for it at the same time; those that boot in another; and single machines.
 
-However large the fleet, a look at it costs one paged DescribeInstances.
+However large the fleet, a look at it costs one paged DescribeInstances. To read that takes a millisecond of processor time for each
+machine, so whoever waits for a machine looks only at those that boot, and whoever wants one machine asks for that one.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
 from openclaw_hosted.adapters.aws.listing import SharedListing
@@ -20,6 +23,8 @@ FRESH_SECONDS: Final = 2.0
 REMEMBERED_SECONDS: Final = 60.0
 """For what does not change while a machine lives, its address say."""
 PAGE: Final = 1000
+INITIALIZING: Final = "initializing"
+"""The tag `Status` of a machine from its launch until it is a spare."""
 EXISTING: Final = ["pending", "running", "shutting-down", "stopping", "stopped"]
 
 RUNNING: Final = frozenset({"pending", "running"})
@@ -59,18 +64,25 @@ class Fleet:
             "vpc_id": vpc,
             "instance_state_name": EXISTING,
         }
-        self._listing = SharedListing(self._look, clock)
+        self._clock = clock
+        self._listing = SharedListing(self._look_at_all, clock)
+        self._booting = SharedListing(partial(self._look, tag_Status=INITIALIZING), clock)
+        self._known: dict[str, tuple[float, Ec2Machine]] = {}
+        """What any look found, and when it began."""
+        self._forgotten_at = -math.inf
 
     async def list(self, *, newer_than: float = FRESH_SECONDS) -> Sequence[Ec2Machine]:
         """All that exist, as they were at most `newer_than` seconds ago."""
         return await self._listing.get(newer_than)
 
+    async def booting(self) -> Sequence[Ec2Machine]:
+        """Those that say of themselves that they are being brought up."""
+        return await self._booting.get(FRESH_SECONDS)
+
     async def find(self, ref: str) -> Ec2Machine:
         """One machine, as it was at most a minute ago. Raises `NotFound`."""
-        found = await self._first(lambda machine: machine.ref == ref)
-        if found is None:
-            raise NotFound(f"EC2 lists no machine {ref[:40]!r}.")
-        return found
+        found = self._lately(lambda machine: machine.ref == ref)
+        return found or await self.look_at(ref)
 
     async def look_at(self, ref: str) -> Ec2Machine:
         """One machine as it is now, in a call of its own. Raises `NotFound`."""
@@ -85,27 +97,39 @@ class Fleet:
         return any(machine.state in RUNNING for machine in await self._look(instance_id=ref))
 
     async def called(self, machine_id: MachineId) -> Ec2Machine:
-        """The machine that has this id of ours. Raises `NotFound`."""
-        found = await self._first(lambda machine: machine.machine_id == machine_id)
-        if found is None:
-            raise NotFound(f"EC2 lists no machine with the tag MachineId={machine_id}.")
-        return found
+        """The machine that has this id of ours, as it was at most a minute ago. Raises `NotFound`."""
+        found = self._lately(lambda machine: machine.machine_id == machine_id)
+        for machine in [found] if found else await self._look(tag_MachineId=machine_id):
+            return machine
+        raise NotFound(f"EC2 lists no machine with the tag MachineId={machine_id}.")
 
     def forget(self) -> None:
         """Look anew next time: something was changed."""
+        self._forgotten_at = self._clock.monotonic()
         self._listing.forget()
+        self._booting.forget()
 
-    async def _first(self, is_wanted: Callable[[Ec2Machine], bool]) -> Ec2Machine | None:
-        """The first that is wanted; one that is not among those seen before may have come since."""
-        for age in (REMEMBERED_SECONDS, FRESH_SECONDS):
-            for machine in await self.list(newer_than=age):
-                if is_wanted(machine):
-                    return machine
-        return None
+    def expect(self) -> None:
+        """A machine was launched: those that boot are looked at anew. All others are as they were."""
+        self._booting.forget()
+
+    def _lately(self, is_wanted: Callable[[Ec2Machine], bool]) -> Ec2Machine | None:
+        since = max(self._clock.monotonic() - REMEMBERED_SECONDS, self._forgotten_at)
+        return next((machine for at, machine in self._known.values() if at > since and is_wanted(machine)), None)
+
+    async def _look_at_all(self) -> Sequence[Ec2Machine]:
+        began_at, found = self._clock.monotonic(), await self._look()
+        self._known = {ref: known for ref, known in self._known.items() if known[0] >= began_at}
+        return found
 
     async def _look(self, **more: str) -> Sequence[Ec2Machine]:
+        began_at = self._clock.monotonic()
         pages = self._sdk.pages(Call.DESCRIBE_INSTANCES, Filters=filters(**self._wanted, **more), MaxResults=PAGE)
-        return [_machine(instance) async for page in pages for reservation in page["Reservations"] for instance in reservation["Instances"]]
+        found = [
+            _machine(instance) async for page in pages for reservation in page["Reservations"] for instance in reservation["Instances"]
+        ]
+        self._known.update({machine.ref: (began_at, machine) for machine in found})
+        return found
 
 
 def _machine(instance: dict[str, Any]) -> Ec2Machine:

@@ -19,23 +19,27 @@ import httpx
 from openclaw_hosted.adapters.aws.commands import RunCommand
 from openclaw_hosted.adapters.aws.fleet import Ec2Machine, Fleet
 from openclaw_hosted.adapters.aws.health import HealthLog
-from openclaw_hosted.adapters.aws.names import secret_of
+from openclaw_hosted.adapters.aws.names import Tag, secret_of
 from openclaw_hosted.adapters.aws.vault import AwsVault
-from openclaw_hosted.adapters.aws.volumes import AwsVolumes
+from openclaw_hosted.adapters.aws.volumes import AwsVolumes, EbsVolume
 from openclaw_hosted.adapters.openclaw import running, senders
 from openclaw_hosted.adapters.openclaw.config import Places, merge_patch, settings_patch
 from openclaw_hosted.adapters.openclaw.logs import readable, redact
 from openclaw_hosted.adapters.openclaw.patches import encoded_patch
 from openclaw_hosted.adapters.openclaw.rpc import GatewayClient
 from openclaw_hosted.adapters.openclaw.suspending import resume, suspend
+from openclaw_hosted.adapters.openclaw.usage import usage
 from openclaw_hosted.domain.errors import Denied, NotFound, PortError, Unavailable
 from openclaw_hosted.domain.gateway import Credential, Credentials, CredentialsChange, GatewaySpec
 from openclaw_hosted.domain.naming import InstanceId, VolumeId
+from openclaw_hosted.domain.usage import DayOfUse
 from openclaw_hosted.ports.clock import Clock
-from openclaw_hosted.ports.gateways import BootstrapTicket, GatewayStatus, Seat, SenderRequest
+from openclaw_hosted.ports.gateways import BootstrapTicket, GatewayStatus, Names, Seat, SenderRequest
 
 CONTAINER: Final = "openclaw-gateway"
 IDENTITY_SECONDS: Final = 5.0
+KEPT_CONNECTIONS: Final = 20
+"""To gateways, for the next request. With each request the client looks at all of them, and for each that rests at all of them again."""
 INSPECT_SECONDS: Final = 10.0
 """How often a gateway that does not answer is looked at by Run Command."""
 GRACE_SECONDS: Final = 12.0
@@ -97,7 +101,7 @@ class AwsGateways:
         self._health = HealthLog(clock)
         self._memory: dict[tuple[str, InstanceId], Remembered] = {}
         self._tokens: dict[InstanceId, str] = {}
-        self._http = httpx.AsyncClient(trust_env=False, limits=httpx.Limits(max_keepalive_connections=100))
+        self._http = httpx.AsyncClient(trust_env=False, limits=httpx.Limits(max_keepalive_connections=KEPT_CONNECTIONS))
 
     async def aclose(self) -> None:
         """Close the connections; gateways run on."""
@@ -115,6 +119,7 @@ class AwsGateways:
             image=spec.image, secret=secret_of(self._inside.secret_prefix, spec.instance_id),
             config=encoded_patch(spec, self._inside.places(spec.instance_id)),
             **({"log": self._inside.log_group} if self._inside.log_group else {}),
+            **_brought(attached, spec.instance_id),
         )  # fmt: skip
         self._tokens[spec.instance_id] = document[Credential.GATEWAY_TOKEN]
         self._forget(seat.provider_ref)
@@ -122,6 +127,11 @@ class AwsGateways:
         await self._volumes.mark_seen(attached, spec.instance_id)
         if spec.generation:
             await self._let_go_of_others(machine, spec.volume_id)
+
+    async def prepare(self, seat: Seat, spec: GatewaySpec) -> None:  # noqa: ARG002 - its volume is not here yet
+        """End the container that is there."""
+        if not (await self.status(seat)).ready:
+            await self.stop(seat)
 
     async def apply(self, seat: Seat, spec: GatewaySpec, given: CredentialsChange | None = None) -> None:
         """Bring settings and credentials into force; see the port. Costs no AWS call where they are `given`, or those that it has."""
@@ -210,6 +220,7 @@ class AwsGateways:
             instance_id=said if isinstance(said, str) else None, started_at=started_at, restarts=memory.inspected.restarts,
             outdated=await self._is_outdated(seat, client, memory, started_at),
             takes_credentials=identity.get("takesCredentials") is True,
+            claimed=not identity["closed"] if isinstance(identity.get("closed"), bool) else None,
         )  # fmt: skip
         if status.ready:
             memory.answered = status
@@ -224,9 +235,9 @@ class AwsGateways:
         """Touch what OpenClaw lets go of when nobody asks for it."""
         await running.keep_warm(await self._client(seat), seat.instance_id)
 
-    async def mint_bootstrap(self, seat: Seat) -> BootstrapTicket:
+    async def mint_bootstrap(self, seat: Seat, names: Names | None = None) -> BootstrapTicket:
         """A ticket that lets one browser in as the owner."""
-        return await running.mint_bootstrap(await self._client(seat))
+        return await running.mint_bootstrap(await self._client(seat), names)
 
     async def sender_requests(self, seat: Seat) -> Sequence[SenderRequest]:
         """Who waits to be approved, the oldest first."""
@@ -235,6 +246,10 @@ class AwsGateways:
     async def settle_sender(self, seat: Seat, request_id: str, *, approve: bool) -> None:
         """Approve a sender, or drop the request. Raises `NotFound` for one that is gone."""
         await senders.settle_sender(await self._client(seat), request_id, approve=approve)
+
+    async def usage(self, seat: Seat, days: int) -> Sequence[DayOfUse]:
+        """What it used of its model, day by day."""
+        return await usage(await self._client(seat), days)
 
     async def logs(self, seat: Seat, lines: int = 200) -> Sequence[str]:
         """The newest log lines; the machine itself blots out what its secrets file holds."""
@@ -341,3 +356,9 @@ def _problem(said: dict[str, str], exit_code: int | None) -> str | None:
 def _count(value: object) -> int | None:
     number = running.number(value)
     return int(number) if number is not None and math.isfinite(number) else None
+
+
+def _brought(volume: EbsVolume, instance_id: InstanceId) -> dict[str, str]:
+    """Whose mark may stand in a volume that was made from another instance's restore point."""
+    before = volume.tags.get(Tag.RESTORED_FROM, instance_id)
+    return {} if before == instance_id else {"from": before}

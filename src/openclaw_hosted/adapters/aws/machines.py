@@ -11,11 +11,12 @@ import structlog
 
 from openclaw_hosted.adapters.aws.agents import Agents
 from openclaw_hosted.adapters.aws.errors import NO_CAPACITY, refusal
-from openclaw_hosted.adapters.aws.fleet import Ec2Machine, Fleet
+from openclaw_hosted.adapters.aws.fleet import INITIALIZING, Ec2Machine, Fleet
 from openclaw_hosted.adapters.aws.names import MACHINE_NAME, Tag, as_tags
 from openclaw_hosted.adapters.aws.sdk import Answer, Call, Sdk
 from openclaw_hosted.domain.errors import NoCapacity, NotFound, PortError
-from openclaw_hosted.ports.machines import LaunchSpec, MachineHealth, ObservedMachine
+from openclaw_hosted.domain.naming import InstanceId, MachineId
+from openclaw_hosted.ports.machines import LaunchSpec, MachineHealth, ObservedMachine, one_of
 
 log = structlog.get_logger("aws")
 SPOT: Final = "spot"
@@ -23,6 +24,7 @@ ON_DEMAND: Final = "on-demand"
 OTHER_SIZES: Final = "other-sizes"
 BURSTABLE: Final = ("t3.", "t3a.", "t4g.")
 ENDED: Final = frozenset({"shutting-down", "terminated"})
+LABELS: Final = (Tag.STATUS, Tag.USER, Tag.INSTANCE)
 SHUTTING_DOWN: Final = frozenset({"shutting-down", "stopping"})
 
 
@@ -95,9 +97,15 @@ class AwsMachines:
     async def observe(self) -> Sequence[ObservedMachine]:
         """All machines that exist. One is up once its agent takes commands; what happens inside after that is not looked at here."""
         machines = await self._fleet.list()
-        running = [machine.ref for machine in machines if machine.state == "running"]
-        online = await self._agents.online(running, [machine.ref for machine in machines])
-        return [self._observed(machine, online) for machine in machines]
+        self._agents.keep([machine.ref for machine in machines])
+        return await self._seen(machines)
+
+    async def look_for(self, machine_id: MachineId, provider_ref: str | None) -> ObservedMachine | None:
+        """Among those that boot, where one that is waited for usually is; only then among all."""
+        booting = await self._fleet.booting()
+        if any(each.machine_id == machine_id or each.ref == provider_ref for each in booting):
+            return one_of(await self._seen(booting), machine_id, provider_ref)
+        return one_of(await self.observe(), machine_id, provider_ref)
 
     async def label(self, provider_ref: str, labels: Mapping[str, str]) -> None:
         """Write the labels as tags. Raises `NotFound`."""
@@ -131,6 +139,10 @@ class AwsMachines:
         """EC2 tells only by trying."""
         return None
 
+    async def _seen(self, machines: Sequence[Ec2Machine]) -> Sequence[ObservedMachine]:
+        online = await self._agents.online([machine.ref for machine in machines if machine.state == "running"])
+        return [self._observed(machine, online) for machine in machines]
+
     async def _without_lent_credits(self, refs: Sequence[str]) -> Sequence[str]:
         """Those that were switched. What EC2 refuses for some stands in its answer, which is no error."""
         wanted = [{"InstanceId": ref, "CpuCredits": "standard"} for ref in refs]
@@ -161,6 +173,7 @@ class AwsMachines:
             **options,
         )
         for launched in answer.get("Instances", ()):
+            self._fleet.expect()
             return str(launched["InstanceIds"][0])
         raise _why(answer)
 
@@ -178,9 +191,10 @@ class AwsMachines:
         return {
             Tag.NAME: MACHINE_NAME,
             Tag.DEPLOYMENT: self._plan.deployment,
-            Tag.STATUS: "initializing",
+            Tag.STATUS: INITIALIZING,
             Tag.MACHINE: spec.machine_id,
             Tag.RESERVED: spec.reserved_instance_id,
+            Tag.IMAGE: spec.image,
         }
 
     def _observed(self, machine: Ec2Machine, online: Collection[str]) -> ObservedMachine:
@@ -193,6 +207,9 @@ class AwsMachines:
             launched_at=machine.launched_at,
             serves_user=machine.tags.get(Tag.STATUS) == "assigned",
             adoptable=machine.machine_id is None and machine.state in ("pending", "running"),
+            labels={key: machine.tags[key] for key in LABELS if key in machine.tags},
+            reserved_instance_id=InstanceId(machine.tags[Tag.RESERVED]) if Tag.RESERVED in machine.tags else None,
+            image=machine.tags.get(Tag.IMAGE, ""),
         )
 
 

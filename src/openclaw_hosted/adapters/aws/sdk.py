@@ -13,7 +13,21 @@ Answer = Mapping[str, Any]
 """An answer in the API's own shape, as the AWS reference has it."""
 
 
-class Call(StrEnum):
+class Operation(StrEnum):
+    """Operations of AWS, such as `ec2:CreateFleet`."""
+
+    @property
+    def service(self) -> str:
+        """As the SDK calls the service."""
+        return self.value.partition(":")[0]
+
+    @property
+    def operation(self) -> str:
+        """As the API reference calls the operation."""
+        return self.value.partition(":")[2]
+
+
+class Call(Operation):
     """Operations by the name under which IAM grants them, but for the prefixes `elbv2` and `service-quotas`, which are
     `elasticloadbalancing` and `servicequotas` there."""
 
@@ -70,16 +84,6 @@ class Call(StrEnum):
     DELETE_MESSAGE = "sqs:DeleteMessage"
     WHO_AM_I = "sts:GetCallerIdentity"
 
-    @property
-    def service(self) -> str:
-        """As the SDK calls the service."""
-        return self.value.partition(":")[0]
-
-    @property
-    def operation(self) -> str:
-        """As the API reference calls the operation."""
-        return self.value.partition(":")[2]
-
 
 NOT_REPEATED: Final = frozenset({Call.CREATE_SNAPSHOT})
 """Calls without a token of their own, each of which makes one more: after a lost answer, whoever asked has to look first."""
@@ -88,11 +92,11 @@ NOT_REPEATED: Final = frozenset({Call.CREATE_SNAPSHOT})
 class Sdk(Protocol):
     """Makes calls. Errors are `domain.errors`; `adapters.aws.errors.code_of` tells AWS's own code of one."""
 
-    async def call(self, call: Call, **parameters: Any) -> Answer:
+    async def call(self, call: Operation, **parameters: Any) -> Answer:
         """One call, with parameters in the API's own names. Repeated by itself when AWS throttles or does not answer, as far as the
         retry budget of that API goes; those of `NOT_REPEATED` only where AWS throttles."""
         ...
 
-    def pages(self, call: Call, **parameters: Any) -> AsyncIterator[Answer]:
+    def pages(self, call: Operation, **parameters: Any) -> AsyncIterator[Answer]:
         """All pages of a listing."""
         ...

@@ -1,6 +1,6 @@
 """The vault: a secret in Secrets Manager for each instance id, readable by the one machine whose ARN its tag names.
 
-The secret is the file that OpenClaw reads: a flat JSON object of credentials, with the platform's revision beside them.
+The secret is the file that OpenClaw reads: a flat JSON object of credentials, with the platform's revision and record beside them.
 """
 
 from __future__ import annotations
@@ -19,10 +19,14 @@ from openclaw_hosted.adapters.aws.sdk import Call, Sdk
 from openclaw_hosted.domain.errors import Conflict, Denied, NotFound
 from openclaw_hosted.domain.foreign import foreign_object
 from openclaw_hosted.domain.gateway import Credential, Credentials
-from openclaw_hosted.domain.naming import InstanceId
+from openclaw_hosted.domain.naming import InstanceId, UserId
+from openclaw_hosted.domain.record import InstanceRecord, decode_record, encode_record
 from openclaw_hosted.ports.clock import Clock
+from openclaw_hosted.ports.vault import Deposit
 
 REVISION: Final = "platformRevision"
+RECORD: Final = "platformRecord"
+"""An object: of what machines fetch, only texts reach a gateway (configure.mjs)."""
 FRESH_SECONDS: Final = 5.0
 """How long what was just read or written is taken for what is there: a placement reads, merges and writes within it."""
 RECOVERY_DAYS: Final = (7, 30)
@@ -51,6 +55,7 @@ class Place:
 class _Seen:
     document: Mapping[Credential, str]
     revision: int
+    record: InstanceRecord | None
     at: float
 
     def __repr__(self) -> str:
@@ -72,21 +77,34 @@ class AwsVault:
         self._granted: dict[InstanceId, str] = {}
         """The machine to which this process granted a secret last; `NOBODY` for one that it just made."""
 
-    async def put(self, instance_id: InstanceId, document: Credentials, revision: int) -> None:
+    async def put(self, instance_id: InstanceId, document: Credentials, revision: int, record: InstanceRecord | None = None) -> None:
         """Store the document, whole; raises `Conflict` for an older revision than the stored one."""
         try:
             stored = await self._read(instance_id, fresh=revision > 0)
         except NotFound:
-            await self._create(instance_id, document, revision)
+            await self._create(instance_id, document, revision, record)
             return
         if revision < stored.revision:
             raise Conflict(f"The vault already has revision {stored.revision} of {instance_id}'s credentials.")
-        if revision > stored.revision or dict(document) != dict(stored.document):
-            text = _encode(document, revision)
+        kept = record or stored.record
+        if (dict(document), revision, kept) != (dict(stored.document), stored.revision, stored.record):
+            text = _encode(document, revision, kept)
             await self._sdk.call(
                 Call.PUT_SECRET, SecretId=self._name(instance_id), SecretString=text, ClientRequestToken=_token(text, instance_id)
             )
-            self._note(instance_id, document, revision)
+            self._note(instance_id, document, revision, kept)
+
+    async def look(self, instance_id: InstanceId) -> Deposit:
+        """What is stored. Of a retired one a tag tells whose it is, and nothing else can be read. Raises `NotFound`."""
+        with suppress(NotFound):
+            found = await self._read(instance_id, fresh=True)
+            owner_id = found.record.owner_id if found.record else None
+            return Deposit(instance_id, found.revision, frozenset(found.document), found.record, owner_id)
+        retired = await self._describe(instance_id)
+        if retired is None:
+            raise NotFound(f"The vault has nothing of {instance_id}.")
+        owner = from_tags(retired.get("Tags")).get(Tag.USER)
+        return Deposit(instance_id, owner_id=UserId(owner) if owner else None, retired=True)
 
     async def get(self, instance_id: InstanceId, *, fresh: bool = False) -> Credentials:
         """The document; unless `fresh`, as it was at most `FRESH_SECONDS` ago. Raises `NotFound` where there is none, or it is retired."""
@@ -104,11 +122,18 @@ class AwsVault:
         self._granted[instance_id] = provider_ref
 
     async def retire(self, instance_id: InstanceId) -> None:
-        """Schedule its deletion, and take the grant back. Does nothing where there is none, or it is done."""
+        """Schedule its deletion, and take the grant back. Does nothing where there is none, or it is done.
+
+        Nobody can read it from then on, so that a tag says whose it was.
+        """
         self._forget(instance_id)
         found = await self._describe(instance_id)
         if found is None or "DeletedDate" in found:
             return
+        with suppress(NotFound, Denied):
+            if (record := (await self._read(instance_id, fresh=True)).record) is not None:
+                await self._sdk.call(Call.TAG_SECRET, SecretId=self._name(instance_id), Tags=as_tags({Tag.USER: record.owner_id}))
+        self._forget(instance_id)
         if Tag.GRANTED_TO in from_tags(found.get("Tags")):
             await self._sdk.call(Call.UNTAG_SECRET, SecretId=self._name(instance_id), TagKeys=[Tag.GRANTED_TO])
         with suppress(NotFound):
@@ -134,15 +159,15 @@ class AwsVault:
         names = [str(secret["Name"]) async for page in pages for secret in page["SecretList"]]
         return [instance_id for name in names if (instance_id := instance_of_secret(self._deployment, name)) is not None]
 
-    async def _create(self, instance_id: InstanceId, document: Credentials, revision: int) -> None:
-        text = _encode(document, revision)
+    async def _create(self, instance_id: InstanceId, document: Credentials, revision: int, record: InstanceRecord | None) -> None:
+        text = _encode(document, revision, record)
         tags = {Tag.DEPLOYMENT: self._deployment, Tag.INSTANCE: instance_id}
         await self._sdk.call(
             Call.CREATE_SECRET,
             Name=self._name(instance_id), SecretString=text, ClientRequestToken=_token(text, instance_id), Tags=as_tags(tags),
             Description="The credentials of one OpenClaw; read by its machine alone.",
         )  # fmt: skip
-        self._note(instance_id, document, revision)
+        self._note(instance_id, document, revision, record)
         self._granted[instance_id] = NOBODY
 
     async def _lock(self, instance_id: InstanceId, machine_arn: str) -> None:
@@ -185,9 +210,9 @@ class AwsVault:
         at = self._absent.get(instance_id)
         return at is not None and self._clock.monotonic() - at < FRESH_SECONDS
 
-    def _note(self, instance_id: InstanceId, document: Credentials, revision: int) -> _Seen:
+    def _note(self, instance_id: InstanceId, document: Credentials, revision: int, record: InstanceRecord | None) -> _Seen:
         self._absent.pop(instance_id, None)
-        self._seen[instance_id] = _Seen(dict(document), revision, self._clock.monotonic())
+        self._seen[instance_id] = _Seen(dict(document), revision, record, self._clock.monotonic())
         return self._seen[instance_id]
 
     def _forget(self, instance_id: InstanceId) -> None:
@@ -212,15 +237,16 @@ def lock_policy(machine_role: str, machine_arn: str) -> dict[str, Any]:
     return {"Version": "2012-10-17", "Statement": [statement]}
 
 
-def _encode(document: Credentials, revision: int) -> str:
-    return json.dumps({**{str(name): value for name, value in document.items()}, REVISION: revision}, sort_keys=True)
+def _encode(document: Credentials, revision: int, record: InstanceRecord | None) -> str:
+    beside = {REVISION: revision, **({RECORD: encode_record(record)} if record else {})}
+    return json.dumps({**{str(name): value for name, value in document.items()}, **beside}, sort_keys=True)
 
 
-def _decode(instance_id: InstanceId, text: str) -> tuple[dict[Credential, str], int]:
+def _decode(instance_id: InstanceId, text: str) -> tuple[dict[Credential, str], int, InstanceRecord | None]:
     body = foreign_object(text) or {REVISION: None}
     try:
-        revision = int(body.pop(REVISION, 0))
-        return {Credential(name): str(value) for name, value in body.items()}, revision
+        revision, record = int(body.pop(REVISION, 0)), decode_record(body.pop(RECORD, None))
+        return {Credential(name): str(value) for name, value in body.items()}, revision, record
     except (ValueError, TypeError):
         raise Denied(f"The secret of {instance_id} was altered by someone else: it is not a document of this platform.") from None
 

@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from openclaw_hosted.adapters.aws.copies import VolumeCopies
 from openclaw_hosted.adapters.aws.fleet import Fleet
 from openclaw_hosted.adapters.aws.listing import SharedListing
 from openclaw_hosted.adapters.aws.names import DEVICES, MACHINE_NAME, Tag, as_tags, filters, from_tags
@@ -58,7 +57,6 @@ class AwsVolumes:
         self._deployment = deployment
         self._size_gib = size_gib
         self._listing = SharedListing(self._look, clock)
-        self._copies = VolumeCopies(sdk, deployment)
 
     async def create(self, volume_id: VolumeId, provider_ref: str) -> None:
         """The volume that came with the machine, where it is nobody's yet; else a new one in its zone. See the port."""
@@ -95,7 +93,7 @@ class AwsVolumes:
             device = next(device for device in DEVICES if device not in machine.devices)
             await self._sdk.call(Call.ATTACH_VOLUME, VolumeId=volume.ref, InstanceId=provider_ref, Device=device)
             self._fleet.forget()
-        return volume if volume.attached_to and volume.state == "in-use" else await self._settled(volume_id, "in-use")
+        return volume if volume.attached_to and volume.state == "in-use" else await self.settled(volume_id, "in-use")
 
     async def mark(self, volume_id: VolumeId, instance_id: InstanceId) -> None:
         """Write whose data it holds; raises `Conflict` where it names another."""
@@ -110,7 +108,7 @@ class AwsVolumes:
 
     async def detach(self, volume_id: VolumeId, machine_id: MachineId) -> None:
         """Detach it, and wait until it is. Does nothing where that machine does not have it."""
-        volume = await self._find(volume_id)
+        volume = await self.find(volume_id)
         if volume is None or volume.attached_to is None:
             return
         machine = await self._fleet.find(volume.attached_to)
@@ -118,11 +116,11 @@ class AwsVolumes:
             return
         await self._sdk.call(Call.DETACH_VOLUME, VolumeId=volume.ref, InstanceId=machine.ref)
         self._fleet.forget()
-        await self._settled(volume_id, "available")
+        await self.settled(volume_id, "available")
 
     async def purge(self, volume_id: VolumeId, instance_id: InstanceId) -> None:
         """Destroy it for good. Raises `Conflict` when it is attached or holds another's data. Does nothing where it is gone."""
-        volume = await self._find(volume_id)
+        volume = await self.find(volume_id)
         if volume is None or volume.state in ("deleting", "deleted"):
             return
         if volume.attached_to is not None:
@@ -131,28 +129,22 @@ class AwsVolumes:
         await self._sdk.call(Call.DELETE_VOLUME, VolumeId=volume.ref)
         self._listing.forget()
 
-    async def preserve(self, volume_id: VolumeId) -> bool:
-        """Have a complete snapshot of it; see the port. Raises `Conflict` while a machine has it."""
-        volume = await self.existing(volume_id)
-        if volume.attached_to is not None:
-            raise Conflict(f"Volume {volume_id} is attached to machine {volume.attached_to}.")
-        return await self._copies.ensure(volume.ref, volume_id, volume.instance_id)
-
-    async def expire_copies(self, before: float) -> Sequence[VolumeId]:
-        """Remove the snapshots that were begun before this moment."""
-        return await self._copies.expire(before)
+    async def look_at(self, volume_id: VolumeId) -> ObservedVolume | None:
+        """One of them, as it is now."""
+        found = await self.find(volume_id)
+        return None if found is None else (await self._observed([found]))[0]
 
     async def list(self) -> Sequence[ObservedVolume]:
         """All that exist."""
+        return await self._observed(await self._listing.get(FRESH_SECONDS))
+
+    async def _observed(self, volumes: Sequence[EbsVolume]) -> Sequence[ObservedVolume]:
         machines = {machine.ref: machine.machine_id for machine in await self._fleet.list()}
 
         def holder(ref: str | None) -> MachineId | None:
             return None if ref is None else machines.get(ref) or MachineId(ref)
 
-        return [
-            ObservedVolume(volume.volume_id, volume.instance_id, holder(volume.attached_to))
-            for volume in await self._listing.get(FRESH_SECONDS)
-        ]
+        return [ObservedVolume(each.volume_id, each.instance_id, holder(each.attached_to), each.zone) for each in volumes]
 
     async def crowding(self) -> Sequence[LargeVolume]:
         """None: each has a disk of its own."""
@@ -164,13 +156,17 @@ class AwsVolumes:
 
     async def existing(self, volume_id: VolumeId) -> EbsVolume:
         """A volume as it is now. Raises `NotFound`."""
-        volume = await self._find(volume_id)
+        volume = await self.find(volume_id)
         if volume is None:
             raise NotFound(f"Volume {volume_id} does not exist.")
         return volume
 
-    async def _find(self, volume_id: VolumeId) -> EbsVolume | None:
-        """Looked for by its tag, which one has not that nothing was made of yet."""
+    def forget(self) -> None:
+        """Something changed: the listing is old."""
+        self._listing.forget()
+
+    async def find(self, volume_id: VolumeId) -> EbsVolume | None:
+        """A volume as it is now, if there is one. Looked for by its tag, which one has not that nothing was made of yet."""
         found = await self._look(tag_VolumeId=volume_id) or await self._listing.get(0)
         return next((volume for volume in found if volume.volume_id == volume_id), None)
 
@@ -179,7 +175,7 @@ class AwsVolumes:
         pages = self._sdk.pages(Call.DESCRIBE_VOLUMES, Filters=wanted, MaxResults=PAGE)
         return [_volume(each) async for page in pages for each in page["Volumes"] if not _ends_with_its_machine(each)]
 
-    async def _settled(self, volume_id: VolumeId, state: str) -> EbsVolume:
+    async def settled(self, volume_id: VolumeId, state: str) -> EbsVolume:
         """The volume, once it is in this state and its attachment with it."""
         deadline = self._clock.monotonic() + SETTLE_SECONDS
         while True:

@@ -10,7 +10,9 @@ from openclaw_hosted.domain.account import Session
 from openclaw_hosted.domain.errors import Conflict, Denied, NotFound, Unavailable
 from openclaw_hosted.domain.gateway import Credentials
 from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId
+from openclaw_hosted.domain.record import InstanceRecord
 from openclaw_hosted.ports.router import Route, Target
+from openclaw_hosted.ports.vault import Deposit
 
 
 class FakeVault:
@@ -19,13 +21,19 @@ class FakeVault:
     def __init__(self, cloud: FakeCloud) -> None:
         self._cloud = cloud
 
-    async def put(self, instance_id: InstanceId, document: Credentials, revision: int) -> None:
+    async def put(self, instance_id: InstanceId, document: Credentials, revision: int, record: InstanceRecord | None = None) -> None:
         async with self._cloud.call("vault.put"):
             present = self._cloud.secrets.get(instance_id)
             if present is not None and present.revision > revision:
                 raise Conflict("A newer revision is stored.")
-            granted = present.granted_to if present is not None else None
-            self._cloud.secrets[instance_id] = FakeSecret(dict(document), revision, granted)
+            granted, kept = (present.granted_to, present.record) if present is not None else (None, None)
+            self._cloud.secrets[instance_id] = FakeSecret(dict(document), revision, granted, record=record or kept)
+
+    async def look(self, instance_id: InstanceId) -> Deposit:
+        async with self._cloud.call("vault.look"):
+            found = self._secret(instance_id)
+            owner_id = None if found.record is None else found.record.owner_id
+            return Deposit(instance_id, found.revision, frozenset(found.document), found.record, owner_id, found.retired)
 
     async def get(self, instance_id: InstanceId, *, fresh: bool = False) -> Credentials:  # noqa: ARG002 - it always is
         async with self._cloud.call("vault.get"):

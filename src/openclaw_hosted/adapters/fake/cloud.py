@@ -9,8 +9,9 @@ from dataclasses import dataclass, field
 from openclaw_hosted.domain.account import Session
 from openclaw_hosted.domain.errors import NotFound, Unavailable
 from openclaw_hosted.domain.gateway import Credentials, GatewaySpec
-from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId, VolumeId
+from openclaw_hosted.domain.naming import InstanceId, MachineId, RestorePointId, UserId, VolumeId
 from openclaw_hosted.domain.notice import Notice, NoticeKind
+from openclaw_hosted.domain.record import InstanceRecord
 from openclaw_hosted.ports.clock import Clock
 from openclaw_hosted.ports.gateways import SenderRequest
 from openclaw_hosted.ports.machines import MachineHealth
@@ -46,6 +47,9 @@ class FakeMachine:
     """Requests that were settled, and whether they were approved."""
     address: str = ""
     """Where its gateway answers."""
+    reserved_instance_id: InstanceId | None = None
+    """Whom it was launched for."""
+    image: str = ""
     listed_at: float = 0.0
     """From when on it is listed."""
     boots_at: float = 0.0
@@ -62,6 +66,8 @@ class FakeMachine:
     """When the gateway that was started last begins to answer."""
     thrifty: bool = False
     """Whether it costs no more than its price."""
+    log: list[str] = field(default_factory=lambda: ["gateway ready"])
+    """What its gateway wrote."""
 
     def __post_init__(self) -> None:
         self.address = self.address or f"{self.machine_id}:8080"
@@ -85,6 +91,7 @@ class FakeSecret:
     revision: int
     granted_to: str | None = None
     retired: bool = False
+    record: InstanceRecord | None = None
 
 
 @dataclass
@@ -96,16 +103,19 @@ class FakeVolume:
     attached_to: MachineId | None = None
     written: int = 0
     """How much its user's OpenClaw has written on it."""
+    mark: str = ""
+    """Of the restoring that made it."""
 
 
 @dataclass
-class FakeCopy:
-    """A copy of a volume that is about to go."""
+class FakePoint:
+    """A restore point of the fake."""
 
     instance_id: InstanceId | None
     written: int
-    made_at: float
-    complete_at: float
+    began_at: float
+    captured_at: float
+    ready_at: float
 
 
 @dataclass
@@ -120,8 +130,10 @@ class Pace:
     """From being told to end to being gone."""
     turn: Callable[[], float] = lambda: 0.0
     """From telling a gateway to end to its end: it finishes its turn first."""
+    capture: Callable[[], float] = lambda: 0.0
+    """From asking for a restore point to its holding what the volume holds."""
     copy: Callable[[], float] = lambda: 0.0
-    """From asking for a copy of a volume to its being complete."""
+    """From then to its being ready."""
     gateway: Callable[[], float] = lambda: 0.0
     """From the start of a gateway to its first answer."""
 
@@ -144,7 +156,7 @@ class FakeCloud:
         self.machines: dict[str, FakeMachine] = {}
         self.secrets: dict[InstanceId, FakeSecret] = {}
         self.volumes: dict[VolumeId, FakeVolume] = {}
-        self.copies: dict[VolumeId, FakeCopy] = {}
+        self.points: dict[RestorePointId, FakePoint] = {}
         self.routes: dict[InstanceId, FakeRoute] = {}
         self.groups: set[MachineId] = set()
         """Machines for which the router keeps something beside their routes."""
@@ -163,6 +175,8 @@ class FakeCloud:
         self.hook: Hook | None = None
         self.notices: dict[str, Notice | None] = {}
         """What was said of machines and is not confirmed yet, by receipt; None for what nobody can read."""
+        self._passing: set[str] = set()
+        """Machines that boot or shut down."""
         self._said = 0
         self._failures: dict[str, list[Exception]] = {}
         self._lost: dict[str, int] = {}
@@ -217,26 +231,36 @@ class FakeCloud:
     def catch_up(self) -> None:
         """Let happen what was to happen by now: machines come up, and end."""
         now = self.clock.now()
-        for ref, machine in list(self.machines.items()):
-            if machine.health is MachineHealth.BOOTING and machine.boots_at <= now:
-                machine.health = MachineHealth.UP
-            elif machine.health is MachineHealth.SHUTTING_DOWN and machine.ends_at <= now:
+        for ref in list(self._passing):
+            machine = self.machines[ref]
+            if machine.health is MachineHealth.SHUTTING_DOWN and machine.ends_at <= now:
                 self.kill(ref)
+            elif machine.health is MachineHealth.BOOTING and machine.boots_at <= now:
+                machine.health = MachineHealth.UP
+                self._passing.remove(ref)
 
-    def end(self, provider_ref: str) -> None:
-        """A machine is told to end."""
+    def add(self, provider_ref: str, machine: FakeMachine) -> None:
+        """A machine is launched."""
+        self.machines[provider_ref] = machine
+        if machine.health is MachineHealth.BOOTING:
+            self._passing.add(provider_ref)
+
+    def end(self, provider_ref: str, seconds: float | None = None) -> None:
+        """A machine is told to end, which takes it this long, or as long as the pace says."""
         machine = self.machines.get(provider_ref)
-        seconds = self.pace.end()
+        seconds = self.pace.end() if seconds is None else seconds
         if machine is None or machine.health is MachineHealth.SHUTTING_DOWN:
             return
         if seconds <= 0:
             self.kill(provider_ref)
         else:
             machine.health, machine.ends_at = MachineHealth.SHUTTING_DOWN, self.clock.now() + seconds
+            self._passing.add(provider_ref)
 
     def kill(self, provider_ref: str) -> None:
         """A machine is gone without notice."""
         gone = self.machines.pop(provider_ref, None)
+        self._passing.discard(provider_ref)
         for volume in self.volumes.values():
             if gone is not None and volume.attached_to == gone.machine_id:
                 volume.attached_to = None
@@ -271,4 +295,5 @@ class FakeCloud:
             "volumes": set(self.volumes),
             "routes": set(self.routes),
             "groups": set(self.groups),
+            "points": set(self.points),
         }

@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Collection, Mapping, Sequence
 
-from openclaw_hosted.adapters.fake.cloud import FakeCloud, FakeCopy, FakeMachine, FakeVolume
+from openclaw_hosted.adapters.fake.cloud import FakeCloud, FakeMachine, FakeVolume
 from openclaw_hosted.domain.errors import Conflict, Denied, NoCapacity, NotFound, Unavailable
 from openclaw_hosted.domain.gateway import CredentialsChange, GatewaySpec
 from openclaw_hosted.domain.naming import InstanceId, MachineId, VolumeId
-from openclaw_hosted.ports.gateways import BootstrapTicket, GatewayStatus, Seat, SenderRequest
-from openclaw_hosted.ports.machines import LaunchSpec, MachineHealth, ObservedMachine
+from openclaw_hosted.domain.usage import DayOfUse
+from openclaw_hosted.ports.gateways import BootstrapTicket, GatewayStatus, Names, Seat, SenderRequest
+from openclaw_hosted.ports.machines import LaunchSpec, MachineHealth, ObservedMachine, one_of
 from openclaw_hosted.ports.volumes import LargeVolume, ObservedVolume
 
 TICKET_SECONDS = 600.0
@@ -37,8 +38,8 @@ class FakeMachines:
         boots_at = now + cloud.pace.boot()
         health = MachineHealth.BOOTING if boots_at > now else MachineHealth.UP
         new = FakeMachine(spec.machine_id, now, health, zone, address=cloud.gateway_address, boots_at=boots_at)
-        new.listed_at = now + cloud.pace.listing()
-        cloud.machines[ref] = new
+        new.listed_at, new.reserved_instance_id, new.image = now + cloud.pace.listing(), spec.reserved_instance_id, spec.image
+        cloud.add(ref, new)
         return ref
 
     def _zone(self) -> str:
@@ -55,6 +56,7 @@ class FakeMachines:
         async with self._cloud.call("machines.adopt"):
             machine = self._cloud.machine(provider_ref)
             machine.machine_id = machine.machine_id or spec.machine_id
+            machine.reserved_instance_id, machine.image = spec.reserved_instance_id, spec.image
 
     async def observe(self) -> Sequence[ObservedMachine]:
         async with self._cloud.call("machines.observe"):
@@ -63,6 +65,9 @@ class FakeMachines:
             return [
                 _observed(ref, machine, labels.get(ref, {})) for ref, machine in self._cloud.machines.items() if machine.listed_at <= now
             ]
+
+    async def look_for(self, machine_id: MachineId, provider_ref: str | None) -> ObservedMachine | None:
+        return one_of(await self.observe(), machine_id, provider_ref)
 
     async def label(self, provider_ref: str, labels: Mapping[str, str]) -> None:
         async with self._cloud.call("machines.label"):
@@ -94,8 +99,9 @@ class FakeMachines:
 def _observed(ref: str, machine: FakeMachine, labels: Mapping[str, str]) -> ObservedMachine:
     known, serves_user = machine.machine_id or None, labels.get("Status") == "assigned"
     return ObservedMachine(
-        ref, known, machine.health, machine.address, machine.zone, machine.launched_at, serves_user=serves_user, adoptable=known is None
-    )
+        ref, known, machine.health, machine.address, machine.zone, machine.launched_at, serves_user=serves_user, adoptable=known is None,
+        labels=labels, reserved_instance_id=machine.reserved_instance_id, image=machine.image,
+    )  # fmt: skip
 
 
 class FakeGateways:
@@ -113,6 +119,12 @@ class FakeGateways:
             if machine.spec is None or machine.spec.instance_id != spec.instance_id or machine.refuses or machine.down:
                 machine.spec, machine.down = spec, False
                 machine.ready_at = self._cloud.clock.now() + self._cloud.pace.gateway()
+
+    async def prepare(self, seat: Seat, spec: GatewaySpec) -> None:
+        async with self._cloud.call("gateways.prepare"):
+            machine = self._newest(seat.provider_ref, spec)
+            if machine.spec is not None and machine.spec.instance_id != spec.instance_id:
+                machine.spec, machine.suspended = None, False
 
     async def apply(self, seat: Seat, spec: GatewaySpec, given: CredentialsChange | None = None) -> None:  # noqa: ARG002 - it keeps none
         async with self._cloud.call("gateways.apply"):
@@ -174,6 +186,7 @@ class FakeGateways:
                 exit_code=REFUSED_EXIT_CODE if machine.refuses else None,
                 problem=REFUSAL if machine.refuses else None,
                 outdated=machine.outdated,
+                claimed=machine.generation > 0 if machine.answers else None,
             )
 
     async def warm_up(self, seat: Seat) -> None:
@@ -184,10 +197,15 @@ class FakeGateways:
         async with self._cloud.call("gateways.keep_warm"):
             self._cloud.machine(seat.provider_ref)
 
-    async def mint_bootstrap(self, seat: Seat) -> BootstrapTicket:
+    async def mint_bootstrap(self, seat: Seat, names: Names | None = None) -> BootstrapTicket:  # noqa: ARG002 - it has no page
         async with self._cloud.call("gateways.mint_bootstrap"):
             self._cloud.machine(seat.provider_ref)
             return BootstrapTicket(self._cloud.new_ticket(), self._cloud.clock.now() + TICKET_SECONDS)
+
+    async def usage(self, seat: Seat, days: int) -> Sequence[DayOfUse]:  # noqa: ARG002
+        async with self._cloud.call("gateways.usage"):
+            self._cloud.machine(seat.provider_ref)
+            return []
 
     async def sender_requests(self, seat: Seat) -> Sequence[SenderRequest]:
         async with self._cloud.call("gateways.sender_requests"):
@@ -202,8 +220,7 @@ class FakeGateways:
 
     async def logs(self, seat: Seat, lines: int = 200) -> Sequence[str]:
         async with self._cloud.call("gateways.logs"):
-            self._cloud.machine(seat.provider_ref)
-            return ["gateway ready"][:lines]
+            return self._cloud.machine(seat.provider_ref).log[-lines:]
 
     def _newest(self, provider_ref: str, spec: GatewaySpec) -> FakeMachine:
         """The machine, if it has seen no later generation."""
@@ -260,24 +277,14 @@ class FakeVolumes:
                 raise Conflict("The volume is in use, or holds another instance's data.")
             self._cloud.volumes.pop(volume_id, None)
 
-    async def preserve(self, volume_id: VolumeId) -> bool:
-        async with self._cloud.call("volumes.preserve"):
-            volume, now = volume_of(self._cloud, volume_id), self._cloud.clock.now()
-            if volume.attached_to is not None:
-                raise Conflict(f"Machine {volume.attached_to} has the volume.")
-            copy = FakeCopy(volume.instance_id, volume.written, now, now + self._cloud.pace.copy())
-            return self._cloud.copies.setdefault(volume_id, copy).complete_at <= now
-
-    async def expire_copies(self, before: float) -> Sequence[VolumeId]:
-        async with self._cloud.call("volumes.expire_copies"):
-            due = [volume_id for volume_id, copy in self._cloud.copies.items() if copy.made_at < before]
-            for volume_id in due:
-                del self._cloud.copies[volume_id]
-            return due
+    async def look_at(self, volume_id: VolumeId) -> ObservedVolume | None:
+        async with self._cloud.call("volumes.look_at"):
+            volume = self._cloud.volumes.get(volume_id)
+            return None if volume is None else ObservedVolume(volume_id, volume.instance_id, volume.attached_to, volume.zone)
 
     async def list(self) -> Sequence[ObservedVolume]:
         async with self._cloud.call("volumes.list"):
-            return [ObservedVolume(key, volume.instance_id, volume.attached_to) for key, volume in self._cloud.volumes.items()]
+            return [ObservedVolume(key, volume.instance_id, volume.attached_to, volume.zone) for key, volume in self._cloud.volumes.items()]
 
 
 def volume_of(cloud: FakeCloud, volume_id: VolumeId) -> FakeVolume:

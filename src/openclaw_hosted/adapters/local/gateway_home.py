@@ -7,9 +7,10 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from openclaw_hosted.adapters.local.files import read_foreign_json, read_json, write_json
+from openclaw_hosted.adapters.local.files import read_foreign_json, read_json, write_atomically, write_json
 from openclaw_hosted.adapters.local.machines import TERMINATE_MARK, machine_facts
 from openclaw_hosted.adapters.local.processes.process import SupervisedProcess
+from openclaw_hosted.adapters.local.runtimes import WAIT_FILE
 from openclaw_hosted.domain.errors import Conflict, NotFound, Unavailable
 from openclaw_hosted.domain.gateway import Credential, Credentials, GatewaySpec
 from openclaw_hosted.ports.clock import Clock
@@ -92,6 +93,18 @@ class GatewayHome:
         self.secrets_path.parent.mkdir(mode=0o700, exist_ok=True)
         write_json(self.secrets_path, wanted)
         return True
+
+    def hold(self, order: str) -> None:
+        """Have a program that can wait not begin, and say so with `order`."""
+        write_atomically(self.directory / WAIT_FILE, order.encode())
+
+    def waits(self) -> bool:
+        """Whether a program that can wait does not begin."""
+        return (self.directory / WAIT_FILE).exists()
+
+    def begin(self) -> None:
+        """Let it begin."""
+        (self.directory / WAIT_FILE).unlink(missing_ok=True)
 
     def forget_secrets(self) -> None:
         """Take the credentials off the machine."""

@@ -13,6 +13,7 @@ from typing import Final
 import httpx
 
 from openclaw_hosted import OPENCLAW_VERSION
+from openclaw_hosted.adapters.local.ahead import load_ahead
 from openclaw_hosted.adapters.local.beneath import unlink_beneath
 from openclaw_hosted.adapters.local.files import read_json, write_json
 from openclaw_hosted.adapters.local.gateway_home import GatewayHome, GatewayRecord, config_path, read_config, write_config
@@ -30,11 +31,13 @@ from openclaw_hosted.adapters.openclaw.config import (
 from openclaw_hosted.adapters.openclaw.logs import failure_since, readable, redact, tail
 from openclaw_hosted.adapters.openclaw.rpc import GatewayClient
 from openclaw_hosted.adapters.openclaw.suspending import resume, suspend
+from openclaw_hosted.adapters.openclaw.usage import usage
 from openclaw_hosted.domain.errors import Conflict, NotFound, PortError, Unavailable
 from openclaw_hosted.domain.gateway import Credential, CredentialsChange, GatewaySpec
 from openclaw_hosted.domain.naming import InstanceId, MachineId, VolumeId
+from openclaw_hosted.domain.usage import DayOfUse
 from openclaw_hosted.ports.clock import Clock
-from openclaw_hosted.ports.gateways import BootstrapTicket, GatewayStatus, Seat, SenderRequest
+from openclaw_hosted.ports.gateways import BootstrapTicket, GatewayStatus, Names, Seat, SenderRequest
 
 IDENTITY_TIMEOUT_SECONDS: Final = 5.0
 CONTAINER_NOT_STARTED: Final = 125
@@ -81,7 +84,7 @@ class LocalGateways:
             home = self._home(seat)
             record = await asyncio.to_thread(home.record)
             _check_generation(record, spec)
-            if _is_same(record, spec) and home.process.status().state == "running":
+            if _is_same(record, spec) and not home.waits() and home.process.status().state == "running":
                 await asyncio.to_thread(self._adopt, home, record, spec)
                 return
             await self._take_volume(home, record, spec)
@@ -90,9 +93,23 @@ class LocalGateways:
             await runtime.make_ready()
             refused = home.process.status().state == "refused"
             await asyncio.to_thread(self._write_files, home, spec, document, mend=refused)
+            await asyncio.to_thread(home.begin)
             await home.process.ensure(await asyncio.to_thread(runtime.program, self._berth(home, spec)))
             if refused:
                 await home.process.try_again()
+
+    async def prepare(self, seat: Seat, spec: GatewaySpec) -> None:
+        """End what serves another id, and have OpenClaw's modules loaded where a process can wait for its state; see the port."""
+        async with self._alone[seat.provider_ref]:
+            home = self._home(seat)
+            record = await asyncio.to_thread(home.record)
+            _check_generation(record, spec)
+            if record is not None and not _is_same(record, spec):
+                await self._end_other(home, record, spec)
+            runtime = self._runtimes.of(home.facts.kind)
+            if runtime.waits and not _is_same(record, spec):
+                program = await asyncio.to_thread(runtime.program, self._berth(home, spec))
+                await load_ahead(home, spec, program, self._clock, written_for=self._written_for(home))
 
     async def apply(self, seat: Seat, spec: GatewaySpec, given: CredentialsChange | None = None) -> None:
         """Bring settings and credentials into force; see the port. Reads no more than files where nothing changed."""
@@ -150,6 +167,7 @@ class LocalGateways:
             problem=problem,
             version=OPENCLAW_VERSION,
             outdated=record is not None and record.written_for != self._written_for(home),
+            claimed=None if record is None else record.generation > 0,
         )
 
     async def warm_up(self, seat: Seat) -> None:
@@ -168,9 +186,9 @@ class LocalGateways:
         if record is not None:
             await running.keep_warm(self._client(home), InstanceId(record.instance_id))
 
-    async def mint_bootstrap(self, seat: Seat) -> BootstrapTicket:
+    async def mint_bootstrap(self, seat: Seat, names: Names | None = None) -> BootstrapTicket:
         """A ticket that lets one browser in as the owner."""
-        return await running.mint_bootstrap(self._client(self._home(seat)))
+        return await running.mint_bootstrap(self._client(self._home(seat)), names)
 
     async def sender_requests(self, seat: Seat) -> Sequence[SenderRequest]:
         """Who waits to be approved, the oldest first."""
@@ -180,6 +198,10 @@ class LocalGateways:
         """Approve a sender, or drop the request. Raises `NotFound` for one that is gone."""
         await senders.settle_sender(self._client(self._home(seat)), request_id, approve=approve)
 
+    async def usage(self, seat: Seat, days: int) -> Sequence[DayOfUse]:
+        """What it used of its model, day by day."""
+        return await usage(self._client(self._home(seat)), days)
+
     async def logs(self, seat: Seat, lines: int = 200) -> Sequence[str]:
         """The newest log lines, oldest first, with credentials blotted out."""
         home = self._home(seat)
@@ -187,14 +209,16 @@ class LocalGateways:
 
     async def _take_volume(self, home: GatewayHome, record: GatewayRecord | None, spec: GatewaySpec) -> None:
         """Attach the volume of `spec`; a gateway that served another id before is stopped first."""
-        machine_id = MachineId(home.directory.name)
-        await self._volumes.attach(spec.volume_id, machine_id)
+        await self._volumes.attach(spec.volume_id, MachineId(home.directory.name))
         await self._volumes.mark(spec.volume_id, spec.instance_id)
         if record is not None and not _is_same(record, spec):
-            await home.process.halt()
-            await asyncio.to_thread(home.forget_secrets)
-            if record.volume_id != spec.volume_id:
-                await self._volumes.detach(VolumeId(record.volume_id), machine_id)
+            await self._end_other(home, record, spec)
+
+    async def _end_other(self, home: GatewayHome, record: GatewayRecord, spec: GatewaySpec) -> None:
+        await home.process.halt()
+        await asyncio.to_thread(home.forget_secrets)
+        if record.volume_id != spec.volume_id:
+            await self._volumes.detach(VolumeId(record.volume_id), MachineId(home.directory.name))
 
     def _write_files(self, home: GatewayHome, spec: GatewaySpec, document: Mapping[Credential, str], *, mend: bool = False) -> None:
         state_dir = self._volumes.state_dir(spec.volume_id)

@@ -22,9 +22,9 @@ from openclaw_hosted.adapters.local.runtimes import PROCESS, Runtimes
 from openclaw_hosted.domain.addresses import MACHINE_PORTS
 from openclaw_hosted.domain.errors import NoCapacity, NotFound
 from openclaw_hosted.domain.gateway import MEMORY_BYTES
-from openclaw_hosted.domain.naming import MachineId
+from openclaw_hosted.domain.naming import InstanceId, MachineId
 from openclaw_hosted.ports.clock import Clock
-from openclaw_hosted.ports.machines import LaunchSpec, MachineHealth, ObservedMachine
+from openclaw_hosted.ports.machines import LaunchSpec, MachineHealth, ObservedMachine, one_of
 
 BYTES_KEPT_FREE: Final = 500_000_000
 PORT_STEP: Final = 120
@@ -85,6 +85,10 @@ class LocalMachines:
         """All machines that exist. Also clears away what is left of terminated ones, and looks after what machines share."""
         await self._runtimes.keep_ready()
         return await asyncio.to_thread(self._observe)
+
+    async def look_for(self, machine_id: MachineId, provider_ref: str | None) -> ObservedMachine | None:
+        """Among all: they are few."""
+        return one_of(await self.observe(), machine_id, provider_ref)
 
     async def label(self, provider_ref: str, labels: Mapping[str, str]) -> None:
         """Write labels to labels.json. Raises `NotFound`."""
@@ -151,10 +155,11 @@ class LocalMachines:
         process = SupervisedProcess(path, self._clock)
         alive = process.is_alive()
         if doomed and alive:
-            process.leave()
+            with suppress(BlockingIOError):  # by a control plane that was stopped at it, perhaps: the next look asks again
+                process.leave(wait=False)
         elif doomed and self._cleared(path):
             return None
-        facts = machine_facts(path)
+        facts, labels = machine_facts(path), _labels(path)
         return ObservedMachine(
             provider_ref=path.name,
             machine_id=MachineId(facts.machine_id) if facts.machine_id else None,
@@ -162,7 +167,10 @@ class LocalMachines:
             address=facts.address,
             zone=ZONE,
             launched_at=facts.launched_at,
-            serves_user=(read_json(path / "labels.json") or {}).get("Status") == "assigned",
+            serves_user=labels.get("Status") == "assigned",
+            labels=labels,
+            reserved_instance_id=InstanceId(facts.reserved_instance_id) if facts.reserved_instance_id else None,
+            image=facts.image,
         )
 
     def _cleared(self, path: Path) -> bool:
@@ -225,6 +233,10 @@ def machine_facts(path: Path) -> MachineFacts:
     """Of the machine in this directory; they never change. Empty ones where none is there."""
     body = read_json(path / "machine.json") or {}
     return MachineFacts(**{name: body[name] for name in MachineFacts.__slots__ if name in body})
+
+
+def _labels(path: Path) -> dict[str, str]:
+    return {str(name): str(value) for name, value in (read_json(path / "labels.json") or {}).items()}
 
 
 def _is_bindable(port: int) -> bool:

@@ -26,8 +26,11 @@ SKILL_TOOLS: Final = ".openclaw/tools/node/npm/bin"
 """Where OpenClaw 2026.9.6 installs what skills need, below the home."""
 NICE: Final = 5
 """Of a gateway that is a process: where all want more processor time than there is, the platform and the edge come first."""
+IN_ONE_PROCESS: Final = "OPENCLAW_PACKAGED_COMPILE_CACHE_RESPAWNED"
+"""OpenClaw takes NODE_COMPILE_CACHE as it is. Else it starts itself once more for a folder below that, and the first one stays: 58 MB."""
 PROCESS: Final = "process"
 DOCKER: Final = "docker"
+WAIT_FILE: Final = "wait"
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +52,11 @@ class Berth:
         return self.directory / "gateway.log"
 
     @property
+    def wait_path(self) -> Path:
+        """While this file is there, a program that can wait does not begin (oc-hosted/ahead.mjs)."""
+        return self.directory / WAIT_FILE
+
+    @property
     def secrets_dir(self) -> Path:
         """Holds what OpenClaw reads credentials from."""
         return self.directory / "secrets"
@@ -60,6 +68,11 @@ class Runtime(Protocol):
     @property
     def kind(self) -> str:
         """`process` or `docker`, as machine.json says."""
+        ...
+
+    @property
+    def waits(self) -> bool:
+        """Whether its programs heed `Berth.wait_path`."""
         ...
 
     @property
@@ -114,9 +127,10 @@ class ProcessRuntime:
     """Gateways are processes of this computer, and share its user: nothing isolates them."""
 
     kind = PROCESS
+    waits = True
 
     def __init__(self, data_dir: Path, release: OpenClawRelease) -> None:
-        self._compile_cache = data_dir.resolve() / "compile-cache"
+        self._compile_cache = data_dir.resolve() / "compile-cache" / release.version
         self._commands = data_dir.resolve() / "commands"
         self._release = release
 
@@ -136,7 +150,7 @@ class ProcessRuntime:
         tmp.mkdir(mode=0o700, exist_ok=True)
         ensure_commands(self._commands, self._release)
         return Program(
-            argv=(str(self._release.node), str(self._release.entry), "gateway"),
+            argv=(str(self._release.node), "--import", str(self._release.plugin / "ahead.mjs"), str(self._release.entry), "gateway"),
             env={
                 **passed_on(),
                 **{name: str(path) for name, path in certificate_files().items()},
@@ -150,7 +164,9 @@ class ProcessRuntime:
                 "OPENCLAW_NO_RESPAWN": "1",
                 "OPENCLAW_DISABLE_BONJOUR": "1",
                 OWN_PATH: "1",
+                IN_ONE_PROCESS: "1",
                 "NODE_COMPILE_CACHE": str(self._compile_cache),
+                "OPENCLAW_HOSTED_WAIT": str(berth.wait_path),
             },
             cwd=str(home),
             log=str(berth.log_path),

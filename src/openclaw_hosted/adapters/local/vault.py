@@ -8,6 +8,7 @@ import secrets
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
+from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -18,6 +19,11 @@ from openclaw_hosted.adapters.sealing import NONCE_BYTES, derive_key
 from openclaw_hosted.domain.errors import Conflict, Denied, NotFound
 from openclaw_hosted.domain.gateway import Credential, Credentials
 from openclaw_hosted.domain.naming import InstanceId, MachineId, is_instance_id
+from openclaw_hosted.domain.record import InstanceRecord, decode_record, encode_record
+from openclaw_hosted.ports.vault import Deposit
+
+RECORD: Final = "platformRecord"
+"""Where the record stands among the credentials, encrypted as they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +46,7 @@ class Entry:
 
     header: Header
     document: Credentials
+    record: InstanceRecord | None = None
 
 
 class LocalVault:
@@ -51,9 +58,18 @@ class LocalVault:
         self._directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = self._directory / ".lock"
 
-    async def put(self, instance_id: InstanceId, document: Credentials, revision: int) -> None:
+    async def put(self, instance_id: InstanceId, document: Credentials, revision: int, record: InstanceRecord | None = None) -> None:
         """Store the document, whole; raises `Conflict` for an older revision than the stored one."""
-        await asyncio.to_thread(self._put, instance_id, document, revision)
+        await asyncio.to_thread(self._put, instance_id, document, revision, record)
+
+    async def look(self, instance_id: InstanceId) -> Deposit:
+        """What is stored. Raises `NotFound`, and `Denied` where it was altered or encrypted with another key."""
+        entry = await asyncio.to_thread(self._load, instance_id)
+        if entry is None:
+            raise NotFound(f"The vault has nothing of {instance_id}.")
+        header, record = entry.header, entry.record
+        owner_id = record.owner_id if record else None
+        return Deposit(instance_id, header.revision, frozenset(entry.document), record, owner_id, header.retired)
 
     async def get(self, instance_id: InstanceId, *, fresh: bool = False) -> Credentials:  # noqa: ARG002 - it always is
         """The document. Raises `NotFound` where there is none, or it is retired."""
@@ -87,14 +103,16 @@ class LocalVault:
         names = await asyncio.to_thread(lambda: sorted(path.stem for path in self._directory.glob("*.json")))
         return [InstanceId(name) for name in names if is_instance_id(name)]
 
-    def _put(self, instance_id: InstanceId, document: Credentials, revision: int) -> None:
+    def _put(self, instance_id: InstanceId, document: Credentials, revision: int, record: InstanceRecord | None) -> None:
         with locked(self._lock):
             stored = self._load(instance_id)
             header = stored.header if stored else Header(instance_id, revision)
             if revision < header.revision:
                 raise Conflict(f"The vault already has revision {header.revision} of {instance_id}'s credentials.")
-            if stored is None or revision > header.revision or dict(document) != dict(stored.document):
-                self._save(Entry(replace(header, revision=revision), document))
+            kept = stored.record if record is None and stored is not None else record
+            wanted = Entry(replace(header, revision=revision), dict(document), kept)
+            if stored != wanted:
+                self._save(wanted)
 
     def _readable(self, instance_id: InstanceId) -> Entry:
         entry = self._load(instance_id)
@@ -144,10 +162,14 @@ class LocalVault:
             raise Denied(f"{path} was altered, or encrypted with another key.") from None
         if header.instance_id != instance_id:
             raise Denied(f"{path} holds the credentials of another instance.")
-        return Entry(header, {Credential(name): str(value) for name, value in document.items()})
+        record = decode_record(document.pop(RECORD, None))
+        return Entry(header, {Credential(name): str(value) for name, value in document.items()}, record)
 
     def _save(self, entry: Entry) -> None:
         nonce = secrets.token_bytes(NONCE_BYTES)
-        encrypted = self._cipher.encrypt(nonce, json.dumps(dict(entry.document)).encode(), entry.header.as_bytes())
+        document: dict[str, object] = dict(entry.document.items())
+        if entry.record is not None:
+            document[RECORD] = encode_record(entry.record)
+        encrypted = self._cipher.encrypt(nonce, json.dumps(document).encode(), entry.header.as_bytes())
         body = {"header": asdict(entry.header), "nonce": nonce.hex(), "encrypted": encrypted.hex()}
         write_json(self._path(InstanceId(entry.header.instance_id)), body)

@@ -14,7 +14,7 @@ import structlog
 from openclaw_hosted.adapters.local.beneath import Walk, remove_tree
 from openclaw_hosted.adapters.local.files import locked, subfolders, write_atomically
 from openclaw_hosted.domain.errors import Conflict, NotFound
-from openclaw_hosted.domain.naming import InstanceId, MachineId, VolumeId
+from openclaw_hosted.domain.naming import InstanceId, MachineId, VolumeId, aside_of
 from openclaw_hosted.ports.volumes import LargeVolume, ObservedVolume
 
 FREE_BYTES_WANTED: Final = 5_000_000_000
@@ -24,6 +24,8 @@ LARGE_BYTES: Final = 1_000_000_000
 MOST_NAMED: Final = 5
 MOST_ENTRIES: Final = 300_000
 BLOCK_BYTES: Final = 512
+RESTORED_AS: Final = "restored-as"
+"""The mark of the restoring that made a volume."""
 
 log = structlog.get_logger("volumes")
 
@@ -82,13 +84,9 @@ class LocalVolumes:
         """Destroy it for good. Raises `Conflict` when it is attached or marked for another. Does nothing where it is gone."""
         await asyncio.to_thread(self._purge, volume_id, instance_id)
 
-    async def preserve(self, volume_id: VolumeId) -> bool:  # noqa: ARG002
-        """No copies are made on one computer, whose disk they would fill; backups hold what volumes held."""
-        return True
-
-    async def expire_copies(self, before: float) -> Sequence[VolumeId]:  # noqa: ARG002
-        """None are made."""
-        return ()
+    async def look_at(self, volume_id: VolumeId) -> ObservedVolume | None:
+        """One of them, if it is there and can be read."""
+        return await asyncio.to_thread(self._look_at, self._path(volume_id))
 
     async def list(self) -> Sequence[ObservedVolume]:
         """All that exist."""
@@ -97,6 +95,43 @@ class LocalVolumes:
     async def crowding(self) -> Sequence[LargeVolume]:
         """Those with more than a gigabyte, where the disk has less than five left."""
         return await asyncio.to_thread(self._crowding)
+
+    def folder(self, volume_id: VolumeId) -> Path:
+        """Where it is. Raises `NotFound`."""
+        return self._existing(volume_id)
+
+    def marked(self, volume_id: VolumeId) -> InstanceId | None:
+        """Whose data it holds; None where it is gone, or nobody's."""
+        return _instance(_read(self._path(volume_id) / "instance-id"))
+
+    def draft_of(self, volume_id: VolumeId) -> Path:
+        """Where what is to take its place may be made."""
+        return self._directory / f".{volume_id}.restoring"
+
+    def is_restored(self, volume_id: VolumeId, instance_id: InstanceId, mark: str) -> bool:
+        """Whether it is what the restoring with this mark made, or a later one."""
+        path = self._path(volume_id)
+        return path.is_dir() and (_read(path / RESTORED_AS) == mark or self._path(aside_of(instance_id, mark)).is_dir())
+
+    def check_free(self, volume_id: VolumeId) -> None:
+        """Raise `Conflict` while a machine has it."""
+        path = self._path(volume_id)
+        if path.is_dir() and (holder := self._holder(path)):
+            raise Conflict(f"Volume {volume_id} is attached to machine {holder}.")
+
+    def swap(self, volume_id: VolumeId, made: Path, instance_id: InstanceId, mark: str) -> None:
+        """Have `made` be the volume from now on, marked as this instance's; the present one is set aside. Raises `Conflict` while a machine
+        has it."""
+        write_atomically(made / "instance-id", instance_id.encode())
+        write_atomically(made / RESTORED_AS, mark.encode())
+        with locked(self._lock):
+            path = self._path(volume_id)
+            self.check_free(volume_id)
+            if path.is_dir():
+                write_atomically(path / "instance-id", instance_id.encode())
+                path.rename(self._path(aside_of(instance_id, mark)))
+            made.rename(path)
+        remove_tree(self.draft_of(volume_id))
 
     def _create(self, volume_id: VolumeId) -> None:
         with locked(self._lock):
@@ -146,13 +181,16 @@ class LocalVolumes:
         remove_tree(doomed)
 
     def _list(self) -> Sequence[ObservedVolume]:
-        found = []
-        for path in subfolders(self._directory):
-            try:
-                found.append(ObservedVolume(VolumeId(path.name), _instance(_read(path / "instance-id")), self._holder(path)))
-            except (OSError, ValueError) as problem:
-                log.warning("volume can't be read, and is left alone", volume=path.name, error=type(problem).__name__)
-        return found
+        return [seen for path in subfolders(self._directory) if (seen := self._look_at(path)) is not None]
+
+    def _look_at(self, path: Path) -> ObservedVolume | None:
+        if not path.is_dir():
+            return None
+        try:
+            return ObservedVolume(VolumeId(path.name), _instance(_read(path / "instance-id")), self._holder(path))
+        except (OSError, ValueError) as problem:
+            log.warning("volume can't be read, and is left alone", volume=path.name, error=type(problem).__name__)
+            return None
 
     def _crowding(self) -> Sequence[LargeVolume]:
         free = shutil.disk_usage(self._directory).free

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -29,6 +29,9 @@ UNUSED_PLUGINS: Final = (
     "bonjour", "browser", "canvas", "cua-computer", "file-transfer", "geolocation", "github", "linux-node", "ollama", "talk-voice", "xai",
 )  # fmt: skip
 """Those that need a screen, a local network or a device, and cost every gateway 2.5 seconds at its start."""
+
+PLATFORM_SECTIONS: Final = frozenset({"gateway", "secrets", "logging", "update", "browser"})
+PLATFORM_PLUGINS: Final = ("admin-http-rpc",)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +110,20 @@ def replaced_arrays(target: Any, patch: Any, path: str = "") -> list[str]:
     return [found for paths in below for found in paths]
 
 
+def portable_config(config: Config) -> Config:
+    """What of a configuration is its user's own, and goes with their data: neither where the platform put things, nor its plugin, nor
+    what refers to its credentials."""
+    kept = {name: value for name, value in config.items() if name not in PLATFORM_SECTIONS}
+    plugins = dict.fromkeys(("oc-hosted", *PLATFORM_PLUGINS, *UNUSED_PLUGINS))
+    patch: Config = {
+        "models": {"providers": _removed(config, ("models", "providers"), ())},
+        "channels": _removed(config, ("channels",), ()),
+        "plugins": {"load": None, "entries": plugins},
+        "agents": {"defaults": {"model": None}},
+    }
+    return merge_patch(kept, {name: change for name, change in patch.items() if name in kept})
+
+
 def base_patch(instance_id: InstanceId, places: Places) -> Config:
     """What does not depend on the user."""
     return {
@@ -120,7 +137,7 @@ def base_patch(instance_id: InstanceId, places: Places) -> Config:
                 "token": _secret(Credential.GATEWAY_TOKEN),
                 "rateLimit": {"maxAttempts": 10, "windowMs": 60000, "lockoutMs": 300000},
             },
-            "controlUi": {"basePath": base_path(instance_id)},
+            "controlUi": {"basePath": base_path(instance_id), "communityInvite": False},
             "trustedProxies": list(places.trusted_proxies),
             "http": {"endpoints": {"chatCompletions": {"enabled": True}}},
         },
@@ -176,7 +193,7 @@ def _channel_stanza(channel: Channel) -> Config:
     }  # fmt: skip
 
 
-def _removed(existing: Config, path: Sequence[str], wanted: Mapping[str, Any]) -> Config:
+def _removed(existing: Config, path: Sequence[str], wanted: Container[str]) -> Config:
     """A patch that takes away the stanzas which refer to the platform's credentials and are no longer wanted."""
     stanzas: Any = existing
     for name in path:

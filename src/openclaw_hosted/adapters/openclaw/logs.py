@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -48,7 +48,7 @@ def readable(line: str) -> str:
     if entry is None:
         return line
     about = _about(entry)
-    parts = [str(entry.get("time", ""))[:19].replace("T", " "), str(entry.get("level") or about.get("logLevelName", "")).upper()]
+    parts = [_moment(str(entry.get("time", ""))), str(entry.get("level") or about.get("logLevelName", "")).upper()]
     if subsystem := entry.get("subsystem") or _subsystem(about):
         parts.append(f"[{subsystem}]")
     return " ".join([*parts, str(entry["message"])])
@@ -80,6 +80,15 @@ def _subsystem(about: dict[str, Any]) -> str | None:
     named = foreign_object(str(about.get("name"))) or {}
     found = named.get("subsystem") or named.get("module")
     return str(found) if found else None
+
+
+def _moment(time: str) -> str:
+    """In UTC, where its zone is known."""
+    try:
+        moment = datetime.fromisoformat(time)
+        return (moment.astimezone(UTC) if moment.tzinfo else moment).strftime("%Y-%m-%d %H:%M:%S")
+    except (ValueError, OverflowError):
+        return time[:19].replace("T", " ")
 
 
 def _seconds(entry: dict[str, Any]) -> float:

@@ -18,7 +18,8 @@ ADMIN_PATH: Final = "/api/v1/admin/rpc"
 BRIDGE_PATH: Final = "/api/v1/oc-hosted/rpc"
 CALL_TIMEOUT_SECONDS: Final = 30.0
 READY_TIMEOUT_SECONDS: Final = 5.0
-TURN_TIMEOUT_SECONDS: Final = 90.0
+TURN_TIMEOUT_SECONDS: Final = 300.0
+"""The first turn of a gateway loads half of OpenClaw: 10 s of a quiet core, minutes where several start on a small computer."""
 PLATFORM_CLIENT: Final = "192.0.2.2"
 """The platform is a client as any other (RFC 5737 address): OpenClaw refuses a trusted proxy that names none, and counts wrong tokens
 for each client, so that a user who guesses can't lock the platform out."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from dataclasses import asdict
 from typing import Any, Final
 
 from openclaw_hosted.adapters.openclaw.config import Config, merge_patch, provider_id, replaced_arrays
@@ -12,7 +13,7 @@ from openclaw_hosted.adapters.openclaw.rpc import GatewayClient, RpcRefused
 from openclaw_hosted.domain.errors import Conflict, GatewayRejectedSettings, Unavailable
 from openclaw_hosted.domain.gateway import SHIPPED_CHANNELS, CredentialsChange, GatewaySpec, ModelProvider
 from openclaw_hosted.domain.naming import InstanceId, base_path
-from openclaw_hosted.ports.gateways import BootstrapTicket
+from openclaw_hosted.ports.gateways import BootstrapTicket, Names
 
 WARM_UP_SESSION: Final = "warmup"
 MAIN_SESSION: Final = "agent:main:main"
@@ -44,9 +45,9 @@ async def keep_warm(client: GatewayClient, instance_id: InstanceId) -> None:
     await client.tool("memory_search", {"query": "hello"}, session_key=MAIN_SESSION)
 
 
-async def mint_bootstrap(client: GatewayClient) -> BootstrapTicket:
-    """A ticket that lets one browser in as the owner."""
-    payload = await client.bridge("browser.bootstrap")
+async def mint_bootstrap(client: GatewayClient, names: Names | None) -> BootstrapTicket:
+    """A ticket that lets one browser in as the owner, to a page that says these names (oc-hosted/names.js)."""
+    payload = await client.bridge("browser.bootstrap", None if names is None else {"names": asdict(names)})
     try:
         return BootstrapTicket(str(payload["bootstrapToken"]), float(payload["expiresAtMs"]) / 1000)
     except (KeyError, TypeError, ValueError, OverflowError):

@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 from openclaw_hosted.adapters.aws.account import find_image, find_network, find_place, find_shards
+from openclaw_hosted.adapters.aws.bucket import Bucket
 from openclaw_hosted.adapters.aws.errors import code_of
 from openclaw_hosted.adapters.aws.names import MACHINE_NAME, Tag, as_tags, filters, from_tags
 from openclaw_hosted.adapters.aws.sdk import Call, Sdk
@@ -54,6 +55,26 @@ async def _subnets(sdk: Sdk, aws: AwsSettings) -> str:
             f"All subnets are in zone {next(iter(network.subnets))}: when Spot capacity ends there, no machine can be launched."
         )
     return f"{len(aws.subnets)} subnets in {', '.join(sorted(network.subnets))}"
+
+
+async def _addresses(sdk: Sdk, aws: AwsSettings) -> str:
+    """Whether machines find a way out, by what the template of fleets gives them."""
+    answer = await sdk.call(Call.DESCRIBE_TEMPLATE_VERSIONS, LaunchTemplateId=aws.fleet_template, Versions=["$Latest"])
+    interfaces = answer["LaunchTemplateVersions"][0]["LaunchTemplateData"].get("NetworkInterfaces", ())
+    has_ipv6 = any(each.get("Ipv6AddressCount") for each in interfaces)
+    if aws.addresses == "ipv4":
+        if has_ipv6 and not any(each.get("AssociatePublicIpAddress") for each in interfaces):
+            raise PortError(f"{aws.fleet_template} gives machines IPv6 only, and MACHINE_ADDRESSES is ipv4: estimates are wrong.")
+        return "a public IPv4 address for each machine"
+    if not has_ipv6:
+        raise PortError(f"MACHINE_ADDRESSES is ipv6, and {aws.fleet_template} gives machines no IPv6 address: they would reach nothing.")
+    if ".dkr-ecr." not in aws.repository:
+        raise PortError(f"ECR_REPOSITORY_URL: {aws.repository} has no IPv6 address: give ACCOUNT.dkr-ecr.REGION.on.aws/REPOSITORY.")
+    subnets = (await sdk.call(Call.DESCRIBE_SUBNETS, SubnetIds=list(aws.subnets)))["Subnets"]
+    without = [subnet["SubnetId"] for subnet in subnets if not subnet.get("Ipv6CidrBlockAssociationSet")]
+    if without:
+        raise PortError(f"MACHINE_ADDRESSES is ipv6, and these subnets have no IPv6 addresses: {', '.join(sorted(without))}.")
+    return "IPv6 only"
 
 
 async def _security_group(sdk: Sdk, aws: AwsSettings) -> str:
@@ -140,6 +161,16 @@ async def _notices(sdk: Sdk, aws: AwsSettings) -> str:
     return aws.notices_queue.rpartition("/")[2]
 
 
+async def _archives(_: Sdk, aws: AwsSettings) -> str:
+    if aws.archives_bucket is None:
+        return "none: users can't download their instances, or import one"
+    bucket, key = Bucket(aws.archives_bucket, aws.region, aws.endpoint_url), f"{aws.deployment}/doctor"
+    await bucket.put(key, b"", 0)
+    await bucket.list(f"{aws.deployment}/brought/")
+    await bucket.delete(key)
+    return aws.archives_bucket
+
+
 async def _permissions(sdk: Sdk, aws: AwsSettings) -> str:
     network = await find_network(sdk, aws.vpc, aws.subnets)
     zone = next(iter(network.subnets))
@@ -199,6 +230,7 @@ CHECKS: Final[dict[str, tuple[Check, str]]] = {
         _template,
         "Correct LAUNCH_TEMPLATE_ID and FLEET_TEMPLATE_ID, or the templates: terraform/ec2-per-user.tf has them as they should be.",
     ),
+    "aws machines' addresses": (_addresses, "Correct MACHINE_ADDRESSES, or the network: terraform/network.tf makes it for IPv6."),
     "aws instance types": (check_types, TYPES_FIX),
     "aws load balancers": (_listeners, "Correct ALB_LISTENER_ARN."),
     "aws image": (_image, "Push an image to ECR_REPOSITORY_URL; docs/aws.md says how."),
@@ -207,5 +239,6 @@ CHECKS: Final[dict[str, tuple[Check, str]]] = {
         _notices,
         "Correct NOTICES_QUEUE_URL, as `terraform output notices_queue_url` prints it: terraform/events.tf has the queue.",
     ),
+    "aws archives": (_archives, "Correct ARCHIVES_BUCKET, or what the control plane may do in it: docs/archives.md says what it needs."),
     "aws permissions": (_permissions, "Add to the role of the control plane what is named."),
 }

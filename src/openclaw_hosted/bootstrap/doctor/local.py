@@ -16,7 +16,6 @@ from openclaw_hosted.adapters.local.edge.tls import certificate_lifetime
 from openclaw_hosted.adapters.local.install import installed_release
 from openclaw_hosted.adapters.local.volumes import LocalVolumes
 from openclaw_hosted.bootstrap.archives import check_backups
-from openclaw_hosted.bootstrap.doctor.aws import examine_aws
 from openclaw_hosted.bootstrap.doctor.computer import CHECKS, Finding, Verdict, check_python
 from openclaw_hosted.bootstrap.edge import check_port
 from openclaw_hosted.domain.errors import OpenClawHostedError, PortError
@@ -33,6 +32,8 @@ TOOLS: Final[Mapping[str, str]] = {
 async def examine(settings: Settings) -> Sequence[Finding]:
     """All checks of `doctor`."""
     if settings.provider is Provider.AWS:
+        from openclaw_hosted.bootstrap.doctor.aws import examine_aws
+
         return [check_python(settings), *await examine_aws(settings), await _check_database(settings)]
     machines = await check_machines(settings)
     findings = [check(datadir.as_started(settings)) for check in (*CHECKS, check_backups)]

@@ -10,6 +10,7 @@ from openclaw_hosted.controllers.gateways import ensure_token
 from openclaw_hosted.domain import lifecycle
 from openclaw_hosted.domain.gateway import CredentialsChange, decode_change
 from openclaw_hosted.domain.instance import Instance
+from openclaw_hosted.domain.record import InstanceRecord
 from openclaw_hosted.ports.stores import Lease
 
 
@@ -32,15 +33,27 @@ async def just_given(ports: Ports, instance: Instance) -> Given | None:
     return Given(revision, decode_change(ports.sealer.unseal(blob, instance.id)))
 
 
-async def put_away(ports: Ports, instance: Instance, given: Given) -> None:
-    """Have the vault keep it, on top of what is there."""
+async def put_away(ports: Ports, instance: Instance, given: Given | None) -> None:
+    """Have the vault keep it, on top of what is there, and with it what the instance is. Does nothing where it does."""
+    record = await _record_of(ports, instance)
     document = await ensure_token(ports, instance.id, fresh=instance.revision > 1)
-    await ports.vault.put(instance.id, given.change.apply_to(document), given.revision)
+    if given is None:
+        await ports.vault.put(instance.id, document, instance.revision, record)
+    else:
+        await ports.vault.put(instance.id, given.change.apply_to(document), given.revision, record)
+
+
+async def _record_of(ports: Ports, instance: Instance) -> InstanceRecord:
+    """What is to be known of it where the database is lost."""
+    owner = await ports.account_store.user(instance.owner_id)
+    return InstanceRecord(
+        owner.id, owner.email, instance.name, instance.settings, instance.generation, instance.revision, instance.created_at
+    )
 
 
 async def hand_over(ports: Ports, instance: Instance, lease: Lease) -> None:
-    """Put away what was just given, and drop the sealed copy."""
+    """Put away what was just given and what the instance is, and drop the sealed copy."""
     given = await just_given(ports, instance)
+    await put_away(ports, instance, given)
     if given is not None:
-        await put_away(ports, instance, given)
         await ports.instance_store.update(instance.id, partial(lifecycle.hand_over, revision=given.revision), lease=lease)

@@ -16,12 +16,14 @@ import structlog
 from openclaw_hosted.controllers.context import ControllerOptions, Ports
 from openclaw_hosted.controllers.describing import describe
 from openclaw_hosted.controllers.gateways import seat_of
+from openclaw_hosted.controllers.placement.seating import spec_of
 from openclaw_hosted.controllers.placement.steps import StepRecorder
 from openclaw_hosted.domain import lifecycle
 from openclaw_hosted.domain.errors import Conflict, NotFound, ProviderAway, Unavailable
 from openclaw_hosted.domain.instance import Instance, Phase, StepName
-from openclaw_hosted.domain.machine import Machine, Warmth
+from openclaw_hosted.domain.machine import Machine
 from openclaw_hosted.domain.notice import PATIENT_KINDS
+from openclaw_hosted.ports.gateways import PREPARE_SECONDS
 
 log = structlog.get_logger("moving")
 RESERVE_SECONDS: Final = 30.0
@@ -42,12 +44,12 @@ class Moving:
     async def leave_old(self, instance: Instance, machine: Machine, connected: asyncio.Event, steps: StepRecorder) -> None:
         """Have its gateway stop on the machine that it leaves, if it leaves one, once `machine` is ready and `connected`, and free its
         volume. A turn under way is finished first, as far as there is time."""
-        if instance.phase is not Phase.REPLACING:
+        if instance.phase not in (Phase.RESTORING, Phase.REPLACING):
             return
         old = await self._leaving(instance)
         if old is None:
             return
-        await self._clear(instance, machine, steps)
+        await self._prepare(instance, machine, old, steps)
         await connected.wait()
         try:
             async with steps.step(StepName.STOP):
@@ -63,12 +65,13 @@ class Moving:
         noticed = await self._ports.machine_store.list_noticed()
         return next((machine for machine in noticed if machine.instance_id == instance.id and machine.is_leaving(now)), None)
 
-    async def _clear(self, instance: Instance, machine: Machine, steps: StepRecorder) -> None:
-        """End what a hot spare runs under its own id, so that nobody waits for that later. If it does not end now, the start ends it."""
-        if machine.warmth is Warmth.HOT and machine.reserved_instance_id != instance.id:
+    async def _prepare(self, instance: Instance, machine: Machine, old: Machine, steps: StepRecorder) -> None:
+        """Have the new machine do what needs no state, and end what a hot spare runs under its own id, so that nobody waits for that later.
+        Where there is no time, or it fails, the start does all of it."""
+        if old.is_leaving(self._ports.clock.now() + RESERVE_SECONDS + PREPARE_SECONDS):
             with suppress(Unavailable, Conflict):
                 async with steps.step(StepName.CLEAR):
-                    await self._ports.gateways.stop(seat_of(machine))
+                    await self._ports.gateways.prepare(seat_of(machine), spec_of(instance, machine, self._options))
 
     async def _at_rest(self, old: Machine) -> Machine:
         """The machine as it is once no turn is under way there, or no time is left for that."""

@@ -5,24 +5,30 @@ from __future__ import annotations
 import asyncio
 import math
 from collections.abc import Coroutine
+from dataclasses import replace
 from functools import partial
 from typing import Any, TypeVar
 
 from openclaw_hosted.controllers.context import ControllerOptions, Ports
 from openclaw_hosted.controllers.gateways import ensure_token, seat_of, wait_until_ready
+from openclaw_hosted.controllers.placement.elsewhere import Elsewhere
 from openclaw_hosted.controllers.placement.handing import hand_over, just_given
 from openclaw_hosted.controllers.placement.moving import Moving
+from openclaw_hosted.controllers.placement.restoring import Restoring
 from openclaw_hosted.controllers.placement.seating import label, spec_of, target_of
 from openclaw_hosted.controllers.placement.steps import StepRecorder
+from openclaw_hosted.controllers.placement.traced import attempting
 from openclaw_hosted.controllers.runtime import Requeue
 from openclaw_hosted.domain import lifecycle
 from openclaw_hosted.domain.errors import NotFound, ProviderAway, Unavailable
 from openclaw_hosted.domain.gateway import CredentialsChange
-from openclaw_hosted.domain.instance import Instance, StepName
+from openclaw_hosted.domain.instance import Instance, Phase, StepName
 from openclaw_hosted.domain.machine import Machine, MachineState, Warmth
 from openclaw_hosted.domain.naming import volume_of
+from openclaw_hosted.domain.volume import VolumeState
 from openclaw_hosted.ports.router import Target
 from openclaw_hosted.ports.stores import Lease
+from openclaw_hosted.ports.tracing import Flow
 
 T = TypeVar("T")
 
@@ -40,17 +46,23 @@ class Placing:
         self._ports = ports
         self._options = options
         self._moving = Moving(ports, options)
+        self._restoring = Restoring(ports, options)
+        self._elsewhere = Elsewhere(ports, options)
 
     async def place(self, instance: Instance, lease: Lease) -> None:
         """From a waiting instance to one that answers at its address.
 
         A gateway that is ready while its address does not answer, for want of a name or a certificate, is no fault of the machine.
         """
+        waits_since = instance.phase_changed_at if instance.machine_id is None else None
         instance, machine = await self._claim(instance, lease)
-        steps = StepRecorder(self._ports, instance, lease)
-        taken_over = await self._or_lose(self._place_on(instance, machine, lease, steps), instance, machine)
-        await self._reach(instance, target_of(machine), steps, mark=not taken_over)
-        await self._settle(instance, lease, steps, filed=not taken_over)
+        with attempting(self._ports, Flow.PLACEMENT, instance, machine.id):
+            steps = StepRecorder(self._ports, instance, lease)
+            if waits_since is not None:
+                await steps.done(StepName.MACHINE, waits_since, "A machine became free.")
+            taken_over = await self._or_lose(self._place_on(instance, machine, lease, steps), instance, machine)
+            await self._reach(instance, target_of(machine), steps, mark=not taken_over)
+            await self._settle(instance, lease, steps, filed=not taken_over)
 
     async def update(self, instance: Instance, lease: Lease) -> None:
         """Bring new settings, or a restart, into force on the machine that it has, and see that it answers at its address again.
@@ -59,10 +71,11 @@ class Placing:
         """
         machine = await self._machine_of(instance)
         await self._or_lose(self._restart(instance, machine, lease), instance, machine)
-        steps = StepRecorder(self._ports, instance, lease)
-        await self._or_lose(self._apply_on(instance, machine, lease, steps), instance, machine)
-        await self._reach(instance, target_of(machine), steps, mark=False)
-        await self._settle(instance, lease, steps, filed=instance.is_filed)
+        with attempting(self._ports, Flow.UPDATE, instance, machine.id):
+            steps = StepRecorder(self._ports, instance, lease)
+            await self._or_lose(self._apply_on(instance, machine, lease, steps), instance, machine)
+            await self._reach(instance, target_of(machine), steps, mark=False)
+            await self._settle(instance, lease, steps, filed=instance.is_filed)
 
     async def _restart(self, instance: Instance, machine: Machine, lease: Lease) -> None:
         """Have the machine restart its gateway if that was asked for, once; come back later while that one finishes a turn."""
@@ -90,12 +103,12 @@ class Placing:
         if instance.machine_id is not None:
             return instance, await self._machine_of(instance)
         await self._check_wear(instance)
+        await self._elsewhere.carry_on(instance, lease)
         claimed = await ports.instance_store.claim_machine(lease, ports.clock.now())
         if claimed is None:
+            await self._elsewhere.consider(instance, lease)
             raise Requeue(self._options.scan_seconds if instance.generation else 0)
-        instance, machine = claimed
-        await StepRecorder(ports, instance, lease).done(StepName.MACHINE, instance.phase_changed_at, "A machine became free.")
-        return instance, machine
+        return claimed
 
     async def _check_wear(self, instance: Instance) -> None:
         """An instance that uses up machine after machine waits: something else is wrong, and each machine costs money."""
@@ -140,7 +153,8 @@ class Placing:
 
     async def _is_made_for(self, instance: Instance, machine: Machine) -> bool:
         """Whether it is a hot spare that serves this very instance already: then volume, secret and route are there as well."""
-        if machine.warmth is not Warmth.HOT or machine.reserved_instance_id != instance.id:
+        is_new = instance.phase not in (Phase.RESTORING, Phase.REPLACING)
+        if not is_new or machine.warmth is not Warmth.HOT or machine.reserved_instance_id != instance.id:
             return False
         assert machine.provider_ref is not None
         status = await self._ports.gateways.status(seat_of(machine))
@@ -165,11 +179,15 @@ class Placing:
             await ports.vault.grant(instance.id, machine.provider_ref)
         await self._moving.leave_old(instance, machine, connected, steps)
         async with steps.step(StepName.VOLUME):
-            if (await ports.instance_store.volume(instance.id)).may_be_made:
+            volume = await ports.instance_store.volume(instance.id)
+            if volume.may_be_made:
                 await ports.instance_store.update(instance.id, partial(lifecycle.want_volume, zone=machine.zone), lease=lease)
                 await ports.volumes.create(spec.volume_id, machine.provider_ref)
-                await ports.instance_store.update(instance.id, partial(lifecycle.make_volume, zone=machine.zone), lease=lease)
+                made = partial(lifecycle.make_volume, zone=machine.zone, image=machine.image)
+                await ports.instance_store.update(instance.id, made, lease=lease)
+                volume = replace(volume, state=VolumeState.MADE, image=machine.image)
             await self._free_volume(instance, machine)
+        await self._restoring.prepare(instance, machine, volume, lease, steps)
         async with steps.step(StepName.GATEWAY):
             status = await ports.gateways.status(seat_of(machine))
             if not status.ready or status.instance_id != instance.id:
@@ -181,17 +199,16 @@ class Placing:
     async def _free_volume(self, instance: Instance, machine: Machine) -> None:
         """Take the volume from a machine of an earlier generation, once that is seen to be gone."""
         ports = self._ports
-        for volume in await ports.volumes.list():
-            holder = volume.attached_to
-            if volume.volume_id != volume_of(instance.id) or holder in (None, machine.id):
-                continue
-            assert holder is not None
-            deadline = ports.clock.monotonic() + self._options.gateway_ready_seconds
-            while (await ports.machine_store.get(holder)).state is not MachineState.TERMINATED:
-                if ports.clock.monotonic() > deadline:
-                    raise Unavailable("The machine that it was on is still shutting down.")
-                await ports.clock.sleep(self._options.poll_seconds)
-            await ports.volumes.detach(volume.volume_id, holder)
+        volume = await ports.volumes.look_at(volume_of(instance.id))
+        holder = None if volume is None else volume.attached_to
+        if holder is None or holder == machine.id:
+            return
+        deadline = ports.clock.monotonic() + self._options.gateway_ready_seconds
+        while (await ports.machine_store.get(holder)).state is not MachineState.TERMINATED:
+            if ports.clock.monotonic() > deadline:
+                raise Unavailable("The machine that it was on is still shutting down.")
+            await ports.clock.sleep(self._options.poll_seconds)
+        await ports.volumes.detach(volume_of(instance.id), holder)
 
     async def _label(self, instance: Instance, machine: Machine, steps: StepRecorder) -> None:
         async with steps.step(StepName.LABEL):

@@ -8,9 +8,11 @@ from openclaw_hosted.controllers.context import ControllerOptions, Ports
 from openclaw_hosted.controllers.placement.steps import StepRecorder
 from openclaw_hosted.domain import lifecycle
 from openclaw_hosted.domain.errors import Unavailable
+from openclaw_hosted.domain.events import EventName
 from openclaw_hosted.domain.instance import Instance, StepName
 from openclaw_hosted.domain.machine import MachineFailure, MachineState
-from openclaw_hosted.domain.naming import MachineId, volume_of
+from openclaw_hosted.domain.naming import MachineId, is_aside, volume_of
+from openclaw_hosted.domain.volume import VolumeState
 from openclaw_hosted.ports.stores import Lease
 
 
@@ -33,15 +35,25 @@ class Removing:
                     await self._terminate(machine_id)
         async with steps.step(StepName.RETIRE):
             await ports.vault.retire(instance.id)
-        now = ports.clock.now()
-        rule = partial(lifecycle.take_down, now=now, purge_after=now + self._options.retention_seconds)
+        now, has_data = ports.clock.now(), (await ports.instance_store.volume(instance.id)).state in (VolumeState.MADE, VolumeState.MOVING)
+        point_id = ports.ids.restore_point_id() if has_data else None
+        rule = partial(lifecycle.take_down, now=now, purge_after=now + self._options.retention_seconds, point_id=point_id)
         await ports.instance_store.update(instance.id, rule, lease=lease, steps=steps.take())
 
     async def purge(self, instance: Instance, lease: Lease) -> None:
-        """Destroy credentials and volume for good."""
+        """Destroy restore points, credentials and volume for good."""
         ports = self._ports
+        for point in await ports.point_store.list_for(instance.id):
+            if not await ports.point_store.condemn(point.id, with_instance=True):
+                raise Unavailable("Another instance is being made from one of its restore points.")
+            await ports.points.remove(point.id)
+            removed = lifecycle.told(EventName.RESTORE_POINT_REMOVED, point, ports.clock.now())
+            await ports.point_store.forget(point.id, removed)
         await ports.vault.purge(instance.id)
         await ports.volumes.purge(volume_of(instance.id), instance.id)
+        for volume in await ports.volumes.list():
+            if volume.instance_id == instance.id and is_aside(volume.volume_id, instance.id):
+                await ports.volumes.purge(volume.volume_id, instance.id)
         await ports.instance_store.update(instance.id, partial(lifecycle.purge, now=ports.clock.now()), lease=lease)
 
     async def _machines_of(self, instance: Instance) -> list[MachineId]:

@@ -11,11 +11,16 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 
+import structlog
+
 from openclaw_hosted.controllers.context import Ports
 from openclaw_hosted.controllers.describing import describe
+from openclaw_hosted.controllers.placement.traced import note
 from openclaw_hosted.domain.instance import Instance, Step, StepName
 from openclaw_hosted.ports.stores import Lease
+from openclaw_hosted.ports.tracing import Span
 
+log = structlog.get_logger("placement")
 SLOW_SECONDS = 0.1
 """After this a step is shown while it is under way."""
 
@@ -33,12 +38,20 @@ class StepRecorder:
     @asynccontextmanager
     async def step(self, name: StepName) -> AsyncIterator[None]:
         """Record what happens inside as the step `name`."""
+        with self._ports.watch.tracer.span(_span_name(name), {"step": name}) as span:
+            async with self._recorded(name, span):
+                yield
+
+    @asynccontextmanager
+    async def _recorded(self, name: StepName, span: Span) -> AsyncIterator[None]:
         step = Step(name, self._generation, self._attempt, self._ports.clock.now())
         self._note(step)
         watch = _Watch(self)
         try:
             yield
         except Exception as error:
+            note(span, error)
+            log.info("step ended early", step=name, attempt=self._attempt, error=describe(error))
             await watch.ended()
             self._note(replace(step, ended_at=self._ports.clock.now(), error=describe(error)))
             await self.flush()
@@ -46,23 +59,26 @@ class StepRecorder:
         finally:
             watch.cancel()
         shown = await watch.ended()
-        self._note(replace(step, ended_at=self._ports.clock.now()))
+        self._end(replace(step, ended_at=self._ports.clock.now()))
         if shown:
             await self.flush()
 
     async def done(self, name: StepName, started_at: float, note: str) -> None:
         """Record a step that is over already."""
-        self._note(Step(name, self._generation, self._attempt, started_at, self._ports.clock.now(), note=note))
+        self._trace(name, started_at)
+        self._end(Step(name, self._generation, self._attempt, started_at, self._ports.clock.now(), note=note))
         await self.flush()
 
     def found(self, name: StepName, note: str) -> None:
         """Record a step that has nothing to do."""
         now = self._ports.clock.now()
+        self._trace(name, now)
         self._note(Step(name, self._generation, self._attempt, now, now, note=note))
 
     def over(self, name: StepName, started_at: float) -> None:
         """Record a step that is over, with whatever is written next."""
-        self._note(Step(name, self._generation, self._attempt, started_at, self._ports.clock.now()))
+        self._trace(name, started_at)
+        self._end(Step(name, self._generation, self._attempt, started_at, self._ports.clock.now()))
 
     def take(self) -> list[Step]:
         """All that is not written yet, for whoever writes it now."""
@@ -79,8 +95,21 @@ class StepRecorder:
         """Write what is under way, after a while."""
         await self._ports.clock.sleep(SLOW_SECONDS)
 
+    def _trace(self, name: StepName, started_at: float) -> None:
+        self._ports.watch.tracer.was(_span_name(name), started_at, self._ports.clock.now(), {"step": name})
+
+    def _end(self, step: Step) -> None:
+        """A step has succeeded."""
+        assert step.ended_at is not None
+        self._ports.watch.tally.step(step.name, step.started_at, step.ended_at)
+        self._note(step)
+
     def _note(self, step: Step) -> None:
         self._unwritten[step.name, step.started_at] = step
+
+
+def _span_name(name: StepName) -> str:
+    return f"step {name}"
 
 
 class _Watch:

@@ -4,8 +4,10 @@ A store loads the rows, locks them, asks the rule, and writes what it answers, a
 follows what.
 """
 
+from openclaw_hosted.domain.lifecycle.adopting import adopt_ending, adopt_instance, adopt_owner, adopt_spare, stand_in_email
 from openclaw_hosted.domain.lifecycle.changed import Changed, Topic, Work
 from openclaw_hosted.domain.lifecycle.instances import (
+    HELD,
     ask_delete,
     ask_restart,
     ask_restore,
@@ -16,6 +18,7 @@ from openclaw_hosted.domain.lifecycle.instances import (
     fail,
     file,
     hand_over,
+    hold,
     make_volume,
     place,
     purge,
@@ -25,16 +28,35 @@ from openclaw_hosted.domain.lifecycle.instances import (
 )
 from openclaw_hosted.domain.lifecycle.machines import become_ready, condemn, launch, locate, lose, relocate, see_gone
 from openclaw_hosted.domain.lifecycle.notices import leave, let_go, notice
+from openclaw_hosted.domain.lifecycle.restore_points import (
+    ask_point,
+    ask_rewind,
+    bring_elsewhere,
+    leave_zone,
+    rewind,
+    schedule_point,
+    stay,
+    told,
+    upgrade,
+)
 
 __all__ = [
+    "HELD",
     "Changed",
     "Topic",
     "Work",
+    "adopt_ending",
+    "adopt_instance",
+    "adopt_owner",
+    "adopt_spare",
     "ask_delete",
+    "ask_point",
     "ask_restart",
     "ask_restore",
+    "ask_rewind",
     "ask_update",
     "become_ready",
+    "bring_elsewhere",
     "change",
     "claim",
     "condemn",
@@ -42,8 +64,10 @@ __all__ = [
     "fail",
     "file",
     "hand_over",
+    "hold",
     "launch",
     "leave",
+    "leave_zone",
     "let_go",
     "locate",
     "lose",
@@ -53,7 +77,13 @@ __all__ = [
     "purge",
     "relocate",
     "restart",
+    "rewind",
+    "schedule_point",
     "see_gone",
+    "stand_in_email",
+    "stay",
     "take_down",
+    "told",
+    "upgrade",
     "want_volume",
 ]

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from openclaw_hosted.domain.events import Event
-from openclaw_hosted.domain.instance import Instance
+from openclaw_hosted.domain.instance import Instance, Phase
 from openclaw_hosted.domain.machine import Machine
+from openclaw_hosted.domain.restore_point import RestorePoint
 from openclaw_hosted.domain.volume import Volume
 
 
@@ -22,8 +23,12 @@ class Topic(StrEnum):
     """Filing: an instance runs about which something is left to be written."""
     POOL = "pool"
     """The pool: how many machines there should be may have changed."""
+    POINTS = "restore_points"
+    """Whoever makes and removes restore points: there is one to be made, or to go."""
     MOVES = "moves"
     """Who moves instances off machines that are to end: one may be."""
+    WEBHOOKS = "webhooks"
+    """Who tells webhooks; it looks by itself."""
     CHANGES = "changes"
     """Pages: something that they show may have changed."""
 
@@ -53,8 +58,15 @@ class Changed:
     machine_work: Work = Work.KEPT
     volume: Volume | None = None
     """The instance's."""
+    points: tuple[RestorePoint, ...] = ()
+    """Restore points that are to be made; one that has a row already stays as it is."""
     sealed: bytes | None = None
     """Credentials for the vault, sealed, as of the instance's `sealed_revision`."""
+
+
+def taken_up(instance: Instance) -> Work:
+    """When what is asked of it now begins: at once, but of one that was given up or held only once nobody can be at work on it any more."""
+    return Work.KEPT if instance.phase is Phase.FAILED else Work.DUE
 
 
 NOTHING = Changed()

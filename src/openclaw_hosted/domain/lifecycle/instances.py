@@ -9,13 +9,16 @@ from openclaw_hosted.domain.actor import PLATFORM, Actor
 from openclaw_hosted.domain.errors import RevisionMoved, StateConflict
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.gateway import DEFAULT_SETTINGS, Credential, GatewaySettings
-from openclaw_hosted.domain.instance import DesiredState, Instance, InstanceEvent, Phase, next_phase
-from openclaw_hosted.domain.lifecycle.changed import NOTHING, Changed, Topic, Work
+from openclaw_hosted.domain.instance import TRANSITIONS, DesiredState, Instance, InstanceEvent, Phase, next_phase
+from openclaw_hosted.domain.lifecycle.changed import NOTHING, Changed, Topic, Work, taken_up
 from openclaw_hosted.domain.machine import Machine, Warmth
-from openclaw_hosted.domain.naming import InstanceId, UserId
+from openclaw_hosted.domain.naming import InstanceId, RestorePointId, UserId
+from openclaw_hosted.domain.restore_point import Cause, RestorePoint
 from openclaw_hosted.domain.volume import Volume, VolumeState
+from openclaw_hosted.domain.words import PHASE_WORDS
 
 ERROR_LENGTH: Final = 300
+HELD: Final = "The operator holds it for now."
 _ASKED: Final = frozenset({Topic.PLACEMENT, Topic.POOL, Topic.CHANGES})
 
 
@@ -30,8 +33,10 @@ def create(
     settings: GatewaySettings,
     credential_names: frozenset[Credential],
     sealed: bytes | None,
+    point_id: RestorePointId | None = None,
 ) -> Changed:
-    """A new instance, on the machine that was claimed for it, if one was."""
+    """A new instance, on the machine that was claimed for it, if one was. Its volume is to be what a restore point holds, if one is named;
+    no machine is claimed for such a one at once."""
     revision = 0 if sealed is None and settings == DEFAULT_SETTINGS else 1
     instance = Instance(
         instance_id,
@@ -49,7 +54,12 @@ def create(
     if machine is not None:
         instance = _on(instance, machine, now)
     made_before = machine is not None and machine.warmth is Warmth.HOT and machine.reserved_instance_id == instance_id
-    volume = Volume(instance_id, VolumeState.MADE, machine.zone) if machine is not None and made_before else Volume(instance_id)
+    if machine is not None and made_before:
+        volume = Volume(instance_id, VolumeState.MADE, machine.zone, machine.image)
+    elif point_id is not None:
+        volume = Volume(instance_id, VolumeState.RESTORING, point_id=point_id, mark=instance_id)
+    else:
+        volume = Volume(instance_id)
     happened = [_event(EventName.INSTANCE_CREATED, instance, now, actor)]
     if machine is not None:
         happened.append(_event(EventName.MACHINE_CLAIMED, instance, now, actor))
@@ -97,11 +107,14 @@ def fail(instance: Instance, *, now: float, error: str) -> Changed:
     return Changed(failed, events=(event,), wakes=frozenset({Topic.CHANGES}), instance_work=Work.FREE)
 
 
-def take_down(instance: Instance, *, now: float, purge_after: float) -> Changed:
-    """Route and machine are gone; what can be undone is kept until `purge_after`."""
+def take_down(instance: Instance, *, now: float, purge_after: float, point_id: RestorePointId | None = None) -> Changed:
+    """Route and machine are gone; what can be undone is kept until `purge_after`. What its volume holds becomes a restore point, if an id
+    for one is given."""
     gone = replace(_afresh(instance, InstanceEvent.TORN_DOWN, now), machine_id=None, deleted_at=now, purge_after=purge_after)
     event = _event(EventName.INSTANCE_DELETED, instance, now)
-    return Changed(gone, events=(event,), wakes=frozenset({Topic.POOL, Topic.CHANGES}), instance_work=Work.FREE)
+    points = () if point_id is None else (RestorePoint(point_id, instance.id, now, Cause.DELETION),)
+    wakes = frozenset({Topic.POOL, Topic.POINTS, Topic.CHANGES})
+    return Changed(gone, events=(event,), wakes=wakes, instance_work=Work.FREE, points=points)
 
 
 def purge(instance: Instance, *, now: float) -> Changed:
@@ -122,9 +135,9 @@ def want_volume(instance: Instance, *, zone: str) -> Changed:
     return Changed(volume=Volume(instance.id, VolumeState.WANTED, zone))
 
 
-def make_volume(instance: Instance, *, zone: str) -> Changed:
-    """Its volume was made there, empty. Said before anything is written on it."""
-    return Changed(volume=Volume(instance.id, VolumeState.MADE, zone))
+def make_volume(instance: Instance, *, zone: str, image: str) -> Changed:
+    """Its volume was made there, empty, and this release of OpenClaw is to use it. Said before anything is written on it."""
+    return Changed(volume=Volume(instance.id, VolumeState.MADE, zone, image))
 
 
 def hand_over(instance: Instance, *, revision: int) -> Changed:
@@ -150,9 +163,9 @@ def change(
     _check_wanted(instance)
     if expected_revision is not None and instance.revision != expected_revision:
         raise RevisionMoved("It was changed meanwhile. Reload, and make your change again.")
-    changed, work = replace(instance, name=instance.name if name is None else name), Work.KEPT
+    changed, work = instance if name is None else _renamed(instance, name), Work.KEPT
     if settings is not None or credential_names is not None or sealed is not None:
-        revision, work = instance.revision + 1, Work.DUE
+        revision, work = instance.revision + 1, taken_up(instance)
         changed = replace(
             _afresh(changed, InstanceEvent.CHANGED, now),
             settings=instance.settings if settings is None else settings,
@@ -161,7 +174,11 @@ def change(
             sealed_revision=instance.sealed_revision if sealed is None else revision,
         )
     return Changed(
-        changed, events=(_event(EventName.INSTANCE_CHANGED, instance, now, actor),), wakes=_ASKED, instance_work=work, sealed=sealed
+        changed,
+        events=(_event(EventName.INSTANCE_CHANGED, instance, now, actor),),
+        wakes=_ASKED if changed.is_filed else _ASKED | {Topic.FILING},
+        instance_work=work,
+        sealed=sealed,
     )
 
 
@@ -171,7 +188,17 @@ def ask_restart(instance: Instance, *, actor: Actor, now: float) -> Changed:
     taken = InstanceEvent.RETRIED if instance.phase is Phase.FAILED else InstanceEvent.CHANGED
     asked = replace(_afresh(instance, taken, now), restarts_asked=instance.restarts_asked + 1)
     event = _event(EventName.INSTANCE_RESTART_ASKED, instance, now, actor)
-    return Changed(asked, events=(event,), wakes=_ASKED, instance_work=Work.DUE)
+    return Changed(asked, events=(event,), wakes=_ASKED, instance_work=taken_up(instance))
+
+
+def hold(instance: Instance, *, actor: Actor, now: float) -> Changed:
+    """An operator has nobody try to place it any more, until it is retried. Raises `StateConflict` where nobody does."""
+    _check_wanted(instance)
+    if (instance.phase, InstanceEvent.GAVE_UP) not in TRANSITIONS:
+        raise StateConflict(f"It is {instance.phase}: only what is being placed or changed can be held.")
+    held = replace(_afresh(instance, InstanceEvent.GAVE_UP, now), last_error=HELD)
+    event = _event(EventName.INSTANCE_HELD, instance, now, actor)
+    return Changed(held, events=(event,), wakes=frozenset({Topic.POOL, Topic.CHANGES}), instance_work=Work.BROKEN)
 
 
 def ask_update(instance: Instance, *, now: float, reason: str) -> Changed:
@@ -198,7 +225,7 @@ def ask_restore(instance: Instance, *, actor: Actor, now: float) -> Changed:
         raise StateConflict(
             "What it kept was destroyed after the time for undo had passed; create a new instance."
             if instance.phase is Phase.PURGED
-            else f"It is {instance.phase}. Only a deleted instance can be brought back."
+            else f"Its state is “{PHASE_WORDS[instance.phase]}”. You can undo the deletion once that is “{PHASE_WORDS[Phase.DELETED]}”."
         )
     purge_began = instance.is_leased or instance.next_attempt_at > 0
     if purge_began or (instance.purge_after is not None and instance.purge_after <= now):
@@ -221,6 +248,11 @@ def _on(instance: Instance, machine: Machine, now: float) -> Instance:
         generation=instance.generation + 1,
         applied_revision=None,
     )
+
+
+def _renamed(instance: Instance, name: str) -> Instance:
+    """Its record in the vault has the name as well, and is filed anew."""
+    return replace(instance, name=name, filed_generation=min(instance.filed_generation, max(0, instance.generation - 1)))
 
 
 def _let_go(instance: Instance) -> Changed:

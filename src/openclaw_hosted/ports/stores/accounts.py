@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from openclaw_hosted.domain.account import ALL_PROOFS, LinkPurpose, Proof, Role, Session, User
+from openclaw_hosted.domain.account import ALL_PROOFS, Invitation, LinkPurpose, Proof, Role, Session, User
 from openclaw_hosted.domain.events import Event
 from openclaw_hosted.domain.naming import InstanceId, UserId
 
@@ -103,6 +103,14 @@ class AccountStore(Protocol):
         self, link_hash: str, purpose: LinkPurpose, email: str | None, role: Role, expires_at: float, event: Event | None
     ) -> None:
         """Keep the SHA-256 of a one-time link. It replaces earlier ones for the same purpose and address."""
+        ...
+
+    async def invitations(self, now: float) -> Sequence[Invitation]:
+        """Those that can still be followed, the one that ends first first."""
+        ...
+
+    async def remove_invitation(self, invitation_id: str, event: Event) -> None:
+        """Have its link not work any more. Raises `NotFound`."""
         ...
 
     async def peek_link(self, link_hash: str, purpose: LinkPurpose, now: float) -> tuple[str | None, Role] | None:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from openclaw_hosted.domain.actor import Actor
+from openclaw_hosted.domain.events import EventName
 from openclaw_hosted.domain.gateway import Credential, GatewaySettings
 from openclaw_hosted.domain.instance import Instance, Phase, Step
 from openclaw_hosted.domain.lifecycle import Changed
 from openclaw_hosted.domain.machine import Machine
-from openclaw_hosted.domain.naming import InstanceId, UserId
+from openclaw_hosted.domain.naming import InstanceId, RestorePointId, UserId
 from openclaw_hosted.domain.volume import Volume
+from openclaw_hosted.domain.waiting import Happening
 from openclaw_hosted.ports.stores.lease import Lease
 
 
@@ -27,6 +29,8 @@ class NewInstance:
     credential_names: frozenset[Credential]
     fallback_id: InstanceId | None
     no_room: str = ""
+    point_id: RestorePointId | None = None
+    """The restore point that it begins with. It gets no spare at once then."""
     actor: Actor = field(kw_only=True)
 
 
@@ -68,7 +72,8 @@ class InstanceStore(Protocol):
         and step `machine`. Returns it and whether it is new.
 
         The same idempotency key of the same owner answers with the first instance and False; with another fingerprint it raises
-        `StateConflict`. Raises `LimitReached` beyond a cap, and without a spare where there is no `fallback_id`.
+        `StateConflict`. Raises `LimitReached` beyond a cap, and without a spare where there is no `fallback_id`; `StateConflict` where the
+        restore point can't be restored from any more.
         """
         ...
 
@@ -84,8 +89,18 @@ class InstanceStore(Protocol):
         """All of one user but the purged ones, newest first."""
         ...
 
-    async def list_all(self, limit: int = 1000) -> Sequence[Instance]:
-        """All but the purged ones, newest first."""
+    async def list_purged(self, owner_id: UserId, since: float) -> Sequence[Instance]:
+        """The purged ones of one user, of which nothing is kept since this moment or later, newest first."""
+        ...
+
+    async def list_page(
+        self, limit: int, *, owner_id: UserId | None = None, phase: Phase | None = None, after: InstanceId | None = None
+    ) -> Sequence[Instance]:
+        """At most `limit` but the purged ones, newest first: of one owner, in one phase, those that follow on `after`."""
+        ...
+
+    async def list_all(self) -> Sequence[Instance]:
+        """All but the purged ones, however many, newest first."""
         ...
 
     async def list_placed(self) -> Sequence[Instance]:
@@ -110,6 +125,10 @@ class InstanceStore(Protocol):
 
     async def recent_waits(self, limit: int) -> Sequence[float]:
         """What the newest instances took for which no spare was free: seconds from asking until they answered at their address."""
+        ...
+
+    async def recent_happenings(self, names: Collection[EventName], limit: int) -> Sequence[Happening]:
+        """The newest `limit` events of instances with these names, the oldest of them first."""
         ...
 
     async def known_ids(self) -> frozenset[InstanceId]:

@@ -9,7 +9,7 @@ from typing import Protocol
 from openclaw_hosted.domain.events import Event
 from openclaw_hosted.domain.instance import Instance
 from openclaw_hosted.domain.lifecycle import Changed
-from openclaw_hosted.domain.machine import Machine, Warmth
+from openclaw_hosted.domain.machine import Machine, MachineState, Warmth
 from openclaw_hosted.domain.naming import InstanceId, MachineId, VolumeId
 from openclaw_hosted.domain.observation import Observation
 from openclaw_hosted.ports.stores.lease import Lease
@@ -52,6 +52,10 @@ class MachineStore(Protocol):
 
     async def list_live(self) -> Sequence[Machine]:
         """All that are not terminated, oldest first."""
+        ...
+
+    async def count_live(self) -> Mapping[MachineState, int]:
+        """How many are in each state, terminated ones not counted; a state without any may be missing."""
         ...
 
     async def list_pooled(self) -> tuple[Sequence[Machine], int]:

@@ -47,7 +47,7 @@ class PlatformStore(Protocol):
 
     async def prune(self, *, events_before: float, machines_before: float, steps_kept: int) -> bool:
         """Forget events and machines that are gone from before then, and all but the newest steps of each instance: `PRUNED_AT_ONCE` of
-        each at most. Whether there may be more."""
+        each at most. The newest event stays: ids that follow it are never given twice. Whether there may be more."""
         ...
 
     async def orphans(self) -> Sequence[Orphan]:
@@ -94,6 +94,10 @@ class PlatformStore(Protocol):
         self, *, paused: bool | None = None, spares: int | None = None, status: PoolStatus | None = None, note: str | None = None
     ) -> None:
         """Change what is given. Resuming also clears the failures in a row, and shortages."""
+        ...
+
+    async def follow_settings(self) -> None:
+        """Keep as many spares as the settings say, whatever an operator set before."""
         ...
 
     async def schema_version(self) -> str:

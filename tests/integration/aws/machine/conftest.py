@@ -15,6 +15,7 @@ from tests.integration.aws.machine.amazon import Amazon
 from tests.support.docker import image, stand_in_image
 from tests.support.openclaw import release
 from tests.support.serving import serving
+from tests.support.waiting import PATIENCE_SECONDS
 
 __all__ = ["image", "release", "stand_in_image"]
 
@@ -42,6 +43,8 @@ def shell(tmp_path: Path, amazon: Amazon) -> Shell:
 
     def run(lines: str, **more: str) -> subprocess.CompletedProcess[str]:
         script = f"{machine_script()}\n{lines}\n"
-        return subprocess.run(["bash", "-c", script], env=environment | more, capture_output=True, text=True, timeout=60, check=False)
+        return subprocess.run(
+            ["bash", "-c", script], env=environment | more, capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=False
+        )
 
     return run

@@ -20,6 +20,7 @@ DATA = "/var/lib/openclaw-hosted"
 STAND_INS = f"""cat >/usr/local/bin/aws <<'END'
 #!/bin/bash
 echo "$*" >>/root/asked
+[[ $1 != secretsmanager ]] || printf 'SMTP_URL=smtps://a:b@mail.example.com\nALARM_EMAIL=ops@example.com\n'
 END
 cat >/usr/local/bin/docker <<'END'
 #!/bin/bash
@@ -34,6 +35,7 @@ LOG_GROUP='/openclaw/platform'
 VOLUME='{VOLUME}'
 DATABASE_SECRET=''
 DATABASE_HOST=''
+SETTINGS_SECRET='arn:aws:secretsmanager:us-west-2:123456789012:secret:settings-AbCdEf'
 ENVIRONMENT='PROVIDER=aws'
 """
 
@@ -61,6 +63,8 @@ def test_it_waits_for_its_volume_and_serves_from_it_after_a_reboot(fleet: Fleet)
     fleet.machines.crash(REF)
     wait_until(lambda: fleet.machines.power(REF) is Power.RUNNING, PATIENCE_SECONDS)
     wait_until(lambda: starts(fleet) == 2, PATIENCE_SECONDS)
+    told = fleet.sh(REF, "stat -c %a /run/openclaw-hosted.environment; cat /run/openclaw-hosted.environment")
+    assert told.splitlines() == ["600", "SMTP_URL=smtps://a:b@mail.example.com", "ALARM_EMAIL=ops@example.com"]
     assert fleet.sh(REF, "cat /root/times; stat -c %u " + DATA) == "once\n10001"
 
 

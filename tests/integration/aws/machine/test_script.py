@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -11,12 +13,23 @@ from pathlib import Path
 import pytest
 
 from openclaw_hosted.adapters.aws import machine
+from openclaw_hosted.adapters.aws.commands import STATES, machine_script
 from openclaw_hosted.adapters.openclaw.logs import readable, redact
 from tests.integration.aws.machine.amazon import KEYS, Amazon
 from tests.integration.aws.machine.conftest import Shell
 
 FOLDER = Path(machine.__file__).parent
 SECRET = "secret=openclaw/oc-22222222"
+
+
+def test_what_is_sent_is_no_larger_than_the_documents_say() -> None:
+    own, moves = len(machine_script()) / 1000, len(machine_script(STATES)) / 1000
+    page = (Path(__file__).parents[4] / "docs" / "aws.md").read_text()
+    said = re.search(
+        r"accepts (\d+) KB.\*\* The machine's script has (\d+) KB; a command that moves a\s+state sends another (\d+) KB", page
+    )
+    assert said is not None
+    assert [int(size) for size in said.groups()] == [math.ceil(own + moves), math.ceil(own), math.ceil(moves)]
 
 
 def test_shellcheck_has_nothing_to_say() -> None:
@@ -118,6 +131,7 @@ def test_keys_and_tokens_stand_in_no_command_line(shell: Shell, amazon: Amazon, 
         ("1.2.3.4:5000/openclaw:a", "http://1.2.3.4:5000", True),
         ("1.2.3.4:5000/openclaw:a", "https://123456789012.dkr.ecr.us-west-2.amazonaws.com", False),
         ("123456789012.dkr.ecr.us-west-2.amazonaws.com/openclaw@sha256:0", "https://123456789012.dkr.ecr.us-west-2.amazonaws.com", True),
+        ("123456789012.dkr-ecr.us-west-2.on.aws/openclaw@sha256:0", "https://123456789012.dkr.ecr.us-west-2.amazonaws.com", True),
     ],
 )
 def test_a_login_is_written_for_the_registry_that_it_is_for(
@@ -145,8 +159,47 @@ def test_a_container_logs_to_the_machine_unless_a_group_is_named(shell: Shell, a
     }  # fmt: skip
     assert options(shell, "/a/group", AWS_ENDPOINT_URL="") == there
     assert options(shell, "/a/group", AWS_ENDPOINT_URL="http://lab:1") == {*there, "--log-opt=awslogs-endpoint=http://lab:1"}
+    by_ipv6 = {*there, "--log-opt=awslogs-endpoint=https://logs.eu-west-1.api.aws"}
+    assert options(shell, "/a/group", AWS_ENDPOINT_URL="", AWS_USE_DUALSTACK_ENDPOINT="true") == by_ipv6
     del amazon.account.metadata["instance-id"]
     assert options(shell, "/a/group") == set(), "a stream that is nobody's is not written to"
+
+
+@pytest.mark.parametrize("image_has_its_own", [False, True], ids=["plain", "prepared"])
+def test_a_machine_with_ipv6_only_says_so_to_docker_and_the_agent_once(
+    shell: Shell, amazon: Amazon, tmp_path: Path, image_has_its_own: bool
+) -> None:
+    amazon.account.metadata["ipv6"] = "2001:db8::1"
+    docker, agent, known = tmp_path / "etc/docker/daemon.json", tmp_path / "etc/amazon/ssm/amazon-ssm-agent.json", tmp_path / "environment"
+    if image_has_its_own:
+        docker.parent.mkdir(parents=True)
+        docker.write_text('{"ipv6": true}')
+    for _ in range(2):
+        done = shell("oc_environment; oc_reach; echo $AWS_USE_DUALSTACK_ENDPOINT", OPENCLAW_HOST=str(tmp_path))
+        assert (done.returncode, done.stdout, done.stderr) == (0, "true\n", "")
+    assert json.loads(docker.read_text()).get("ip6tables") == (None if image_has_its_own else True)
+    assert json.loads(agent.read_text()) == {"Agent": {"UseDualStackEndpoint": True}}
+    assert known.read_text() == "AWS_USE_DUALSTACK_ENDPOINT=true\n"
+
+
+@pytest.mark.parametrize("told", [{}, {"ipv6": "2001:db8::1", "public-ipv4": "192.0.2.1"}], ids=["ipv4", "both"])
+def test_a_machine_with_a_public_ipv4_address_stays_as_it_is(shell: Shell, amazon: Amazon, tmp_path: Path, told: dict[str, str]) -> None:
+    amazon.account.metadata.update(told)
+    assert shell("oc_reach", OPENCLAW_HOST=str(tmp_path)).returncode == 0
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("dual", "host"), [("", "api.ecr.eu-west-1.amazonaws.com"), ("true", "ecr.eu-west-1.api.aws")])
+def test_aws_is_asked_where_it_has_the_address_that_is_needed(shell: Shell, tmp_path: Path, dual: str, host: str) -> None:
+    real, seen = shutil.which("curl"), tmp_path / "seen"
+    spy = tmp_path / "bin" / "curl"
+    spy.parent.mkdir()
+    spy.write_text(f'#!/bin/sh\ncase $* in *http_code*) cat >{seen}; exit 7;; esac\nexec {real} "$@"\n')
+    spy.chmod(0o755)
+    assert real is not None
+    path = f"{spy.parent}:{os.environ['PATH']}"
+    shell("region=eu-west-1; oc_aws ecr api.ecr Get '{}'", AWS_ENDPOINT_URL="", AWS_USE_DUALSTACK_ENDPOINT=dual, PATH=path)
+    assert seen.read_text().splitlines()[0] == f'url = "https://{host}/"'
 
 
 def line_of_the_file(message: str) -> str:

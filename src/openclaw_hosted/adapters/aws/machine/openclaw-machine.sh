@@ -3,11 +3,13 @@
 # User data embeds this text; each Run Command sends all of it, so there is one version only: the sender's.
 # Exit codes: 0 done, 2 usage, 3 older generation, 4 volume of another, 5 volume missing, 6 secret denied, 7 no image, 8 no gateway, 9 other.
 # shellcheck disable=SC2015 # in `A && B || oc_fail`, failing is meant for both
-readonly OC_NAME=openclaw-gateway OC_ROOT=${OPENCLAW_ROOT:-/var/lib/openclaw}
+# OPENCLAW_HOST is a folder that stands for the root of the machine; only a lab sets it.
+readonly OC_NAME=openclaw-gateway OC_HOST=${OPENCLAW_HOST:-}
+readonly OC_ROOT=${OPENCLAW_ROOT:-$OC_HOST/var/lib/openclaw}
 readonly OC_VOLUME=$OC_ROOT/volume OC_SECRETS=$OC_ROOT/secrets OC_UID=1000 OC_BLOT=●●●
 readonly OC_DISK_TRIES=${OPENCLAW_DISK_TRIES:-120} OC_STOP_SECONDS=330 OC_REFUSED=78 OC_NOTE=/tmp/openclaw-refused OC_LOG=/tmp/openclaw.jsonl
-readonly OC_UNIT=/etc/systemd/system/openclaw-machine.service
-readonly OC_ENVIRONMENT=${OPENCLAW_ENVIRONMENT:-/etc/openclaw-hosted/machine.env} OC_CERTIFICATES=/run/certificates.pem
+readonly OC_UNIT=$OC_HOST/etc/systemd/system/openclaw-machine.service
+readonly OC_ENVIRONMENT=${OPENCLAW_ENVIRONMENT:-$OC_HOST/etc/openclaw-hosted/machine.env} OC_CERTIFICATES=/run/certificates.pem
 readonly OC_LATER='Throttl|TooManyRequests|LimitExceeded|ExpiredToken|RequestExpired|InternalService'
 readonly OC_FAILURE='Gateway failed to start|Gateway start blocked|Refusing to bind|EADDRINUSE|SECRETS_OWNER_UNAVAILABLE'
 # In the container: the gateway reads its credentials from memory, where the platform can hand it newer ones while it runs.
@@ -33,15 +35,17 @@ oc_main() {
   umask 077
   export LC_ALL=C HOME=${HOME:-/root}
   instance='' generation='' volume='' fresh=0 image='' secret='' config='' region='' log='' now=0 lines=200 patience=$((OC_STOP_SECONDS + 70))
+  from='' seconds=20
   verb=${1:-}
   case $verb in
     prepare) oc_values 'image' 'region' "${@:2}" ;;
-    start) oc_values 'instance generation volume image secret config' 'fresh region log' "${@:2}" ;;
+    start) oc_values 'instance generation volume image secret config' 'fresh from region log' "${@:2}" ;;
+    freeze) oc_values '' 'seconds' "${@:2}" ;;
     secrets) oc_values 'instance generation secret' 'region' "${@:2}" ;;
     restart) oc_values '' 'now' "${@:2}" ;;
     logs) oc_values '' 'lines' "${@:2}" ;;
-    stop | boot | revive | inspect | keep-config) oc_values '' '' "${@:2}" ;;
-    *) oc_fail 2 "usage: openclaw_machine prepare|start|secrets|stop|restart|boot|revive|inspect|keep-config|logs key=value ..." ;;
+    stop | thaw | boot | revive | inspect | keep-config) oc_values '' '' "${@:2}" ;;
+    *) oc_fail 2 "usage: openclaw_machine prepare|start|secrets|stop|restart|freeze|thaw|boot|revive|inspect|keep-config|logs key=value ..." ;;
   esac
   mkdir -p "$OC_VOLUME" || exit 9
   oc_environment
@@ -75,10 +79,12 @@ oc_values() { # 'NEEDED KEYS' 'OTHER KEYS' KEY=VALUE...: sets the variable of ea
 
 oc_pattern() {
   case $1 in
-    instance) echo '^oc-[a-z0-9]{4,20}$' ;;
-    generation | lines) echo '^[0-9]{1,9}$' ;;
+    instance | from) echo '^oc-[a-z0-9]{4,20}$' ;;
+    generation | lines | seconds) echo '^[0-9]{1,9}$' ;;
     volume) echo '^vol-[0-9a-f]{4,40}$' ;;
-    fresh | now) echo '^[01]$' ;;
+    fresh | now | whole | last) echo '^[01]$' ;;
+    mark) echo '^[a-zA-Z0-9._@-]{1,200}$' ;;
+    sum) echo '^[0-9a-f]{64}$' ;;
     image) echo '^[a-zA-Z0-9][a-zA-Z0-9._:/@-]+$' ;;
     secret) echo '^[a-zA-Z0-9/_+=.@:-]+$' ;;
     config) echo '^[a-zA-Z0-9+/]+=*$' ;;
@@ -122,7 +128,8 @@ oc_aws() { # SERVICE HOST TARGET BODY: the answer; returns 6 where AWS says no, 
   local role keys endpoint answer
   region=${region:-${AWS_REGION:-$(oc_imds placement/region)}}
   role=$(oc_imds iam/security-credentials/) && keys=$(oc_imds "iam/security-credentials/${role%%$'\n'*}") || return 1
-  endpoint=${AWS_ENDPOINT_URL:-https://$2.$region.amazonaws.com}
+  if [[ -n ${AWS_USE_DUALSTACK_ENDPOINT:-} ]]; then endpoint=https://${2#api.}.$region.api.aws; else endpoint=https://$2.$region.amazonaws.com; fi
+  endpoint=${AWS_ENDPOINT_URL:-$endpoint}
   answer=$({
     printf 'url = "%s/"\naws-sigv4 = "aws:amz:%s:%s"\n' "${endpoint%/}" "$region" "$1"
     printf 'user = "%s:%s"\n' "$(oc_field AccessKeyId <<<"$keys")" "$(oc_field SecretAccessKey <<<"$keys")"
@@ -144,10 +151,27 @@ oc_environment() {
   return 0
 }
 
+oc_reach() { # with an IPv6 address and no public IPv4 one, AWS and the world are reached by IPv6: said to Docker, the agent and to us
+  [[ -z ${AWS_USE_DUALSTACK_ENDPOINT:-} ]] && oc_imds ipv6 >/dev/null && ! oc_imds public-ipv4 >/dev/null || return 0
+  oc_unless_there "$OC_HOST/etc/docker/daemon.json" docker \
+    '{"ipv6": true, "fixed-cidr-v6": "fd0c:1a3e::/64", "ip6tables": true, "experimental": true}'
+  oc_unless_there "$OC_HOST/etc/amazon/ssm/amazon-ssm-agent.json" amazon-ssm-agent '{"Agent": {"UseDualStackEndpoint": true}}'
+  mkdir -p "${OC_ENVIRONMENT%/*}" && echo AWS_USE_DUALSTACK_ENDPOINT=true >>"$OC_ENVIRONMENT" || oc_fail 9 "$OC_ENVIRONMENT can not be written"
+  export AWS_USE_DUALSTACK_ENDPOINT=true
+}
+
+oc_unless_there() { # FILE SERVICE TEXT: whoever made the machine image may have written another one
+  [[ ! -e $1 ]] || return 0
+  mkdir -p "${1%/*}" && oc_put "$1" <<<"$3" || oc_fail 9 "$1 can not be written"
+  systemctl try-restart "$2" >/dev/null 2>&1 9>&-
+  return 0
+}
+
 # --- the image ---
 
 oc_prepare() {
   local tool tries
+  oc_reach
   for tool in docker iptables curl mkfs.ext4; do
     command -v $tool >/dev/null || { oc_install && break; }
   done
@@ -182,10 +206,10 @@ oc_pull() {
 
 oc_log_in() { # FOLDER: gets a Docker configuration with a token, where the registry is ECR's
   local host=${image%%/*} answer token own
-  [[ $host =~ \.dkr\.ecr\.([a-z0-9-]+)\.amazonaws\. ]] || [[ -n ${AWS_ENDPOINT_URL:-} ]] || return 0
+  [[ $host =~ \.dkr[.-]ecr\.([a-z0-9-]+)\.(amazonaws|on)\. ]] || [[ -n ${AWS_ENDPOINT_URL:-} ]] || return 0
   answer=$(region=${BASH_REMATCH[1]:-$region} && oc_aws ecr api.ecr AmazonEC2ContainerRegistry_V20150921.GetAuthorizationToken '{}') || return 0
   token=$(oc_field authorizationToken <<<"$answer") own=$(oc_field proxyEndpoint <<<"$answer")
-  [[ $host == *.dkr.ecr.* || $own == *"://$host" ]] || return 0
+  [[ $host == *.dkr[.-]ecr.* || $own == *"://$host" ]] || return 0
   printf '{"auths":{"%s":{"auth":"%s"}}}' "$host" "$token" >"$1/config.json"
 }
 
@@ -197,9 +221,9 @@ oc_mounted() {
 
 oc_mount() { # has the right volume mounted and marked
   local id=${volume/-/} disk tries mark
-  disk=/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_$id
+  disk=$OC_HOST/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_$id
   for ((tries = 0; ; tries++)); do
-    [[ -b $disk ]] && break
+    [[ -e $disk ]] && break
     ((tries < OC_DISK_TRIES)) || oc_fail 5 "volume $volume is not attached"
     sleep 0.5
   done
@@ -214,7 +238,9 @@ oc_mount() { # has the right volume mounted and marked
       oc_fail 9 "volume $volume can not be mounted"
   fi
   mark=$(cat "$OC_VOLUME/instance-id" 2>/dev/null)
-  if [[ -z $mark ]]; then
+  if [[ -n $from && $mark == "$from" ]]; then
+    oc_put "$OC_VOLUME/instance-id" <<<"$instance" || oc_fail 9 "volume $volume can not be written"
+  elif [[ -z $mark ]]; then
     [[ -z $(ls -A -I lost+found -I instance-id -I instance-id.new "$OC_VOLUME") ]] || oc_refuse_volume 'holds data of nobody knows whom'
     oc_put "$OC_VOLUME/instance-id" <<<"$instance" || oc_fail 9 "volume $volume can not be written"
   elif [[ $mark != "$instance" ]]; then
@@ -239,6 +265,19 @@ oc_format() { # DISK: only one that is surely empty
   mkfs.ext4 -q -m 0 "$1" >/dev/null 2>&1 || oc_fail 9 "volume $volume can not be formatted"
 }
 
+oc_freeze() { # all that was written is on the disk, and nothing more comes, until `thaw`, or for so many seconds at most
+  oc_mounted || return 0
+  sync -f "$OC_VOLUME"
+  oc_thaw
+  (sleep "$seconds" && fsfreeze --unfreeze "$OC_VOLUME") >/dev/null 2>&1 9>&- &
+  fsfreeze --freeze "$OC_VOLUME" || oc_fail 9 "the volume can not be frozen"
+}
+
+oc_thaw() {
+  fsfreeze --unfreeze "$OC_VOLUME" 2>/dev/null
+  return 0
+}
+
 oc_unmount() {
   local tries device
   for tries in {1..20}; do
@@ -247,7 +286,7 @@ oc_unmount() {
     sleep 0.5
   done
   device=$(findmnt -no SOURCE "$OC_VOLUME")
-  [[ -b $device ]] || umount -l "$OC_VOLUME" 2>/dev/null || oc_fail 9 "$device can not be unmounted"
+  [[ -e $device ]] || umount -l "$OC_VOLUME" 2>/dev/null || oc_fail 9 "$device can not be unmounted"
   oc_mounted && oc_fail 9 "$device is in use and can not be unmounted"
   return 0
 }
@@ -285,7 +324,7 @@ oc_fact() { # FORMAT: of the container; nothing where there is none
 oc_is_refused() {
   local pid
   pid=$(oc_fact '{{.State.Pid}}')
-  [[ ${pid:-0} != 0 && -e /proc/$pid/root$OC_NOTE ]]
+  [[ ${pid:-0} != 0 && -e $OC_HOST/proc/$pid/root$OC_NOTE ]]
 }
 
 oc_take_down() {
@@ -340,7 +379,11 @@ oc_logging() { # Docker's options, one a line; none where they can't be known. C
   id=$(oc_imds instance-id) && where=$(oc_imds placement/region) && [[ -n $id && -n $where ]] || return
   printf -- '--log-%s\n' driver=awslogs "opt=awslogs-group=$log" "opt=awslogs-stream=$id" "opt=awslogs-region=$where" \
     opt=mode=non-blocking opt=max-buffer-size=4m opt=cache-max-size=10m opt=cache-max-file=3
-  [[ -z ${AWS_ENDPOINT_URL:-} ]] || printf -- '--log-opt=awslogs-endpoint=%s\n' "$AWS_ENDPOINT_URL"
+  if [[ -n ${AWS_ENDPOINT_URL:-} ]]; then
+    printf -- '--log-opt=awslogs-endpoint=%s\n' "$AWS_ENDPOINT_URL"
+  elif [[ -n ${AWS_USE_DUALSTACK_ENDPOINT:-} ]]; then
+    printf -- '--log-opt=awslogs-endpoint=https://logs.%s.api.aws\n' "$where"
+  fi
 }
 
 oc_network() { # Docker's options, one a line: proxies, registries and certificates, as whoever made the machine image wrote them
@@ -474,7 +517,7 @@ oc_logs() { # at most 23,000 bytes, as Run Command keeps no more
   local pid said=''
   [[ -n $(oc_fact '{{.Id}}') ]] || oc_fail 8 'no gateway is here'
   pid=$(oc_fact '{{.State.Pid}}')
-  ((pid == 0)) || said=$(oc_log_file "/proc/$pid/root$OC_LOG")
+  ((pid == 0)) || said=$(oc_log_file "$OC_HOST/proc/$pid/root$OC_LOG")
   if [[ -n $said ]]; then printf '%s\n' "$said"; else docker logs --tail "$lines" $OC_NAME 2>&1; fi | oc_blot | tail -c 23000
 }
 
@@ -490,7 +533,7 @@ oc_log_file() { # PATH: its tail, with what the file says of itself cut short. A
 oc_live() { # the credentials that the gateway was handed. Its tenant may have put anything there
   local pid
   pid=$(oc_fact '{{.State.Pid}}')
-  ((${pid:-0} == 0)) || dd if="/proc/$pid/root/run/openclaw/secrets.json" iflag=nofollow,nonblock bs=64K count=2
+  ((${pid:-0} == 0)) || dd if="$OC_HOST/proc/$pid/root/run/openclaw/secrets.json" iflag=nofollow,nonblock bs=64K count=2
 }
 
 oc_blot() { # standard input without the values of the secrets file, the longest first, nor what looks like a credential

@@ -3,12 +3,13 @@
 # it has a user. What is between at signs is filled in by adapters/aws/user_data.py, a made-up id for the real one, which is known here only.
 set -u -o pipefail
 umask 077
-mkdir -p /var/lib/openclaw
-base64 -d <<'END' | gzip -d >/var/lib/openclaw/openclaw-machine.sh || exit 9
+readonly HERE=${OPENCLAW_HOST:-}/var/lib/openclaw
+mkdir -p "$HERE"
+base64 -d <<'END' | gzip -d >"$HERE/openclaw-machine.sh" || exit 9
 @SCRIPT@
 END
 # shellcheck source=src/openclaw_hosted/adapters/aws/machine/openclaw-machine.sh
-. /var/lib/openclaw/openclaw-machine.sh
+. "$HERE/openclaw-machine.sh"
 readonly IMAGE='@IMAGE@' SECRET='@SECRET@' ID='@ID@' LOG='@LOG@' WAIT_SECONDS=1800 LONGEST_PAUSE=10
 IFS= read -r CONFIG <<'END'
 @CONFIG@
@@ -29,8 +30,8 @@ reserved() { # the tag that the machine was launched with, or got when it was ad
 
 own_volume() { # the first EBS disk that does not hold the root
   local disk
-  for disk in /dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_vol*; do
-    [[ -b $disk && $disk =~ _vol([0-9a-f]+)$ ]] || continue
+  for disk in "$OC_HOST"/dev/disk/by-id/nvme-Amazon_Elastic_Block_Store_vol*; do
+    [[ -e $disk && $disk =~ _vol([0-9a-f]+)$ ]] || continue
     lsblk -nro MOUNTPOINT "$disk" 2>/dev/null | grep -qx / && continue
     volume=vol-${BASH_REMATCH[1]}
     return 0

@@ -24,9 +24,9 @@ from typing import IO, Any, Final, cast
 from openclaw_hosted.adapters.local.backup.encryption import MAGIC, DecryptingReader, EncryptingWriter
 from openclaw_hosted.adapters.local.backup.errors import BackupUnreadable, TargetFailed
 from openclaw_hosted.adapters.local.backup.holes import LONGEST_BYTES, Extent, data_bytes
-from openclaw_hosted.adapters.local.backup.links import stays_inside
 from openclaw_hosted.adapters.local.beneath import making_folder_of
 from openclaw_hosted.domain.foreign import one_line
+from openclaw_hosted.domain.links import stays_inside
 
 FORMAT: Final = 1
 FORMAT_WITH_HOLES: Final = 2
@@ -108,7 +108,11 @@ class ArchiveWriter:
         """
         size = source.seek(0, os.SEEK_END)
         source.seek(0)
-        return self._add(name, _Exact(source.read, size, self._check), size, mode, modified_at)
+        return self.add_stream(name, source.read, size, mode, modified_at)
+
+    def add_stream(self, name: str, read: Callable[[int], bytes], size: int, mode: int = 0o600, modified_at: float = 0.0) -> bool:
+        """As `add`, for what can be read once only."""
+        return self._add(name, _Exact(read, size, self._check), size, mode, modified_at)
 
     def add_data(self, name: str, descriptor: int, extents: Sequence[Extent], mode: int, modified_at: float) -> bool:
         """As `add`, for a file of which only these parts hold data, at any offset."""
@@ -208,13 +212,19 @@ def writing(path: Path, passphrase: str | None, check: Callable[[], None] = lamb
             target = file
             if passphrase is not None:
                 target = cast("IO[bytes]", stack.enter_context(EncryptingWriter(file, passphrase)))
-            compressed = stack.enter_context(gzip.GzipFile("", "wb", COMPRESSION, target, mtime=0))
-            archive = ArchiveWriter(cast("IO[bytes]", compressed), check)
-            stack.callback(archive.close)
-            yield archive
+            yield stack.enter_context(writing_to(target, check))
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+@contextmanager
+def writing_to(target: IO[bytes], check: Callable[[], None] = lambda: None) -> Iterator[ArchiveWriter]:
+    """An archive into a stream, as it comes."""
+    with gzip.GzipFile("", "wb", COMPRESSION, target, mtime=0) as compressed, ExitStack() as stack:
+        archive = ArchiveWriter(cast("IO[bytes]", compressed), check)
+        stack.callback(archive.close)
+        yield archive
 
 
 def is_encrypted(path: Path) -> bool:
@@ -232,7 +242,7 @@ def unpack(path: Path, passphrase: str | None, into: Path, progress: Callable[[s
         source = cast("IO[bytes]", io.BufferedReader(DecryptingReader(file, passphrase))) if passphrase is not None else file
         try:
             with gzip.GzipFile(fileobj=source, mode="rb") as plain, tarfile.open(fileobj=plain, mode="r|") as tar:
-                return _unpack(tar, into, progress)
+                return unpack_members(tar, into, progress)
         except (tarfile.TarError, EOFError, gzip.BadGzipFile, zlib.error) as error:
             raise BackupUnreadable("The backup was altered or cut short.") from error
 
@@ -244,7 +254,7 @@ def make_links(manifest: Manifest, root: Path) -> tuple[str, ...]:
     """
     left_out = []
     for name, target in sorted(manifest.links.items()):
-        path = _checked(name)
+        path = checked_name(name)
         if target.startswith("/") or os.path.normpath(path.parent / target).startswith(".."):
             raise BackupUnreadable(f"The backup holds a link that leads out of it: {name[:80]!r}.")
         if not stays_inside(path.parts[_own_root(path) :], target):
@@ -265,12 +275,13 @@ def _own_root(path: PurePosixPath) -> int:
     return 2 if path.parts[0] == "volumes" and len(path.parts) > 2 else 1 if len(path.parts) > 1 else 0
 
 
-def _unpack(tar: tarfile.TarFile, into: Path, progress: Callable[[str], None]) -> Manifest:
+def unpack_members(tar: tarfile.TarFile, into: Path, progress: Callable[[str], None], manifest_bytes: int = MANIFEST_BYTES) -> Manifest:
+    """Put all members into a directory, each file checked against the manifest, which is no larger than this. Raises `BackupUnreadable`."""
     found: dict[str, Member] = {}
     manifest: Manifest | None = None
     modes: list[tuple[Path, int]] = []
     for info in tar:
-        name = str(_checked(info.name))
+        name = str(checked_name(info.name))
         if manifest is not None or name in found:
             raise BackupUnreadable(f"The backup holds {name[:80]!r} twice, or after its end.")
         if info.isdir():
@@ -279,20 +290,21 @@ def _unpack(tar: tarfile.TarFile, into: Path, progress: Callable[[str], None]) -
         elif not info.isreg():
             raise BackupUnreadable(f"The backup holds something that is neither file nor directory: {name[:80]!r}.")
         elif name == MANIFEST:
-            manifest = _read_manifest(tar, info)
+            manifest = _read_manifest(tar, info, manifest_bytes)
         else:
-            found[name] = _write(tar, info, into / name)
+            found[name] = write_member(tar, info, into / name)
             progress(f"Unpacking: {len(found)} files")
     if manifest is None or dict(manifest.members) != found:
         raise BackupUnreadable("The backup's files are not those that its manifest names: it was altered or cut short.")
     for name, sparse in manifest.sparse.items():
-        _spread(into / _checked(name), found.get(name), sparse)
+        _spread(into / checked_name(name), found.get(name), sparse)
     for directory, mode in reversed(modes):
         directory.chmod(mode | 0o700)
     return manifest
 
 
-def _write(tar: tarfile.TarFile, info: tarfile.TarInfo, path: Path) -> Member:
+def write_member(tar: tarfile.TarFile, info: tarfile.TarInfo, path: Path) -> Member:
+    """Put a file where nothing is yet."""
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     source = tar.extractfile(info)
     assert source is not None
@@ -330,9 +342,9 @@ def _spread(path: Path, member: Member | None, sparse: Sparse) -> None:
     draft.replace(path)
 
 
-def _read_manifest(tar: tarfile.TarFile, info: tarfile.TarInfo) -> Manifest:
+def _read_manifest(tar: tarfile.TarFile, info: tarfile.TarInfo, most_bytes: int) -> Manifest:
     source = tar.extractfile(info)
-    if source is None or info.size > MANIFEST_BYTES:
+    if source is None or info.size > most_bytes:
         raise BackupUnreadable("The backup's manifest is too large to be one.")
     try:
         body: dict[str, Any] = json.loads(source.read())
@@ -352,7 +364,7 @@ def _read_manifest(tar: tarfile.TarFile, info: tarfile.TarInfo) -> Manifest:
         raise BackupUnreadable("The backup's manifest can't be read.") from None
 
 
-def _checked(name: str) -> PurePosixPath:
+def checked_name(name: str) -> PurePosixPath:
     """A name that stays below wherever it is put."""
     path = PurePosixPath(name)
     if (

@@ -100,10 +100,11 @@ def copy_unlocked(folder: int, name: str, copy: Path, stopped: Stopped) -> None:
             _copy(_opened_if_there(stack, folder, name + suffix), copy.with_name(copy.name + suffix), stopped)
 
 
-def settle_copy(copy: Path, forgotten: Sequence[str], stopped: Stopped) -> None:
-    """Make the copy one file, and empty these tables of it. Raises `Unsettled`; the copy is of no use then."""
+def settle_copy(copy: Path, forgotten: Sequence[str], stopped: Stopped, kept: Path | None = None) -> None:
+    """Make the copy one file, without the rows that `forgotten` names as `settle.py` says; those of another private copy come in their
+    place. Raises `Unsettled`; the copy is of no use then."""
     room = sum(each.stat().st_size for each in (copy, copy.with_name(copy.name + LOG)) if each.exists()) + ROOM_BYTES
-    command = [sys.executable, "-I", "-S", settle.__file__, str(copy), str(room), str(SETTLE_CPU_SECONDS), *forgotten]
+    command = [sys.executable, "-I", "-S", settle.__file__, str(copy), str(room), str(SETTLE_CPU_SECONDS), str(kept or "-"), *forgotten]
     deadline = time.monotonic() + SETTLE_SECONDS
     with subprocess.Popen(
         command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, env=_environment(), cwd="/"

@@ -1,10 +1,14 @@
-"""Makes one file of a private copy of a tenant's database: `python -I -S settle.py COPY BYTES SECONDS TABLE...`.
+"""Makes one file of a private copy of a tenant's database: `python -I -S settle.py COPY BYTES SECONDS KEPT ROWS...`.
 
 A program of its own, with the standard library only: what a tenant put into a database is not trusted. The schema may hold triggers, views,
 virtual tables and expressions that run for ever. None of them is needed here, so an authorizer refuses all but a few statements, and the
 process may use neither more than SECONDS of a processor, nor write a file longer than BYTES. It exits with 0, or with 1 and the reason.
 
-It takes the write-ahead log into the database, and empties the tables that are named, where they are plain tables.
+It takes the write-ahead log into the database, and removes the rows that are named, where they are in plain tables: ROWS is `TABLE` for all
+of them, or `TABLE/COLUMN/BEGINNING`. Where KEPT is another private copy and not `-`, its rows of these tables come in their place.
+
+An older SQLite (3.40 does) takes JSON functions in a schema for unsafe, and OpenClaw's tables use them: such a database is opened once
+more with its schema trusted, under the same authorizer and limits.
 """
 
 from __future__ import annotations
@@ -30,11 +34,13 @@ def limit(file_bytes: int, seconds: int) -> None:
         resource.setrlimit(what, (most, most))
 
 
-def confined(path: str, named: frozenset[str]) -> sqlite3.Connection:
-    """A connection that does what is done here, and nothing else."""
-    connection = sqlite3.connect(path, isolation_level=None)
-    for pragma in ("trusted_schema=OFF", "cell_size_check=ON", "mmap_size=0", "temp_store=MEMORY", "foreign_keys=OFF"):
+def confine(connection: sqlite3.Connection, named: frozenset[str], kept: str | None, *, trusts: bool) -> None:
+    """Have it do what is done here, and nothing else."""
+    trusted = f"trusted_schema={'ON' if trusts else 'OFF'}"
+    for pragma in (trusted, "cell_size_check=ON", "mmap_size=0", "temp_store=MEMORY", "foreign_keys=OFF", "secure_delete=ON"):
         connection.execute(f"PRAGMA {pragma}")
+    if kept is not None:
+        connection.execute("ATTACH DATABASE ? AS kept", (kept,))
 
     def allow(action: int, first: str | None, _second: str | None, _database: str | None, inside: str | None) -> int:
         """`inside` names the trigger or view that asks."""
@@ -44,33 +50,71 @@ def confined(path: str, named: frozenset[str]) -> sqlite3.Connection:
             action in (sqlite3.SQLITE_SELECT, sqlite3.SQLITE_TRANSACTION)
             or (action == sqlite3.SQLITE_READ and first in TABLES)
             or (action in (sqlite3.SQLITE_READ, sqlite3.SQLITE_DELETE) and first in named)
+            or (kept is not None and action == sqlite3.SQLITE_INSERT and first in named)
             or (action == sqlite3.SQLITE_PRAGMA and first in PRAGMAS)
         )
         return sqlite3.SQLITE_OK if allowed else sqlite3.SQLITE_DENY
 
     connection.set_authorizer(allow)
-    return connection
 
 
-def settle(path: str, named: frozenset[str]) -> None:
+def plain_tables(connection: sqlite3.Connection, database: str, named: frozenset[str]) -> set[str]:
+    """Those of the named that are there. Raises `sqlite3.NotSupportedError` where one is something else."""
+    found = set()
+    for name, kind, statement in connection.execute(f"SELECT name, type, sql FROM {database}.sqlite_master").fetchall():  # noqa: S608
+        if name in named:
+            if kind != "table" or not str(statement).upper().startswith("CREATE TABLE"):
+                raise sqlite3.NotSupportedError(f"{name} is no plain table")
+            found.add(name)
+    return found
+
+
+def settle(path: str, rows: list[str], kept: str | None, *, trusts: bool) -> None:
     """Do it. Raises `sqlite3.Error`."""
-    connection = confined(path, named)
-    for name, kind, statement in connection.execute("SELECT name, type, sql FROM sqlite_master").fetchall():
-        if name not in named:
-            continue
-        if kind != "table" or not str(statement).upper().startswith("CREATE TABLE"):
-            raise sqlite3.NotSupportedError(f"{name} is no plain table")
-        connection.execute(f'DELETE FROM "{name}"')  # noqa: S608 - one of the names that were given
-    connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
-    (mode,) = connection.execute("PRAGMA journal_mode=DELETE").fetchone()
-    connection.close()
+    asked = {table: tuple(rest) for table, *rest in (each.split("/") for each in rows)}
+    connection = sqlite3.connect(path, isolation_level=None)
+    try:
+        confine(connection, frozenset(asked), kept, trusts=trusts)
+        exchange(connection, asked, has_kept=kept is not None)
+        connection.execute("PRAGMA main.wal_checkpoint(TRUNCATE)").fetchall()
+        (mode,) = connection.execute("PRAGMA main.journal_mode=DELETE").fetchone()
+    finally:
+        connection.close()
     if mode != "delete":
         raise sqlite3.OperationalError("its log can't be taken into it")
+
+
+def exchange(connection: sqlite3.Connection, asked: dict[str, tuple[str, ...]], *, has_kept: bool) -> None:
+    """Remove the rows that are asked for; those that were kept come in their place."""
+    there = plain_tables(connection, "main", frozenset(asked))
+    kept_there = plain_tables(connection, "kept", frozenset(asked)) if has_kept else set()
+    for name in sorted(there):
+        where: str = ""
+        given: tuple[str, ...] = ()
+        if asked[name]:
+            column, beginning = asked[name]
+            where = f'WHERE "{column}" >= ? AND "{column}" < ?'
+            given = (beginning, beginning[:-1] + chr(ord(beginning[-1]) + 1))
+        connection.execute(f'DELETE FROM main."{name}" {where}', given)  # noqa: S608 - one of the names that were given
+        if name in kept_there:
+            connection.execute(f'INSERT INTO main."{name}" SELECT * FROM kept."{name}" {where}', given)  # noqa: S608 - the same
+
+
+def main(path: str, kept: str, rows: list[str]) -> None:
+    """Without trust, and where only that is in the way, with it."""
+    other = None if kept == "-" else kept
+    for trusts in (False, True):
+        try:
+            return settle(path, rows, other, trusts=trusts)
+        except sqlite3.DatabaseError as problem:
+            if trusts or "unsafe use of" not in str(problem):
+                raise
+    return None
 
 
 if __name__ == "__main__":
     limit(int(sys.argv[2]), int(sys.argv[3]))
     try:
-        settle(sys.argv[1], frozenset(sys.argv[4:]))
+        main(sys.argv[1], sys.argv[4], sys.argv[5:])
     except (sqlite3.Error, MemoryError, RecursionError, ValueError) as problem:
         sys.exit(f"{type(problem).__name__}: {problem}"[:200])

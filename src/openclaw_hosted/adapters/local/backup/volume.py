@@ -10,6 +10,8 @@ file or one volume is said, and the backup goes on.
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import re
 import stat
@@ -25,9 +27,10 @@ from openclaw_hosted.adapters.local.backup.archive import ArchiveWriter
 from openclaw_hosted.adapters.local.backup.databases import SIDE_FILES, Busy, Unsettled
 from openclaw_hosted.adapters.local.backup.errors import BackupFailed, TargetFailed
 from openclaw_hosted.adapters.local.backup.holes import LONGEST_BYTES, data_bytes, extents_of
-from openclaw_hosted.adapters.local.backup.links import stays_inside
 from openclaw_hosted.adapters.local.beneath import Entry, Walk, open_plain
-from openclaw_hosted.domain.foreign import one_line
+from openclaw_hosted.adapters.openclaw.config import portable_config
+from openclaw_hosted.domain.foreign import FOREIGN_BYTES, foreign_object, one_line
+from openclaw_hosted.domain.links import stays_inside
 
 BUSY_SECONDS: Final = 20.0
 NAME_LENGTH: Final = 300
@@ -42,6 +45,11 @@ TRANSIENT: Final = re.compile(
     re.VERBOSE,
 )
 
+PLATFORMS: Final = frozenset({"instance-id", "restored-as", "proven-config.json"})
+"""What the platform keeps on a volume beside OpenClaw's data."""
+CONFIG: Final = "state/openclaw.json"
+OLD_CONFIG: Final = re.compile(r"state/openclaw\.json\.(?!brought$)[^/]*")
+"""OpenClaw's own copies of it."""
 GLOBAL_STATE: Final = "state/state/openclaw.sqlite"
 COORDINATION: Final = ("state_leases", "agent_database_leases", "delivery_queue_entries")
 """What must not survive a restore, as in OpenClaw's own backups: who has it open, which would keep the next one out, and messages
@@ -63,12 +71,15 @@ class Kept:
             raise BackupFailed("The backup was stopped.")
 
 
-def add_volume(writer: ArchiveWriter, volume: Path, prefix: str, scratch: Path, kept: Kept, allowance: Allowance) -> bool:
+def add_volume(
+    writer: ArchiveWriter, volume: Path, prefix: str, scratch: Path, kept: Kept, allowance: Allowance, *, portable: bool = False
+) -> bool:
     """Add the volume's directory under `prefix`; databases are copied into the directory `scratch`. Whether nothing was amiss.
 
+    What is `portable` holds nothing of the platform's: no marks, and of OpenClaw's configuration the user's own part.
     Raises `TargetFailed` where the archive can't be written, `BackupFailed` where it was stopped, and nothing else.
     """
-    adding = _Adding(writer, prefix, scratch, kept, allowance)
+    adding = _Adding(writer, prefix, scratch, kept, allowance, portable=portable)
     try:
         adding.add_all(volume)
     except (TargetFailed, BackupFailed):
@@ -84,7 +95,8 @@ def add_volume(writer: ArchiveWriter, volume: Path, prefix: str, scratch: Path, 
 class _Adding:
     """One volume on its way into the archive."""
 
-    def __init__(self, writer: ArchiveWriter, prefix: str, scratch: Path, kept: Kept, allowance: Allowance) -> None:
+    def __init__(self, writer: ArchiveWriter, prefix: str, scratch: Path, kept: Kept, allowance: Allowance, *, portable: bool) -> None:
+        self._portable = portable
         self._writer = writer
         self._prefix = prefix
         self._kept = kept
@@ -92,7 +104,7 @@ class _Adding:
         self.copy = scratch / "snapshot.sqlite"
 
     def add_all(self, volume: Path) -> None:
-        walk = Walk(volume, self._allowance.entries, _is_made_anew)
+        walk = Walk(volume, self._allowance.entries, is_platforms_or_made_anew if self._portable else _is_made_anew)
         for entry in walk:
             self._kept.check()
             try:
@@ -115,6 +127,8 @@ class _Adding:
         elif stat.S_ISREG(mode) and not _belongs_to_database(entry):
             if databases.is_database(entry.folder, entry.name):
                 self._add_database(entry)
+            elif self._portable and entry.relative == CONFIG:
+                self._add_own_config(entry)
             else:
                 self._add_file(self._name(entry), open_plain(entry.folder, entry.name))
 
@@ -142,6 +156,17 @@ class _Adding:
                 self._note(name, "it became shorter meanwhile; what is missing are zeros")
         finally:
             os.close(descriptor)
+
+    def _add_own_config(self, entry: Entry) -> None:
+        """The user's own part of OpenClaw's configuration."""
+        with os.fdopen(open_plain(entry.folder, entry.name), "rb") as file:
+            config = foreign_object(file.read(FOREIGN_BYTES + 1))
+        if config is None:
+            self._note(self._name(entry), "it can't be read as a configuration")
+            return
+        content = json.dumps(portable_config(config), indent=2).encode()
+        if self._allowance.take_name(self._name(entry)) and self._allowance.take_data(len(content)):
+            self._writer.add(self._name(entry), io.BytesIO(content), entry.status.st_mode, entry.status.st_mtime)
 
     def _add_database(self, entry: Entry) -> None:
         """As one file if that can be; else all files of it as they are, and that is said."""
@@ -186,6 +211,11 @@ class _Adding:
 
 def _is_made_anew(relative: str) -> bool:
     return relative in MADE_ANEW or TRANSIENT.search(relative.rpartition("/")[2]) is not None
+
+
+def is_platforms_or_made_anew(relative: str) -> bool:
+    """Whether what is at this path of a volume, or below, does not belong into what its user gets."""
+    return relative in PLATFORMS or OLD_CONFIG.fullmatch(relative) is not None or _is_made_anew(relative)
 
 
 def _belongs_to_database(entry: Entry) -> bool:

@@ -104,6 +104,8 @@ class DockerRuntime:
     """Gateways are containers."""
 
     kind = DOCKER
+    waits = False
+    """A container has its volume from its start, and one of an older image would begin at once."""
 
     def __init__(self, host: DockerHost, clock: Clock, models: Collection[LocalModel] = (), *, cpus: float | None = None) -> None:
         """`cpus` is how many processors' time one machine may take; see `cpu_limit`."""

@@ -21,7 +21,8 @@ from openclaw_hosted.domain.errors import NotFound, PortError, Unavailable
 NAME: Final = "openclaw-hosted/gateway"
 PUBLIC_BASE: Final = "debian:bookworm-slim"
 OWN_BASES: Final = "openclaw-hosted/base"
-IMAGE_DIR: Final = Path(__file__).parents[5] / "image"
+IMAGE_DIR: Final = Path(__file__).parents[3] / "image"
+"""In the repository a link to image/ at its top; in a wheel its files."""
 SOURCES: Final = ("Dockerfile", "packages", "compile.mjs")
 STAGE_LABEL: Final = "org.openclaw-hosted.stage"
 NODE_UID: Final = 1000

@@ -37,6 +37,12 @@ TOO_LONG: Final = r"^0*[1-9]\d{8,}$"
 """A Content-Length of `BODY_BYTES` or more."""
 PLATFORM_BODY_BYTES: Final = 64 * 1024
 """What the platform's own pages and API take: a little more is let through, for them to say so."""
+PACKED_PATHS: Final = ["/static/*", "/api/*"]
+"""What the edge compresses, and whose answers hold nothing secret beside what a stranger may have chosen: pages are left out, as each holds
+its session's token beside names that others give (BREACH), and so is all that gateways answer."""
+PACKED_TYPES: Final = ["application/json*", "application/problem+json*", "text/css*", "text/javascript*", "image/svg+xml*"]
+"""No stream among them: an event reaches its reader when it is sent."""
+PACKED_FROM_BYTES: Final = 1024
 LONGEST_SECONDS: Final = 1200
 """A request may take so long to come, and its answer to go. A WebSocket may take longer."""
 IDLE_SECONDS: Final = 3
@@ -229,7 +235,17 @@ def _platform(run_dir: Path, scheme: str) -> dict[str, Any]:
     bounds = {"handler": "request_body", "max_size": PLATFORM_BODY_BYTES + 1}
     request = {"set": {"X-Forwarded-Proto": [scheme]}, "delete": CLIENTS_CLAIMS}
     proxy = _proxy(f"unix/{run_dir}/web.sock", request, request_buffers=PLATFORM_BODY_BYTES + 1)
-    return {"handler": "subroute", "routes": [{"handle": [bounds, proxy]}]}
+    return {"handler": "subroute", "routes": [{"match": [{"path": PACKED_PATHS}], "handle": [_packed()]}, {"handle": [bounds, proxy]}]}
+
+
+def _packed() -> dict[str, Any]:
+    return {
+        "handler": "encode",
+        "encodings": {"zstd": {}, "gzip": {}},
+        "prefer": ["zstd", "gzip"],
+        "minimum_length": PACKED_FROM_BYTES,
+        "match": {"headers": {"Content-Type": PACKED_TYPES}},
+    }
 
 
 def _proxy(dial: str, request_headers: dict[str, Any], response_headers: dict[str, Any] | None = None, **more: Any) -> dict[str, Any]:

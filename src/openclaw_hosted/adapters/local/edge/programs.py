@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -66,16 +67,16 @@ class LocalEdge:
         return self._data_dir / "run"
 
     async def ensure(self) -> None:
-        """Have both run with these settings, and wait until they answer. What runs so already is left alone.
+        """Have both run with these settings, and wait until they answer, at the ports too. What runs so already is left alone.
 
         Raises `Conflict`, before anything is changed, where another program has the port.
         """
         self.run_dir.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._check_port()
         await self.companion.ensure(self._companion_program())
-        await self._wait_for(self.run_dir / "lookup.sock", "/routes", "lookup service", self.companion)
+        await self._wait_for("lookup service", self.companion, self.run_dir / "lookup.sock", "/routes")
         await self.caddy.ensure(self._caddy_program())
-        await self._wait_for(self.run_dir / "edge.sock", "/", "edge", self.caddy)
+        await self._wait_for("edge", self.caddy, self.run_dir / "edge.sock", "/", _listening(self._config()))
 
     async def stop(self) -> None:
         """End both."""
@@ -133,16 +134,39 @@ class LocalEdge:
     def _log_of(self, process: SupervisedProcess) -> Path:
         return self._data_dir / "logs" / f"{process.directory.name}.log"
 
-    async def _wait_for(self, path: Path, url: str, what: str, process: SupervisedProcess) -> None:
+    async def _wait_for(self, what: str, process: SupervisedProcess, path: Path, url: str, addresses: Set[str] = frozenset()) -> None:
         deadline = self._clock.monotonic() + START_SECONDS
-        while self._clock.monotonic() < deadline:
-            try:
-                async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=str(path)), timeout=5) as client:
-                    await client.get(f"http://edge{url}")
-                return
-            except httpx.HTTPError:
+        async with httpx.AsyncClient(transport=httpx.AsyncHTTPTransport(uds=str(path), verify=False), timeout=5) as client:
+            while self._clock.monotonic() < deadline:
+                if _is_the_wanted_one(process.status()) and await _answers(client, url) and await _listens(addresses):
+                    return
                 await self._clock.sleep(POLL_SECONDS)
         raise Unavailable(f"The {what} did not start within {START_SECONDS:.0f} s. Its log: {self._log_of(process)}")
+
+
+def _is_the_wanted_one(status: ProcessStatus) -> bool:
+    """Whether it runs and is not the one before, which answers until it has ended."""
+    return status.child_pid is not None and not status.stopping
+
+
+async def _answers(client: httpx.AsyncClient, url: str) -> bool:
+    try:
+        await client.get(f"http://edge{url}")
+    except httpx.HTTPError:
+        return False
+    return True
+
+
+async def _listens(addresses: Set[str]) -> bool:
+    """Whether all `host:port` take connections."""
+    for address in addresses:
+        host, _, port = address.rpartition(":")
+        try:
+            _, writer = await asyncio.open_connection("localhost" if host in EVERYWHERE else host.strip("[]"), int(port))
+        except OSError:
+            return False
+        writer.close()
+    return True
 
 
 def _overlap(one: str, other: str) -> bool:

@@ -133,9 +133,9 @@ class SupervisedProcess:
         await self._wait(lambda: not self.is_alive(), timeout_seconds)
         await self._wait(self.end_leftovers, LEAVE_MARGIN_SECONDS)
 
-    def leave(self) -> None:
-        """Ask the program and its supervisor to end."""
-        self._want_stopped(leave=True)
+    def leave(self, *, wait: bool = True) -> None:
+        """Ask the program and its supervisor to end. Without `wait`, raises `BlockingIOError` while another process asks for something."""
+        self._want_stopped(leave=True, wait=wait)
 
     def end_leftovers(self) -> bool:
         """Send the end to what runs without a supervisor, which happens only where that was killed; whether there was nothing."""
@@ -167,10 +167,10 @@ class SupervisedProcess:
                 )
         self._supervise()
 
-    def _want_stopped(self, *, leave: bool, hurry: float = 0.0) -> None:
+    def _want_stopped(self, *, leave: bool, hurry: float = 0.0, wait: bool = True) -> None:
         if not self.directory.is_dir():
             return
-        with locked(self._write_lock()):
+        with locked(self._write_lock(), wait=wait):
             desired = read_json(self.directory / "desired.json") or {}
             wanted = {**desired, "run": False, "leave": leave, "hurry": hurry}
             if desired == wanted:

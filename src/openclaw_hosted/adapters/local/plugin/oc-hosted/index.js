@@ -6,6 +6,7 @@ import { dispatchGatewayMethod } from "openclaw/plugin-sdk/gateway-method-runtim
 import { BadChange, bearsToken, changeCredentials } from "./credentials.js";
 import { echo } from "./echo.js";
 import { answer, readBody } from "./http.js";
+import { introduce } from "./names.js";
 import { answerForAbsentModel, PATIENCE_MS } from "./presence.js";
 import { Reservation } from "./reserved.js";
 import { Silence } from "./silence.js";
@@ -47,14 +48,21 @@ function refuse(res, status, code, message) {
   return answer(res, status, { ok: false, error: { code, message } });
 }
 
-async function mintBootstrap() {
+async function ask(method, params) {
+  const { ok, payload, error } = await dispatchGatewayMethod(method, params);
+  if (!ok) throw new Error(`${method}: ${error?.message}`);
+  return payload;
+}
+
+async function mintBootstrap({ names }) {
+  if (names) await introduce(names, ask);
   const issued = await issueDeviceBootstrapToken({ profile: OWNER });
   return { bootstrapToken: issued.token, bootstrapProfile: "owner", expiresAtMs: issued.expiresAtMs };
 }
 
 function methodsOf(instanceId) {
   return {
-    identity: () => ({ instanceId, pid: process.pid, startedAt: STARTED_AT, stopping, takesCredentials: true }),
+    identity: () => ({ instanceId, pid: process.pid, startedAt: STARTED_AT, stopping, takesCredentials: true, closed: reservation.closed }),
     "browser.bootstrap": mintBootstrap,
     "credentials.change": (params) => {
       changeCredentials(params);

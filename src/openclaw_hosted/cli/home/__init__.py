@@ -1,0 +1,1 @@
+"""An OpenClaw that ran at home: what its state directory holds, and how it comes here without its keys."""
