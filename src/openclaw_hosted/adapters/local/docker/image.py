@@ -21,8 +21,10 @@ from openclaw_hosted.domain.errors import NotFound, PortError, Unavailable
 NAME: Final = "openclaw-hosted/gateway"
 PUBLIC_BASE: Final = "debian:bookworm-slim"
 OWN_BASES: Final = "openclaw-hosted/base"
-IMAGE_DIR: Final = Path(__file__).parents[3] / "image"
-"""In the repository a link to image/ at its top; in a wheel its files."""
+HERE: Final = Path(__file__).parents
+SHIPPED: Final = HERE[3] / "image"
+"""Put there by the build of the wheel."""
+IMAGE_DIR: Final = SHIPPED if SHIPPED.is_dir() else HERE[5] / "image"
 SOURCES: Final = ("Dockerfile", "packages", "compile.mjs")
 STAGE_LABEL: Final = "org.openclaw-hosted.stage"
 NODE_UID: Final = 1000
