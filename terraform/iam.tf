@@ -142,7 +142,7 @@ locals {
         Condition = {
           StringEquals = { "aws:ResourceTag/Deployment" = var.deployment_name }
           "ForAllValues:StringEquals" = {
-            "aws:TagKeys" = ["Name", "Deployment", "Status", "MachineId", "ReservedInstanceId", "Image", "InstanceId", "UserId", "VolumeId"]
+            "aws:TagKeys" = ["Name", "Deployment", "Status", "MachineId", "ReservedInstanceId", "Image", "InstanceId", "UserId", "VolumeId", "Fresh"]
           }
         }
       },

@@ -143,7 +143,7 @@ async def test_what_a_spare_takes_is_asked_for_once(world: AwsWorld) -> None:
         made = Counter(call.action for call in world.lab.cloud.calls if call.caller == "account")
     for action in ONCE_FOR_A_SPARE:
         assert made[action] == 1, made
-    assert made["ec2:CreateTags"] == 3, made
+    assert made["ec2:CreateTags"] == 4, made
     assert made["ec2:DescribeVolumes"] <= 3 + LOOKS_FOR_ORPHANS, made
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
+from lab.cloud.calls import Call
 from openclaw_hosted.adapters.system import SystemIds
 from openclaw_hosted.bootstrap.provided import Provided
 from openclaw_hosted.domain.errors import Conflict
@@ -69,6 +70,34 @@ async def started(provided: Provided, seat: Seat, spec: GatewaySpec) -> None:
 async def serves(provided: Provided, seat: Seat) -> bool:
     status = await provided.gateways.status(seat)
     return status.ready and status.instance_id == seat.instance_id
+
+
+async def test_a_volume_tells_whose_it_is_from_before_its_gateway_starts(pair: Pair, world: AwsWorld) -> None:
+    """One that was killed in between writes nothing more, and who finds the gateway well does not start it again."""
+    (seat, launch), token = await machine(pair.one), {Credential.GATEWAY_TOKEN: IDS.token()}
+    spec = GatewaySpec(launch.reserved_instance_id, 0, launch.volume_id, "lab")
+    await pair.one.vault.put(spec.instance_id, token, 0)
+    await pair.one.vault.grant(spec.instance_id, seat.provider_ref)
+    await pair.one.volumes.create(spec.volume_id, seat.provider_ref)
+    faults, marks = world.lab.cloud.faults, []
+
+    def note(call: Call, moment: str) -> None:
+        if moment == "before" and call.action == "ssm:SendCommand":
+            marks.extend(whose(world, seat))
+
+    faults.hook = note
+    await pair.one.gateways.start(seat, spec)
+    faults.hook = None
+    assert marks
+    assert set(marks) == {spec.instance_id}
+
+
+def whose(world: AwsWorld, seat: Seat) -> list[str | None]:
+    """The marks of a machine's volumes other than its root disk, as the account has them."""
+    volumes = world.lab.cloud.ec2.volumes.values()
+    held = [each for each in volumes if each.attachment and each.attachment.instance.id == seat.provider_ref]
+    tags = [{tag["key"]: tag["value"] for tag in each.get_tags()} for each in held]
+    return [each.get("InstanceId") for each in tags if "VolumeId" in each]
 
 
 async def test_a_machine_that_one_warmed_up_and_the_other_gave_to_somebody_serves_that_one_for_both(pair: Pair) -> None:

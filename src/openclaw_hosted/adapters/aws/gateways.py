@@ -112,10 +112,11 @@ class AwsGateways:
         running.check_shipped(spec)
         machine = await self._fleet.find(seat.provider_ref)
         attached = await self._volumes.attach_to(seat.provider_ref, spec.volume_id, spec.instance_id)
+        await self._volumes.mark_seen(attached, spec.instance_id)
         document = await self._vault.get(spec.instance_id)
         await self._commands.run(
             seat.provider_ref, "start",
-            instance=spec.instance_id, generation=spec.generation, volume=attached.ref, fresh=int(attached.instance_id is None),
+            instance=spec.instance_id, generation=spec.generation, volume=attached.ref, fresh=int(attached.is_fresh),
             image=spec.image, secret=secret_of(self._inside.secret_prefix, spec.instance_id),
             config=encoded_patch(spec, self._inside.places(spec.instance_id)),
             **({"log": self._inside.log_group} if self._inside.log_group else {}),
@@ -124,7 +125,7 @@ class AwsGateways:
         self._tokens[spec.instance_id] = document[Credential.GATEWAY_TOKEN]
         self._forget(seat.provider_ref)
         self._memory[seat.provider_ref, spec.instance_id] = Remembered(started_at=self._clock.monotonic())
-        await self._volumes.mark_seen(attached, spec.instance_id)
+        await self._volumes.used(attached)
         if spec.generation:
             await self._let_go_of_others(machine, spec.volume_id)
 

@@ -27,6 +27,8 @@ class Tag:
     INSTANCE: Final = "InstanceId"
     USER: Final = "UserId"
     VOLUME: Final = "VolumeId"
+    FRESH: Final = "Fresh"
+    """On a volume: `yes` from when it is marked until a gateway has started on it for the first time, so that it may be formatted."""
     POINT: Final = "RestorePointId"
     RESTORED_AS: Final = "RestoredAs"
     """On a volume: the mark of the restoring that made it."""

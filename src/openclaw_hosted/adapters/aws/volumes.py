@@ -22,6 +22,8 @@ FRESH_SECONDS: Final = 2.0
 SETTLE_SECONDS: Final = 60.0
 POLL_SECONDS: Final = 1.0
 PAGE: Final = 500
+YES: Final = "yes"
+NO: Final = "no"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +47,11 @@ class EbsVolume:
         """Whose data it holds."""
         name = self.tags.get(Tag.INSTANCE)
         return InstanceId(name) if name else None
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether no gateway is known to have started on it."""
+        return self.instance_id is None or self.tags.get(Tag.FRESH) == YES
 
 
 class AwsVolumes:
@@ -100,11 +107,19 @@ class AwsVolumes:
         await self.mark_seen(await self.existing(volume_id), instance_id)
 
     async def mark_seen(self, volume: EbsVolume, instance_id: InstanceId) -> None:
-        """The same for one that was just looked at."""
+        """The same for one that was just looked at. Done before anything is written to it: one without a mark holds nobody's data."""
         _check_mark(volume, instance_id)
         if volume.instance_id is None:
-            await self._sdk.call(Call.CREATE_TAGS, Resources=[volume.ref], Tags=as_tags({Tag.INSTANCE: instance_id}))
-            self._listing.forget()
+            await self._label(volume, {Tag.INSTANCE: instance_id, Tag.FRESH: YES})
+
+    async def used(self, volume: EbsVolume) -> None:
+        """A gateway has started on it: it is never to be formatted again."""
+        if volume.is_fresh:
+            await self._label(volume, {Tag.FRESH: NO})
+
+    async def _label(self, volume: EbsVolume, tags: dict[str, str]) -> None:
+        await self._sdk.call(Call.CREATE_TAGS, Resources=[volume.ref], Tags=as_tags(tags))
+        self._listing.forget()
 
     async def detach(self, volume_id: VolumeId, machine_id: MachineId) -> None:
         """Detach it, and wait until it is. Does nothing where that machine does not have it."""
