@@ -19,7 +19,7 @@ export PYTHON
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev run down image image-control-plane wheel try-wheel test test-fast test-all test-under-load simulate pool-table mutants lint format messages lock gateway-config client checkov ministack bench bench-claim bench-starts bench-control-plane bench-creates bench-pool bench-edge bench-jupyterhub bench-aws bench-cli bench-interruption bench-migration bench-lists bench-console demo lab screenshots clean
+.PHONY: help setup setup-dev run down image image-control-plane wheel try-wheel test test-again test-fast test-all test-under-load simulate pool-table mutants lint format messages lock gateway-config client checkov ministack bench bench-claim bench-starts bench-control-plane bench-creates bench-pool bench-edge bench-jupyterhub bench-aws bench-cli bench-interruption bench-migration bench-lists bench-console demo lab screenshots clean
 
 help: ## List the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-20s %s\n", $$1, $$2}'
@@ -51,6 +51,9 @@ try-wheel: setup-dev ## Install the wheel elsewhere, and start the platform with
 test: setup-dev ## Run the tests, with a real OpenClaw and a real browser
 	@scripts/setup.sh --browser
 	$(PYTEST) -m "not long" $(PYTEST_ARGS)
+
+test-again: setup-dev ## Run again, one by one, what failed in the last run, if that was at most three tests
+	$(BIN)/python -m scripts.second_chance $(PYTEST_ARGS)
 
 test-fast: setup-dev ## Run what needs neither Docker, nor a browser, nor OpenClaw, while working on the code
 	$(PYTEST) -m "not long and not slow and not openclaw and not browser and not docker" $(PYTEST_ARGS)
