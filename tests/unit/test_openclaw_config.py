@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
-from openclaw_hosted.adapters.openclaw.config import Places, primary_model, render_config, replaced_arrays, settings_patch
+from openclaw_hosted.adapters.openclaw.config import Places, merge_patch, primary_model, render_config, replaced_arrays, settings_patch
 from openclaw_hosted.adapters.openclaw.logs import failure_since, readable, redact
 from openclaw_hosted.domain.addresses import LocalModel, LocalModels
 from openclaw_hosted.domain.gateway import Channel, GatewaySettings, GatewaySpec, ModelProvider
@@ -36,6 +37,40 @@ def test_what_the_user_changed_in_openclaw_is_kept() -> None:
     config = render_config(SPEC, PLACE, own)
     assert config["models"]["providers"]["ollama"] == {"baseUrl": "http://mine"}
     assert config["agents"]["defaults"]["thinking"] == "high"
+
+
+NAMED = replace(SPEC, settings=GatewaySettings(ModelProvider.OPENAI), name="Ada's helper")
+
+
+def named(config: Any) -> Any:
+    return config.get("agents", {}).get("entries", {})
+
+
+def test_the_assistant_bears_the_instances_name() -> None:
+    assert named(render_config(NAMED, PLACE, {})) == {"main": {"identity": {"name": "Ada's helper"}}}
+    assert named(render_config(SPEC, PLACE, {})) == {}
+
+
+@pytest.mark.parametrize(
+    "entries",
+    [
+        {"main": {"identity": {"name": "Marvin"}}},
+        {"main": {"identity": {"name": ""}}},
+        {"other": {"identity": {"emoji": "🤖"}}},
+    ],
+)
+def test_a_name_that_its_user_gave_the_assistant_and_other_assistants_stay(entries: Any) -> None:
+    assert named(render_config(NAMED, PLACE, {"agents": {"entries": entries}})) == entries
+
+
+@pytest.mark.parametrize("agents", [[], {"entries": []}, {"entries": {"main": "x"}}, {"entries": {"main": {"identity": 1}}}])
+def test_what_is_no_list_of_assistants_is_written_anew(agents: Any) -> None:
+    assert named(render_config(NAMED, PLACE, {"agents": agents})) == {"main": {"identity": {"name": "Ada's helper"}}}
+
+
+def test_a_name_alone_is_no_reason_to_change_the_configuration() -> None:
+    unnamed = render_config(replace(NAMED, name=""), PLACE, {})
+    assert merge_patch(unnamed, settings_patch(NAMED, PLACE, unnamed)) == unnamed
 
 
 def test_what_earlier_settings_put_there_is_taken_away() -> None:

@@ -88,6 +88,8 @@ class GatewaySpec:
     revision: int = 0
     """Grows with each change of settings or credentials."""
     allowed_origins: tuple[str, ...] = ()
+    name: str = ""
+    """What its user calls the instance; empty for a spare."""
 
 
 Credentials = Mapping[Credential, str]

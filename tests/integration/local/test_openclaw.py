@@ -101,7 +101,7 @@ async def test_a_gateway_lives_from_launch_to_termination(computer: Computer, ec
 
 
 async def a_model_key_comes_into_force_without_a_restart(computer: Computer, echo: EchoServer, ref: str, spec: GatewaySpec) -> None:
-    spec = replace(spec, settings=GatewaySettings(ModelProvider.COMPATIBLE, "echo", echo.base_url))
+    spec = replace(spec, settings=GatewaySettings(ModelProvider.COMPATIBLE, "echo", echo.base_url), name="Ada's helper")
     document = dict(await computer.vault.get(spec.instance_id))
     token = document[Credential.GATEWAY_TOKEN]
     before = computer.process(ref).status().child_pid
@@ -110,6 +110,8 @@ async def a_model_key_comes_into_force_without_a_restart(computer: Computer, ech
         await computer.gateways.apply(seat(ref, spec), replace(spec, revision=revision))
         assert "giraffe" in await chat(computer, ref, token, "giraffe")
         assert echo.keys[-1] == key
+    config = json.loads(config_path(computer.volumes.state_dir(spec.volume_id)).read_text())
+    assert config["agents"]["entries"]["main"]["identity"]["name"] == "Ada's helper"
     await computer.gateways.apply(seat(ref, spec), replace(spec, revision=4, settings=GatewaySettings(ModelProvider.ANTHROPIC)))
     await computer.gateways.apply(seat(ref, spec), replace(spec, revision=5, settings=GatewaySettings()))
     assert "gnu" in await chat(computer, ref, token, "gnu")

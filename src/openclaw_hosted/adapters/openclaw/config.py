@@ -13,6 +13,8 @@ from openclaw_hosted.domain.naming import InstanceId, base_path
 Config = dict[str, Any]
 
 SECRET_PROVIDER: Final = "platform"
+MAIN_AGENT: Final = "main"
+"""The assistant that OpenClaw has by itself."""
 ECHO_PATH: Final = "/api/v1/oc-hosted/echo"
 """Where the platform's plugin answers as the echo model, on the gateway's own port and to its own token."""
 DEFAULT_MODELS: Final[Mapping[ModelProvider, str]] = {
@@ -77,12 +79,22 @@ def settings_patch(spec: GatewaySpec, places: Places, existing: Config) -> Confi
     if settings.provider is not ModelProvider.ECHO:
         providers[provider_id(settings.provider)] = _provider_stanza(settings, places)
     channels = {channel.value: _channel_stanza(channel) for channel in sorted(settings.channels)}
-    return {
+    patch = {
         "gateway": {"controlUi": {"allowedOrigins": sorted({*places.public_origins, *spec.allowed_origins})}},
         "agents": {"defaults": {"model": {"primary": primary_model(settings)}}},
         "models": {"mode": "merge", "providers": {**_removed(existing, ("models", "providers"), providers), **providers}},
         "channels": {**_removed(existing, ("channels",), channels), **channels},
     }
+    return patch if merge_patch(existing, patch) == existing else merge_patch(patch, _named(spec.name, existing))
+
+
+def _named(name: str, existing: Config) -> Config:
+    """Has the assistant bear the instance's name, unless its user gave it one in OpenClaw. Only with a change of something else: OpenClaw
+    takes seconds to take up a name, and refuses a turn that comes meanwhile."""
+    agents = _at(existing, "agents", "entries")
+    if not name or (agents and MAIN_AGENT not in agents) or "name" in _at(agents, MAIN_AGENT, "identity"):
+        return {}
+    return {"agents": {"entries": {MAIN_AGENT: {"identity": {"name": name}}}}}
 
 
 def merge_patch(target: Config, patch: Config) -> Config:
@@ -195,12 +207,15 @@ def _channel_stanza(channel: Channel) -> Config:
 
 def _removed(existing: Config, path: Sequence[str], wanted: Container[str]) -> Config:
     """A patch that takes away the stanzas which refer to the platform's credentials and are no longer wanted."""
-    stanzas: Any = existing
+    return {name: None for name, stanza in _at(existing, *path).items() if name not in wanted and _refers_to_platform(stanza)}
+
+
+def _at(config: Config, *path: str) -> Config:
+    """What stands there, if it is an object; else an empty one."""
+    found: Any = config
     for name in path:
-        stanzas = stanzas.get(name) if isinstance(stanzas, dict) else None
-    if not isinstance(stanzas, dict):
-        return {}
-    return {name: None for name, stanza in stanzas.items() if name not in wanted and _refers_to_platform(stanza)}
+        found = found.get(name) if isinstance(found, dict) else None
+    return found if isinstance(found, dict) else {}
 
 
 def _refers_to_platform(stanza: Any) -> bool:

@@ -27,6 +27,7 @@ def spec_of(instance: Instance, machine: Machine, options: ControllerOptions) ->
         instance.settings,
         instance.revision,
         options.allowed_origins,
+        instance.name,
     )
 
 
