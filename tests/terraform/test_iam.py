@@ -106,6 +106,7 @@ def policies(lab: PlainLab, terraform: Terraform) -> Policies:
     plan = planned(terraform, found)
     made = policies_of(plan)
     site.client("logs").create_log_group(logGroupName=GATEWAYS_LOG)
+    site.client("logs").put_retention_policy(logGroupName=GATEWAYS_LOG, retentionInDays=30)
     iam = site.client("iam")
     iam.put_role_policy(RoleName=ROLE, PolicyName="machine", PolicyDocument=json.dumps(made.machine))
     iam.create_role(RoleName=PLATFORM, AssumeRolePolicyDocument=plan["aws_iam_role.control_plane"]["assume_role_policy"])
