@@ -1,8 +1,9 @@
 """Keys: sees that a model's provider refuses the key of a running instance, and that it does so no more.
 
 Once a minute it searches what all gateways with a key printed since the last look, and reads the logs of those of which a line may tell
-of a refusal. Where logs can't be searched, or not now, it reads those of some, first of those that were looked at longest ago. It asks the
-model nothing. A refusal stands until the instance has other settings or was restarted, or until OpenClaw has counted more use of its model.
+of a refusal, and one more in turn: a search finds no line that was lost, or that stayed on its machine. Where logs can't be searched, or
+not now, it reads those of some, first of those that were looked at longest ago. It asks the model nothing. A refusal stands until the
+instance has other settings or was restarted, or until OpenClaw has counted more use of its model.
 """
 
 from __future__ import annotations
@@ -35,6 +36,9 @@ Watched = Sequence[tuple[Instance, Machine]]
 AT_ONCE: Final = 5
 LOOK_SHARE: Final = 0.6
 """Of a lease: how long all looks of a tick may take. What is left comes first at the next one."""
+IN_TURN: Final = 1
+"""Beside a search: how many of those are read of which nothing was found, nor read for `IN_TURN_SECONDS`."""
+IN_TURN_SECONDS: Final = 3600.0
 SEARCHED_SECONDS: Final = 3600.0
 """How far back a search goes at most."""
 LATE_SECONDS: Final = 120.0
@@ -73,13 +77,16 @@ class KeysController:
             log.warning("not all logs were looked through")
 
     async def _due(self, watched: Watched, refusals: Collection[InstanceId]) -> Watched:
-        """Those to be looked at: all in turn, unless a search told which ones may have something to tell."""
+        """Those to be looked at: all in turn; where a search told which ones may have something to tell, these and few others."""
         unknown = [(instance, machine) for instance, machine in watched if instance.id not in refusals]
         ids = {instance.id for instance, _ in unknown}
         self._suspected = {each: at for each, at in self._suspected.items() if each in ids}
         if not await self._search(unknown):
             return watched
-        return [each for each in watched if each[0].id in refusals or each[0].id in self._suspected]
+        before = self._ports.clock.now() - IN_TURN_SECONDS
+        quiet = [each for each in unknown if each[0].id not in self._suspected and self._looked[each[0].id] <= before]
+        told = [each for each in watched if each[0].id in refusals or each[0].id in self._suspected]
+        return [*told, *sorted(quiet, key=lambda each: self._looked[each[0].id])[:IN_TURN]]
 
     async def _search(self, unknown: Watched) -> bool:
         """Suspect those whose lines since the last search may tell of a refusal; whether they could be searched."""

@@ -14,7 +14,7 @@ from openclaw_hosted.adapters.fake.compute import FakeGateways
 from openclaw_hosted.adapters.mail import MailServer as Server
 from openclaw_hosted.adapters.mail import SmtpMailer
 from openclaw_hosted.controllers import Ports
-from openclaw_hosted.controllers.keys import LATE_SECONDS, KeysController
+from openclaw_hosted.controllers.keys import IN_TURN_SECONDS, LATE_SECONDS, KeysController
 from openclaw_hosted.controllers.letters import REST_SECONDS, LettersController
 from openclaw_hosted.domain.account import Role, User
 from openclaw_hosted.domain.alarms import AlarmState, Limits
@@ -141,9 +141,9 @@ async def test_a_refused_key_is_seen_once_and_ends_once_the_model_answers(evenin
 
 async def test_where_logs_are_searched_only_one_that_may_tell_of_a_refusal_is_read(evening: Evening) -> None:
     evening.world.cloud.searches_logs = True
-    calls = evening.calls()
     await evening.begin()
-    calls.clear()
+    await evening.pass_time(60)
+    calls = evening.calls()
     await evening.pass_time(60)
     assert calls == {"gateways.find_lines": 1}
     evening.says("the API key of another service, 401 bytes long")
@@ -156,6 +156,22 @@ async def test_where_logs_are_searched_only_one_that_may_tell_of_a_refusal_is_re
     assert list(await evening.store.news.refusals()) == [evening.instance.id]
 
 
+async def test_where_logs_are_searched_each_is_read_now_and_then_all_the_same(evening: Evening, monkeypatch: pytest.MonkeyPatch) -> None:
+    evening.world.cloud.searches_logs = True
+    await evening.begin()
+
+    async def nothing(*_: object) -> dict[InstanceId, list[str]]:
+        return {}
+
+    monkeypatch.setattr(FakeGateways, "find_lines", nothing)
+    await evening.pass_time(60)
+    evening.says(REFUSAL)
+    calls = evening.calls()
+    await evening.pass_time(IN_TURN_SECONDS)
+    assert calls["gateways.logs"] == 1
+    assert list(await evening.store.news.refusals()) == [evening.instance.id]
+
+
 async def test_a_line_that_another_machine_wrote_is_no_proof(evening: Evening, monkeypatch: pytest.MonkeyPatch) -> None:
     evening.world.cloud.searches_logs = True
     await evening.begin()
@@ -164,6 +180,7 @@ async def test_a_line_that_another_machine_wrote_is_no_proof(evening: Evening, m
     async def forged(*_: object) -> dict[InstanceId, list[str]]:
         return {evening.instance.id: [told]}
 
+    await evening.pass_time(60)
     monkeypatch.setattr(FakeGateways, "find_lines", forged)
     calls = evening.calls()
     for _ in range(3):
@@ -175,8 +192,8 @@ async def test_a_line_that_another_machine_wrote_is_no_proof(evening: Evening, m
 async def test_where_logs_can_not_be_searched_now_they_are_read_and_later_searched_from_where_it_stopped(evening: Evening) -> None:
     evening.world.cloud.searches_logs = True
     await evening.begin()
-    calls = evening.calls()
     await evening.pass_time(60)
+    calls = evening.calls()
     evening.world.cloud.fail_next("gateways.find_lines", Denied("logs:FilterLogEvents is not allowed."))
     evening.world.cloud.fail_next("gateways.logs", Unavailable("The machine does not answer."))
     evening.says(REFUSAL)
