@@ -41,22 +41,22 @@ TARGETS = {"first_byte_ms": 200, "first_view_kb": 300}
 INSIDE = re.compile(r'(?:src|href)="(/static/[^"]+)"')
 
 
-def plan() -> Plan:
+def plan(users: int = USERS, days: int = DAYS) -> Plan:
     """A large fleet without much trouble: it is the number of rows that counts."""
-    return Plan(time.time(), USERS, DAYS, SPARES, sample_seconds=900.0, interruptions_a_day=0.004)
+    return Plan(time.time(), users, days, SPARES, sample_seconds=900.0, interruptions_a_day=0.004)
 
 
-def measure(database: str) -> dict[str, dict[str, float]]:
+def measure(database: str, lived: Plan, times: int = TIMES) -> dict[str, dict[str, float]]:
     """Each page on this database: first byte in milliseconds (half, and 95 of 100), and the first view in kilobytes."""
     with tempfile.TemporaryDirectory(prefix="och-") as folder, database_url(database, Path(folder)) as url:
-        pages, cookie = asyncio.run(write_quarter(url))
+        pages, cookie = asyncio.run(write_quarter(url, lived))
         with serving(Path(folder), url, cookie) as client:
-            return {name: measured(client, path) for name, path in pages.items()}
+            return {name: measured(client, path, times) for name, path in pages.items()}
 
 
-async def write_quarter(url: str) -> tuple[dict[str, str], dict[str, str]]:
+async def write_quarter(url: str, lived: Plan) -> tuple[dict[str, str], dict[str, str]]:
     """Fill the database; the pages to ask for, by name, and the cookie of an operator's session."""
-    month = Month(plan()).live()
+    month = Month(lived).live()
     store = await open_store(url)
     await fill(store, month)
     clock = SystemClock()
@@ -97,32 +97,31 @@ def serving(folder: Path, url: str, cookie: dict[str, str]) -> Iterator[httpx.Cl
     command = [sys.executable, "-m", "openclaw_hosted", "serve", "--role", "web", "--port", str(port), "--data-dir", str(data_dir)]
     process = subprocess.Popen(command, env=environment)
     try:
-        transport = httpx.HTTPTransport(uds=str(data_dir / "run" / "web.sock"))
+        place = data_dir / "run" / "web.sock"
+        _wait_until_there(place, process)
+        transport = httpx.HTTPTransport(uds=str(place))
         headers = {"Accept": "text/html", "X-Forwarded-For": "127.0.0.1"}
         with httpx.Client(transport=transport, base_url=f"http://localhost:{port}", headers=headers, cookies=cookie, timeout=60) as client:
-            _wait(client, process)
+            client.get("/healthz").raise_for_status()
             yield client
     finally:
         process.terminate()
         process.wait(30)
 
 
-def _wait(client: httpx.Client, process: subprocess.Popen[bytes]) -> None:
+def _wait_until_there(place: Path, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
-    while time.monotonic() < deadline and process.poll() is None:
-        try:
-            if client.get("/healthz").status_code == 200:
-                return
-        except httpx.TransportError:
-            time.sleep(0.1)
-    raise SystemExit("The platform does not answer.")
+    while not place.exists():
+        if time.monotonic() > deadline or process.poll() is not None:
+            raise SystemExit("The platform does not answer.")
+        time.sleep(0.1)
 
 
-def measured(client: httpx.Client, path: str) -> dict[str, float]:
+def measured(client: httpx.Client, path: str, asked: int) -> dict[str, float]:
     """One page."""
     page = ""
     times = []
-    for number in range(WARM_UPS + TIMES):
+    for number in range(WARM_UPS + asked):
         began = time.perf_counter()
         with client.stream("GET", path) as answer:
             parts = answer.iter_text()
@@ -155,8 +154,11 @@ def main() -> None:
     """Measure on SQLite, on Postgres, or on both."""
     arguments = parser(__doc__)
     arguments.add_argument("--database", choices=("sqlite", "postgres"), action="append", help="one of them only (default: both)")
+    arguments.add_argument("--users", type=int, default=USERS, help="how many users have come (default: %(default)s)")
+    arguments.add_argument("--days", type=int, default=DAYS, help="of history (default: %(default)s)")
     given = arguments.parse_args()
-    found = {database: measure(database) for database in given.database or ("sqlite", "postgres")}
+    lived = plan(given.users, given.days)
+    found = {database: measure(database, lived) for database in given.database or ("sqlite", "postgres")}
     for database, pages in found.items():
         sys.stdout.write(f"\n{database}; the aim is {TARGETS['first_byte_ms']} ms and {TARGETS['first_view_kb']} KB\n")
         publish({"pages": found, "targets": TARGETS}, rows_of(pages), given.json)

@@ -37,6 +37,8 @@ class Plot:
     lines: Sequence[Line]
     unit: str = ""
     bars: Sequence[float] = ()
+    bars_name: str = ""
+    """What the bars are, for the legend; the highest one's value stands behind it."""
     has_dots: bool = True
 
     def svg(self) -> str:
@@ -57,11 +59,16 @@ class Plot:
         return LEFT + (WIDTH - LEFT - RIGHT) * (place + 0.5) / len(self.places)
 
     def _legend(self) -> list[str]:
-        spots = [16 + 200 * number for number in range(len(self.lines))]
-        return [
+        *spots, last = [16 + 200 * number for number in range(len(self.lines) + 1)]
+        lines = [
             f'<polyline class="{line.style}" points="{x},42 {x + 24},42"/><text class="ink" x="{x + 32}" y="46">{escape(line.name)}</text>'
             for x, line in zip(spots, self.lines, strict=True)
         ]
+        if not self.bars:
+            return lines
+        text = f"{self.bars_name}, {max(self.bars):,g} at most"
+        bar = f'<rect class="bar" x="{last}" y="35" width="24" height="12"/><text class="ink" x="{last + 32}" y="46">{escape(text)}</text>'
+        return [*lines, bar]
 
     def _grid(self, top: float) -> list[str]:
         found = []

@@ -50,6 +50,7 @@ locals {
       OPENCLAW_HOSTED_DATA_DIR = "/var/lib/openclaw-hosted"
     },
     { RESTORE_POINTS_EVERY_HOURS = tostring(var.restore_points_every_hours) },
+    var.otlp_endpoint != "" ? { OTEL_EXPORTER_OTLP_ENDPOINT = var.otlp_endpoint } : {},
     var.archives_bucket != "" ? { ARCHIVES_BUCKET = var.archives_bucket } : {},
     var.routing == "host" ? { INSTANCE_DOMAIN = var.instance_domain } : {},
   )

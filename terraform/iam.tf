@@ -322,6 +322,13 @@ locals {
         Resource = "*"
       },
       {
+        # For refused keys: one search of all gateways' lines.
+        Sid      = "SearchGatewayLogs"
+        Effect   = "Allow"
+        Action   = "logs:FilterLogEvents"
+        Resource = "${aws_cloudwatch_log_group.gateways.arn}:*"
+      },
+      {
         Sid       = "Meter"
         Effect    = "Allow"
         Action    = "cloudwatch:PutMetricData"

@@ -135,7 +135,7 @@ locals {
       query = join(" | ", [
         "SOURCE '${aws_cloudwatch_log_group.platform.name}'",
         "filter event = 'container health'",
-        "stats latest(health) as health, latest(restarts) as restarts, latest(machine) as machine, latest(@timestamp) as seen by instance",
+        "stats latest(health) as health, latest(restarts) as restarts, latest(ref) as machine, latest(@timestamp) as seen by instance",
         "sort health asc, restarts desc",
         "limit 1000",
       ])

@@ -385,8 +385,19 @@ variable "instance_domain" {
   }
 }
 
+variable "otlp_endpoint" {
+  description = "Where the platform sends metrics and traces by OpenTelemetry (OTLP over HTTP), such as https://otlp.example.com; \"\" for nowhere. Put headers with a key into settings_secret"
+  type        = string
+  default     = ""
+
+  validation {
+    condition     = var.otlp_endpoint == "" || can(regex("^https?://[A-Za-z0-9.:\\[\\]-]+(/[A-Za-z0-9._~/-]*)?$", var.otlp_endpoint))
+    error_message = "Give an address such as http://collector.internal:4318, without a user name, a password or a query. Keys belong into settings_secret, as OTEL_EXPORTER_OTLP_HEADERS."
+  }
+}
+
 variable "settings_secret" {
-  description = "The ARN of a secret of yours with settings that are secrets themselves, a line NAME=value each, such as SMTP_URL and ALARM_TELEGRAM_TOKEN; \"\" for none. Restart the control plane after a change"
+  description = "The ARN of a secret of yours with settings that are secrets themselves, a line NAME=value each, such as SMTP_URL, ALARM_TELEGRAM_TOKEN and OTEL_EXPORTER_OTLP_HEADERS; \"\" for none. Restart the control plane after a change"
   type        = string
   default     = ""
 

@@ -12,6 +12,7 @@ from moto.core import DEFAULT_ACCOUNT_ID
 from moto.ec2.models import ec2_backends
 from moto.ecr.models import ecr_backends
 from moto.elbv2.models import elbv2_backends
+from moto.logs.models import logs_backends
 
 from lab.cloud.access import Access
 from lab.cloud.alarms import Metrics
@@ -97,6 +98,11 @@ class Account:
     def ecr(self) -> Any:
         """Moto's ECR."""
         return ecr_backends[self.account_id][self.region]
+
+    @property
+    def logs(self) -> Any:
+        """Moto's CloudWatch Logs."""
+        return logs_backends[self.account_id][self.region]
 
     @property
     def cloudwatch(self) -> Any:

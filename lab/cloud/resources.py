@@ -131,8 +131,8 @@ def _named_arn(account: Account, service: str, call: Call) -> str | None:
     prefix = f"arn:aws:{service}:{account.region}:{account.account_id}"
     if service == "sqs" and "QueueUrl" in call.params:
         return f"{prefix}:{call.params['QueueUrl'].rpartition('/')[2]}"
-    if service == "logs" and "logStreamName" in call.params:
-        return f"{prefix}:log-group:{call.params['logGroupName']}:log-stream:{call.params['logStreamName']}"
+    if service == "logs" and ("logStreamName" in call.params or call.operation == "FilterLogEvents"):
+        return f"{prefix}:log-group:{call.params['logGroupName']}:log-stream:{call.params.get('logStreamName', '')}"
     return None
 
 

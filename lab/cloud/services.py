@@ -8,14 +8,33 @@ from moto.ecr.responses import ECRResponse
 from moto.ecs.responses import EC2ContainerServiceResponse
 from moto.elbv2.responses import ELBV2Response
 from moto.iam.responses import IamResponse
+from moto.logs.responses import LogsResponse
 from moto.secretsmanager.responses import SecretsManagerResponse
 from moto.servicequotas.responses import ServiceQuotasResponse
 from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.sts.responses import TokenResponse
 
-from lab.cloud import alarms, cpu_credits, ec2, ecr, ecs, elbv2, fleets, iam, market, secrets, snapshots, ssm, sts, tags, targets, volumes
+from lab.cloud import (
+    alarms,
+    cpu_credits,
+    ec2,
+    ecr,
+    ecs,
+    elbv2,
+    fleets,
+    iam,
+    logs,
+    market,
+    secrets,
+    snapshots,
+    ssm,
+    sts,
+    tags,
+    targets,
+    volumes,
+)
 
-MODULES = (alarms, cpu_credits, ec2, ecr, ecs, elbv2, fleets, iam, market, secrets, snapshots, ssm, sts, tags, targets, volumes)
+MODULES = (alarms, cpu_credits, ec2, ecr, ecs, elbv2, fleets, iam, logs, market, secrets, snapshots, ssm, sts, tags, targets, volumes)
 CLASSES: dict[str, type] = {
     "cloudwatch": CloudWatchResponse,
     "ec2": EC2Response,
@@ -23,6 +42,7 @@ CLASSES: dict[str, type] = {
     "ecs": EC2ContainerServiceResponse,
     "elbv2": ELBV2Response,
     "iam": IamResponse,
+    "logs": LogsResponse,
     "secretsmanager": SecretsManagerResponse,
     "service-quotas": ServiceQuotasResponse,
     "ssm": SimpleSystemManagerResponse,

@@ -254,3 +254,19 @@ run "host_names_on_several_load_balancers_are_refused" {
   }
   expect_failures = [var.routing]
 }
+
+run "opentelemetry" {
+  command = plan
+  variables { otlp_endpoint = "https://otlp.example.com:4318/v1/tenant" }
+
+  assert {
+    condition     = local.web_environment.OTEL_EXPORTER_OTLP_ENDPOINT == "https://otlp.example.com:4318/v1/tenant"
+    error_message = "The platform knows where its collector is."
+  }
+}
+
+run "a_key_in_a_collectors_address_is_refused" {
+  command = plan
+  variables { otlp_endpoint = "https://me:key@otlp.example.com" }
+  expect_failures = [var.otlp_endpoint]
+}

@@ -148,6 +148,26 @@ async def test_what_is_logged_meanwhile_names_trace_instance_and_machine(tmp_pat
     assert (root.error, root.trace, root.ended - root.began) == ("It was [hidden].", step.trace, 1_000_000_000)
 
 
+async def test_a_request_is_a_trace_of_its_own_that_names_its_id() -> None:
+    with collecting() as collector:
+        async with telemetry(settings(collector.url), MARK, CLOCK) as made:
+            tracer = made.watch.tracer
+            with tracer.request({"request_id": "0f3a9c51d2e47b68"}) as span:
+                with tracer.span("ssm:SendCommand", {"service": "ssm"}, is_call=True):
+                    pass
+                span.was("POST /api/v1/instances", {"method": "POST", "route": "/api/v1/instances", "status": 503, "instance": "oc-1"})
+                span.fail("503", "")
+        request = next(each for each in collector.spans if each.name == "POST /api/v1/instances")
+        call = next(each for each in collector.spans if each.name == "ssm:SendCommand")
+    assert (request.parent, request.attributes["error.type"]) == ("", "503")
+    assert request.attributes["openclaw_hosted.request_id"] == "0f3a9c51d2e47b68"
+    assert request.attributes["openclaw_hosted.instance"] == "oc-1"
+    assert {name: request.attributes[name] for name in ("http.request.method", "http.route", "http.response.status_code")} == {
+        "http.request.method": "POST", "http.route": "/api/v1/instances", "http.response.status_code": 503,
+    }  # fmt: skip
+    assert (call.trace, call.parent) == (request.trace, request.id)
+
+
 async def test_two_control_planes_that_try_one_work_make_one_trace() -> None:
     work, other = (Work(Flow.PLACEMENT, InstanceId("oc-1"), number) for number in "12")
     with collecting() as collector:

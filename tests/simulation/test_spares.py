@@ -8,7 +8,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from simulation.spares import Weather, live, past_of
-from simulation.spares_table import BEGIN, DOCS, END, SPARES, Job, plots, policy_for, rows, run, table
+from simulation.spares_table import BEGIN, DOCS, END, SPARES, WEEK_FILE, Job, plots, policy_for, rows, run, table
+from simulation.svg import Line, Plot
 
 ROW = re.compile(r"^\| ([\d,]+) \| [\d,]+ \| ([\d,]+)[^|]*\| [\d.]+ \| ([\d,]+)[^|]*\|", re.MULTILINE)
 
@@ -52,3 +53,11 @@ def test_plots_are_whole_and_the_page_shows_all() -> None:
         assert f"(images/{name})" in page
         assert (DOCS / "images" / name).exists()
     assert table(found).count("| 100 |") == 3
+
+
+def test_a_legend_names_each_line_and_the_bars_and_their_highest() -> None:
+    plot = Plot("Week", "A week.", ["Mon", "Tue"], [Line("plan", "a", [1, 2])], bars=[3, 1200], bars_name="created")
+    shown = ET.fromstring(plot.svg())  # noqa: S314 - our own
+    assert [text.text for text in shown.findall("{*}text")][:3] == ["Week", "plan", "created, 1,200 at most"]
+    assert next(bar.get("y") for bar in shown.findall("{*}rect[@class='bar']")) == "35"
+    assert "created in four weeks" in (DOCS / "images" / WEEK_FILE).read_text(encoding="utf-8")

@@ -18,13 +18,15 @@ from botocore.exceptions import ClientError
 from lab.cloud.calls import Done
 from lab.cloud.iam import INLINE_CHARACTERS, MANAGED_CHARACTERS, length
 from lab.plain import PlainLab, plain_lab
-from lab.site import AMI, ROLE
+from lab.site import AMI, LOG_GROUP, ROLE
 from openclaw_hosted.adapters.aws.sdk import Call
 from openclaw_hosted.adapters.system import SystemIds
 from openclaw_hosted.bootstrap.doctor.aws import examine_aws
 from openclaw_hosted.bootstrap.doctor.computer import Verdict
 from openclaw_hosted.bootstrap.provided import Provided
+from openclaw_hosted.domain.errors import Denied
 from openclaw_hosted.domain.gateway import Credential, GatewaySpec
+from openclaw_hosted.domain.key_refusal import MAYBE_REFUSED
 from openclaw_hosted.domain.metering import Metric, Reading
 from openclaw_hosted.domain.naming import RestorePointId, UserId, VolumeId, aside_of
 from openclaw_hosted.ports.gateways import Seat
@@ -41,6 +43,7 @@ from tests.terraform.support import Found, Terraform, planned
 pytestmark = [pytest.mark.terraform, pytest.mark.slow, pytest.mark.xdist_group("roles")]
 PLATFORM: Final = "openclaw-control-plane"
 SETTINGS_SECRET: Final = "arn:aws:secretsmanager:us-west-2:123456789012:secret:settings-AbCdEf"
+GATEWAYS_LOG: Final = "/openclaw-hosted/openclaw/gateways"
 IDS: Final = SystemIds()
 IMPLIED: Final = {
     "ec2:RunInstances": "CreateFleet launches with it",
@@ -102,6 +105,8 @@ def policies(lab: PlainLab, terraform: Terraform) -> Policies:
     )  # fmt: skip
     plan = planned(terraform, found)
     made = policies_of(plan)
+    site.client("logs").create_log_group(logGroupName=GATEWAYS_LOG)
+    site.client("logs").put_retention_policy(logGroupName=GATEWAYS_LOG, retentionInDays=30)
     iam = site.client("iam")
     iam.put_role_policy(RoleName=ROLE, PolicyName="machine", PolicyDocument=json.dumps(made.machine))
     iam.create_role(RoleName=PLATFORM, AssumeRolePolicyDocument=plan["aws_iam_role.control_plane"]["assume_role_policy"])
@@ -128,7 +133,7 @@ def keys(lab: PlainLab) -> dict[str, str]:
 
 def settings(lab: PlainLab) -> dict[str, str]:
     role = lab.site.client("iam").get_role(RoleName=ROLE)["Role"]["Arn"]
-    return {**keys(lab), "MACHINE_ROLE_ARN": role, "ON_DEMAND_SPARES": "true"}
+    return {**keys(lab), "MACHINE_ROLE_ARN": role, "ON_DEMAND_SPARES": "true", "GATEWAY_LOG_GROUP": GATEWAYS_LOG}
 
 
 @asynccontextmanager
@@ -185,6 +190,7 @@ async def live(lab: PlainLab, provided: Provided) -> None:
     await provided.machines.start(ref)
     await up(provided, ref)
     await provided.meter.publish([Reading(Metric.AVAILABLE, (1.0,))])
+    assert await provided.gateways.find_lines([], MAYBE_REFUSED, 0.0) == {}
     await provided.router.release(instance_id)
     await provided.router.list()
     await provided.router.machines()
@@ -370,9 +376,8 @@ async def test_a_machine_reads_its_own_secret_alone_and_tags_nothing(lab: PlainL
 
 async def test_a_machine_writes_into_the_gateways_log_and_reads_none(lab: PlainLab, policies: Policies) -> None:
     del policies
-    ours, platforms = "/openclaw-hosted/openclaw/gateways", "/openclaw-hosted/openclaw/platform"
-    for group in (ours, platforms):
-        lab.site.client("logs").create_log_group(logGroupName=group)
+    ours, platforms = GATEWAYS_LOG, "/openclaw-hosted/openclaw/platform"
+    lab.site.client("logs").create_log_group(logGroupName=platforms)
     async with platform(lab) as provided:
         ref = await provided.machines.launch(LaunchSpec(IDS.machine_id(), IDS.volume_id(), IDS.instance_id(), "lab"))
     logs = lab.site.client("logs", lab.cloud.metadata(ref).credentials)
@@ -387,3 +392,12 @@ async def test_a_machine_writes_into_the_gateways_log_and_reads_none(lab: PlainL
     for attempt in tries:
         with pytest.raises(ClientError, match="AccessDenied"):
             attempt()
+
+
+async def test_the_platform_searches_the_gateways_log_and_no_other(lab: PlainLab, policies: Policies) -> None:
+    del policies
+    async with platform(lab) as provided:
+        assert await provided.gateways.find_lines([], MAYBE_REFUSED, 0.0) == {}
+    async with provided_on(lab.site, **{**settings(lab), "GATEWAY_LOG_GROUP": LOG_GROUP}) as provided:
+        with pytest.raises(Denied):
+            await provided.gateways.find_lines([], MAYBE_REFUSED, 0.0)

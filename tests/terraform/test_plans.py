@@ -12,6 +12,7 @@ import pytest
 
 from openclaw_hosted.adapters.aws.user_data import MOST_BYTES, render_user_data
 from openclaw_hosted.settings_aws import AwsSettings
+from openclaw_hosted.settings_operating import OperatingSettings
 from scripts.gateway_config import TARGET, gateway_config
 from tests.terraform.support import ROOT, SOURCE, Found, Terraform, planned, started
 
@@ -94,6 +95,7 @@ def test_the_control_planes_user_data_holds_its_settings_and_no_secret(terraform
     given = dict(line.split("=", 1) for line in settings[1].splitlines())
     assert AwsSettings(**given).fleet_template == Found().template  # type: ignore[arg-type]
     assert "DATABASE_URL" not in given
+    assert not [name for name in given if name.startswith("OTEL_")], "without a collector there is nothing to send"
     assert "--log-opt mode=non-blocking" in script, "else OpenClaw Hosted stands still while CloudWatch can't be reached"
     assert "DATABASE_SECRET='arn:aws:secretsmanager:" in script
     assert len(script.encode()) <= MOST_BYTES
@@ -101,8 +103,20 @@ def test_the_control_planes_user_data_holds_its_settings_and_no_secret(terraform
 
 
 @pytest.mark.terraform
+@pytest.mark.parametrize("endpoint", ["https://otlp.example.com", "http://[2001:db8::7]:4318/v1"])
+def test_the_control_plane_knows_its_collector_and_reads_the_headers_from_the_secret(terraform: Terraform, endpoint: str) -> None:
+    secret = "arn:aws:secretsmanager:us-west-2:123456789012:secret:settings-AbCdEf"
+    plan = planned(terraform, Found(), otlp_endpoint=endpoint, settings_secret=secret)
+    script = base64.b64decode(plan["aws_launch_template.control_plane"]["user_data"]).decode()
+    assert f"OTEL_EXPORTER_OTLP_ENDPOINT={endpoint}\n" in script
+    assert f"SETTINGS_SECRET='{secret}'" in script
+    assert "OTEL_EXPORTER_OTLP_HEADERS" not in script
+    assert OperatingSettings.model_validate({"OTEL_EXPORTER_OTLP_ENDPOINT": endpoint}).otlp_endpoint == endpoint
+
+
+@pytest.mark.terraform
 def test_the_plans_of_the_main_sets_of_variables_are_as_its_own_tests_say(terraform: Terraform) -> None:
-    assert "Success! 15 passed, 0 failed." in terraform.run("test").stdout
+    assert "Success! 17 passed, 0 failed." in terraform.run("test").stdout
 
 
 @pytest.mark.long  # a folder of its own, made ready and planned by itself: nine seconds of processor time

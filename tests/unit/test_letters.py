@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
 
 from openclaw_hosted.domain.alarms import AlarmState
 from openclaw_hosted.domain.instance import Phase
-from openclaw_hosted.domain.key_refusal import KeyRefusal, is_over, refused_at
+from openclaw_hosted.domain.key_refusal import MAYBE_REFUSED, REFUSED, KeyRefusal, is_over, refused_at
 from openclaw_hosted.domain.letters import ITEMS_MOST, PAUSE_SECONDS, Item, Subscription, budget_item, items_of, letter_of
 from openclaw_hosted.domain.naming import UserId
 from openclaw_hosted.domain.news import News, NewsKind, news_of
@@ -85,3 +86,17 @@ def test_a_refused_key_and_an_upgrade_are_news_of_what_runs() -> None:
         )
     ]
     assert kinds == [NewsKind.KEY_REFUSED, NewsKind.UPGRADE, None]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "401 Incorrect API key provided", "HTTP 401 Unauthorized", "status=401", "Error: 401", "401: unauthorised", "code 401",
+        "invalid_api_key", "Invalid API Key", "invalid-api-key", "invalidApiKey", "incorrect api key", "INCORRECT API KEY",
+        "authentication_error", "Authentication_error", "AUTHENTICATION_ERROR", "invalid x-api-key", "API key not valid. Please",
+    ],
+)  # fmt: skip
+def test_a_search_by_the_plain_expression_misses_no_refusal(text: str) -> None:
+    assert REFUSED.search(text)
+    assert re.search(MAYBE_REFUSED, text)
+    assert re.fullmatch(r"[A-Za-z0-9_\-.?|\[\]]+", MAYBE_REFUSED), "as the port says"

@@ -18,6 +18,7 @@ from openclaw_hosted.adapters.aws.commands import RunCommand
 from openclaw_hosted.adapters.aws.fleet import Fleet
 from openclaw_hosted.adapters.aws.gate import OpenGate
 from openclaw_hosted.adapters.aws.gateways import AwsGateways, Inside
+from openclaw_hosted.adapters.aws.log_search import LogSearch
 from openclaw_hosted.adapters.aws.machines import AwsMachines, LaunchPlan
 from openclaw_hosted.adapters.aws.meter import AwsMeter
 from openclaw_hosted.adapters.aws.notices import AwsNotices
@@ -83,7 +84,8 @@ async def provide_aws(
     volumes = AwsVolumes(sdk, fleet, clock, aws.deployment, aws.volume_gib)
     inside = Inside(lambda instance_id: _origins(address, router.public_url(instance_id)), network.cidrs, aws.deployment, aws.log_group)
     commands = RunCommand(sdk, fleet, clock)
-    gateways = AwsGateways(fleet, commands, vault, volumes, clock, inside)
+    search = LogSearch(sdk, aws.log_group) if aws.log_group else None
+    gateways = AwsGateways(fleet, commands, vault, volumes, clock, inside, search)
     stack.push_async_callback(gateways.aclose)
     plan = LaunchPlan(
         aws.deployment, aws.fleet_template, aws.instance_types, network.subnets, aws.on_demand_spares, aws.on_demand_fallback,

@@ -30,6 +30,7 @@ from openclaw_hosted.domain.account import Role
 from openclaw_hosted.domain.actor import SETUP
 from openclaw_hosted.domain.errors import OpenClawHostedError, StateConflict
 from openclaw_hosted.domain.restore_point import RestorePointPolicy
+from openclaw_hosted.ports.tracing import Tracer
 from openclaw_hosted.ports.webhooks import Telling
 from openclaw_hosted.server import WebPlace, serving
 from openclaw_hosted.services import Services
@@ -57,6 +58,7 @@ class Platform:
     loops: ControlLoops
     notes: tuple[str, ...]
     """What its operator should know, in a line each."""
+    tracer: Tracer
 
     @property
     def address(self) -> str:
@@ -77,7 +79,8 @@ class Platform:
     @asynccontextmanager
     async def serving_web(self) -> AsyncIterator[None]:
         """Serve the pages and the API for the length of the block, to the network and, without a password, to this computer's commands."""
-        app = create_app(self.services, _web_options(self.settings, self.mark, self.provided, self._readiness))
+        options = replace(_web_options(self.settings, self.mark, self.provided, self._readiness), tracer=self.tracer)
+        app = create_app(self.services, options)
         local = WebPlace(socket=local_socket.path_of(self.settings.data_dir), private=True)
         async with serving(app, self.web_place), serving(LocalDoor(app), local):
             yield
@@ -140,7 +143,7 @@ async def open_platform(settings: Settings, progress: Progress) -> AsyncIterator
             loops = ControlLoops(ports, _control_options(shared))
             await stack.enter_async_context(Tallying(watched.watch.tally, store.history, clock).running())
             notes = (*((provided.warning,) if provided.warning else ()), *provided.notes, *tls_notes(settings))
-            yield Platform(settings, mark, store, services, provided, loops, notes)
+            yield Platform(settings, mark, store, services, provided, loops, notes, watched.watch.tracer)
     finally:
         await store.aclose()
 

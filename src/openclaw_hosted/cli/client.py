@@ -33,6 +33,7 @@ DataDir = Annotated[
     ),
 ]
 PAGE = 500
+INTERNAL_ERROR: Final = 500
 _LISTS: Final = {
     "There is no account ": "users list", "There is no such account": "users list", "There is no instance ": "instances list --all",
     "There is no machine ": "machines list", "There is no restore point ": "restore-points list INSTANCE",
@@ -212,6 +213,8 @@ def _explain(answer: Answer) -> str:
         problem = answer.json()
         fields = [f"{part['field']}: {part['message']}" for part in problem.get("errors", [])]
         text = "; ".join(fields) or str(problem["detail"])
+        if answer.status == INTERNAL_ERROR:
+            text += f" Look there for {problem['request_id']}." if problem.get("request_id") else ""
     except (ValueError, KeyError, TypeError, AttributeError):
         return f"The platform answered {answer.status}, not as its API does. Is its address right?"
     command = next((command for start, command in _LISTS.items() if text.startswith(start) and "openclaw-hosted" not in text), None)

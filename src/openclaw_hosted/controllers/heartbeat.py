@@ -74,7 +74,7 @@ class Heartbeat:
             async with asyncio.timeout_at(min(each.until for each in held)):
                 kept = await self._store.renew([each.lease for each in held], self._seconds)
         except (OpenClawHostedError, TimeoutError) as error:
-            log.warning("leases not renewed", loop=self._name, rows=len(held), error=describe(error))
+            log.warning("leases not renewed", rows=len(held), error=describe(error))
         else:
             for each in held:
                 each.until = began + (self._seconds if each.lease.key in kept else 0.0)

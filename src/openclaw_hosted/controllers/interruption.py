@@ -18,6 +18,7 @@ from openclaw_hosted.controllers.mishaps import Mishaps
 from openclaw_hosted.domain import lifecycle
 from openclaw_hosted.domain.errors import Conflict, Unavailable
 from openclaw_hosted.domain.instance import Phase
+from openclaw_hosted.domain.lifecycle import Topic
 from openclaw_hosted.domain.machine import Machine, MachineState
 from openclaw_hosted.domain.notice import PATIENCE_SECONDS, PATIENT_KINDS, Notice, NoticeKind
 from openclaw_hosted.ports.machines import MachineHealth
@@ -33,7 +34,7 @@ class InterruptionController:
 
     def __init__(self, ports: Ports, options: ControllerOptions) -> None:
         self._ports = ports
-        self._mishaps = Mishaps("interruption", ports, options)
+        self._mishaps = Mishaps(Topic.MOVES, ports, options)
 
     async def tick(self) -> None:
         """Look once."""
@@ -98,7 +99,7 @@ class InterruptionController:
             rests = await self._ports.gateways.suspend(seat_of(machine))
             await self._ports.gateways.resume(seat_of(machine))
         except (Unavailable, Conflict) as error:
-            log.warning("gateway does not tell whether it is at rest", machine=machine.id, error=describe(error))
+            log.warning("gateway does not tell whether it is at rest", error=describe(error))
             return machine.notice is NoticeKind.DRAIN
         return rests
 

@@ -91,10 +91,10 @@ class _Look:
                     await self._keep_warm()
                     return
         except ProviderAway as error:
-            log.warning("provider does not answer", machine=self.machine.id, error=str(error))
+            log.warning("provider does not answer", error=str(error))
             return
         except (PortError, TimeoutError) as error:
-            log.warning("look failed", machine=self.machine.id, error=describe(error))
+            log.warning("look failed", error=describe(error))
         self._note(bad_looks=self.observation.bad_looks + 1)
         if self.observation.bad_looks >= self._options.dead_after_looks:
             with suppress(TimeoutError):  # what was begun goes on, and the next look sees what came of it

@@ -14,6 +14,7 @@ import structlog
 
 from openclaw_hosted.controllers.context import ControllerOptions, Ports
 from openclaw_hosted.controllers.describing import describe
+from openclaw_hosted.controllers.naming_lines import lines_about
 from openclaw_hosted.controllers.runtime import retry_seconds
 from openclaw_hosted.domain.errors import OpenClawHostedError
 from openclaw_hosted.domain.events import Event, EventName
@@ -53,10 +54,14 @@ class Mishaps:
 
         What a port or a store foresees, such as a provider that is away, is only logged: it passes, and is not of the row's making.
         """
+        with lines_about(instance_id, machine_id):
+            return await self._guarded(key, work, instance_id, machine_id)
+
+    async def _guarded(self, key: str, work: Awaitable[object], instance_id: InstanceId | None, machine_id: MachineId | None) -> bool:
         try:
             await work
         except OpenClawHostedError as error:
-            log.warning("row not looked after", loop=self._loop, row=key, error=describe(error))
+            log.warning("row not looked after", row=key, error=describe(error))
             return False
         except Exception as error:  # noqa: BLE001 - whatever it is, the other rows come next
             await self._note(key, error, instance_id, machine_id)
@@ -77,7 +82,7 @@ class Mishaps:
         if len(self._rows) >= MOST_ROWS:
             self._rows.clear()
         self._rows[key] = _Mishap(reason, times, self._ports.clock.monotonic() + pause)
-        log.warning("row surprised", loop=self._loop, row=key, times=times, error=reason, at=_place(error))
+        log.warning("row surprised", row=key, times=times, error=reason, at=_place(error))
         if before is not None and before.error == reason:
             return
         detail = {"loop": self._loop, "what": key, "error": reason}
@@ -85,7 +90,7 @@ class Mishaps:
             event = Event(EventName.LOOP_ROW_FAILED, self._ports.clock.now(), instance_id, machine_id, detail=detail)
             await self._ports.platform_store.add_event(event)
         except OpenClawHostedError as failure:
-            log.warning("surprise not recorded", loop=self._loop, row=key, error=describe(failure))
+            log.warning("surprise not recorded", row=key, error=describe(failure))
 
 
 def _place(error: Exception) -> str:

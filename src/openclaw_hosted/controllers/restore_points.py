@@ -56,18 +56,18 @@ class RestorePointsController:
         await self._follow(rows, instances)
         self._forget_lost(rows, there)
         for point in self._lost(rows, there):
-            await self._guard(point.id, self._forget(point, EventName.RESTORE_POINT_LOST))
+            await self._guard(point.id, point.instance_id, self._forget(point, EventName.RESTORE_POINT_LOST))
         for volume in aside:
-            await self._guard(volume.volume_id, self._let_go(volume, instances, rows))
+            await self._guard(volume.volume_id, volume.instance_id, self._let_go(volume, instances, rows))
         self._mishaps.forget_others({*(point.id for point in rows), *(volume.volume_id for volume in aside), *instances})
         under_way = any(point.state is not PointState.READY for point in rows)
         return self._options.poll_seconds * UNDER_WAY_POLLS if under_way else None
 
-    async def _guard(self, key: str, work: Coroutine[Any, Any, object]) -> None:
+    async def _guard(self, key: str, instance_id: InstanceId | None, work: Coroutine[Any, Any, object]) -> None:
         if self._mishaps.rests(key):
             work.close()
             return
-        await self._mishaps.guard(key, work)
+        await self._mishaps.guard(key, work, instance_id=instance_id)
 
     async def _look_after_all(self, rows: Sequence[RestorePoint], there: Mapping[RestorePointId, MadePoint]) -> None:
         """Several at once: most of it is waiting for the provider."""
@@ -75,7 +75,7 @@ class RestorePointsController:
 
         async def look_after(point: RestorePoint) -> None:
             async with room:
-                await self._guard(point.id, self._look_after(point, there))
+                await self._guard(point.id, point.instance_id, self._look_after(point, there))
 
         async with asyncio.TaskGroup() as group:
             for point in rows:
@@ -107,15 +107,15 @@ class RestorePointsController:
         plan = plan_restore_points(running, rows, await ports.point_store.in_use(), now, self._options.restore_points)
         for instance_id in plan.begin:
             rule = partial(lifecycle.schedule_point, point_id=ports.ids.restore_point_id(), now=now)
-            await self._guard(instance_id, ports.instance_store.update(instance_id, rule))
+            await self._guard(instance_id, instance_id, ports.instance_store.update(instance_id, rule))
         for point in plan.fail:
-            await self._guard(point.id, self._give_up(point, "It was not ready in time."))
+            await self._guard(point.id, point.instance_id, self._give_up(point, "It was not ready in time."))
         for point in plan.remove:
-            await self._guard(point.id, ports.point_store.condemn(point.id))
+            await self._guard(point.id, point.instance_id, ports.point_store.condemn(point.id))
 
     async def _give_up(self, point: RestorePoint, reason: str) -> None:
         await self._points.remove(point.id)
-        log.warning("restore point failed", point=point.id, instance=point.instance_id, error=reason)
+        log.warning("restore point failed", point=point.id, error=reason)
         await self._forget(point, EventName.RESTORE_POINT_FAILED, error=reason[:ERROR_LENGTH])
 
     async def _forget(self, point: RestorePoint, what: EventName, **detail: str) -> None:

@@ -15,6 +15,7 @@ import structlog
 from openclaw_hosted.controllers.context import ControllerOptions
 from openclaw_hosted.controllers.describing import describe, leaves
 from openclaw_hosted.controllers.heartbeat import Heartbeat, LeaseStore
+from openclaw_hosted.controllers.naming_lines import lines_about_row, lines_of_loop
 from openclaw_hosted.domain.errors import LeaseLost, OpenClawHostedError, ProviderAway
 from openclaw_hosted.domain.lifecycle import Topic
 from openclaw_hosted.ports.clock import Clock, Ids
@@ -96,6 +97,10 @@ class RowWorkers(Generic[Row]):
 
     async def run(self) -> None:
         """Work until cancelled; work under way is cancelled too, and its rows are taken up again when their leases end."""
+        with lines_of_loop(self._topic):
+            await self._run()
+
+    async def _run(self) -> None:
         beating = asyncio.create_task(self._heartbeat.run(), name=f"{self._topic}: leases")
         try:
             while True:
@@ -113,7 +118,7 @@ class RowWorkers(Generic[Row]):
         try:
             due = await self._store.lease_due(room, self._options.lease_seconds)
         except Exception as error:  # noqa: BLE001 - the other loops go on, and this one looks again
-            log.warning("store does not answer", loop=self._topic, error=describe(error))
+            log.warning("store does not answer", error=describe(error))
             return False
         for row, lease in due:
             task = asyncio.create_task(self._work(row, lease), name=f"{self._topic}:{lease.key}")
@@ -122,6 +127,10 @@ class RowWorkers(Generic[Row]):
         return len(due) == room
 
     async def _work(self, row: Row, lease: Lease) -> None:
+        with lines_about_row(row):
+            await self._work_on(row, lease)
+
+    async def _work_on(self, row: Row, lease: Lease) -> None:
         work = asyncio.ensure_future(self._controller.handle(row, lease))
         try:
             with self._heartbeat.holding(lease, work):
@@ -137,7 +146,7 @@ class RowWorkers(Generic[Row]):
     async def _ended_early(self, row: Row, lease: Lease, error: Exception) -> None:
         reasons = leaves(error)
         if any(isinstance(reason, LeaseLost) for reason in reasons):
-            log.debug("lease lost", loop=self._topic, row=lease.key)
+            log.debug("lease lost", row=lease.key)
             return
         requeues = [reason for reason in reasons if isinstance(reason, Requeue)]
         if len(requeues) == len(reasons):
@@ -151,7 +160,7 @@ class RowWorkers(Generic[Row]):
     async def _failed(self, row: Row, lease: Lease, error: Exception) -> None:
         attempts = row.attempts + 1
         message = describe(error)
-        log.warning("attempt failed", loop=self._topic, row=lease.key, attempt=attempts, error=message)
+        log.warning("attempt failed", row=lease.key, attempt=attempts, error=message)
         if attempts >= self._options.attempts_limit:
             await self._quietly(self._controller.fail(row, lease, message))
         else:
@@ -162,9 +171,9 @@ class RowWorkers(Generic[Row]):
         try:
             await call
         except OpenClawHostedError as error:
-            log.debug("result dropped", loop=self._topic, error=describe(error))
+            log.debug("result dropped", error=describe(error))
         except Exception as error:  # noqa: BLE001 - the row comes again when its lease ends
-            log.warning("result dropped", loop=self._topic, error=describe(error))
+            log.warning("result dropped", error=describe(error))
 
 
 class PeriodicLoop:
@@ -195,6 +204,10 @@ class PeriodicLoop:
 
     async def run(self) -> None:
         """Tick until cancelled, then give the lease back."""
+        with lines_of_loop(self._name):
+            await self._run()
+
+    async def _run(self) -> None:
         lease: Lease | None = None
         try:
             while True:
@@ -205,7 +218,7 @@ class PeriodicLoop:
                         async with asyncio.timeout(self._options.lease_seconds * 0.8):
                             pause = min(pause, await self._tick() or pause)
                 except Exception as error:  # noqa: BLE001 - the next tick starts afresh
-                    log.warning("tick failed", loop=self._name, error=describe(error))
+                    log.warning("tick failed", error=describe(error))
                 await self._clock.sleep(min(self._seconds, RESTS * (self._clock.monotonic() - began)))
                 await self._hints.wait(self._name, pause)
         finally:
@@ -216,7 +229,7 @@ class PeriodicLoop:
         try:
             await asyncio.shield(self._platform.release(lease))
         except OpenClawHostedError:
-            log.debug("lease not given back", loop=self._name)
+            log.debug("lease not given back")
 
 
 def _is_cancelled() -> bool:

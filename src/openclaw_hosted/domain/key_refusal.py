@@ -18,6 +18,8 @@ REFUSED: Final = re.compile(
     re.IGNORECASE,
 )
 """How providers say it."""
+MAYBE_REFUSED: Final = r"401|[Aa][Pp][Ii].?[Kk][Ee][Yy]|uthentication_error|UTHENTICATION_ERROR"
+"""A plain expression that matches whatever `REFUSED` matches, and more: for a search of many logs at once."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ RestorePointId = NewType("RestorePointId", str)
 ID_ALPHABET = "23456789abcdefghjkmnpqrstvwxyz"
 ID_LENGTH = 8
 INSTANCE_ID_PATTERN = rf"oc-[{ID_ALPHABET}]{{{ID_LENGTH}}}"
+MACHINE_ID_PATTERN = rf"mc-[{ID_ALPHABET}]{{{ID_LENGTH}}}"
 _INSTANCE_ID = re.compile(INSTANCE_ID_PATTERN)
 
 NAME_MAX_LENGTH = 60

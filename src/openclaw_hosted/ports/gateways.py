@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
@@ -179,4 +179,13 @@ class Gateways(Protocol):
 
     async def logs(self, seat: Seat, lines: int = 200) -> Sequence[str]:
         """The newest log lines, oldest first, with credentials blotted out."""
+        ...
+
+    async def find_lines(self, seats: Sequence[Seat], pattern: str, since: float) -> Mapping[InstanceId, Sequence[str]] | None:
+        """Lines of these gateways that `pattern` matches and that were printed since then (seconds since the epoch), by instance, oldest
+        first, with credentials blotted out, where one question tells it of all of them; None where each has to be asked for its `logs`.
+
+        The pattern is a regular expression of letters, digits, `_`, `-`, `.`, `?`, `|` and sets in brackets. What is found is a hint:
+        another machine may have written it, and lines may be missing. Raises `PortError` where it can't be told now.
+        """
         ...

@@ -1,4 +1,4 @@
-"""Traces: what a placement consists of, for whoever looks at its parts. Without a tracer, nothing is traced.
+"""Traces: what a placement or a request consists of, for whoever looks at its parts. Without a tracer, nothing is traced.
 
 Attributes are ids, names and numbers, never what a user gave. None of this makes anybody wait, whatever becomes of it.
 """
@@ -42,6 +42,14 @@ class Span(Protocol):
         ...
 
 
+class RequestSpan(Span, Protocol):
+    """A request that is being served."""
+
+    def was(self, name: str, attributes: Attributes) -> None:
+        """What it turned out to be: its method and its route."""
+        ...
+
+
 class Tracer(Protocol):
     """Takes spans. Times are seconds since the epoch."""
 
@@ -51,6 +59,10 @@ class Tracer(Protocol):
 
     def span(self, name: str, attributes: Attributes, *, is_call: bool = False) -> AbstractContextManager[Span]:
         """A part of what is under way here; nothing where nothing is. `is_call` where another system is asked."""
+        ...
+
+    def request(self, attributes: Attributes) -> AbstractContextManager[RequestSpan]:
+        """A request to the platform, a trace of its own; what is traced inside is part of it."""
         ...
 
     def was(self, name: str, began: float, ended: float, attributes: Attributes) -> None:
@@ -66,6 +78,9 @@ class _NoSpan:
     def fail(self, kind: str, message: str) -> None:
         pass
 
+    def was(self, name: str, attributes: Attributes) -> None:
+        pass
+
 
 class NoTracer:
     """`Tracer` where nobody looks."""
@@ -75,6 +90,10 @@ class NoTracer:
         return nullcontext(_NoSpan())
 
     def span(self, name: str, attributes: Attributes, *, is_call: bool = False) -> AbstractContextManager[Span]:  # noqa: ARG002
+        """Nothing."""
+        return nullcontext(_NoSpan())
+
+    def request(self, attributes: Attributes) -> AbstractContextManager[RequestSpan]:  # noqa: ARG002
         """Nothing."""
         return nullcontext(_NoSpan())
 

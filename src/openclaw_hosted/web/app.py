@@ -48,6 +48,7 @@ from openclaw_hosted.web.entity_tags import EntityTags
 from openclaw_hosted.web.language import LANGUAGES
 from openclaw_hosted.web.middleware import BodyGuard, HeadAsGet, NoWorkers, SecurityHeaders
 from openclaw_hosted.web.rendering import HERE, make_templates
+from openclaw_hosted.web.request_log import RequestLog
 from openclaw_hosted.web.security import find_visitor
 from openclaw_hosted.web.words import FILTERS
 
@@ -119,6 +120,7 @@ def create_app(services: Services, options: WebOptions) -> FastAPI:
     app.add_middleware(BodyGuard)
     app.add_middleware(NoWorkers)
     app.add_middleware(CookieRenaming, options)
+    app.add_middleware(RequestLog)
     app.add_middleware(SecurityHeaders, _form_targets(services), secure=options.hsts)
     app.add_middleware(HeadAsGet)
     return app

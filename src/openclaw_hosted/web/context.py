@@ -12,6 +12,7 @@ from fastapi.templating import Jinja2Templates
 
 from openclaw_hosted.domain.cookies import session_cookies
 from openclaw_hosted.domain.origins import Addresses
+from openclaw_hosted.ports.tracing import NO_TRACER, Tracer
 from openclaw_hosted.services import Services
 
 ADDRESS_LENGTH: Final = 60
@@ -42,6 +43,7 @@ class WebOptions:
     """Whether each address leads to all instances, so that who opens one stays at the address that they came by."""
     mark: str = ""
     """What tells this platform from others on the same host."""
+    tracer: Tracer = NO_TRACER
 
     @property
     def hsts(self) -> bool:
@@ -80,6 +82,11 @@ def path_within(request: Request, url: str) -> str:
     """`url` of an instance as its path, which keeps a browser at the address that it came by; whole where instances are elsewhere."""
     options = web_of(request).options
     return url.removeprefix(options.addresses.public) if options.is_one_place else url
+
+
+def request_id_of(request: Request) -> str:
+    """The id under which the log has this request; empty before it has one."""
+    return str(getattr(request.state, "request_id", ""))
 
 
 def client_address(request: Request) -> str | None:

@@ -34,6 +34,7 @@ from openclaw_hosted.domain.errors import (
     Unavailable,
 )
 from openclaw_hosted.domain.quota import Quota
+from openclaw_hosted.web.context import request_id_of
 from openclaw_hosted.web.rendering import render
 
 PROBLEM_TYPE: Final = "application/problem+json"
@@ -89,11 +90,13 @@ class Problem:
         """The status in words."""
         return HTTPStatus(self.status).phrase
 
-    def as_json(self) -> dict[str, Any]:
-        """The members of RFC 9457, and `errors`."""
+    def as_json(self, request_id: str = "") -> dict[str, Any]:
+        """The members of RFC 9457, and `errors`; of what the platform could not give, the id too under which the log has it."""
         body: dict[str, Any] = {"type": "about:blank", "title": self.title, "status": self.status, "detail": self.detail}
         if self.fields:
             body["errors"] = [{"field": problem.field, "message": problem.message} for problem in self.fields]
+        if request_id and self.status >= 500:
+            body["request_id"] = request_id
         return body
 
 
@@ -114,9 +117,9 @@ def problem_of(error: Exception) -> Problem:
     return Problem(500, "Something went wrong here. It has been written to the log.")
 
 
-def problem_response(problem: Problem) -> Response:
+def problem_response(problem: Problem, request_id: str = "") -> Response:
     """A problem as JSON."""
-    return JSONResponse(problem.as_json(), problem.status, dict(problem.headers or {}), PROBLEM_TYPE)
+    return JSONResponse(problem.as_json(request_id), problem.status, dict(problem.headers or {}), PROBLEM_TYPE)
 
 
 def wants_page(request: Request) -> bool:
@@ -128,15 +131,21 @@ async def answer_error(request: Request, error: Exception) -> Response:
     """The answer to a request that failed."""
     problem = problem_of(error)
     if problem.status == 500:
-        _log.error("request.failed", method=request.method, error=type(error).__name__, exc_info=error)
+        _log.error("request failed", method=request.method, error=type(error).__name__, exc_info=error)
     if not wants_page(request):
-        return problem_response(problem)
+        return problem_response(problem, request_id_of(request))
     if isinstance(error, NotSignedIn) and request.method in ("GET", "HEAD"):
         return RedirectResponse(f"/sign-in?next={request.url.path}", 303)
     if isinstance(error, NotConfirmed):
         return _ask_for_password(request, error)
     return render(
-        request, "error.html", status=problem.status, headers=problem.headers, problem=problem, fragment="hx-request" in request.headers
+        request,
+        "error.html",
+        status=problem.status,
+        headers=problem.headers,
+        problem=problem,
+        request_id=request_id_of(request) if problem.status >= 500 else "",
+        fragment="hx-request" in request.headers,
     )
 
 

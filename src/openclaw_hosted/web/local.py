@@ -78,6 +78,7 @@ async def local_actor(request: Request) -> Actor:
     named = request.headers.get(ACT_AS)
     user = await accounts.first_admin() if named is None else await accounts.user_by_email(unquote(named))
     if user is not None:
+        request.state.user_id = user.id
         return OPERATOR.proved(user)
     if NEEDS_ACCOUNT in request.headers:
         raise NotFound("There is no account yet. Make one: openclaw-hosted users create EMAIL --admin")

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from openclaw_hosted.web.language import instant
 
@@ -45,6 +45,9 @@ class ProblemOut(BaseModel):
     status: int
     detail: str
     errors: list[ProblemField] = []
+    request_id: Annotated[
+        str | None, Field(description="Where the platform could not do it (5xx): the id under which its log has the request.")
+    ] = None
 
 
 def moment(at: float | None) -> datetime | None:

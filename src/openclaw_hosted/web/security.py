@@ -55,9 +55,15 @@ class Visitor:
 
 
 def actor_of(request: Request) -> Actor:
-    """The stranger who sent this request, by which way and from where; `proved` makes them the user who they turn out to be."""
+    """The stranger who sent this request, by which way and from where; `proved_by` makes them the user who they turn out to be."""
     via = Via.API if request.url.path.startswith(API_PATH) else Via.PAGE
     return Actor(Party.STRANGER, None, via, client_address(request))
+
+
+def proved_by(request: Request, user: User) -> Actor:
+    """The user who sent this request, as they proved."""
+    request.state.user_id = user.id
+    return actor_of(request).proved(user)
 
 
 def derive(cookie: str, purpose: str) -> str:
@@ -78,7 +84,7 @@ async def find_visitor(request: Request) -> Visitor | None:
     if name != web.options.cookie_names[0]:
         request.state.old_cookie = (name, cookie)
     session, user = found
-    visitor = Visitor(user, actor_of(request).proved(user), session, derive(cookie, "csrf"), derive(cookie, "live"))
+    visitor = Visitor(user, proved_by(request, user), session, derive(cookie, "csrf"), derive(cookie, "live"))
     request.state.visitor = visitor
     return visitor
 
@@ -142,7 +148,7 @@ async def require_caller(request: Request) -> Actor:
         user = await web_of(request).services.accounts.user_by_token(token)
         if user is None:
             raise NotSignedIn("This token is not valid.")
-        return actor_of(request).proved(user)
+        return proved_by(request, user)
     visitor = await find_visitor(request)
     if visitor is None:
         raise NotSignedIn("Send an API token as `Authorization: Bearer …`.")

@@ -60,6 +60,9 @@ class GatewaysContract:
 
         token = (await harness.vault.get(spec.instance_id))[Credential.GATEWAY_TOKEN]
         assert not any(token in line for line in await harness.gateways.logs(seat(ref, spec)))
+        found = await harness.gateways.find_lines([seat(ref, spec)], "[a-z]", 0.0)
+        assert found is None or found.keys() <= {spec.instance_id}
+        assert not any(token in line for lines in (found or {}).values() for line in lines)
 
         assert await harness.gateways.suspend(seat(ref, spec))
         for _ in range(2):

@@ -51,7 +51,7 @@ async def test_a_running_instance_has_a_line_with_what_the_dashboard_asks_for(wo
     assert lines[-1]["health"] == "ready"
     query = (SOURCE / "monitoring.tf").read_text(encoding="utf-8")
     assert f"filter event = '{EVENT}'" in query
-    for name in ("health", "restarts", "machine"):
+    for name in ("health", "restarts", "ref"):
         assert f"latest({name})" in query
         assert name in lines[-1]
     assert "by instance" in query

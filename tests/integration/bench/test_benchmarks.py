@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from bench import control_plane, creates, edge, harness, jupyterhub, lists, pool
+from bench import console, control_plane, creates, edge, harness, jupyterhub, lists, pool
 from bench.peers import wrk
 from tests.support.postgres import NoPostgres, find_binaries, unprivileged_user
 from tests.support.stand_in import install_stand_in
@@ -51,6 +51,13 @@ def test_pages_of_lists_are_timed() -> None:
     result = lists.measure("sqlite", instances=200, times=1)
     assert all(page["items"] > 0 for page in result.values())
     assert len(lists.rows({"sqlite": result})) == len(result) + 2
+
+
+def test_pages_of_the_console_are_timed() -> None:
+    result = console.measure("sqlite", console.plan(users=60, days=3), times=1)
+    assert {"overview, 24 hours", "a machine", "an instance"} <= result.keys()
+    assert all(0 < page["page_kb"] < page["first_view_kb"] for page in result.values())
+    assert len(console.rows_of(result)) == len(result) + 1
 
 
 @needs_wrk

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -13,15 +14,16 @@ from openclaw_hosted.adapters.fake.compute import FakeGateways
 from openclaw_hosted.adapters.mail import MailServer as Server
 from openclaw_hosted.adapters.mail import SmtpMailer
 from openclaw_hosted.controllers import Ports
-from openclaw_hosted.controllers.keys import KeysController
+from openclaw_hosted.controllers.keys import IN_TURN_SECONDS, LATE_SECONDS, KeysController
 from openclaw_hosted.controllers.letters import REST_SECONDS, LettersController
 from openclaw_hosted.domain.account import Role, User
 from openclaw_hosted.domain.alarms import AlarmState, Limits
+from openclaw_hosted.domain.errors import Denied, Unavailable
 from openclaw_hosted.domain.events import Event, EventName
 from openclaw_hosted.domain.gateway import Credential
 from openclaw_hosted.domain.instance import Instance, Phase
 from openclaw_hosted.domain.letters import PAUSE_SECONDS
-from openclaw_hosted.domain.naming import UserId
+from openclaw_hosted.domain.naming import InstanceId, UserId
 from openclaw_hosted.domain.usage import DayOfUse
 from openclaw_hosted.store import tables
 from tests.integration.convergence.world import OWNER, World
@@ -82,6 +84,17 @@ class Evening:
         found = await self.store.platform.events(instance_id=self.instance.id, limit=500)
         return [event.name for event in reversed(found) if "key" in event.name]
 
+    def calls(self) -> Counter[str]:
+        """Of each call about a log, how often it is made from now on."""
+        counted = Counter[str]()
+
+        async def count(call: str, when: str) -> None:
+            if when == "before" and call in ("gateways.find_lines", "gateways.logs"):
+                counted[call] += 1
+
+        self.world.cloud.hook = count
+        return counted
+
     @property
     def now(self) -> float:
         return self.world.clock.now()
@@ -103,7 +116,12 @@ def evening(world: World, monkeypatch: pytest.MonkeyPatch) -> Iterator[Evening]:
         yield made
 
 
-async def test_a_refused_key_is_seen_once_and_ends_once_the_model_answers(evening: Evening) -> None:
+ways = pytest.mark.parametrize("searches", [False, True], ids=["one by one", "searched"])
+
+
+@ways
+async def test_a_refused_key_is_seen_once_and_ends_once_the_model_answers(evening: Evening, searches: bool) -> None:
+    evening.world.cloud.searches_logs = searches
     await evening.begin()
     await evening.pass_time(60)
     evening.says(REFUSAL)
@@ -112,11 +130,94 @@ async def test_a_refused_key_is_seen_once_and_ends_once_the_model_answers(evenin
     assert list(await evening.store.news.refusals()) == [evening.instance.id]
     evening.used = 40
     await evening.pass_time(60)
+    for _ in range(2):
+        assert await evening.store.news.refusals() == {}, "the line is in the log still, and is no news"
+        assert await evening.events() == [EventName.INSTANCE_KEY_REFUSED, EventName.INSTANCE_KEY_REFUSAL_OVER]
+        await evening.pass_time(60)
+    evening.says(REFUSAL)
+    await evening.pass_time(60)
+    assert len(await evening.store.news.refusals()) == 1
+
+
+async def test_where_logs_are_searched_only_one_that_may_tell_of_a_refusal_is_read(evening: Evening) -> None:
+    evening.world.cloud.searches_logs = True
+    await evening.begin()
+    await evening.pass_time(60)
+    calls = evening.calls()
+    await evening.pass_time(60)
+    assert calls == {"gateways.find_lines": 1}
+    evening.says("the API key of another service, 401 bytes long")
+    await evening.pass_time(60)
+    assert calls == {"gateways.find_lines": 2}, "its words say that it is none"
+    evening.says(REFUSAL)
+    for _ in range(3):
+        await evening.pass_time(60)
+    assert calls["gateways.logs"] == 1
+    assert list(await evening.store.news.refusals()) == [evening.instance.id]
+
+
+async def test_where_logs_are_searched_each_is_read_now_and_then_all_the_same(evening: Evening, monkeypatch: pytest.MonkeyPatch) -> None:
+    evening.world.cloud.searches_logs = True
+    await evening.begin()
+
+    async def nothing(*_: object) -> dict[InstanceId, list[str]]:
+        return {}
+
+    monkeypatch.setattr(FakeGateways, "find_lines", nothing)
+    await evening.pass_time(60)
+    evening.says(REFUSAL)
+    calls = evening.calls()
+    await evening.pass_time(IN_TURN_SECONDS)
+    assert calls["gateways.logs"] == 1
+    assert list(await evening.store.news.refusals()) == [evening.instance.id]
+
+
+async def test_a_line_that_another_machine_wrote_is_no_proof(evening: Evening, monkeypatch: pytest.MonkeyPatch) -> None:
+    evening.world.cloud.searches_logs = True
+    await evening.begin()
+    told = f"{datetime.fromtimestamp(evening.now + 1, UTC):%Y-%m-%d %H:%M:%S} ERROR {REFUSAL}"
+
+    async def forged(*_: object) -> dict[InstanceId, list[str]]:
+        return {evening.instance.id: [told]}
+
+    await evening.pass_time(60)
+    monkeypatch.setattr(FakeGateways, "find_lines", forged)
+    calls = evening.calls()
+    for _ in range(3):
+        await evening.pass_time(60)
+    assert calls["gateways.logs"] == 1, "it is looked at once"
     assert await evening.store.news.refusals() == {}
-    assert await evening.events() == [EventName.INSTANCE_KEY_REFUSED, EventName.INSTANCE_KEY_REFUSAL_OVER]
 
 
-async def test_a_refusal_ends_with_another_key_and_with_the_instance(evening: Evening) -> None:
+async def test_where_logs_can_not_be_searched_now_they_are_read_and_later_searched_from_where_it_stopped(evening: Evening) -> None:
+    evening.world.cloud.searches_logs = True
+    await evening.begin()
+    await evening.pass_time(60)
+    calls = evening.calls()
+    evening.world.cloud.fail_next("gateways.find_lines", Denied("logs:FilterLogEvents is not allowed."))
+    evening.world.cloud.fail_next("gateways.logs", Unavailable("The machine does not answer."))
+    evening.says(REFUSAL)
+    await evening.pass_time(60)
+    assert (calls["gateways.logs"], await evening.store.news.refusals()) == (1, {})
+    await evening.pass_time(60)
+    assert len(await evening.store.news.refusals()) == 1
+
+
+async def test_a_suspicion_stays_until_its_log_was_read(evening: Evening) -> None:
+    evening.world.cloud.searches_logs = True
+    await evening.begin()
+    await evening.pass_time(60)
+    evening.says(REFUSAL)
+    evening.world.cloud.fail_next("gateways.logs", Unavailable("The machine does not answer."))
+    await evening.pass_time(60)
+    assert await evening.store.news.refusals() == {}
+    await evening.pass_time(3 * LATE_SECONDS)
+    assert len(await evening.store.news.refusals()) == 1
+
+
+@ways
+async def test_a_refusal_ends_with_another_key_and_with_the_instance(evening: Evening, searches: bool) -> None:
+    evening.world.cloud.searches_logs = searches
     await evening.begin()
     await evening.pass_time(60)
     evening.says(REFUSAL)

@@ -155,6 +155,7 @@ async def test_what_a_client_says_about_where_it_comes_from_is_not_believed(edge
         "X-Real-IP": "198.51.100.7",
         "Forwarded": "for=198.51.100.7",
         "X-Original-Uri": "/",
+        "X-Request-Id": "a-clients-own-id",
         "X-Upstream": "127.0.0.1:1",
     }
     headers = dict(seen_by(await edge.ask(f"/{instance_id}/", cookie, headers=lies))["headers"])
@@ -164,6 +165,7 @@ async def test_what_a_client_says_about_where_it_comes_from_is_not_believed(edge
     headers = json.loads((await edge.ask("/sign-in", headers=lies)).body)["headers"]
     assert "198.51.100.7" not in str(headers)
     assert (headers["x-forwarded-for"], headers["x-forwarded-proto"]) == ("127.0.0.1", "http")
+    assert "x-request-id" not in headers
 
 
 async def test_the_answer_does_not_name_the_software(edge: Edge, gateway: Gateway) -> None:

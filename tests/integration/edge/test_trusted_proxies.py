@@ -57,6 +57,12 @@ async def test_the_client_is_the_last_address_that_no_proxy_added(edge: Edge, ga
 
 
 @pytest.mark.usefixtures("platform")
+async def test_a_proxys_id_of_a_request_reaches_the_platform(edge: Edge) -> None:
+    headers = {"X-Request-Id": "proxy-0123456789"}
+    assert json.loads((await edge.ask("/sign-in", headers=headers)).body)["headers"]["x-request-id"] == "proxy-0123456789"
+
+
+@pytest.mark.usefixtures("platform")
 async def test_a_proxy_that_says_nothing_is_the_client_itself(edge: Edge, gateway: Gateway) -> None:
     instance_id, cookie = await edge.bound(gateway)
     assert dict(seen_by(await edge.ask(f"/{instance_id}/", cookie))["headers"])["x-forwarded-for"] == "192.0.2.1"

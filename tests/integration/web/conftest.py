@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import socket
 from collections import Counter
@@ -281,10 +282,12 @@ async def csrf_of(client: httpx.AsyncClient) -> str:
 
 @pytest.fixture(scope="session", autouse=True)
 def plain_tracebacks() -> Iterator[None]:
-    """An error that nobody foresaw is logged with its traceback. structlog's own shows all locals, which takes seconds."""
+    """An error that nobody foresaw is logged with its traceback. structlog's own shows all locals, which takes seconds. Lines of requests
+    stay out of what commands print, which run in this process here."""
     before = structlog.get_config()
     structlog.configure(
-        processors=[*before["processors"][:-1], structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        wrapper_class=structlog.make_filtering_bound_logger(logging.WARNING),
+        processors=[*before["processors"][:-1], structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)],
     )
     yield
     structlog.configure(**before)

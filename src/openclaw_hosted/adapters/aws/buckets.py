@@ -10,6 +10,7 @@ Sources, all of which leave room for exceptions by account:
 - Elastic Load Balancing, *Request throttling for the ELB API*: 40 tokens and 10 a second for what reads. For what changes, AWS's own
   controller for Kubernetes keeps to 20 and 4 a second for targets (aws-load-balancer-controller, `pkg/aws/throttle/defaults.go`); taken
   for all changes here.
+- CloudWatch Logs, *Amazon CloudWatch Logs endpoints and quotas*: 25 a second in us-east-1, 10 in most regions, 5 in the others.
 - Systems Manager publishes no figures: assumed.
 """
 
@@ -57,6 +58,7 @@ BY_CALL: Final[Mapping[Call, Limit]] = {
     Call.SEND_COMMAND: Limit(20, 10),
     Call.GET_INVOCATION: Limit(40, 20),
     Call.DESCRIBE_AGENTS: Limit(10, 3),
+    Call.FILTER_LOGS: Limit(5, 5),
 }
 
 

@@ -10,7 +10,7 @@ import base64
 import hashlib
 import json
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -19,6 +19,7 @@ import httpx
 from openclaw_hosted.adapters.aws.commands import RunCommand
 from openclaw_hosted.adapters.aws.fleet import Ec2Machine, Fleet
 from openclaw_hosted.adapters.aws.health import HealthLog
+from openclaw_hosted.adapters.aws.log_search import LogSearch
 from openclaw_hosted.adapters.aws.names import Tag, secret_of
 from openclaw_hosted.adapters.aws.vault import AwsVault
 from openclaw_hosted.adapters.aws.volumes import AwsVolumes, EbsVolume
@@ -91,13 +92,24 @@ class Remembered:
 class AwsGateways:
     """`Gateways` on EC2 machines."""
 
-    def __init__(self, fleet: Fleet, commands: RunCommand, vault: AwsVault, volumes: AwsVolumes, clock: Clock, inside: Inside) -> None:
+    def __init__(
+        self,
+        fleet: Fleet,
+        commands: RunCommand,
+        vault: AwsVault,
+        volumes: AwsVolumes,
+        clock: Clock,
+        inside: Inside,
+        search: LogSearch | None = None,
+    ) -> None:
+        """`search` is of the group that containers log to; None where their logs stay on the machines."""
         self._fleet = fleet
         self._commands = commands
         self._vault = vault
         self._volumes = volumes
         self._clock = clock
         self._inside = inside
+        self._search = search
         self._health = HealthLog(clock)
         self._memory: dict[tuple[str, InstanceId], Remembered] = {}
         self._tokens: dict[InstanceId, str] = {}
@@ -256,6 +268,10 @@ class AwsGateways:
         """The newest log lines; the machine itself blots out what its secrets file holds."""
         said = await self._commands.run(seat.provider_ref, "logs", lines=lines)
         return [redact(readable(line), ()) for line in said.stdout.splitlines()][-lines:]
+
+    async def find_lines(self, seats: Sequence[Seat], pattern: str, since: float) -> Mapping[InstanceId, Sequence[str]] | None:
+        """From CloudWatch, where containers log there; see the port."""
+        return None if self._search is None else await self._search.lines(seats, pattern, since)
 
     async def _deliver(self, provider_ref: str, spec: GatewaySpec) -> None:
         """Have the machine fetch its credentials anew; what it ran with until now is kept, to go back to."""

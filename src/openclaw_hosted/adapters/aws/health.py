@@ -37,7 +37,7 @@ class HealthLog:
         if len(self._told) >= MOST:
             self._told.clear()
         self._told[key] = (health, status.restarts, now)
-        log.info(EVENT, instance=seat.instance_id, machine=seat.provider_ref, health=health, restarts=status.restarts)
+        log.info(EVENT, instance=seat.instance_id, ref=seat.provider_ref, health=health, restarts=status.restarts)
 
 
 def health_of(status: GatewayStatus) -> str:

@@ -149,7 +149,7 @@ class AwsMachines:
         answer = await self._sdk.call(Call.MODIFY_CREDITS, InstanceCreditSpecifications=wanted)
         for each in answer.get("UnsuccessfulInstanceCreditSpecifications", ()):
             error = each.get("Error", {})
-            log.warning("credits not switched", machine=each.get("InstanceId"), code=error.get("Code"), error=error.get("Message"))
+            log.warning("credits not switched", ref=each.get("InstanceId"), code=error.get("Code"), error=error.get("Message"))
         return [str(each["InstanceId"]) for each in answer.get("SuccessfulInstanceCreditSpecifications", ())]
 
     async def _tell_of_its_end(self, provider_ref: str) -> None:

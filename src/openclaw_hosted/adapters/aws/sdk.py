@@ -78,6 +78,7 @@ class Call(Operation):
     DESCRIBE_HEALTH = "elbv2:DescribeTargetHealth"
     DESCRIBE_IMAGES = "ecr:DescribeImages"
     DESCRIBE_LOG_GROUPS = "logs:DescribeLogGroups"
+    FILTER_LOGS = "logs:FilterLogEvents"
     PUT_METRICS = "cloudwatch:PutMetricData"
     GET_QUOTA = "service-quotas:GetServiceQuota"
     RECEIVE_MESSAGES = "sqs:ReceiveMessage"

@@ -172,6 +172,8 @@ class FakeCloud:
         """How the provider calls a machine that is launched."""
         self.zones: tuple[str, ...] = ("fake-1",)
         """Where machines are launched, in turn, unless one is asked for."""
+        self.searches_logs = False
+        """Whether the logs of all gateways can be searched at once."""
         self.hook: Hook | None = None
         self.notices: dict[str, Notice | None] = {}
         """What was said of machines and is not confirmed yet, by receipt; None for what nobody can read."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Collection, Mapping, Sequence
 
 from openclaw_hosted.adapters.fake.cloud import FakeCloud, FakeMachine, FakeVolume
 from openclaw_hosted.domain.errors import Conflict, Denied, NoCapacity, NotFound, Unavailable
 from openclaw_hosted.domain.gateway import CredentialsChange, GatewaySpec
+from openclaw_hosted.domain.loglines import LogWish, chosen
 from openclaw_hosted.domain.naming import InstanceId, MachineId, VolumeId
 from openclaw_hosted.domain.usage import DayOfUse
 from openclaw_hosted.ports.gateways import BootstrapTicket, GatewayStatus, Names, Seat, SenderRequest
@@ -221,6 +223,18 @@ class FakeGateways:
     async def logs(self, seat: Seat, lines: int = 200) -> Sequence[str]:
         async with self._cloud.call("gateways.logs"):
             return self._cloud.machine(seat.provider_ref).log[-lines:]
+
+    async def find_lines(self, seats: Sequence[Seat], pattern: str, since: float) -> Mapping[InstanceId, Sequence[str]] | None:
+        if not self._cloud.searches_logs:
+            return None
+        async with self._cloud.call("gateways.find_lines"):
+            said = {seat.instance_id: self._matching(seat.provider_ref, pattern, since) for seat in seats}
+            return {instance_id: lines for instance_id, lines in said.items() if lines}
+
+    def _matching(self, provider_ref: str, pattern: str, since: float) -> Sequence[str]:
+        machine = self._cloud.machines.get(provider_ref)
+        lines = chosen(machine.log, LogWish(since=since)) if machine is not None else ()
+        return [line.text for line in lines if re.search(pattern, line.text)]
 
     def _newest(self, provider_ref: str, spec: GatewaySpec) -> FakeMachine:
         """The machine, if it has seen no later generation."""

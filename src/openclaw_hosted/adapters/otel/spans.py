@@ -16,10 +16,12 @@ from structlog.contextvars import bound_contextvars
 from openclaw_hosted import __version__
 from openclaw_hosted.adapters.otel.ids import GivenIds, ids_of
 from openclaw_hosted.logging import blotted
-from openclaw_hosted.ports.tracing import Attributes, Span, Work
+from openclaw_hosted.ports.tracing import Attributes, RequestSpan, Span, Work
 
 PREFIX: Final = "openclaw_hosted."
 ERROR_TYPE: Final = "error.type"
+STANDARD: Final = {"method": "http.request.method", "route": "http.route", "status": "http.response.status_code"}
+"""Attributes that have a name in OpenTelemetry's semantic conventions."""
 LONGEST_MESSAGE: Final = 300
 
 
@@ -32,9 +34,13 @@ class _OtelSpan:
     def fail(self, kind: str, message: str) -> None:
         _fail(self._span, kind, message)
 
+    def was(self, name: str, attributes: Attributes) -> None:
+        self._span.update_name(name)
+        self._span.set_attributes(_told(attributes))
+
 
 class OtelTracer:
-    """`Tracer`. What a process traces outside of an attempt is left out: its loops look around all the time."""
+    """`Tracer`. What a process traces outside of an attempt and of a request is left out: its loops look around all the time."""
 
     def __init__(self, provider: TracerProvider, ids: GivenIds, mark: str) -> None:
         self._tracer = provider.get_tracer("openclaw_hosted", __version__)
@@ -61,6 +67,12 @@ class OtelTracer:
         with self._as_current(self._tracer.start_span(name, kind=kind, attributes=_told(attributes))) as shown:
             yield shown
 
+    @contextmanager
+    def request(self, attributes: Attributes) -> Iterator[RequestSpan]:
+        span = self._tracer.start_span("request", Context(), SpanKind.SERVER, _told(attributes))
+        with self._as_current(span) as shown:
+            yield shown
+
     def was(self, name: str, began: float, ended: float, attributes: Attributes) -> None:
         if trace.get_current_span().get_span_context().is_valid:
             span = self._tracer.start_span(name, attributes=_told(attributes), start_time=_nanoseconds(began))
@@ -74,7 +86,7 @@ class OtelTracer:
         span.end(_nanoseconds(max(began, ended)))
 
     @contextmanager
-    def _as_current(self, span: trace.Span) -> Iterator[Span]:
+    def _as_current(self, span: trace.Span) -> Iterator[_OtelSpan]:
         """Errors are not recorded by themselves: their texts and traces may hold anything."""
         context = span.get_span_context()
         shown = {"trace_id": trace.format_trace_id(context.trace_id), "span_id": trace.format_span_id(context.span_id)}
@@ -88,7 +100,7 @@ def _fail(span: trace.Span, kind: str, message: str) -> None:
 
 
 def _told(attributes: Attributes) -> dict[str, str | int]:
-    return {PREFIX + name: value for name, value in attributes.items()}
+    return {STANDARD.get(name, PREFIX + name): value for name, value in attributes.items()}
 
 
 def _nanoseconds(at: float) -> int:

@@ -60,7 +60,7 @@ class Elsewhere:
             point_id = ports.ids.restore_point_id()
             rule = partial(lifecycle.leave_zone, volume=volume, point_id=point_id, now=ports.clock.now())
             await ports.instance_store.update(instance.id, rule, lease=lease)
-            log.info("goes on in another zone", instance=instance.id, zone=volume.zone, point=point_id)
+            log.info("goes on in another zone", zone=volume.zone, point=point_id)
 
     def _staying(self, volume: Volume) -> partial[Changed]:
         return partial(lifecycle.stay, volume=volume, now=self._ports.clock.now())

@@ -83,7 +83,7 @@ class Restoring:
         except PortError as error:
             if point.cause is not Cause.UPGRADE and not isinstance(error, NotFound):
                 raise
-            log.warning("restore point failed", point=point.id, instance=instance.id, error=describe(error))
+            log.warning("restore point failed", point=point.id, error=describe(error))
             failed = lifecycle.told(EventName.RESTORE_POINT_FAILED, point, ports.clock.now(), error=describe(error)[:300])
             await ports.point_store.forget(point.id, failed)
 

@@ -6,10 +6,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from structlog.contextvars import bound_contextvars
-
 from openclaw_hosted.controllers.context import Ports
 from openclaw_hosted.controllers.describing import describe, leaves
+from openclaw_hosted.controllers.naming_lines import ids, lines_about
 from openclaw_hosted.controllers.runtime import Requeue
 from openclaw_hosted.domain.errors import LeaseLost
 from openclaw_hosted.domain.instance import Instance, Phase
@@ -37,8 +36,8 @@ def wanted_since(instance: Instance) -> float:
 def attempting(ports: Ports, flow: Flow, instance: Instance, machine_id: MachineId | None, *, is_last: bool = True) -> Iterator[None]:
     """One attempt. With the first that ends well the work is over, unless it `is_last` not."""
     tracer, work = ports.watch.tracer, work_of(flow, instance)
-    told: Attributes = {"instance": instance.id, **({"machine": machine_id} if machine_id else {})}
-    with bound_contextvars(**told), tracer.attempt(work, {**told, "attempt": instance.attempts + 1}) as span:
+    told: Attributes = ids(instance.id, machine_id)
+    with lines_about(instance.id, machine_id), tracer.attempt(work, {**told, "attempt": instance.attempts + 1}) as span:
         try:
             yield
         except Exception as error:

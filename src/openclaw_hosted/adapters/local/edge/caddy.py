@@ -13,6 +13,7 @@ from urllib.parse import urlsplit
 from openclaw_hosted.adapters.local.edge.tls import TRUST_PATHS, EdgeTls, connection_policies, tls_apps
 from openclaw_hosted.domain.cookies import session_cookies
 from openclaw_hosted.domain.naming import INSTANCE_ID_PATTERN
+from openclaw_hosted.request_ids import HEADER as REQUEST_ID
 
 INSTANCE_URI: Final = rf"^/{INSTANCE_ID_PATTERN}([/?]|$)"
 THIS_COMPUTER: Final = r"^(127\.|::1$|@|$)"
@@ -235,7 +236,13 @@ def _platform(run_dir: Path, scheme: str) -> dict[str, Any]:
     bounds = {"handler": "request_body", "max_size": PLATFORM_BODY_BYTES + 1}
     request = {"set": {"X-Forwarded-Proto": [scheme]}, "delete": CLIENTS_CLAIMS}
     proxy = _proxy(f"unix/{run_dir}/web.sock", request, request_buffers=PLATFORM_BODY_BYTES + 1)
-    return {"handler": "subroute", "routes": [{"match": [{"path": PACKED_PATHS}], "handle": [_packed()]}, {"handle": [bounds, proxy]}]}
+    routes = [{"handle": [clients_id()]}, {"match": [{"path": PACKED_PATHS}], "handle": [_packed()]}, {"handle": [bounds, proxy]}]
+    return {"handler": "subroute", "routes": routes}
+
+
+def clients_id() -> dict[str, Any]:
+    """Takes away the id that a client gives its request: the log's ids are the platform's, or a trusted proxy's."""
+    return {"handler": "headers", "request": {"delete": [REQUEST_ID]}}
 
 
 def _packed() -> dict[str, Any]:

@@ -1,13 +1,16 @@
 """The edge behind proxies that the operator names: who asks is told by them, and by nobody else.
 
 The client is the last address in `X-Forwarded-For` that is not one of theirs; what stands before it may be the client's own invention.
-Scheme and host stay those of the platform's own address and of the request: a client's `X-Forwarded-Host` may pass through a proxy unseen.
+The id of a request is the proxy's, if it gives one. Scheme and host stay those of the platform's own address and of the request: a
+client's `X-Forwarded-Host` may pass through a proxy unseen.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from typing import Any, Final
+
+from openclaw_hosted.adapters.local.edge.caddy import clients_id
 
 NEIGHBOUR: Final = "{http.request.remote.host}"
 CLIENT: Final = "{http.vars.client_ip}"
@@ -27,6 +30,8 @@ def behind_proxies(config: dict[str, Any], networks: Sequence[str]) -> dict[str,
         if "*" not in request.get("delete", ()):
             told = {"X-Forwarded-For": [CLIENT], "X-Forwarded-Host": ["{http.request.hostport}"]}
             request["set"] = {**told, **request.get("set", {})}
+    for route in _routes_with(changed, clients_id()):
+        route["match"] = [{"not": [{"remote_ip": {"ranges": list(networks)}}]}]
     return changed
 
 
@@ -36,6 +41,17 @@ def _with_clients(part: Any) -> Any:
     if isinstance(part, list):
         return [_with_clients(item) for item in part]
     return part.replace(NEIGHBOUR, CLIENT) if isinstance(part, str) else part
+
+
+def _routes_with(part: Any, handler: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The routes that do nothing but this."""
+    if isinstance(part, dict):
+        if part.get("handle") == [handler]:
+            yield part
+        part = list(part.values())
+    if isinstance(part, list):
+        for item in part:
+            yield from _routes_with(item, handler)
 
 
 def _proxied(part: Any) -> Iterator[dict[str, Any]]:
