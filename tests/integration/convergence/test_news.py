@@ -41,7 +41,7 @@ class Evening:
 
     def __init__(self, world: World, mail: MailServer) -> None:
         self.world, self.mail, self.store = world, mail, world.store
-        self.options = replace(world.options, address=ADDRESS, limits=Limits(budget_stops=True))
+        self.options = replace(world.options, lease_seconds=1e4, address=ADDRESS, limits=Limits(budget_stops=True))
         self.ports: Ports = replace(world.ports(), alarms=world.store.alarms)
         self.keys = KeysController(self.ports, world.store.news, self.options)
         self.send_to(mail.port)
