@@ -163,6 +163,8 @@ def old_system(root: Path, users: Sequence[str], image: str | None) -> Iterator[
         yield made
     finally:
         cloud.close()
+        if isinstance(cloud.tasks, OldOpenClaws):
+            cloud.tasks.close()
         cloud.balancers.close()
 
 

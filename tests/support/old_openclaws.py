@@ -32,6 +32,8 @@ STATE: Final = "/home/node/.openclaw"
 TOKEN: Final = "OPENCLAW_GATEWAY_TOKEN"
 """The variable in which OpenClaw looks for its token; the user's secret has it."""
 OF_THE_ENVIRONMENT: Final = f"${{{TOKEN}}}"
+FORWARDED: Final = {"X-Forwarded-For": "127.0.0.1"}
+"""OpenClaw answers nothing that comes from a trusted proxy, such as Docker's gateway here, and does not say for whom."""
 PRIVATE: Final = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 
 
@@ -90,6 +92,7 @@ class OldOpenClaws:
     """Stands for the file system that has all states."""
     tasks: dict[str, OldTask] = field(default_factory=dict)
     """By the service's name; the newest of each."""
+    started: list[Task] = field(default_factory=list)
 
     def start(self, order: TaskOrder) -> OldTask:
         """Run one, with its files as an old system may have written them. Returns once it answers."""
@@ -100,10 +103,17 @@ class OldOpenClaws:
         for path in (configuration, state):
             self.runner.owns(path)
         task = self.runner.start(order)
+        self.started.append(task)
         page = f"http://{task.address}:{task.port}/{state.name}/"
         wait_until(lambda: _answers(page), PATIENCE_SECONDS, lambda: self.runner.said(task))
         self.tasks[order.service] = OldTask(task, order.environment[TOKEN])
         return self.tasks[order.service]
+
+    def close(self) -> None:
+        """End all of them, one that does not answer yet as well."""
+        for task in self.started:
+            if task.runs():
+                task.end()
 
 
 def _configuration(places: Places, user: str) -> Config:
@@ -189,12 +199,12 @@ class InProcesses:
 def speak(address: str, token: str, text: str) -> None:
     """One turn, asked of a gateway itself."""
     body = {"model": "openclaw", "messages": [{"role": "user", "content": text}]}
-    headers = {"Authorization": f"Bearer {token}"}
+    headers = {"Authorization": f"Bearer {token}", **FORWARDED}
     httpx.post(f"http://{address}/v1/chat/completions", json=body, headers=headers, timeout=PATIENCE_SECONDS).raise_for_status()
 
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(url, timeout=5).status_code == httpx.codes.OK
+        return httpx.get(url, timeout=5, headers=FORWARDED).status_code == httpx.codes.OK
     except httpx.HTTPError:
         return False

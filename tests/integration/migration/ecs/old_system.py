@@ -75,6 +75,7 @@ class OldAccount:
         group = elbv2.create_target_group(
             Name=f"old-{user}", Protocol="HTTP", Port=8080, VpcId=self.vpc, TargetType="ip", Tags=TAGS, HealthCheckPath=f"/{user}/",
             HealthCheckIntervalSeconds=5, HealthCheckTimeoutSeconds=4, HealthyThresholdCount=2,
+            Matcher={"HttpCode": "200,403"},  # a check does not say for whom it asks, which OpenClaw wants to know from a trusted proxy
         )  # fmt: skip
         arn = group["TargetGroups"][0]["TargetGroupArn"]
         elbv2.create_rule(
