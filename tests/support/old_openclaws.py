@@ -32,7 +32,7 @@ STATE: Final = "/home/node/.openclaw"
 TOKEN: Final = "OPENCLAW_GATEWAY_TOKEN"
 """The variable in which OpenClaw looks for its token; the user's secret has it."""
 OF_THE_ENVIRONMENT: Final = f"${{{TOKEN}}}"
-FORWARDED: Final = {"X-Forwarded-For": "127.0.0.1"}
+FORWARDED: Final = {"X-Forwarded-For": "198.51.100.1"}
 """OpenClaw answers nothing that comes from a trusted proxy, such as Docker's gateway here, and does not say for whom."""
 PRIVATE: Final = ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16")
 
