@@ -14,8 +14,9 @@ from moto.ecs.models import ecs_backends
 
 from lab.cloud.calls import Call
 from lab.cloud.operations import moto, operation
+from lab.cloud.secrets import secret_value
 from lab.cloud.targets import TargetRow
-from lab.plane.tasks import Task
+from lab.plane.tasks import Folder, Task, TaskOrder
 
 if TYPE_CHECKING:
     from lab.cloud.account import Account
@@ -65,7 +66,7 @@ def _turn(account: Account, service: Any, post: Post) -> None:
     assert account.tasks is not None
     try:
         if post.task is None:
-            task = account.tasks.start(service.name, _backend(account).describe_task_definition(service.task_definition).volumes)
+            task = account.tasks.start(_order(account, service))
             with account.lock:
                 _register(account, service, task)
                 post.task = task
@@ -76,6 +77,24 @@ def _turn(account: Account, service: Any, post: Post) -> None:
             post.task = None
     finally:
         post.turning = False
+
+
+def _order(account: Account, service: Any) -> TaskOrder:
+    """What the task definition says; the first of its containers is the one."""
+    definition = _backend(account).describe_task_definition(service.task_definition)
+    container = definition.container_definitions[0]
+    volumes = {volume["name"]: volume["efsVolumeConfiguration"] for volume in definition.volumes}
+    plain = {pair["name"]: pair["value"] for pair in container["environment"]}
+    return TaskOrder(
+        str(service.name),
+        int(service.load_balancers[0]["containerPort"]),
+        int(container["memory"]),
+        {
+            point["containerPath"]: Folder(volumes[point["sourceVolume"]]["fileSystemId"], volumes[point["sourceVolume"]]["rootDirectory"])
+            for point in container["mountPoints"]
+        },
+        plain | {each["name"]: secret_value(account, each["valueFrom"]) for each in container.get("secrets", ())},
+    )
 
 
 def _register(account: Account, service: Any, task: Task) -> None:

@@ -5,6 +5,7 @@ Source: docs.aws.amazon.com/secretsmanager/latest/apireference/API_DeleteSecret.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING, Any, Final
 
 from moto.secretsmanager.models import secretsmanager_backends
@@ -22,6 +23,15 @@ DAY_SECONDS: Final = 86_400.0
 def stored(account: Account) -> Any:
     """Moto's own, by name or ARN."""
     return secretsmanager_backends[account.account_id][account.region].secrets
+
+
+def secret_value(account: Account, source: str) -> str:
+    """What a task definition's `valueFrom` names: a secret's ARN, and after it which value of its JSON document. Raises what moto does."""
+    parts = source.split(":")
+    backend = secretsmanager_backends[account.account_id][account.region]
+    text = str(backend.get_secret_value(":".join(parts[:7]), "", "")["SecretString"])
+    key = parts[7] if len(parts) > 7 else ""
+    return str(json.loads(text)[key]) if key else text
 
 
 @operation("secretsmanager", "DeleteSecret")

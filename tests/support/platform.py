@@ -59,11 +59,13 @@ class RunningPlatform:
         """What the command printed so far."""
         return (self.data_dir / "up.out").read_text(errors="replace")
 
-    def cli(self, *arguments: str, check: bool = True, stdin: str = "") -> subprocess.CompletedProcess[str]:
+    def cli(
+        self, *arguments: str, check: bool = True, stdin: str = "", timeout_seconds: float = PATIENCE_SECONDS
+    ) -> subprocess.CompletedProcess[str]:
         """Run the command line against this platform."""
         return subprocess.run(
             [sys.executable, "-m", "openclaw_hosted", *arguments, "--data-dir", str(self.data_dir)],
-            capture_output=True, text=True, timeout=PATIENCE_SECONDS, check=check, input=stdin, env={**os.environ, **self.environment},
+            capture_output=True, text=True, timeout=timeout_seconds, check=check, input=stdin, env={**os.environ, **self.environment},
         )  # fmt: skip
 
     def start(self, *, spares: int = 1, timeout_seconds: float = PATIENCE_SECONDS) -> None:

@@ -120,7 +120,7 @@ class _Look:
         if machine.state is MachineState.AVAILABLE:
             return status.ready and status.instance_id == machine.reserved_instance_id
         self._remember_answer(status)
-        return status.ready or status.stopping
+        return status.ready or status.stopping or status.stands_by
 
     async def _start(self, seen: ObservedMachine) -> bool:
         try:

@@ -99,6 +99,8 @@ class MigrationStep(StrEnum):
     FIRST_COPY = "first_copy"
     REMEMBER = "remember"
     """Write down how the old side is, so that it can be brought back exactly so."""
+    LOAD = "load"
+    """OpenClaw is loaded on the new side, where it can wait for its state."""
     HOLD = "hold"
     """The page that says that it will be a moment."""
     STOP = "stop"
@@ -119,8 +121,8 @@ class MigrationStep(StrEnum):
 
 FORWARD: Final = (
     MigrationStep.PREFLIGHT, MigrationStep.ACCOUNT, MigrationStep.INSTANCE, MigrationStep.CREDENTIALS, MigrationStep.FIRST_COPY,
-    MigrationStep.REMEMBER, MigrationStep.HOLD, MigrationStep.STOP, MigrationStep.DIFFERENCE, MigrationStep.START, MigrationStep.CHANNELS,
-    MigrationStep.PROBE, MigrationStep.SWITCH,
+    MigrationStep.REMEMBER, MigrationStep.LOAD, MigrationStep.HOLD, MigrationStep.STOP, MigrationStep.DIFFERENCE, MigrationStep.START,
+    MigrationStep.CHANNELS, MigrationStep.PROBE, MigrationStep.SWITCH,
 )  # fmt: skip
 BACK: Final = (MigrationStep.REMOVE, MigrationStep.REVIVE, MigrationStep.RELEASE)
 ROLLBACK: Final = (MigrationStep.HOLD, MigrationStep.CARRY_BACK, *BACK)
@@ -164,6 +166,8 @@ class OldService:
     path: str | None = None
     """The old address below the load balancer's, such as `/user-123`."""
     version: str | None = None
+    drain_seconds: float = 0.0
+    """For so long a connection that is open may keep it from being told to end."""
     problems: tuple[str, ...] = ()
 
 

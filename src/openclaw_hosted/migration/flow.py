@@ -44,7 +44,7 @@ class FlowOptions:
     window: Window | None = None
     soak_seconds: float = 300.0
     soak_poll_seconds: float = 10.0
-    poll_seconds: float = 1.0
+    poll_seconds: float = 0.5
     pause_seconds: float = 2.0
     """Before a step is tried again; longer each time."""
     stop_seconds: float = 300.0
@@ -101,6 +101,7 @@ class _Walk:
             MigrationStep.CREDENTIALS: self._credentials,
             MigrationStep.FIRST_COPY: self._first_copy,
             MigrationStep.REMEMBER: self._remember,
+            MigrationStep.LOAD: self._load,
             MigrationStep.HOLD: self._hold,
             MigrationStep.STOP: self._stop,
             MigrationStep.DIFFERENCE: self._difference,
@@ -120,7 +121,7 @@ class _Walk:
         step, window = self.migration.step, self._flow.options.window
         if step is None or step is MigrationStep.SOAK:
             return False
-        waits = self.migration.state is MigrationState.MOVING and step is MigrationStep.HOLD
+        waits = self.migration.state is MigrationState.MOVING and step in (MigrationStep.LOAD, MigrationStep.HOLD)
         return window is None or not waits or window.is_open(self._flow.clock.now())
 
     async def take_step(self) -> bool:
@@ -198,12 +199,17 @@ class _Walk:
             raise StateConflict("The old service is to have no task. Start it, or leave this user out.")
         await self._note(desired=status.desired, route=await self._flow.legacy.route(self._service))
 
+    async def _load(self) -> None:
+        if self._service.state.is_kept:
+            await self._flow.new.stand_by(self._instance)
+
     async def _hold(self) -> None:
         await self._flow.legacy.hold(self._route)
 
     async def _stop(self) -> None:
         await self._flow.legacy.scale(self._service, 0)
-        await self._until(lambda status: status.is_stopped, self._flow.options.stop_seconds, "The old service has not stopped")
+        seconds = self._flow.options.stop_seconds + self._service.drain_seconds
+        await self._until(lambda status: status.is_stopped, seconds, "The old service has not stopped")
 
     async def _difference(self) -> None:
         await self._check_old_is_stopped()
@@ -213,15 +219,16 @@ class _Walk:
     async def _start(self) -> None:
         await self._check_old_is_stopped()
         if self._service.state.is_kept:
-            seat = await self._flow.new.rest(self._instance)
+            new, instance_id = self._flow.new, self._instance
+            standing_by = await new.stand_by(instance_id)
+            seat = standing_by or await new.rest(instance_id)
             await self._flow.copies.install(replace(await self._arrival(), seat=seat))
-            await self._flow.new.restart(self._instance)
+            await (new.begin(instance_id) if standing_by else new.restart(instance_id))
 
     async def _channels(self) -> None:
         await self._check_old_is_stopped()
-        found = await self._found()
-        if found.settings.channels:
-            await self._flow.new.set_up(self._instance, found, channels=True)
+        if (await self._flow.legacy.settings(self._service)).settings.channels:
+            await self._flow.new.set_up(self._instance, await self._found(), channels=True)
 
     async def _probe(self) -> None:
         await self._flow.new.probe(self._instance)

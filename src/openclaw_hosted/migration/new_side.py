@@ -38,6 +38,8 @@ OPERATOR: Final = Actor(Party.OPERATOR, Role.ADMIN, Via.COMMAND_LINE)
 STOP_SECONDS: Final = 60.0
 ANSWERS_SECONDS: Final = 60.0
 """For so long a gateway that is to rest may fail to answer, before it is stopped instead."""
+BEGIN_SECONDS: Final = 120.0
+"""For so long one that stood by may take to be ready."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ class NewSide:
     clock: Clock
     ids: Ids
     fleet_cap: int
-    poll_seconds: float = 0.5
+    poll_seconds: float = 0.2
     patience_seconds: float = 900.0
 
     async def check_room(self) -> None:
@@ -135,6 +137,23 @@ class NewSide:
                     await self.gateways.stop(seat, within_seconds=STOP_SECONDS)
                     return seat
             await self.clock.sleep(self.poll_seconds)
+
+    async def stand_by(self, instance_id: InstanceId) -> Seat | None:
+        """Have OpenClaw loaded for its next start, and its gateway ended; None, and nothing done, where that can't be. Raises
+        `Unavailable` where it takes long; ask again."""
+        seat = await self.seat(instance_id)
+        return seat if await self.gateways.stand_by(seat) else None
+
+    async def begin(self, instance_id: InstanceId) -> None:
+        """Have a gateway that stands by begin, and wait for it; one that does not come is left to the control loops."""
+        seat, until = await self.seat(instance_id), self.clock.now() + BEGIN_SECONDS
+        await self.gateways.restart(seat)
+        while not (await self.gateways.status(seat)).ready:
+            if self.clock.now() >= until:
+                await self.restart(instance_id)
+                return
+            await self.clock.sleep(self.poll_seconds)
+        await self.settled(instance_id)
 
     async def probe(self, instance_id: InstanceId) -> None:
         """Go the way that the user's request would. Raises `Unavailable`, or `StateConflict` where it does not run."""

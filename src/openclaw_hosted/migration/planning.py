@@ -19,6 +19,8 @@ STOP_SECONDS: Final = 10.0
 """What an idle OpenClaw and its task take to stop; a turn under way takes its time on top."""
 START_SECONDS: Final = 13.0
 """What OpenClaw takes to start on an existing state, and the route to be switched."""
+DRAIN_SECONDS: Final = 5.0
+"""What a load balancer need give connections of an OpenClaw that is to stop; by default it gives them five minutes."""
 VERIFIED_BYTES_A_SECOND: Final = 50e6
 SOURCE_BEFORE: Final = {10: 122, 25: 180, 50: 280}
 SOURCE_AFTER: Final = {10: 83, 25: 140, 50: 230}
@@ -108,6 +110,11 @@ async def _plan_user(legacy: Legacy, copies: StateCopies, service: OldService, r
             missing += [str(problem)] if str(problem) not in missing else []
     elif not service.problems:
         notes.append("The old system keeps no state of this user: conversations and files are not brought.")
+    if service.drain_seconds > DRAIN_SECONDS:
+        notes.append(
+            f"An open page may keep the old service from stopping for {service.drain_seconds:.0f} seconds more. Before you move this user, "
+            f"set deregistration_delay.timeout_seconds of its target group to {DRAIN_SECONDS:.0f}."
+        )
     if service.version is None or not is_version(service.version):
         notes.append(f"The old OpenClaw's version is not told by its image. It may not be newer than {our_version}.")
     elif is_newer(service.version, our_version):

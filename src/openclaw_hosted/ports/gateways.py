@@ -11,7 +11,9 @@ from openclaw_hosted.domain.naming import InstanceId
 from openclaw_hosted.domain.usage import DayOfUse
 
 PREPARE_SECONDS: Final = 20.0
-"""What `Gateways.prepare` may take."""
+"""What `Gateways.prepare` and `Gateways.stand_by` may take."""
+STAND_BY_SECONDS: Final = 120.0
+"""For so long a gateway stands by, from the last time that it was asked to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +39,8 @@ class GatewayStatus:
     """Its configuration names addresses of the platform that are no longer right; `apply` mends that."""
     claimed: bool | None = None
     """Whether it was opened to an owner, ever; None where that can't be told now."""
+    stands_by: bool = False
+    """Whether what runs waits for its state, as `stand_by` asked."""
     takes_credentials: bool = True
     """Whether `apply` can give it credentials that the vault does not have yet."""
 
@@ -103,6 +107,13 @@ class Gateways(Protocol):
         """
         ...
 
+    async def stand_by(self, seat: Seat) -> bool:
+        """Have its gateway end, and what is to serve next be loaded and wait, with no file of its state open, until `restart`. Asked again
+        within `STAND_BY_SECONDS`, it waits on; later `revive` has it begin. Returns False, and does nothing, where gateways can't be loaded
+        ahead. Raises `Unavailable` where it is not loaded within `PREPARE_SECONDS`; ask again.
+        """
+        ...
+
     async def apply(self, seat: Seat, spec: GatewaySpec, given: CredentialsChange | None = None) -> None:
         """Bring the settings and credentials of `spec.revision` into force on a running gateway, without a restart where
         OpenClaw can; returns once they are in force. Does nothing for a revision that already is. A gateway that was a spare's
@@ -118,7 +129,8 @@ class Gateways(Protocol):
 
     async def restart(self, seat: Seat, *, at_once: bool = False) -> None:
         """Stop the gateway cleanly, letting a turn under way finish unless `at_once`, and start it again. Does not wait for it: from
-        now on the gateway is not ready until another start of it is. Does nothing where it is `stopping`, unless `at_once`.
+        now on the gateway is not ready until another start of it is. Does nothing where it is `stopping`, unless `at_once`. One that
+        stands by begins.
         """
         ...
 

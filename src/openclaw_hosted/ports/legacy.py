@@ -119,8 +119,8 @@ class StateCopies(Protocol):
         ...
 
     async def install(self, arrival: Arrival) -> None:
-        """Put what was brought in the place of the gateway's state, in one step. The gateway has to be suspended, and started anew
-        afterwards. Does nothing where it was done with this mark."""
+        """Put what was brought in the place of the gateway's state, in one step. The gateway has to stand by or be suspended, and
+        be started anew afterwards. Does nothing where it was done with this mark."""
         ...
 
     async def carry_back(self, arrival: Arrival, state: OldState) -> None:

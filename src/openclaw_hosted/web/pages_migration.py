@@ -33,6 +33,7 @@ STEPS: Final[Mapping[MigrationStep, str]] = {
     MigrationStep.CREDENTIALS: "Copy the credentials to the vault",
     MigrationStep.FIRST_COPY: "Copy the state while the old service runs",
     MigrationStep.REMEMBER: "Note how the old service and its address are",
+    MigrationStep.LOAD: "Load the new gateway",
     MigrationStep.HOLD: "Show the waiting page",
     MigrationStep.STOP: "Stop the old service",
     MigrationStep.DIFFERENCE: "Copy what changed, and verify all of it",

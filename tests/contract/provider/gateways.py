@@ -120,6 +120,20 @@ class RestartContract:
         with pytest.raises(NotFound):
             await harness.gateways.revive(seat("mc-unknown2"))
 
+    async def test_one_that_stands_by_serves_nobody_until_it_is_restarted(self, harness: ProviderHarness) -> None:
+        ref, spec = await ready_to_start(harness)
+        assert not await harness.gateways.stand_by(seat(ref, spec))
+        await harness.gateways.start(seat(ref, spec), spec)
+        await until_ready(harness, seat(ref, spec))
+        stands_by = await harness.gateways.stand_by(seat(ref, spec))
+        assert await harness.gateways.stand_by(seat(ref, spec)) is stands_by
+        await harness.gateways.revive(seat(ref, spec))
+        status = await harness.gateways.status(seat(ref, spec))
+        assert (status.stands_by, status.running, status.ready) == (stands_by, True, not stands_by)
+        await harness.gateways.restart(seat(ref, spec))
+        await until_ready(harness, seat(ref, spec))
+        assert not (await harness.gateways.status(seat(ref, spec))).stands_by
+
     async def test_a_restarted_gateway_is_ready_again_only_once_it_was_started_anew(self, harness: ProviderHarness) -> None:
         ref, spec = await ready_to_start(harness)
         await harness.gateways.start(seat(ref, spec), spec)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import signal
 import subprocess
 from collections.abc import AsyncIterator
@@ -14,9 +15,11 @@ import psutil
 import pytest
 
 from openclaw_hosted.adapters.local.install import NODE_DIR, PLUGIN_DIR, OpenClawRelease, installed_release
+from openclaw_hosted.adapters.local.runtimes import WAIT_FILE
 from openclaw_hosted.domain.errors import Conflict
 from openclaw_hosted.domain.gateway import GatewaySpec
 from openclaw_hosted.domain.naming import MachineId
+from openclaw_hosted.ports.gateways import STAND_BY_SECONDS
 from tests.support.local_computer import Computer
 from tests.support.seats import seat
 from tests.support.stand_in import install_stand_in
@@ -91,6 +94,49 @@ async def test_what_is_loaded_ahead_waits_again_where_it_was_killed_and_another_
     await computer.vault.grant(spec.instance_id, MachineId(new))
     await gateways.start(seat(new, moved), moved)
     await until(lambda: computer.is_ready(new))
+
+
+async def test_one_that_stands_by_has_ended_and_begins_with_the_state_that_is_there_then(computer: Computer) -> None:
+    ref, spec = await serving(computer)
+    process, before = computer.process(ref), computer.process(ref).status().child_pid
+    assert await computer.gateways.stand_by(seat(ref, spec))
+    waiting = process.status().child_pid
+    gateways = computer.new_gateways()
+    assert await gateways.stand_by(seat(ref, spec))
+    status = await gateways.status(seat(ref, spec))
+    assert (status.running, status.ready, status.stands_by) == (True, False, True)
+    assert before != waiting == process.status().child_pid
+
+    state = computer.volumes.state_dir(spec.volume_id)
+    state.rename(state.with_name("before"))
+    shutil.copytree(state.with_name("before"), state)
+    await gateways.revive(seat(ref, spec))
+    assert not await computer.is_ready(ref)
+    await gateways.restart(seat(ref, spec))
+    await until(lambda: computer.is_ready(ref))
+    assert (process.status().child_pid, (await gateways.status(seat(ref, spec))).stands_by) == (waiting, False)
+
+
+async def test_one_that_was_forgotten_while_it_stood_by_begins_when_it_is_revived(computer: Computer) -> None:
+    ref, spec = await serving(computer)
+    assert await computer.gateways.stand_by(seat(ref, spec))
+    wait = computer.data_dir / "machines" / ref / WAIT_FILE
+    long_ago = wait.stat().st_mtime - STAND_BY_SECONDS
+    os.utime(wait, (long_ago, long_ago))
+    assert not (await computer.gateways.status(seat(ref, spec))).stands_by
+    await computer.gateways.revive(seat(ref, spec))
+    await until(lambda: computer.is_ready(ref))
+
+
+async def test_what_waits_for_its_volume_neither_stands_by_nor_begins_when_it_is_revived_or_restarted(computer: Computer) -> None:
+    _, spec = await serving(computer)
+    new, moved = await prepared(computer, spec)
+    assert not await computer.gateways.stand_by(seat(new, moved))
+    await computer.gateways.revive(seat(new, moved))
+    await computer.gateways.restart(seat(new, moved))
+    wait = computer.data_dir / "machines" / new / WAIT_FILE
+    assert wait.exists()
+    assert not (await computer.gateways.status(seat(new, moved))).ready
 
 
 @pytest.mark.openclaw

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 
 import pytest
 
-from openclaw_hosted.domain.errors import IllegalTransition, StateConflict, Unavailable
+from openclaw_hosted.domain.errors import IllegalTransition, LeaseLost, StateConflict, Unavailable
 from openclaw_hosted.domain.migration import MigrationState, MigrationStep, Side
 from openclaw_hosted.domain.old_things import OldThing, ThingKind
 from openclaw_hosted.domain.window import parse_window
+from tests.integration.convergence.world import eventually
 from tests.integration.migration.world import MigrationWorld
 from tests.support.clock import EPOCH
 
@@ -89,6 +91,41 @@ async def test_a_newer_openclaw_is_not_brought_to_an_older_one(world: MigrationW
     assert "newer than 2026.9.6" in ((await world.row()).error or "")
 
 
+async def test_openclaw_is_loaded_before_the_user_begins_to_wait(world: MigrationWorld) -> None:
+    calls: list[str] = []
+
+    async def record(call: str, moment: str) -> None:
+        if moment == "after" and call in ("gateways.stand_by", "legacy.hold", "copies.install", "gateways.restart", "legacy.lead"):
+            calls.append(call)
+
+    async with world.new.running():
+        world.new.cloud.hook = record
+        await world.run()
+        world.new.cloud.hook = None
+    assert calls == ["gateways.stand_by", "legacy.hold", "gateways.stand_by", "copies.install", "gateways.restart", "legacy.lead"]
+
+
+async def test_a_gateway_that_was_loaded_for_a_run_that_never_goes_on_serves_again(world: MigrationWorld) -> None:
+    async with world.new.running():
+
+        async def die(call: str, moment: str) -> None:
+            if (call, moment) == ("gateways.stand_by", "after"):
+                raise LeaseLost("Another run has it.")
+
+        world.new.cloud.hook = die
+        with suppress(LeaseLost):
+            await world.run()
+        world.new.cloud.calm()
+        (machine,) = [each for each in world.new.cloud.machines.values() if each.stands_by_until is not None]
+
+        async def is_ready() -> bool:
+            return world.new.cloud.ready(machine)
+
+        machine.stands_by_until = world.new.clock.now()
+        await eventually(is_ready, lambda: "it still stands by")
+        assert world.old.say("user-1", "still here") == "old"
+
+
 async def test_nobody_waits_outside_of_the_window(world: MigrationWorld) -> None:
     shut, second = 3600 * 3, int(EPOCH) % 86_400
     opens = (second // 3600 + 2) % 24
@@ -96,7 +133,7 @@ async def test_nobody_waits_outside_of_the_window(world: MigrationWorld) -> None
     async with world.new.running():
         await world.run()
         row = await world.row()
-        assert (row.state, row.step) == (MigrationState.MOVING, MigrationStep.HOLD)
+        assert (row.state, row.step) == (MigrationState.MOVING, MigrationStep.LOAD)
         assert world.old.say("user-1", "still here") == "old"
         world.options = replace(world.options, window=None)
         await world.run()
@@ -164,7 +201,7 @@ async def test_what_cannot_be_taken_away_is_said_and_the_rest_goes_on(world: Mig
 
 
 async def test_a_plan_changes_nothing_and_says_what_is_missing(world: MigrationWorld) -> None:
-    world.add("user-2", problems=("No e-mail address is known for user-2.",))
+    world.add("user-2", problems=("No e-mail address is known for user-2.",), drain_seconds=300.0)
     seen = set()
 
     async def record(call: str, _: str) -> None:
@@ -176,4 +213,7 @@ async def test_a_plan_changes_nothing_and_says_what_is_missing(world: MigrationW
     first, second = plan.users
     assert (first.provider, first.channels, first.missing) == ("anthropic", ("telegram",), ())
     assert second.missing == ("No e-mail address is known for user-2.",)
+    (note,) = second.notes
+    assert note.startswith("An open page may keep the old service from stopping for 300 seconds more.")
+    assert "set deregistration_delay.timeout_seconds of its target group to 5." in note
     assert await world.new.store.migrations.all() == []

@@ -43,7 +43,7 @@ async def test_each_user_is_shown_with_state_step_and_reason(world: World, admin
     done = replace(switched, state=MigrationState.DONE, step=None)
     await put(world, moving("user-1", now), failed, done)
     shown = await page(world, admin)
-    for text in ("On the way", "Find or create the account", "2 of 13", "Going back", "The key was &lt;revoked&gt;.", "user-3@example.com",
+    for text in ("On the way", "Find or create the account", "2 of 14", "Going back", "The key was &lt;revoked&gt;.", "user-3@example.com",
                  "Moved", "The user waited 21.0 s", "You can go back until", instance_id):  # fmt: skip
         assert text in shown, text
 

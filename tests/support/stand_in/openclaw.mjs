@@ -5,7 +5,7 @@ import { createServer } from "node:http";
 
 const readJson = (path) => JSON.parse(readFileSync(path, "utf8"));
 const config = readJson(process.env.OPENCLAW_CONFIG_PATH);
-const secrets = () => readJson(config.secrets.providers.platform.path);
+const secrets = () => (config.secrets ? readJson(config.secrets.providers.platform.path) : { gatewayToken: process.env.OPENCLAW_GATEWAY_TOKEN });
 const { basePath } = config.gateway.controlUi;
 if ("nonsense" in config.gateway) {
   console.error(JSON.stringify({ level: "error", time: new Date().toISOString(), message: "Gateway failed to start: Invalid config: gateway: unknown key nonsense" }));

@@ -146,6 +146,10 @@ class AwsGateways:
         if not (await self.status(seat)).ready:
             await self.stop(seat)
 
+    async def stand_by(self, seat: Seat) -> bool:  # noqa: ARG002 - a container has its volume from its start
+        """Nothing is loaded ahead in a container."""
+        return False
+
     async def apply(self, seat: Seat, spec: GatewaySpec, given: CredentialsChange | None = None) -> None:
         """Bring settings and credentials into force; see the port. Costs no AWS call where they are `given`, or those that it has."""
         running.check_shipped(spec)

@@ -31,6 +31,7 @@ class OldCall(Operation):
     DESCRIBE_RULES = "elbv2:DescribeRules"
     MODIFY_RULE = "elbv2:ModifyRule"
     DESCRIBE_GROUPS = "elbv2:DescribeTargetGroups"
+    DESCRIBE_GROUP_ATTRIBUTES = "elbv2:DescribeTargetGroupAttributes"
     DESCRIBE_BALANCER_TAGS = "elbv2:DescribeTags"
     DELETE_GROUP = "elbv2:DeleteTargetGroup"
     DESCRIBE_SCALING_GROUPS = "autoscaling:DescribeAutoScalingGroups"

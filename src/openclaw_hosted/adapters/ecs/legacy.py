@@ -22,6 +22,7 @@ from openclaw_hosted.ports.legacy import OldStatus
 SERVICES_AT_ONCE: Final = 10
 TASKS_AT_ONCE: Final = 100
 ENDED: Final = "STOPPED"
+DRAIN: Final = "deregistration_delay.timeout_seconds"
 Body = dict[str, Any]
 
 
@@ -40,7 +41,7 @@ class EcsLegacy:
         self._described.clear()
         async for service in self._each_service():
             task = await self._task(str(service["taskDefinition"]))
-            described = Described(service, task, _rule_of(service, rules), await self._folders(task))
+            described = Described(service, task, _rule_of(service, rules), await self._folders(task), await self._drain_seconds(service))
             read = read_service(described, self._mapping)
             if read is not None:
                 self._described[read.ref] = described
@@ -139,6 +140,14 @@ class EcsLegacy:
                 found[point] = str(answer["AccessPoints"][0].get("RootDirectory", {}).get("Path", "/"))
         return found
 
+    async def _drain_seconds(self, service: Body) -> float:
+        """The longest of its target groups."""
+        found = 0.0
+        for arn in sorted(_groups_of(service)):
+            answer = await self._sdk.call(OldCall.DESCRIBE_GROUP_ATTRIBUTES, TargetGroupArn=arn)
+            found = max([found, *(float(each["Value"]) for each in answer["Attributes"] if each["Key"] == DRAIN)])
+        return found
+
     async def _rules(self) -> list[Body]:
         rules = []
         for listener in self._mapping.listeners:
@@ -182,8 +191,11 @@ class EcsLegacy:
 
 def _rule_of(service: Body, rules: list[Body]) -> Body | None:
     """The rule that leads to the service."""
-    groups = {str(each["targetGroupArn"]) for each in service.get("loadBalancers", ()) if each.get("targetGroupArn")}
-    return next((rule for rule in rules if leads_to(rule) & groups), None)
+    return next((rule for rule in rules if leads_to(rule) & _groups_of(service)), None)
+
+
+def _groups_of(service: Body) -> set[str]:
+    return {str(each["targetGroupArn"]) for each in service.get("loadBalancers", ()) if each.get("targetGroupArn")}
 
 
 def _check_unique(services: Sequence[OldService]) -> None:

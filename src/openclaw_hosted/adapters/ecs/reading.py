@@ -26,6 +26,8 @@ class Described:
     rule: Body | None
     folders: AnyMapping[str, str]
     """Of EFS access points, by id."""
+    drain_seconds: float = 0.0
+    """Of its target group."""
 
     @property
     def tags(self) -> dict[str, str]:
@@ -63,6 +65,7 @@ def read_service(described: Described, mapping: Mapping) -> OldService | None:
         route=_route(described, name, problems),
         path=_path(described.rule),
         version=_version(described),
+        drain_seconds=described.drain_seconds,
         problems=tuple(problems),
     )
 

@@ -60,6 +60,8 @@ class FakeMachine:
     """When the turn ends that its gateway is at."""
     suspended: bool = False
     """Whether its gateway begins no more turns."""
+    stands_by_until: float | None = None
+    """Until when its gateway is loaded and waits for its state."""
     stopped_at: float = 0.0
     """When the gateway that was told to end has ended."""
     ready_at: float = 0.0
@@ -75,7 +77,11 @@ class FakeMachine:
     @property
     def answers(self) -> bool:
         """Whether its gateway runs."""
-        return self.spec is not None and self.health is MachineHealth.UP and not (self.refuses or self.hangs or self.down)
+        return (
+            self.spec is not None
+            and self.health is MachineHealth.UP
+            and not (self.refuses or self.hangs or self.down or self.stands_by_until is not None)
+        )
 
     @property
     def refuses(self) -> bool:
@@ -153,6 +159,8 @@ class FakeCloud:
         self.clock = clock
         self.gateway_address = gateway_address or ""
         """Where all gateways answer; each has an address of its own without it."""
+        self.loads_ahead = True
+        """Whether gateways can stand by."""
         self.machines: dict[str, FakeMachine] = {}
         self.secrets: dict[InstanceId, FakeSecret] = {}
         self.volumes: dict[VolumeId, FakeVolume] = {}

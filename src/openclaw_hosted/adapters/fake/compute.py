@@ -12,7 +12,7 @@ from openclaw_hosted.domain.gateway import CredentialsChange, GatewaySpec
 from openclaw_hosted.domain.loglines import LogWish, chosen
 from openclaw_hosted.domain.naming import InstanceId, MachineId, VolumeId
 from openclaw_hosted.domain.usage import DayOfUse
-from openclaw_hosted.ports.gateways import BootstrapTicket, GatewayStatus, Names, Seat, SenderRequest
+from openclaw_hosted.ports.gateways import STAND_BY_SECONDS, BootstrapTicket, GatewayStatus, Names, Seat, SenderRequest
 from openclaw_hosted.ports.machines import LaunchSpec, MachineHealth, ObservedMachine, one_of
 from openclaw_hosted.ports.volumes import LargeVolume, ObservedVolume
 
@@ -128,6 +128,14 @@ class FakeGateways:
             if machine.spec is not None and machine.spec.instance_id != spec.instance_id:
                 machine.spec, machine.suspended = None, False
 
+    async def stand_by(self, seat: Seat) -> bool:
+        async with self._cloud.call("gateways.stand_by"):
+            machine = self._up(seat.provider_ref)
+            if machine.spec is None or not self._cloud.loads_ahead:
+                return False
+            machine.stands_by_until = self._cloud.clock.now() + STAND_BY_SECONDS
+            return True
+
     async def apply(self, seat: Seat, spec: GatewaySpec, given: CredentialsChange | None = None) -> None:  # noqa: ARG002 - it keeps none
         async with self._cloud.call("gateways.apply"):
             machine = self._newest(seat.provider_ref, spec)
@@ -142,15 +150,16 @@ class FakeGateways:
             if now < machine.stopped_at and not at_once:
                 return
             machine.restarts += 1
-            machine.hangs, machine.down = machine.hangs and not at_once, False
+            machine.hangs, machine.down, machine.stands_by_until = machine.hangs and not at_once, False, None
             machine.stopped_at = now if at_once else now + self._cloud.pace.turn()
             machine.ready_at = machine.stopped_at + self._cloud.pace.gateway()
 
     async def revive(self, seat: Seat) -> None:
         async with self._cloud.call("gateways.revive"):
             machine = self._up(seat.provider_ref)
-            if machine.down:
-                machine.down, machine.restarts = False, machine.restarts + 1
+            lapsed = machine.stands_by_until is not None and machine.stands_by_until <= self._cloud.clock.now()
+            if machine.down or lapsed:
+                machine.down, machine.stands_by_until, machine.restarts = False, None, machine.restarts + 1
                 machine.ready_at = self._cloud.clock.now() + self._cloud.pace.gateway()
 
     async def suspend(self, seat: Seat, *, finish: bool = False) -> bool:
@@ -171,6 +180,7 @@ class FakeGateways:
             if seat.provider_ref in self._cloud.machines:
                 self._cloud.machines[seat.provider_ref].spec = None
                 self._cloud.machines[seat.provider_ref].suspended = False
+                self._cloud.machines[seat.provider_ref].stands_by_until = None
 
     async def status(self, seat: Seat) -> GatewayStatus:
         async with self._cloud.call("gateways.status"):
@@ -179,7 +189,7 @@ class FakeGateways:
             ready = self._cloud.ready(machine)
             serves = machine.spec.instance_id if machine.spec is not None and ready else None
             return GatewayStatus(
-                running=machine.answers or machine.hangs,
+                running=machine.answers or machine.hangs or machine.stands_by_until is not None,
                 ready=ready,
                 stopping=stopping,
                 instance_id=serves,
@@ -189,6 +199,7 @@ class FakeGateways:
                 problem=REFUSAL if machine.refuses else None,
                 outdated=machine.outdated,
                 claimed=machine.generation > 0 if machine.answers else None,
+                stands_by=machine.stands_by_until is not None and self._cloud.clock.now() < machine.stands_by_until,
             )
 
     async def warm_up(self, seat: Seat) -> None:

@@ -205,7 +205,8 @@ class FakeStateCopies:
             mark, lines = self._old.incoming.get(volume, ("", []))
             if mark != arrival.mark:
                 raise Conflict("Nothing was brought for this attempt.")
-            if not self._machine(arrival).suspended:
+            machine = self._machine(arrival)
+            if not machine.suspended and machine.stands_by_until is None:
                 raise Conflict("The gateway writes, so its state can't be exchanged.")
             self._old.installed[volume] = (mark, lines)
             del self._old.incoming[volume]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -101,6 +102,18 @@ class GatewayHome:
     def waits(self) -> bool:
         """Whether a program that can wait does not begin."""
         return (self.directory / WAIT_FILE).exists()
+
+    def held_at(self) -> float | None:
+        """When it was last told to wait, in seconds since the epoch."""
+        with suppress(FileNotFoundError):
+            return (self.directory / WAIT_FILE).stat().st_mtime
+        return None
+
+    def order(self) -> str:
+        """What it was told to wait with; empty where it does not wait."""
+        with suppress(FileNotFoundError):
+            return (self.directory / WAIT_FILE).read_text()
+        return ""
 
     def begin(self) -> None:
         """Let it begin."""

@@ -13,7 +13,7 @@ from typing import Final
 import httpx
 
 from openclaw_hosted import OPENCLAW_VERSION
-from openclaw_hosted.adapters.local.ahead import load_ahead
+from openclaw_hosted.adapters.local.ahead import load_ahead, stand_by, stands_by, stands_by_now
 from openclaw_hosted.adapters.local.beneath import unlink_beneath
 from openclaw_hosted.adapters.local.files import read_json, write_json
 from openclaw_hosted.adapters.local.gateway_home import GatewayHome, GatewayRecord, config_path, read_config, write_config
@@ -111,6 +111,17 @@ class LocalGateways:
                 program = await asyncio.to_thread(runtime.program, self._berth(home, spec))
                 await load_ahead(home, spec, program, self._clock, written_for=self._written_for(home))
 
+    async def stand_by(self, seat: Seat) -> bool:
+        """Have it end, and OpenClaw's modules loaded for its next start, where a process can wait for its state; see the port."""
+        async with self._alone[seat.provider_ref]:
+            home = self._home(seat)
+            record, waits = await asyncio.to_thread(lambda: (home.record(), home.waits() and not stands_by(home)))
+            if record is None or record.instance_id != seat.instance_id or waits or not self._runtimes.of(home.facts.kind).waits:
+                return False
+            if not await stand_by(home, seat.instance_id, self._clock):
+                raise Unavailable("OpenClaw is not loaded yet.")
+            return True
+
     async def apply(self, seat: Seat, spec: GatewaySpec, given: CredentialsChange | None = None) -> None:
         """Bring settings and credentials into force; see the port. Reads no more than files where nothing changed."""
         running.check_shipped(spec)
@@ -128,11 +139,17 @@ class LocalGateways:
 
     async def restart(self, seat: Seat, *, at_once: bool = False) -> None:
         """Stop the gateway and start it again; `at_once`, it gets seconds instead of minutes to finish a turn. Does not wait."""
-        await self._home(seat).process.restart(at_once=at_once)
+        home = self._home(seat)
+        if await asyncio.to_thread(stands_by, home):
+            await asyncio.to_thread(home.begin)
+        else:
+            await home.process.restart(at_once=at_once)
 
     async def revive(self, seat: Seat) -> None:
-        """Nothing to do: the machine's supervisor starts again what ended. Raises `NotFound` for a machine that is gone."""
-        self._home(seat)
+        """What ended, the machine's supervisor starts again; what stood by for too long begins. Raises `NotFound` for a lost machine."""
+        home = self._home(seat)
+        if await asyncio.to_thread(lambda: stands_by(home) and not stands_by_now(home, self._clock.now())):
+            await asyncio.to_thread(home.begin)
 
     async def suspend(self, seat: Seat, *, finish: bool = False) -> bool:
         """Have it rest; returns whether it does."""
@@ -168,6 +185,7 @@ class LocalGateways:
             version=OPENCLAW_VERSION,
             outdated=record is not None and record.written_for != self._written_for(home),
             claimed=None if record is None else record.generation > 0,
+            stands_by=not ready and await asyncio.to_thread(stands_by_now, home, self._clock.now()),
         )
 
     async def warm_up(self, seat: Seat) -> None:

@@ -65,7 +65,7 @@ class OldAccount:
         secret = self.client("secretsmanager").create_secret(Name=f"old/{user}", SecretString=json.dumps(variables), Tags=TAGS)["ARN"]
         volume = {"name": "state", "efsVolumeConfiguration": {"fileSystemId": self.file_system, "rootDirectory": f"/users/{user}"}}
         container = {
-            "name": "openclaw", "image": "123456789012.dkr.ecr.us-west-2.amazonaws.com/openclaw:2026.8.1", "memory": 1536,
+            "name": "openclaw", "image": "123456789012.dkr.ecr.us-west-2.amazonaws.com/openclaw:2026.8.1", "memory": 2048,
             "secrets": [{"name": name, "valueFrom": f"{secret}:{name}::"} for name in variables],
             "mountPoints": [{"sourceVolume": "state", "containerPath": "/home/node/.openclaw"}],
         }  # fmt: skip
@@ -75,6 +75,7 @@ class OldAccount:
         group = elbv2.create_target_group(
             Name=f"old-{user}", Protocol="HTTP", Port=8080, VpcId=self.vpc, TargetType="ip", Tags=TAGS, HealthCheckPath=f"/{user}/",
             HealthCheckIntervalSeconds=5, HealthCheckTimeoutSeconds=4, HealthyThresholdCount=2,
+            Matcher={"HttpCode": "200,403"},  # a check does not say for whom it asks, which OpenClaw wants to know from a trusted proxy
         )  # fmt: skip
         arn = group["TargetGroups"][0]["TargetGroupArn"]
         elbv2.create_rule(

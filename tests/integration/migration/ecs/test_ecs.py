@@ -71,6 +71,7 @@ async def test_users_are_found_with_all_that_is_theirs(account: OldAccount, lega
     assert (first.user, first.email, first.desired, first.path) == ("user-1", "user-1@example.com", 1, "/user-1")
     assert (first.version, first.problems) == ("2026.8.1", ())
     assert first.state == OldState(f"{account.file_system}:/users/user-1")
+    assert first.drain_seconds == 300
     found = await legacy.settings(first)
     assert (found.settings.provider, found.settings.channels) == (ModelProvider.ANTHROPIC, frozenset({Channel.TELEGRAM}))
     assert found.credentials == {Credential.MODEL_API_KEY: KEY, Credential.TELEGRAM_BOT_TOKEN: TOKEN}
