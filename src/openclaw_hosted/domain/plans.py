@@ -63,7 +63,7 @@ Change(
     ),
     Change(
         "no load balancer", "load_balancer_count = 0",
-        "pages while the one control plane restarts or is replaced; a machine that AWS replaces when it hangs; the loss of its zone",
+        "pages of all users, while the control plane's one machine restarts, hangs or is replaced, or its zone is gone",
         changes={"load_balancers": 0},
     ),
     Change(
