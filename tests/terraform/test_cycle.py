@@ -37,7 +37,7 @@ PORT: Final = 18093
 """Where the platform listens."""
 VISITOR: Final = Actor(Party.STRANGER, None, Via.PAGE)
 EMAIL: Final = "user@example.com"
-PASSWORD: Final = "a-long-password-of-theirs"  # noqa: S105 - of a test
+PASSWORD: Final = "a-long-password-of-theirs"
 WAIT_SECONDS: Final = 120.0
 TEMPLATE_TAGS: Final = "moto lists a launch template's own tags among those that it gives to machines"
 DESCRIPTION: Final = "moto drops the description of a rule that names a group"

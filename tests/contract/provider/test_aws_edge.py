@@ -12,6 +12,7 @@ import httpx
 import pytest
 
 from lab.plain import PlainLab
+from openclaw_hosted.bootstrap.provided import Provided
 from openclaw_hosted.domain.account import Session
 from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId
 from openclaw_hosted.server import WebPlace, serving
@@ -30,16 +31,16 @@ class AwsEdgeHarness(AwsHarness):
 
     checks_owner = True
 
+    def __init__(self, lab: PlainLab, provided: Provided, stack: AsyncExitStack) -> None:
+        super().__init__(lab, provided, stack)
+        self._cookies: dict[str, str] = {}
+        """By the hash of the session."""
+
     def session(self, user: UserId, expires_at: float) -> Session:
         cookie = self.ids.token()
         made = Session(sha256(cookie.encode()).hexdigest(), user, self.clock.now(), expires_at)
         self._cookies[made.hash] = cookie
         return made
-
-    @property
-    def _cookies(self) -> dict[str, str]:
-        """Session hash to cookie."""
-        return self.__dict__.setdefault("cookies", {})
 
     async def reached(self, instance_id: InstanceId, session: Session | None = None) -> MachineId | None:
         headers = {"Cookie": f"ochs={self._cookies[session.hash]}"} if session else {}

@@ -110,14 +110,17 @@ async def test_an_instance_is_its_owners_from_a_hot_spare_through_restarts_and_a
 
 async def machine_of(plane: ControlPlane, instance_id: InstanceId) -> str:
     """EC2's id of the machine that the instance has."""
-    instance = await plane.store.instances.get(instance_id)
+    return await ref_of(plane, await plane.store.instances.get(instance_id))
+
+
+async def ref_of(plane: ControlPlane, instance: Instance) -> str:
     assert instance.machine_id is not None
     return str((await plane.store.machines.get(instance.machine_id)).provider_ref)
 
 
 async def has_moved(plane: ControlPlane, instance_id: InstanceId, before: str) -> bool:
     instance = await plane.store.instances.get(instance_id)
-    return instance.phase is Phase.RUNNING and await machine_of(plane, instance_id) != before
+    return instance.phase is Phase.RUNNING and await ref_of(plane, instance) != before
 
 
 async def test_an_interrupted_machine_hands_its_instance_on_and_the_route_follows(world: EdgeWorld) -> None:
