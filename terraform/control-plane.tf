@@ -171,7 +171,6 @@ resource "aws_autoscaling_group" "control_plane" {
   desired_capacity = 1
   # With a volume it has to be where that is.
   vpc_zone_identifier = local.keeps_volume ? [local.subnet_ids[0]] : local.subnet_ids
-  target_group_arns   = [for group in aws_lb_target_group.web : group.arn]
   # Without a load balancer nobody asks whether the platform answers: only a machine that fails is replaced.
   health_check_type = local.balanced ? "ELB" : "EC2"
   # One that has never answered, for want of an image or by a wrong setting, stays for an hour: long enough to look at it.
@@ -199,6 +198,13 @@ resource "aws_autoscaling_group" "control_plane" {
   }
 
   depends_on = [aws_iam_role_policy_attachment.control_plane, aws_lb_listener.main, aws_route_table_association.public]
+}
+
+# Attached one by one: a group that is taken out of a list of the auto scaling group's own would stay attached.
+resource "aws_autoscaling_attachment" "control_plane" {
+  for_each               = aws_lb_target_group.web
+  autoscaling_group_name = aws_autoscaling_group.control_plane.name
+  lb_target_group_arn    = each.value.arn
 }
 
 # --- the database ---

@@ -281,7 +281,7 @@ run "no_load_balancer" {
     error_message = "Address and volume outlive the control plane's machine."
   }
   assert {
-    condition     = aws_autoscaling_group.control_plane.health_check_type == "EC2" && length(aws_autoscaling_group.control_plane.target_group_arns) == 0
+    condition     = aws_autoscaling_group.control_plane.health_check_type == "EC2" && length(aws_autoscaling_attachment.control_plane) == 0
     error_message = "Nobody asks whether the platform on the machine answers."
   }
   assert {
