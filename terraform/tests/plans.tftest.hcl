@@ -317,9 +317,18 @@ run "what_only_load_balancers_have_is_refused_without_one" {
   variables {
     load_balancer_count = 0
     certificate_arn     = "arn:aws:acm:us-west-2:123456789012:certificate/01234567-89ab-cdef-0123-456789abcdef"
-    domain_names        = ["claw.example.com", "claw-2.example.com"]
+    domain_names        = ["claw.example.com"]
     routing             = "host"
     instance_domain     = "claw.example.com"
   }
-  expect_failures = [var.certificate_arn, var.domain_names, var.routing]
+  expect_failures = [var.certificate_arn, var.routing]
+}
+
+run "several_names_without_a_load_balancer_are_refused" {
+  command = plan
+  variables {
+    load_balancer_count = 0
+    domain_names        = ["claw.example.com", "claw-2.example.com"]
+  }
+  expect_failures = [var.domain_names]
 }
