@@ -16,6 +16,8 @@ from lab.plain import PlainLab
 from openclaw_hosted import datadir
 from openclaw_hosted.adapters.system import SystemIds
 from openclaw_hosted.bootstrap import examine
+from openclaw_hosted.bootstrap.adopting import adoption_service
+from openclaw_hosted.bootstrap.claiming import claim
 from openclaw_hosted.bootstrap.doctor.computer import Finding, Verdict
 from openclaw_hosted.bootstrap.edge import local_edge
 from openclaw_hosted.domain.account import Role, Session, User
@@ -26,7 +28,7 @@ from openclaw_hosted.server import WebPlace, serving
 from openclaw_hosted.settings import SettingsError, load_settings
 from openclaw_hosted.settings_aws import load_aws_settings
 from tests.integration.aws.world import CLOCK, OWNER, AwsWorld, ControlPlane
-from tests.support.aws import MARK, aws_environment, without_balancer
+from tests.support.aws import MARK, aws_environment, provided_on, without_balancer
 from tests.support.edge import Edge, platform_app
 from tests.support.ports import free_port
 from tests.support.store import new_store
@@ -43,6 +45,14 @@ class EdgeWorld(AwsWorld):
     """A world whose way in is an edge, which outlives control planes as they come and go."""
 
     edge: Edge = field(kw_only=True)
+
+    async def forget_routes(self) -> None:
+        """The edge starts anew, on a disk without its database."""
+        await self.edge.local.stop()
+        for path in (self.edge.data_dir / "edge").glob("routes.sqlite*"):
+            path.unlink()
+        with aws_environment(self.lab.site, **self.changes):
+            await local_edge(load_settings(), MARK).ensure()
 
     async def signed_in(self, user: UserId) -> str:
         """The cookie of a new session. The control loops tell the edge of it."""
@@ -75,7 +85,7 @@ async def world(lab: PlainLab, tmp_path_factory: pytest.TempPathFactory) -> Asyn
             await made.clear()
     finally:
         await edge.local.stop()
-        await store.aclose()
+        await made.store.aclose()
 
 
 async def a_running_instance(plane: ControlPlane) -> Instance:
@@ -143,11 +153,7 @@ async def test_what_a_killed_control_plane_and_a_lost_edge_knew_is_made_anew_fro
     async with world.control_plane() as plane:
         instance = await a_running_instance(plane)
         unfinished = await plane.create()
-    await world.edge.local.stop()
-    for path in (world.edge.data_dir / "edge").glob("routes.sqlite*"):
-        path.unlink()
-    with aws_environment(world.lab.site, **world.changes):
-        await local_edge(load_settings(), MARK).ensure()
+    await world.forget_routes()
     assert not await world.sees_openclaw(instance.id, owner)
     async with world.control_plane() as plane:
         for each in (instance, unfinished):
@@ -155,6 +161,26 @@ async def test_what_a_killed_control_plane_and_a_lost_edge_knew_is_made_anew_fro
             await until(partial(world.sees_openclaw, each.id, owner))
         await plane.until_full()
         await plane.until_clean()
+
+
+async def test_what_a_lost_volume_held_is_rebuilt_from_what_exists(world: EdgeWorld) -> None:
+    async with world.control_plane() as plane:
+        await claim(plane.provided.ownership, await world.store.mark(), None)
+        instance = await a_running_instance(plane)
+        await plane.until_filed(instance.id)
+    await world.store.aclose()
+    await world.forget_routes()
+    world.store = await new_store(world.edge.data_dir / "another.sqlite")
+    with aws_environment(world.lab.site, **world.changes):
+        settings = load_settings()
+    async with provided_on(world.lab.site, **world.changes) as provided:
+        service = adoption_service(settings, provided, world.store, CLOCK)
+        await service.carry_out(*await service.look())
+    owner = await world.signed_in((await world.store.instances.get(instance.id)).owner_id)
+    async with world.control_plane() as plane:
+        await plane.until_phase(instance.id, Phase.RUNNING)
+        await until(lambda: world.sees_openclaw(instance.id, owner))
+        assert (await plane.store.instances.get(instance.id)).owner_id == OWNER
 
 
 async def test_an_instance_changes_over_to_a_load_balancer_and_back(world: EdgeWorld) -> None:
