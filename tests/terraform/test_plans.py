@@ -7,10 +7,15 @@ import gzip
 import json
 import re
 import subprocess
+from dataclasses import replace
 
 import pytest
 
 from openclaw_hosted.adapters.aws.user_data import MOST_BYTES, render_user_data
+from openclaw_hosted.bootstrap.costs import deployment_of
+from openclaw_hosted.domain.cost import projection
+from openclaw_hosted.domain.plans import SMALL_CONTROL_PLANE
+from openclaw_hosted.domain.prices import Kind
 from openclaw_hosted.settings import Settings, Tls
 from openclaw_hosted.settings_aws import AwsSettings
 from scripts.gateway_config import TARGET, gateway_config
@@ -118,6 +123,20 @@ def test_without_a_load_balancer_the_control_plane_is_told_of_its_address_and_of
     assert f"ADDRESS='{ALLOCATION}'" in script
     made = base64.b64decode(plan['aws_launch_template.machine["fleet"]']["user_data"]).decode()
     assert '"https://claw.example.com"' in made
+
+
+@pytest.mark.terraform
+def test_the_cheapest_deployment_of_the_documentation_is_planned_as_it_stands_there_and_costs_what_is_said(terraform: Terraform) -> None:
+    page = (ROOT / "docs" / "cost.md").read_text(encoding="utf-8")
+    variables = {name: json.loads(value) for name, value in re.findall(r"^    (\w+) += (.+)$", page, re.MULTILINE)}
+    plan = planned(terraform, Found(), **variables)
+    control_plane = plan["aws_launch_template.control_plane"]
+    given = environment_of(base64.b64decode(control_plane["user_data"]).decode())
+    settings = Settings(**given)  # type: ignore[arg-type]
+    deployment = deployment_of(settings, AwsSettings(**given))  # type: ignore[arg-type]
+    assert control_plane["instance_type"] == "t3.micro"
+    made = replace(deployment, prices={Kind.CONTROL_PLANE_MACHINE: SMALL_CONTROL_PLANE})
+    assert f"| **together** | **{projection(10, settings.spares, made).total_usd:.2f}** |" in page
 
 
 @pytest.mark.terraform

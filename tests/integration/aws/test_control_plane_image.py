@@ -21,7 +21,7 @@ pytestmark = [pytest.mark.docker, pytest.mark.long]
 ROOT = Path(__file__).resolve().parents[3]
 DATA_DIR = Path("/var/lib/openclaw-hosted")
 TAG = "openclaw-hosted/control-plane:test"
-MOST_BYTES = 350_000_000
+MOST_BYTES = 400_000_000
 START_SECONDS = 120.0
 
 
