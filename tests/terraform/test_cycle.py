@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -35,6 +36,7 @@ VARIABLES: Final = (
     "-var=restore_points_every_hours=0",
 )  # fmt: skip
 """A restore point that is under way when the platform ends would be left."""
+SQLITE: Final = "-var=database=sqlite"
 PORT: Final = 18093
 """Where the platform listens."""
 VISITOR: Final = Actor(Party.STRANGER, None, Via.PAGE)
@@ -205,13 +207,45 @@ async def test_an_account_goes_from_empty_to_a_running_platform_and_back(bare: B
 
 
 async def test_the_same_without_a_load_balancer(bare: Bare, terraform: Terraform, tmp_path: Path) -> None:
-    async with applied(bare, terraform, "-var=load_balancer_count=0", "-var=database=sqlite") as outputs:
+    async with applied(bare, terraform, SQLITE, "-var=load_balancer_count=0") as outputs:
         (address,) = bare.client("ec2").describe_addresses()["Addresses"]
         assert outputs["address"] == f"http://{address['PublicIp']}" == f"http://{outputs['control_plane_address']}"
         assert bare.client("elbv2").describe_load_balancers()["LoadBalancers"] == []
         async with running(bare, outputs, tmp_path / "data") as platform:
             await used(platform)
         assert bare.client("elbv2").describe_target_groups()["TargetGroups"] == []
+
+
+async def test_a_deployment_does_away_with_its_load_balancer_and_gets_one_again(bare: Bare, terraform: Terraform) -> None:
+    replaces_no_machine(terraform)
+    async with applied(bare, terraform, SQLITE):
+        (volume,) = platforms_volumes(bare)
+        for count in (0, 1):
+            terraform.run("apply", "-auto-approve", "-input=false", *VARIABLES, SQLITE, f"-var=load_balancer_count={count}")
+            (group,) = bare.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
+            found = [len(group["TargetGroupARNs"]), len(bare.client("elbv2").describe_load_balancers()["LoadBalancers"])]
+            assert (found, len(bare.client("ec2").describe_addresses()["Addresses"])) == ([count, count], 1 - count)
+            assert platforms_volumes(bare) == [volume], "the database stays"
+        platform_secret(bare)
+
+
+def replaces_no_machine(terraform: Terraform) -> None:
+    """The lab has no instance refresh, by which the control plane's machine is replaced."""
+    path = terraform.folder / "control-plane.tf"
+    text, found = re.subn(r"  instance_refresh \{\n[\s\S]*?\n  \}\n", "", path.read_text(encoding="utf-8"))
+    assert found == 1
+    path.write_text(text, encoding="utf-8")
+
+
+def platforms_volumes(bare: Bare) -> list[str]:
+    """The ids of volumes that hold the control plane's data."""
+    tagged = [{"Name": "tag:Name", "Values": ["openclaw-control-plane"]}, {"Name": "size", "Values": ["4"]}]
+    return [str(each["VolumeId"]) for each in bare.client("ec2").describe_volumes(Filters=tagged)["Volumes"]]
+
+
+def platform_secret(bare: Bare) -> None:
+    """As a platform that ran would leave it."""
+    bare.client("secretsmanager").create_secret(Name="openclaw/sealing-key", SecretString="x")
 
 
 def changes(terraform: Terraform, *variables: str) -> dict[str, Any]:
