@@ -26,5 +26,5 @@ USER openclaw-hosted
 WORKDIR /var/lib/openclaw-hosted
 EXPOSE 8080
 HEALTHCHECK --interval=10s --timeout=5s --start-period=60s \
-    CMD ["python3", "-c", "import os, urllib.request as u; u.urlopen(f\"http://127.0.0.1:{os.environ['PORT']}/healthz\", timeout=4)"]
+    CMD ["python3", "-c", "import os, socket, sys; s = socket.socket(socket.AF_UNIX); s.settimeout(4); s.connect(os.environ['OPENCLAW_HOSTED_DATA_DIR'] + '/run/local.sock'); s.sendall(b'GET /healthz HTTP/1.0\\r\\n\\r\\n'); sys.exit(b' 200 ' not in s.recv(20))"]
 CMD ["openclaw-hosted", "serve"]

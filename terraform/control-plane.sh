@@ -1,6 +1,6 @@
 # The first boot of the control plane's machine, an Amazon Linux 2023. Terraform puts a line `#!/bin/bash` and the values above it:
-# REGION, IMAGE, LOG_GROUP, ENVIRONMENT (the platform's settings), SETTINGS_SECRET (for more of them), and VOLUME or DATABASE_SECRET and
-# DATABASE_HOST.
+# REGION, IMAGE, LOG_GROUP, ENVIRONMENT (the platform's settings), SETTINGS_SECRET (for more of them), VOLUME, DATABASE_SECRET with
+# DATABASE_HOST, and ADDRESS (of the allocation of an Elastic IP) where this machine is what users reach. What is empty is not there.
 # It only writes what the service needs. User data runs once, so all else is the service's work at each start, after a reboot as well.
 # shellcheck shell=bash disable=SC2153
 set -eu -o pipefail
@@ -9,7 +9,7 @@ umask 077
 ROOT=/etc/openclaw-hosted DATA=/var/lib/openclaw-hosted OWNER=10001
 mkdir -p "$ROOT" "$DATA"
 printf '%s\n' "$ENVIRONMENT" >"$ROOT/environment"
-printf '%s=%q\n' REGION "$REGION" IMAGE "$IMAGE" LOG_GROUP "$LOG_GROUP" DATA "$DATA" OWNER "$OWNER" VOLUME "$VOLUME" \
+printf '%s=%q\n' REGION "$REGION" IMAGE "$IMAGE" LOG_GROUP "$LOG_GROUP" DATA "$DATA" OWNER "$OWNER" VOLUME "$VOLUME" ADDRESS "$ADDRESS" \
   DATABASE_SECRET "$DATABASE_SECRET" DATABASE_HOST "$DATABASE_HOST" SETTINGS_SECRET "$SETTINGS_SECRET" >"$ROOT/machine"
 
 # Each start fetches image and password anew, so that a restart takes up what was changed. Nothing waits for CloudWatch: what is more than
@@ -40,6 +40,11 @@ mount_volume() { # the one that the machine before had; it is free once that one
   mount -o nodev,nosuid,noatime "$disk" "$DATA"
 }
 
+take_address() { # the one that the machine before had; and its ports, for an edge that is not root
+  aws ec2 associate-address --region "$REGION" --allocation-id "$ADDRESS" --instance-id "$INSTANCE" --allow-reassociation >/dev/null
+  sysctl -q -w net.ipv4.ip_unprivileged_port_start=80
+}
+
 secret_text() { # ARN
   aws secretsmanager get-secret-value --region "$REGION" --secret-id "$1" --query SecretString --output text
 }
@@ -49,6 +54,7 @@ command -v docker >/dev/null || dnf install -y -q docker
 systemctl enable --now docker
 [[ -z $VOLUME ]] || mountpoint -q "$DATA" || mount_volume
 chown "$OWNER:$OWNER" "$DATA"
+[[ -z $ADDRESS ]] || take_address
 aws ecr get-login-password --region "$REGION" | docker login --username AWS --password-stdin "${IMAGE%%/*}" >/dev/null
 docker pull -q "$IMAGE"
 docker logout "${IMAGE%%/*}" >/dev/null

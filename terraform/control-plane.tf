@@ -1,12 +1,15 @@
-# Where pages and control loops run: one small machine on demand, in a group that makes another one when it does not answer.
+# Where pages and control loops run: one small machine on demand, in a group that makes another one when it does not answer. Without a load
+# balancer it is what users reach, too.
 
 locals {
   postgres = var.database == "postgres"
+  # What outlives the machine: SQLite, and what the edge knows, its certificate above all.
+  keeps_volume = !local.postgres || !local.balanced
   web_environment = merge(
     {
       PROVIDER                 = "aws"
       HOST                     = "0.0.0.0"
-      PORT                     = "8080"
+      PORT                     = local.balanced ? "8080" : local.https ? "443" : "80"
       PUBLIC_URL               = local.addresses[0]
       USER_INSTANCE_TYPE       = var.user_instance_type
       EXTRA_INSTANCE_TYPES     = join(",", var.extra_instance_types)
@@ -19,9 +22,6 @@ locals {
       VPC_ID                   = local.vpc_id
       SUBNET_IDS               = join(",", local.subnet_ids)
       SECURITY_GROUP_ID        = aws_security_group.machine.id
-      ALB_LISTENER_ARN         = join(",", local.listeners)
-      SHARD_URLS               = join(",", local.addresses)
-      SHARD_CAPACITY           = tostring(var.shard_capacity)
       ECR_REPOSITORY_URL       = local.gateway_repository
       MACHINE_ADDRESSES        = var.machine_addresses
       POOL_POLICY              = var.pool_policy
@@ -49,6 +49,12 @@ locals {
       BUDGET_STOPS_CREATES     = tostring(var.budget_stops_creates && var.budget_usd_per_month > 0)
       OPENCLAW_HOSTED_DATA_DIR = "/var/lib/openclaw-hosted"
     },
+    local.balanced ? {
+      ALB_LISTENER_ARN = join(",", local.listeners)
+      SHARD_URLS       = join(",", local.addresses)
+      SHARD_CAPACITY   = tostring(var.shard_capacity)
+    } : {},
+    local.balanced ? {} : { LOAD_BALANCER = "none", TLS = local.https ? "acme" : "off" },
     { RESTORE_POINTS_EVERY_HOURS = tostring(var.restore_points_every_hours) },
     var.otlp_endpoint != "" ? { OTEL_EXPORTER_OTLP_ENDPOINT = var.otlp_endpoint } : {},
     var.archives_bucket != "" ? { ARCHIVES_BUCKET = var.archives_bucket } : {},
@@ -61,6 +67,7 @@ locals {
     IMAGE           = local.image_of_control_plane
     LOG_GROUP       = aws_cloudwatch_log_group.platform.name
     VOLUME          = one(aws_ebs_volume.platform[*].id)
+    ADDRESS         = one(aws_eip.edge[*].allocation_id)
     DATABASE_SECRET = one(module.database[*].secret_arn)
     DATABASE_HOST   = one(module.database[*].endpoint)
     SETTINGS_SECRET = var.settings_secret
@@ -83,12 +90,23 @@ resource "aws_security_group" "control_plane" {
 }
 
 resource "aws_vpc_security_group_ingress_rule" "control_plane_from_alb" {
+  count                        = local.balanced ? 1 : 0
   security_group_id            = aws_security_group.control_plane.id
   description                  = "Pages and API"
-  referenced_security_group_id = aws_security_group.alb.id
+  referenced_security_group_id = aws_security_group.alb[0].id
   ip_protocol                  = "tcp"
   from_port                    = 8080
   to_port                      = 8080
+}
+
+resource "aws_vpc_security_group_ingress_rule" "control_plane_from_world" {
+  for_each          = toset(local.balanced ? [] : local.ports)
+  security_group_id = aws_security_group.control_plane.id
+  description       = each.key == "443" ? "HTTPS" : local.https ? "HTTP, which redirects, and by which the certificate is got" : "HTTP, for a trial"
+  cidr_ipv4         = "0.0.0.0/0"
+  ip_protocol       = "tcp"
+  from_port         = tonumber(each.key)
+  to_port           = tonumber(each.key)
 }
 
 resource "aws_vpc_security_group_egress_rule" "control_plane_out" {
@@ -139,7 +157,7 @@ resource "aws_launch_template" "control_plane" {
   }
 
   dynamic "tag_specifications" {
-    for_each = ["instance", "volume"]
+    for_each = local.balanced ? ["instance", "volume"] : ["instance", "volume", "network-interface"]
     content {
       resource_type = tag_specifications.value
       tags          = merge(var.tags, { Name = "${var.deployment_name}-control-plane" })
@@ -152,10 +170,10 @@ resource "aws_autoscaling_group" "control_plane" {
   min_size         = 1
   max_size         = 1
   desired_capacity = 1
-  # With SQLite it has to be where its volume is.
-  vpc_zone_identifier = local.postgres ? local.subnet_ids : [local.subnet_ids[0]]
-  target_group_arns   = [for group in aws_lb_target_group.web : group.arn]
-  health_check_type   = "ELB"
+  # With a volume it has to be where that is.
+  vpc_zone_identifier = local.keeps_volume ? [local.subnet_ids[0]] : local.subnet_ids
+  # Without a load balancer nobody asks whether the platform answers: only a machine that fails is replaced.
+  health_check_type = local.balanced ? "ELB" : "EC2"
   # One that has never answered, for want of an image or by a wrong setting, stays for an hour: long enough to look at it.
   health_check_grace_period = 3600
   wait_for_capacity_timeout = "0"
@@ -183,6 +201,13 @@ resource "aws_autoscaling_group" "control_plane" {
   depends_on = [aws_iam_role_policy_attachment.control_plane, aws_lb_listener.main, aws_route_table_association.public]
 }
 
+# Attached one by one: a group that is taken out of a list of the auto scaling group's own would stay attached.
+resource "aws_autoscaling_attachment" "control_plane" {
+  for_each               = aws_lb_target_group.web
+  autoscaling_group_name = aws_autoscaling_group.control_plane.name
+  lb_target_group_arn    = each.value.arn
+}
+
 # --- the database ---
 
 module "database" {
@@ -199,15 +224,15 @@ module "database" {
   log_retention_days  = var.log_retention_days
 }
 
-# --- or SQLite, on a volume that outlives the machine ---
+# --- a volume that outlives the machine, for SQLite and for the edge ---
 
 data "aws_subnet" "control_plane" {
-  count = local.postgres ? 0 : 1
+  count = local.keeps_volume ? 1 : 0
   id    = local.subnet_ids[0]
 }
 
 resource "aws_ebs_volume" "platform" {
-  count             = local.postgres ? 0 : 1
+  count             = local.keeps_volume ? 1 : 0
   availability_zone = data.aws_subnet.control_plane[0].availability_zone
   size              = 4
   type              = "gp3"
@@ -215,4 +240,15 @@ resource "aws_ebs_volume" "platform" {
   final_snapshot    = var.deletion_protection
 
   tags = { Name = "${var.deployment_name}-control-plane" }
+}
+
+# --- the address that users reach where there is no load balancer; each machine takes it over from the one before ---
+
+resource "aws_eip" "edge" {
+  count  = local.balanced ? 0 : 1
+  domain = "vpc"
+
+  tags = { Name = "${var.deployment_name}-control-plane" }
+
+  depends_on = [aws_internet_gateway.this]
 }

@@ -9,10 +9,10 @@ resource "aws_security_group" "machine" {
 }
 
 resource "aws_vpc_security_group_ingress_rule" "machine_from" {
-  for_each = {
-    alb           = { group = aws_security_group.alb.id, what = "OpenClaw, as users reach it" }
-    control-plane = { group = aws_security_group.control_plane.id, what = "OpenClaw, as the platform speaks to it" }
-  }
+  for_each = merge(
+    { for id in aws_security_group.alb[*].id : "alb" => { group = id, what = "OpenClaw, as users reach it" } },
+    { control-plane = { group = aws_security_group.control_plane.id, what = "OpenClaw, as the platform speaks to it" } },
+  )
   security_group_id            = aws_security_group.machine.id
   description                  = each.value.what
   referenced_security_group_id = each.value.group

@@ -4,10 +4,11 @@ locals {
   secrets_arn       = "${local.arn}:secretsmanager:${var.aws_region}:${local.account_id}:secret:${var.deployment_name}/*"
   target_groups_arn = "${local.elb_arn}:targetgroup/${var.deployment_name}-mc-*/*"
   # Of all load balancers of this deployment, which are numbered: an ARN for each would make the policy too long.
-  listeners_arns = [for number in ["?", "??"] : "${local.elb_arn}:listener/app/${var.deployment_name}-${number}/*"]
-  rules_arns     = [for number in ["?", "??"] : "${local.elb_arn}:listener-rule/app/${var.deployment_name}-${number}/*"]
-  snapshots_arn  = "${local.arn}:ec2:${var.aws_region}::snapshot/*"
-  own_machines   = { StringEquals = { "aws:ResourceTag/Deployment" = var.deployment_name } }
+  listeners_arns    = [for number in ["?", "??"] : "${local.elb_arn}:listener/app/${var.deployment_name}-${number}/*"]
+  rules_arns        = [for number in ["?", "??"] : "${local.elb_arn}:listener-rule/app/${var.deployment_name}-${number}/*"]
+  snapshots_arn     = "${local.arn}:ec2:${var.aws_region}::snapshot/*"
+  own_machines      = { StringEquals = { "aws:ResourceTag/Deployment" = var.deployment_name } }
+  own_control_plane = { StringEquals = { "aws:ResourceTag/Name" = "${var.deployment_name}-control-plane" } }
   assumed_by_ec2 = jsonencode({
     Version   = "2012-10-17"
     Statement = [{ Effect = "Allow", Principal = { Service = "ec2.amazonaws.com" }, Action = "sts:AssumeRole" }]
@@ -65,6 +66,53 @@ locals {
       Resource = "${aws_cloudwatch_log_group.gateways.arn}:*"
     },
     local.agent_statement,
+  ]
+
+  # Nothing of it without a load balancer.
+  route_statements = [
+    {
+      Sid    = "LookAtRoutes"
+      Effect = "Allow"
+      Action = [
+        "elasticloadbalancing:DescribeLoadBalancers",
+        "elasticloadbalancing:DescribeListeners",
+        "elasticloadbalancing:DescribeRules",
+        "elasticloadbalancing:DescribeTargetGroups",
+        "elasticloadbalancing:DescribeTargetHealth",
+      ]
+      Resource = "*"
+    },
+    {
+      Sid      = "MakeRules"
+      Effect   = "Allow"
+      Action   = "elasticloadbalancing:CreateRule"
+      Resource = local.listeners_arns
+    },
+    {
+      Sid      = "Rules"
+      Effect   = "Allow"
+      Action   = ["elasticloadbalancing:ModifyRule", "elasticloadbalancing:DeleteRule"]
+      Resource = local.rules_arns
+    },
+    {
+      Sid    = "TargetGroups"
+      Effect = "Allow"
+      Action = [
+        "elasticloadbalancing:CreateTargetGroup",
+        "elasticloadbalancing:ModifyTargetGroupAttributes",
+        "elasticloadbalancing:DeleteTargetGroup",
+        "elasticloadbalancing:RegisterTargets",
+        "elasticloadbalancing:DeregisterTargets",
+      ]
+      Resource = local.target_groups_arn
+    },
+    {
+      Sid       = "TagRoutes"
+      Effect    = "Allow"
+      Action    = "elasticloadbalancing:AddTags"
+      Resource  = concat([local.target_groups_arn], local.rules_arns)
+      Condition = { StringEquals = { "elasticloadbalancing:CreateAction" = ["CreateTargetGroup", "CreateRule"] } }
+    },
   ]
 
   # By duty, a policy each: IAM takes 6,144 characters in a managed policy.
@@ -261,49 +309,6 @@ locals {
         Resource = local.secrets_arn
       },
       {
-        Sid    = "LookAtRoutes"
-        Effect = "Allow"
-        Action = [
-          "elasticloadbalancing:DescribeLoadBalancers",
-          "elasticloadbalancing:DescribeListeners",
-          "elasticloadbalancing:DescribeRules",
-          "elasticloadbalancing:DescribeTargetGroups",
-          "elasticloadbalancing:DescribeTargetHealth",
-        ]
-        Resource = "*"
-      },
-      {
-        Sid      = "MakeRules"
-        Effect   = "Allow"
-        Action   = "elasticloadbalancing:CreateRule"
-        Resource = local.listeners_arns
-      },
-      {
-        Sid      = "Rules"
-        Effect   = "Allow"
-        Action   = ["elasticloadbalancing:ModifyRule", "elasticloadbalancing:DeleteRule"]
-        Resource = local.rules_arns
-      },
-      {
-        Sid    = "TargetGroups"
-        Effect = "Allow"
-        Action = [
-          "elasticloadbalancing:CreateTargetGroup",
-          "elasticloadbalancing:ModifyTargetGroupAttributes",
-          "elasticloadbalancing:DeleteTargetGroup",
-          "elasticloadbalancing:RegisterTargets",
-          "elasticloadbalancing:DeregisterTargets",
-        ]
-        Resource = local.target_groups_arn
-      },
-      {
-        Sid       = "TagRoutes"
-        Effect    = "Allow"
-        Action    = "elasticloadbalancing:AddTags"
-        Resource  = concat([local.target_groups_arn], local.rules_arns)
-        Condition = { StringEquals = { "elasticloadbalancing:CreateAction" = ["CreateTargetGroup", "CreateRule"] } }
-      },
-      {
         Sid      = "FindImage"
         Effect   = "Allow"
         Action   = "ecr:DescribeImages"
@@ -336,6 +341,7 @@ locals {
         Condition = { StringEquals = { "cloudwatch:namespace" = "OpenClawHosted" } }
       },
       ],
+      [for statement in local.route_statements : statement if local.balanced],
       # It signs addresses with these; machines have no right on the bucket.
       [for bucket in compact([var.archives_bucket]) : {
         Sid      = "Archives"
@@ -390,7 +396,14 @@ locals {
         Effect    = "Allow"
         Action    = "ec2:AttachVolume"
         Resource  = [arn, "${local.ec2_arn}:instance/*"]
-        Condition = { StringEquals = { "aws:ResourceTag/Name" = "${var.deployment_name}-control-plane" } }
+        Condition = local.own_control_plane
+      }],
+      [for arn in aws_eip.edge[*].arn : {
+        Sid       = "OwnAddress"
+        Effect    = "Allow"
+        Action    = "ec2:AssociateAddress"
+        Resource  = [arn, "${local.ec2_arn}:instance/*", "${local.ec2_arn}:network-interface/*"]
+        Condition = local.own_control_plane
     }])
   }
 }

@@ -13,6 +13,11 @@ output "load_balancer_names" {
   value       = [for number in range(var.load_balancer_count) : aws_lb.shard[tostring(number + 1)].dns_name]
 }
 
+output "control_plane_address" {
+  description = "Without a load balancer, the IPv4 address that users reach: what the one of domain_names has to point at"
+  value       = one(aws_eip.edge[*].public_ip)
+}
+
 output "gateway_repository_url" {
   description = "Where the gateway's image is pushed to"
   value       = aws_ecr_repository.this["gateway"].repository_url

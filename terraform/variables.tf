@@ -294,13 +294,13 @@ variable "availability_zones" {
 # --- addresses ---
 
 variable "load_balancer_count" {
-  description = "How many load balancers there are. Each serves about 80 instances. Raise it, never lower it: ids hold the number of theirs"
+  description = "How many load balancers there are. Each serves about 80 instances. 0: users reach the control plane's machine, which then gets its certificate itself (docs/deploy.md says what that gives up). Raise it, and never lower it but to 0: ids hold the number of theirs"
   type        = number
   default     = 1
 
   validation {
-    condition     = var.load_balancer_count >= 1 && var.load_balancer_count <= 10 && floor(var.load_balancer_count) == var.load_balancer_count
-    error_message = "Give a whole number from 1 to 10."
+    condition     = var.load_balancer_count >= 0 && var.load_balancer_count <= 10 && floor(var.load_balancer_count) == var.load_balancer_count
+    error_message = "Give a whole number from 0 to 10."
   }
 }
 
@@ -324,10 +324,15 @@ variable "certificate_arn" {
     condition     = var.certificate_arn == "" || can(regex("^arn:aws[\\w-]*:acm:[\\w-]+:\\d{12}:certificate/[\\w-]+$", var.certificate_arn))
     error_message = "Give the ARN of a certificate in ACM, in the same region."
   }
+
+  validation {
+    condition     = var.certificate_arn == "" || var.load_balancer_count > 0
+    error_message = "ACM's certificates are for load balancers. With load_balancer_count = 0 leave it out: the platform gets one for domain_names itself."
+  }
 }
 
 variable "domain_names" {
-  description = "Host name of each load balancer, in their order; the first is the platform's. Empty for AWS's own names, which no certificate covers"
+  description = "Host name of each load balancer, in their order; the first is the platform's. Without a load balancer one name, for which HTTPS is turned on. Empty for AWS's own names or the bare address, which no certificate covers"
   type        = list(string)
   default     = []
 
@@ -337,8 +342,8 @@ variable "domain_names" {
   }
 
   validation {
-    condition     = length(var.domain_names) == 0 || length(var.domain_names) == var.load_balancer_count
-    error_message = "Give one name for each load balancer, or none."
+    condition     = length(var.domain_names) == 0 || length(var.domain_names) == max(1, var.load_balancer_count)
+    error_message = "Give one name for each load balancer, one without any, or none."
   }
 
   validation {
@@ -348,7 +353,7 @@ variable "domain_names" {
 }
 
 variable "hosted_zone_id" {
-  description = "Route 53 zone in which domain_names, and *.instance_domain with routing host, are pointed at the load balancers; empty to do that yourself"
+  description = "Route 53 zone in which domain_names, and *.instance_domain with routing host, are pointed at the load balancers or the control plane's address; empty to do that yourself"
   type        = string
   default     = ""
 

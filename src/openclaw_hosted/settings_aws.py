@@ -38,6 +38,15 @@ Listed = Annotated[tuple[str, ...], NoDecode]
 """Comma separated."""
 
 
+class LoadBalancer(StrEnum):
+    """What users' requests meet first."""
+
+    ALB = "alb"
+    """Application Load Balancers."""
+    NONE = "none"
+    """The edge of the machine that the control plane runs on."""
+
+
 class MachineSettings(BaseSettings):
     """What machines are, and what they cost. Needs no AWS account."""
 
@@ -70,8 +79,11 @@ class AwsSettings(MachineSettings):
     vpc: str = Field(alias="VPC_ID", pattern=r"^vpc-[0-9a-f]+$")
     subnets: Listed = Field(alias="SUBNET_IDS")
     security_group: str = Field(alias="SECURITY_GROUP_ID", pattern=r"^sg-[0-9a-f]+$")
-    listeners: Listed = Field(alias="ALB_LISTENER_ARN")
+    load_balancer: LoadBalancer = Field(LoadBalancer.ALB, alias="LOAD_BALANCER")
+    listeners: Listed = Field((), alias="ALB_LISTENER_ARN")
     """One for each load balancer. Add at the end only: an instance's id holds its number."""
+    public_url: str | None = Field(None, alias="PUBLIC_URL")
+    """The platform's own setting, which can't be left out here without a load balancer."""
     repository: str = Field(alias="ECR_REPOSITORY_URL")
     image_tag: str | None = Field(None, alias="IMAGE_TAG")
     """Of the gateway's image in the repository, or its digest, `sha256:…`; without it, the newest image there."""
@@ -98,6 +110,11 @@ class AwsSettings(MachineSettings):
     """The address of each load balancer, in the order of `ALB_LISTENER_ARN`; without them the AWS names."""
     endpoint_url: str | None = Field(None, alias="AWS_ENDPOINT_URL")
     """For a lab."""
+
+    @field_validator("load_balancer", mode="before")
+    @classmethod
+    def _lower(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
 
     @field_validator("extra_instance_types", "subnets", "listeners", "shard_urls", mode="before")
     @classmethod
@@ -128,7 +145,7 @@ class AwsSettings(MachineSettings):
     @field_validator("listeners")
     @classmethod
     def _are_listeners(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not 0 < len(value) <= MOST_SHARDS or not all(_LISTENER.fullmatch(arn) for arn in value):
+        if len(value) > MOST_SHARDS or not all(_LISTENER.fullmatch(arn) for arn in value):
             raise ValueError("give the ARNs of listeners of Application Load Balancers (…:listener/app/…), comma separated")
         return value
 
@@ -149,12 +166,32 @@ class AwsSettings(MachineSettings):
         return tuple(as_browsers_write(url) for url in value)
 
     @model_validator(mode="after")
+    def _is_reached(self) -> AwsSettings:
+        if self.has_balancers:
+            if not self.listeners:
+                raise ValueError("ALB_LISTENER_ARN is not set; LOAD_BALANCER=none does without, with this machine in the way of all users")
+            return self
+        for name, given in (("ALB_LISTENER_ARN", self.listeners), ("SHARD_URLS", self.shard_urls)):
+            if given:
+                raise ValueError(f"{name} is of load balancers, and LOAD_BALANCER is none; leave one of them out")
+        if self.routing is Routing.HOST:
+            raise ValueError("ROUTING=host needs a load balancer, and LOAD_BALANCER is none; leave one of them out")
+        if self.public_url is None:
+            raise ValueError("LOAD_BALANCER=none needs PUBLIC_URL, the address that users open, such as https://claw.example.com")
+        return self
+
+    @model_validator(mode="after")
     def _fits_together(self) -> AwsSettings:
         if self.routing is Routing.HOST and self.instance_domain is None:
             raise ValueError("ROUTING=host needs INSTANCE_DOMAIN, such as claw.example.com, of which all names lead to the load balancer")
         if self.shard_urls and len(self.shard_urls) != len(self.listeners):
             raise ValueError(f"SHARD_URLS has {len(self.shard_urls)} addresses, ALB_LISTENER_ARN {len(self.listeners)}; give one for each")
         return self
+
+    @property
+    def has_balancers(self) -> bool:
+        """Whether users come through load balancers; else the edge of this machine is what they meet first."""
+        return self.load_balancer is LoadBalancer.ALB
 
     @property
     def fleet_template(self) -> str:

@@ -270,3 +270,81 @@ run "a_key_in_a_collectors_address_is_refused" {
   variables { otlp_endpoint = "https://me:key@otlp.example.com" }
   expect_failures = [var.otlp_endpoint]
 }
+
+run "no_load_balancer" {
+  command = plan
+  variables {
+    load_balancer_count = 0
+    domain_names        = ["claw.example.com"]
+    hosted_zone_id      = "Z0123456789ABCDEFGHIJ"
+    database            = "sqlite"
+  }
+
+  assert {
+    condition     = length(aws_lb.shard) + length(aws_lb_listener.main) + length(aws_lb_listener.redirect) + length(aws_lb_target_group.web) + length(aws_security_group.alb) == 0
+    error_message = "Nothing of a load balancer is made."
+  }
+  assert {
+    condition     = keys(aws_vpc_security_group_ingress_rule.control_plane_from_world) == ["443", "80"] && length(aws_vpc_security_group_ingress_rule.control_plane_from_alb) == 0
+    error_message = "The world reaches the control plane at 80 and 443, and at nothing else."
+  }
+  assert {
+    condition     = keys(aws_vpc_security_group_ingress_rule.machine_from) == ["control-plane"] && aws_vpc_security_group_ingress_rule.machine_from["control-plane"].from_port == 8080
+    error_message = "Machines are reached at 8080, by the control plane alone."
+  }
+  assert {
+    condition     = length(aws_eip.edge) == 1 && aws_eip.edge[0].domain == "vpc" && length(aws_ebs_volume.platform) == 1
+    error_message = "Address and volume outlive the control plane's machine."
+  }
+  assert {
+    condition     = aws_autoscaling_group.control_plane.health_check_type == "EC2" && length(aws_autoscaling_attachment.control_plane) == 0
+    error_message = "Nobody asks whether the platform on the machine answers."
+  }
+  assert {
+    condition     = local.web_environment.LOAD_BALANCER == "none" && local.web_environment.TLS == "acme" && local.web_environment.PORT == "443" && local.web_environment.PUBLIC_URL == "https://claw.example.com"
+    error_message = "The platform listens where browsers ask, and gets its certificate itself."
+  }
+  assert {
+    condition     = !anytrue([for name in ["ALB_LISTENER_ARN", "SHARD_URLS", "SHARD_CAPACITY"] : contains(keys(local.web_environment), name)])
+    error_message = "The platform is told nothing of load balancers."
+  }
+  assert {
+    condition     = aws_route53_record.shard["1"].name == "claw.example.com" && aws_route53_record.shard["1"].ttl == 60 && length(aws_route53_record.shard["1"].alias) == 0
+    error_message = "The name leads to the control plane's address."
+  }
+}
+
+run "no_load_balancer_without_a_name_and_with_postgres" {
+  command = plan
+  variables { load_balancer_count = 0 }
+
+  assert {
+    condition     = local.web_environment.TLS == "off" && local.web_environment.PORT == "80" && keys(aws_vpc_security_group_ingress_rule.control_plane_from_world) == ["80"]
+    error_message = "Without a name there is HTTP, for a trial."
+  }
+  assert {
+    condition     = length(aws_ebs_volume.platform) == 1 && length(module.database) == 1
+    error_message = "What the edge knows is on a volume, whatever the database."
+  }
+}
+
+run "what_only_load_balancers_have_is_refused_without_one" {
+  command = plan
+  variables {
+    load_balancer_count = 0
+    certificate_arn     = "arn:aws:acm:us-west-2:123456789012:certificate/01234567-89ab-cdef-0123-456789abcdef"
+    domain_names        = ["claw.example.com"]
+    routing             = "host"
+    instance_domain     = "claw.example.com"
+  }
+  expect_failures = [var.certificate_arn, var.routing]
+}
+
+run "several_names_without_a_load_balancer_are_refused" {
+  command = plan
+  variables {
+    load_balancer_count = 0
+    domain_names        = ["claw.example.com", "claw-2.example.com"]
+  }
+  expect_failures = [var.domain_names]
+}

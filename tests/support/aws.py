@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -17,7 +18,9 @@ from openclaw_hosted.settings import load_settings
 from openclaw_hosted.settings_aws import load_aws_settings
 from tests.support.clock import HurriedClock
 
-__all__ = ["aws_environment", "provided_on", "sdk_on"]
+MARK = "lab00000"
+"""That of the platform."""
+__all__ = ["aws_environment", "provided_on", "sdk_on", "without_balancer"]
 
 
 @asynccontextmanager
@@ -25,7 +28,7 @@ async def provided_on(site: Site, watch: Watch | None = None, /, **changes: str)
     """The provider as a control plane has it when it starts."""
     with aws_environment(site, **changes):
         async with AsyncExitStack() as stack:
-            yield await provide_aws(load_settings(), HurriedClock(), lambda _: None, stack, watch)
+            yield await provide_aws(load_settings(), MARK, HurriedClock(), lambda _: None, stack, watch)
 
 
 @asynccontextmanager
@@ -43,3 +46,11 @@ def aws_environment(site: Site, **changes: str) -> Iterator[None]:
         for name, value in {**site.environment(), **changes}.items():
             patch.setenv(name, value)
         yield
+
+
+def without_balancer(data_dir: Path, port: int) -> dict[str, str]:
+    """Settings with which the edge of this computer is what users reach."""
+    return {
+        "LOAD_BALANCER": "none", "ALB_LISTENER_ARN": "", "SHARD_URLS": "", "PUBLIC_URL": f"http://localhost:{port}", "HOST": "127.0.0.1",
+        "PORT": str(port), "OPENCLAW_HOSTED_DATA_DIR": str(data_dir),
+    }  # fmt: skip

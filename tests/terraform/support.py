@@ -18,6 +18,8 @@ SOURCE: Final = ROOT / "terraform"
 PLUGINS: Final = Path("/opt/tf-plugins")
 """Where a computer without a registry has the provider."""
 SECONDS: Final = 580.0
+ALLOCATION: Final = "eipalloc-0123456789abcdef0"
+"""Of the control plane's address, where there is no load balancer."""
 NO_COLOR: Final = "-no-color"
 COLORED: Final = frozenset({"apply", "destroy", "init", "plan", "test", "validate"})
 """Commands that print colours: not all of them heed NO_COLOR in the environment."""
@@ -143,6 +145,7 @@ def _overrides(found: Found) -> str:
             "arn": arn.format("sqs", "openclaw-notices"),
             "url": f"https://sqs.us-west-2.amazonaws.com/{found.account}/openclaw-notices",
         },
+        "aws_eip.edge": {"arn": arn.format("ec2", f"elastic-ip/{ALLOCATION}"), "allocation_id": ALLOCATION, "public_ip": "192.0.2.10"},
         "aws_ebs_volume.platform": {"arn": arn.format("ec2", "volume/vol-0123456789abcdef0"), "id": "vol-0123456789abcdef0"},
     }
     data: dict[str, dict[str, str]] = {

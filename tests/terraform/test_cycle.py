@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -19,7 +20,7 @@ from lab.plane.plain import PlainMachines
 from openclaw_hosted import datadir
 from openclaw_hosted.bootstrap import Platform, open_platform
 from openclaw_hosted.domain.account import Role
-from openclaw_hosted.domain.actor import SETUP
+from openclaw_hosted.domain.actor import SETUP, Actor, Party, Via
 from openclaw_hosted.domain.gateway import DEFAULT_SETTINGS, CredentialsChange
 from openclaw_hosted.domain.instance import Phase
 from openclaw_hosted.domain.naming import InstanceId
@@ -32,7 +33,15 @@ pytestmark = [pytest.mark.terraform, pytest.mark.long]
 KEYS: Final = {"AWS_ACCESS_KEY_ID": "AKIALABLABLABLABLABL", "AWS_SECRET_ACCESS_KEY": "lab", "AWS_REGION": "us-west-2"}
 VARIABLES: Final = (
     "-var=deletion_protection=false", "-var=pool_spare_count=1", "-var=retention_days=0", "-var=data_volume_gib=1",
+    "-var=restore_points_every_hours=0",
 )  # fmt: skip
+"""A restore point that is under way when the platform ends would be left."""
+SQLITE: Final = "-var=database=sqlite"
+PORT: Final = 18093
+"""Where the platform listens."""
+VISITOR: Final = Actor(Party.STRANGER, None, Via.PAGE)
+EMAIL: Final = "user@example.com"
+PASSWORD: Final = "a-long-password-of-theirs"
 WAIT_SECONDS: Final = 120.0
 TEMPLATE_TAGS: Final = "moto lists a launch template's own tags among those that it gives to machines"
 DESCRIPTION: Final = "moto drops the description of a rule that names a group"
@@ -43,7 +52,7 @@ DIFFERENCES: Final = {
     "aws_autoscaling_group.control_plane": "follows the template's version",
     'aws_vpc_security_group_egress_rule.alb_to["control-plane"]': DESCRIPTION,
     'aws_vpc_security_group_egress_rule.alb_to["machine"]': DESCRIPTION,
-    "aws_vpc_security_group_ingress_rule.control_plane_from_alb": DESCRIPTION,
+    "aws_vpc_security_group_ingress_rule.control_plane_from_alb[0]": DESCRIPTION,
     'aws_vpc_security_group_ingress_rule.machine_from["alb"]': DESCRIPTION,
     'aws_vpc_security_group_ingress_rule.machine_from["control-plane"]': DESCRIPTION,
     "module.database[0].aws_vpc_security_group_ingress_rule.database_from_control_plane": DESCRIPTION,
@@ -114,8 +123,10 @@ def terraform(bare: Bare, tmp_path: Path) -> Terraform:
 def settings_of(bare: Bare, outputs: dict[str, Any]) -> dict[str, str]:
     """What Terraform printed, but for what is elsewhere in a lab: addresses, the database, where the platform itself listens."""
     given = dict(line.split("=", 1) for line in outputs["web_environment"].splitlines())
-    address = bare.address()
-    return {**given, "PUBLIC_URL": address, "SHARD_URLS": address, "HOST": "127.0.0.1", "PORT": "18093"}
+    here = {"HOST": "127.0.0.1", "PORT": str(PORT)}
+    if given.get("LOAD_BALANCER") == "none":
+        return {**given, **here, "PUBLIC_URL": f"http://localhost:{PORT}"}
+    return {**given, **here, "PUBLIC_URL": bare.address(), "SHARD_URLS": bare.address()}
 
 
 @asynccontextmanager
@@ -128,19 +139,27 @@ async def running(bare: Bare, outputs: dict[str, Any], folder: Path) -> AsyncIte
         patch.setenv("OPENCLAW_HOSTED_DATA_DIR", str(folder))
         settings = load_settings()
         datadir.prepare(settings.data_dir)
-        async with open_platform(settings, lambda _: None) as platform, platform.controlling():
-            yield platform
+        async with open_platform(settings, lambda _: None) as platform, platform.serving_web():
+            try:
+                await platform.start_edge(lambda _: None)
+                async with platform.controlling():
+                    yield platform
+            finally:
+                if platform.provided.edge is not None:
+                    await platform.provided.edge.stop()
 
 
 async def used(platform: Platform) -> None:
     """A user has an instance, opens it, and deletes it; then the operator takes the spares away."""
-    user = await platform.services.accounts.create_user(SETUP, "user@example.com", "a-long-password-of-theirs", Role.ADMIN)
+    accounts = platform.services.accounts
+    user = await accounts.create_user(SETUP, EMAIL, PASSWORD, Role.ADMIN)
+    signed_in = await accounts.sign_in(VISITOR, EMAIL, PASSWORD)
     instance, _ = await platform.services.instances.create(SETUP.proved(user), CreateRequest("mine", DEFAULT_SETTINGS, CredentialsChange()))
     await until(lambda: is_in(platform, instance.id, Phase.RUNNING), WAIT_SECONDS)
     async with httpx.AsyncClient() as client:
-        page = await client.get(f"{platform.address}/{instance.id}/")
+        page = await client.get(f"{platform.address}/{instance.id}/", headers={"Cookie": f"ochs={signed_in.cookie}"})
     assert page.status_code == 200
-    assert "openclaw" in page.text.lower()
+    assert "<openclaw-app" in page.text
     await platform.services.operations.set_spares(SETUP, 0)
     await platform.services.instances.delete(SETUP.proved(user), instance.id)
     await until(lambda: is_in(platform, instance.id, Phase.PURGED), WAIT_SECONDS)
@@ -158,31 +177,80 @@ async def is_in(platform: Platform, instance_id: InstanceId, phase: Phase) -> bo
     return (await platform.store.instances.get(instance_id)).phase is phase
 
 
-async def test_an_account_goes_from_empty_to_a_running_platform_and_back(bare: Bare, terraform: Terraform, tmp_path: Path) -> None:
-    before = bare.cloud.inventory()
-    terraform.run("apply", "-auto-approve", "-input=false", "-target=aws_ecr_repository.this", *VARIABLES)
+@asynccontextmanager
+async def applied(bare: Bare, terraform: Terraform, *variables: str) -> AsyncIterator[dict[str, Any]]:
+    """What Terraform prints of a whole deployment, in an account that was empty and is so again after the block. The platform may do in it
+    what it does, and a second plan changes nothing."""
+    before, given = bare.cloud.inventory(), (*VARIABLES, *variables)
+    terraform.run("apply", "-auto-approve", "-input=false", "-target=aws_ecr_repository.this", *given)
     bare.push(terraform.outputs()["gateway_repository_url"], "latest")
-    terraform.run("apply", "-auto-approve", "-input=false", *VARIABLES)
-    outputs = terraform.outputs()
-    state = (terraform.folder / "terraform.tfstate").read_text(encoding="utf-8")
-    password = bare.client("secretsmanager").get_secret_value(SecretId="openclaw-platform/database")["SecretString"]
-    assert len(password) == 40
-    assert password not in state
-    assert changes(terraform).keys() <= DIFFERENCES.keys()
-    async with running(bare, outputs, tmp_path / "data") as platform:
-        await used(platform)
+    terraform.run("apply", "-auto-approve", "-input=false", *given)
+    assert changes(terraform, *given).keys() <= DIFFERENCES.keys()
+    yield terraform.outputs()
     denied = [call for call in bare.cloud.calls if call.caller == "openclaw-control-plane" and "Denied" in (call.error or "")]
     assert denied == []
     bare.client("secretsmanager").delete_secret(SecretId="openclaw/sealing-key", ForceDeleteWithoutRecovery=True)
-    terraform.run("destroy", "-auto-approve", "-input=false", *VARIABLES)
+    terraform.run("destroy", "-auto-approve", "-input=false", *given)
     after = bare.cloud.inventory()
     assert {kind for kind, count in after.items() if count != before[kind]} <= LEFT.keys()
     assert bare.cloud.crashes == []
 
 
-def changes(terraform: Terraform) -> dict[str, Any]:
+async def test_an_account_goes_from_empty_to_a_running_platform_and_back(bare: Bare, terraform: Terraform, tmp_path: Path) -> None:
+    async with applied(bare, terraform) as outputs:
+        state = (terraform.folder / "terraform.tfstate").read_text(encoding="utf-8")
+        password = bare.client("secretsmanager").get_secret_value(SecretId="openclaw-platform/database")["SecretString"]
+        assert len(password) == 40
+        assert password not in state
+        async with running(bare, outputs, tmp_path / "data") as platform:
+            await used(platform)
+
+
+async def test_the_same_without_a_load_balancer(bare: Bare, terraform: Terraform, tmp_path: Path) -> None:
+    async with applied(bare, terraform, SQLITE, "-var=load_balancer_count=0") as outputs:
+        (address,) = bare.client("ec2").describe_addresses()["Addresses"]
+        assert outputs["address"] == f"http://{address['PublicIp']}" == f"http://{outputs['control_plane_address']}"
+        assert bare.client("elbv2").describe_load_balancers()["LoadBalancers"] == []
+        async with running(bare, outputs, tmp_path / "data") as platform:
+            await used(platform)
+        assert bare.client("elbv2").describe_target_groups()["TargetGroups"] == []
+
+
+async def test_a_deployment_does_away_with_its_load_balancer_and_gets_one_again(bare: Bare, terraform: Terraform) -> None:
+    replaces_no_machine(terraform)
+    async with applied(bare, terraform, SQLITE):
+        (volume,) = platforms_volumes(bare)
+        for count in (0, 1):
+            terraform.run("apply", "-auto-approve", "-input=false", *VARIABLES, SQLITE, f"-var=load_balancer_count={count}")
+            (group,) = bare.client("autoscaling").describe_auto_scaling_groups()["AutoScalingGroups"]
+            found = [len(group["TargetGroupARNs"]), len(bare.client("elbv2").describe_load_balancers()["LoadBalancers"])]
+            assert (found, len(bare.client("ec2").describe_addresses()["Addresses"])) == ([count, count], 1 - count)
+            assert platforms_volumes(bare) == [volume], "the database stays"
+        platform_secret(bare)
+
+
+def replaces_no_machine(terraform: Terraform) -> None:
+    """The lab has no instance refresh, by which the control plane's machine is replaced."""
+    path = terraform.folder / "control-plane.tf"
+    text, found = re.subn(r"  instance_refresh \{\n[\s\S]*?\n  \}\n", "", path.read_text(encoding="utf-8"))
+    assert found == 1
+    path.write_text(text, encoding="utf-8")
+
+
+def platforms_volumes(bare: Bare) -> list[str]:
+    """The ids of volumes that hold the control plane's data."""
+    tagged = [{"Name": "tag:Name", "Values": ["openclaw-control-plane"]}, {"Name": "size", "Values": ["4"]}]
+    return [str(each["VolumeId"]) for each in bare.client("ec2").describe_volumes(Filters=tagged)["Volumes"]]
+
+
+def platform_secret(bare: Bare) -> None:
+    """As a platform that ran would leave it."""
+    bare.client("secretsmanager").create_secret(Name="openclaw/sealing-key", SecretString="x")
+
+
+def changes(terraform: Terraform, *variables: str) -> dict[str, Any]:
     """What a plan would do, by address."""
-    terraform.run("plan", "-input=false", "-out=again", *VARIABLES)
+    terraform.run("plan", "-input=false", "-out=again", *variables)
     plan = json.loads(terraform.run("show", "-json", "again").stdout)
     return {
         each["address"]: each["change"]

@@ -38,7 +38,7 @@ from tests.support.aws import aws_environment, provided_on
 from tests.support.seats import seat
 from tests.support.waiting import until
 from tests.terraform.iam_reference import problems
-from tests.terraform.support import Found, Terraform, planned
+from tests.terraform.support import ALLOCATION, Found, Terraform, planned
 
 pytestmark = [pytest.mark.terraform, pytest.mark.slow, pytest.mark.xdist_group("roles")]
 PLATFORM: Final = "openclaw-control-plane"
@@ -281,6 +281,17 @@ def test_the_control_plane_reads_the_secret_with_settings_and_no_other_of_the_op
     (statement,) = (each for document in found.platform.values() for each in document["Statement"] if each.get("Sid") == "SecretSettings")
     assert (statement["Action"], statement["Resource"]) == ("secretsmanager:GetSecretValue", SETTINGS_SECRET)
     assert SETTINGS_SECRET not in json.dumps(found.machine)
+
+
+def test_without_a_load_balancer_the_control_plane_has_no_right_on_any_and_takes_its_own_address_alone(terraform: Terraform) -> None:
+    found = policies_of(planned(terraform, Found(), load_balancer_count=0, database="sqlite"))
+    assert not [action for action in found.granted() if action.startswith("elasticloadbalancing:")]
+    (statement,) = (each for document in found.platform.values() for each in document["Statement"] if each["Sid"] == "OwnAddress")
+    assert (statement["Action"], statement["Resource"][0]) == (
+        "ec2:AssociateAddress", f"arn:aws:ec2:us-west-2:123456789012:elastic-ip/{ALLOCATION}"
+    )  # fmt: skip
+    assert statement["Condition"] == {"StringEquals": {"aws:ResourceTag/Name": "openclaw-control-plane"}}
+    assert [problem for document in (found.machine, *found.platform.values()) for problem in problems(document)] == []
 
 
 def test_with_a_bucket_for_archives_the_control_plane_gets_at_its_own_part_of_it_and_machines_at_nothing(terraform: Terraform) -> None:

@@ -7,14 +7,20 @@ import gzip
 import json
 import re
 import subprocess
+from dataclasses import replace
 
 import pytest
 
 from openclaw_hosted.adapters.aws.user_data import MOST_BYTES, render_user_data
+from openclaw_hosted.bootstrap.costs import deployment_of
+from openclaw_hosted.domain.cost import projection
+from openclaw_hosted.domain.plans import SMALL_CONTROL_PLANE
+from openclaw_hosted.domain.prices import Kind
+from openclaw_hosted.settings import Settings, Tls
 from openclaw_hosted.settings_aws import AwsSettings
 from openclaw_hosted.settings_operating import OperatingSettings
 from scripts.gateway_config import TARGET, gateway_config
-from tests.terraform.support import ROOT, SOURCE, Found, Terraform, planned, started
+from tests.terraform.support import ALLOCATION, ROOT, SOURCE, Found, Terraform, planned, started
 
 pytestmark = pytest.mark.slow
 DIGEST = f"sha256:{'a' * 64}"
@@ -28,6 +34,13 @@ def unpacked(user_data: str) -> str:
     found = PACKED.search(user_data)
     assert found is not None
     return PACKED.sub("", user_data).strip() + gzip.decompress(base64.b64decode(found[0])).decode()
+
+
+def environment_of(script: str) -> dict[str, str]:
+    """The platform's settings in the control plane's user data."""
+    found = re.search(r"ENVIRONMENT=\$\(cat <<'END'\n([\s\S]*?)\nEND\n", script)
+    assert found is not None
+    return dict(line.split("=", 1) for line in found[1].splitlines())
 
 
 def test_what_gateways_start_with_is_as_the_package_says() -> None:
@@ -90,9 +103,7 @@ def test_the_control_planes_user_data_holds_its_settings_and_no_secret(terraform
     plan = planned(terraform, Found())
     script = base64.b64decode(plan["aws_launch_template.control_plane"]["user_data"]).decode()
     assert script.startswith("#!/bin/bash\n")
-    settings = re.search(r"ENVIRONMENT=\$\(cat <<'END'\n([\s\S]*?)\nEND\n", script)
-    assert settings is not None
-    given = dict(line.split("=", 1) for line in settings[1].splitlines())
+    given = environment_of(script)
     assert AwsSettings(**given).fleet_template == Found().template  # type: ignore[arg-type]
     assert "DATABASE_URL" not in given
     assert not [name for name in given if name.startswith("OTEL_")], "without a collector there is nothing to send"
@@ -115,8 +126,36 @@ def test_the_control_plane_knows_its_collector_and_reads_the_headers_from_the_se
 
 
 @pytest.mark.terraform
+def test_without_a_load_balancer_the_control_plane_is_told_of_its_address_and_of_no_listener(terraform: Terraform) -> None:
+    plan = planned(terraform, Found(), load_balancer_count=0, database="sqlite", domain_names=["claw.example.com"])
+    script = base64.b64decode(plan["aws_launch_template.control_plane"]["user_data"]).decode()
+    given = environment_of(script)
+    aws = AwsSettings(**given)  # type: ignore[arg-type]
+    assert (aws.has_balancers, aws.listeners, aws.public_url) == (False, (), "https://claw.example.com")
+    settings = Settings(**given)  # type: ignore[arg-type]
+    assert (settings.tls, settings.port, settings.http_port, settings.host) == (Tls.ACME, 443, 80, "0.0.0.0")  # noqa: S104 - it is asked for
+    assert f"ADDRESS='{ALLOCATION}'" in script
+    made = base64.b64decode(plan['aws_launch_template.machine["fleet"]']["user_data"]).decode()
+    assert '"https://claw.example.com"' in made
+
+
+@pytest.mark.terraform
+def test_the_cheapest_deployment_of_the_documentation_is_planned_as_it_stands_there_and_costs_what_is_said(terraform: Terraform) -> None:
+    page = (ROOT / "docs" / "cost.md").read_text(encoding="utf-8")
+    variables = {name: json.loads(value) for name, value in re.findall(r"^    (\w+) += (.+)$", page, re.MULTILINE)}
+    plan = planned(terraform, Found(), **variables)
+    control_plane = plan["aws_launch_template.control_plane"]
+    given = environment_of(base64.b64decode(control_plane["user_data"]).decode())
+    settings = Settings(**given)  # type: ignore[arg-type]
+    deployment = deployment_of(settings, AwsSettings(**given))  # type: ignore[arg-type]
+    assert control_plane["instance_type"] == "t3.micro"
+    made = replace(deployment, prices={Kind.CONTROL_PLANE_MACHINE: SMALL_CONTROL_PLANE})
+    assert f"| **together** | **{projection(10, settings.spares, made).total_usd:.2f}** |" in page
+
+
+@pytest.mark.terraform
 def test_the_plans_of_the_main_sets_of_variables_are_as_its_own_tests_say(terraform: Terraform) -> None:
-    assert "Success! 17 passed, 0 failed." in terraform.run("test").stdout
+    assert "Success! 21 passed, 0 failed." in terraform.run("test").stdout
 
 
 @pytest.mark.long  # a folder of its own, made ready and planned by itself: nine seconds of processor time

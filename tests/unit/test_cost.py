@@ -16,6 +16,7 @@ from openclaw_hosted.domain.cost import (
     billed,
     count_holdings,
     estimate,
+    planned_deployment,
     planned_holdings,
     projection,
     total,
@@ -23,9 +24,11 @@ from openclaw_hosted.domain.cost import (
 from openclaw_hosted.domain.instance import Phase
 from openclaw_hosted.domain.machine import Machine, MachineState, Warmth
 from openclaw_hosted.domain.naming import InstanceId, MachineId, volume_of
-from openclaw_hosted.domain.plans import CHANGES, SOURCE_COMPARISON, cheapest, compare
+from openclaw_hosted.domain.plans import ARM_ON_DEMAND, ARM_SPOT, CHANGES, SMALL_CONTROL_PLANE, SOURCE_COMPARISON, cheapest, compare
 from openclaw_hosted.domain.prices import PRICES, Component, Kind
 
+ZONE_USD = 0.50
+"""Of a zone in Route 53, for a month."""
 TABLE = Path(__file__).resolve().parents[2] / "docs" / "cost.md"
 
 
@@ -175,7 +178,38 @@ def test_each_change_saves_and_what_terraform_makes_today_comes_first() -> None:
     assert [plan.is_possible for plan in plans] == sorted((plan.is_possible for plan in plans), reverse=True)
     assert all(plan.saves_usd > 0 for plan in plans[1:])
     assert plans[0].usd == projection(10, 2, Deployment()).total_usd
-    assert (round(cheapest(plans).usd, 2), round(plans[-1].usd, 2)) == (103.64, 54.83)
+    assert (round(cheapest(plans).usd, 2), round(plans[-1].usd, 2)) == (74.07, 48.99)
+
+
+def test_ten_users_cost_less_than_the_source_document_says_with_all_that_exists() -> None:
+    arm = {"instance_type": "t4g.small", "spot_price": ARM_SPOT, "on_demand_price": ARM_ON_DEMAND}
+    small = {"data_gib": 4, "root_gib": 8, "zones": 2, "machine_addresses": False, "postgres": False, "load_balancers": 0}
+    plan = replace(Deployment(), **arm, **small, prices={Kind.CONTROL_PLANE_MACHINE: SMALL_CONTROL_PLANE})  # type: ignore[arg-type]
+    found = projection(10, 1, plan)
+    assert by_component(found) == {
+        Component.MACHINES: 38.95,
+        Component.ADDRESSES: 3.65,
+        Component.VOLUMES: 10.56,
+        Component.SECRETS: 5.30,
+        Component.CONTROL_PLANE: 8.71,
+        Component.CLOUDWATCH: 5.80,
+        Component.QUEUES: 0.10,
+        Component.REPOSITORIES: 1.00,
+    }
+    larger = replace(plan, prices={})
+    sums = (found, projection(10, 1, larger), projection(10, 2, plan), projection(10, 1, replace(plan, machine_addresses=True)))
+    written = TABLE.read_text()
+    assert [f"{each.total_usd:.2f}" for each in sums if f"{each.total_usd:.2f}" not in written] == []
+    assert cheapest(compare(10, 2, Deployment())).usd == pytest.approx(found.total_usd)
+    with_points = estimate(replace(planned_holdings(10, 1), snapshot_gib=16.0), larger).total_usd
+    assert f"{with_points + ZONE_USD:.2f}" in written
+    assert with_points + ZONE_USD < SOURCE_COMPARISON[0].own_machines_usd
+
+
+def test_without_a_load_balancer_nothing_of_one_is_billed_whatever_the_number_of_users_and_a_volume_stays() -> None:
+    found = billed(planned_holdings(500, 2), planned_deployment(500, 2, Deployment(load_balancers=0)))
+    assert (found[Kind.LOAD_BALANCER], found[Kind.CAPACITY_UNIT], found[Kind.ADDRESS]) == (0, 0, 1 + 502)
+    assert (found[Kind.CONTROL_PLANE_GIB], found[Kind.DATABASE_INSTANCE]) == (14, 1)
 
 
 def test_what_to_set_is_what_terraform_takes() -> None:

@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from typing import Final
 
-from openclaw_hosted.adapters.aws.account import find_image, find_network, find_place, find_shards, shared_key
+from openclaw_hosted.adapters.aws.account import find_image, find_network, find_place, shared_key
 from openclaw_hosted.adapters.aws.agents import Agents
 from openclaw_hosted.adapters.aws.archives import AwsArchives
 from openclaw_hosted.adapters.aws.brought import BroughtArchives
@@ -16,7 +16,6 @@ from openclaw_hosted.adapters.aws.carrier import AwsCarrier
 from openclaw_hosted.adapters.aws.client import AwsSdk
 from openclaw_hosted.adapters.aws.commands import RunCommand
 from openclaw_hosted.adapters.aws.fleet import Fleet
-from openclaw_hosted.adapters.aws.gate import OpenGate
 from openclaw_hosted.adapters.aws.gateways import AwsGateways, Inside
 from openclaw_hosted.adapters.aws.log_search import LogSearch
 from openclaw_hosted.adapters.aws.machines import AwsMachines, LaunchPlan
@@ -24,17 +23,16 @@ from openclaw_hosted.adapters.aws.meter import AwsMeter
 from openclaw_hosted.adapters.aws.notices import AwsNotices
 from openclaw_hosted.adapters.aws.ownership import AwsOwnership
 from openclaw_hosted.adapters.aws.restore_points import AwsRestorePoints
-from openclaw_hosted.adapters.aws.router import AwsRouter
 from openclaw_hosted.adapters.aws.vault import AwsVault
 from openclaw_hosted.adapters.aws.volumes import AwsVolumes
 from openclaw_hosted.adapters.sealing import KeySealer
 from openclaw_hosted.adapters.system import SystemClock, SystemIds
+from openclaw_hosted.bootstrap.aws_way_in import through_balancers, through_this_machine
 from openclaw_hosted.bootstrap.costs import deployment_of
 from openclaw_hosted.bootstrap.provided import Progress, Provided, archive_limits
 from openclaw_hosted.controllers.context import ControllerOptions
-from openclaw_hosted.domain.origins import Addresses, origin_of
+from openclaw_hosted.domain.origins import origin_of
 from openclaw_hosted.domain.pool import PoolPolicy
-from openclaw_hosted.domain.shards import Shards
 from openclaw_hosted.ports.tracing import Watch
 from openclaw_hosted.settings import Settings
 from openclaw_hosted.settings_aws import AwsSettings, load_aws_settings
@@ -64,21 +62,20 @@ async def aws_sdk(aws: AwsSettings, clock: SystemClock, watch: Watch | None = No
 
 
 async def provide_aws(
-    settings: Settings, clock: SystemClock, progress: Progress, stack: AsyncExitStack, watch: Watch | None = None
+    settings: Settings, mark: str, clock: SystemClock, progress: Progress, stack: AsyncExitStack, watch: Watch | None = None
 ) -> Provided:
-    """The provider of the account that the settings name. Raises `PortError` or `SettingsError` with the way out."""
+    """The provider of the account that the settings name, for the platform with this mark. Raises `PortError` or `SettingsError` with the
+    way out."""
     aws = load_aws_settings()
     progress(f"Looking around in AWS, {aws.region}")
     sdk = await stack.enter_async_context(aws_sdk(aws, clock, watch))
     place = replace(await find_place(sdk, aws.region), machine_role=aws.machine_role)
     network = await find_network(sdk, aws.vpc, aws.subnets)
-    shards = await find_shards(
-        sdk, aws.listeners, aws.shard_urls or ((settings.public_url,) if settings.public_url and len(aws.listeners) == 1 else ())
-    )
     image = await find_image(sdk, aws.repository, aws.image_tag)
-    address = settings.public_url or shards[0].address
-    router = AwsRouter(sdk, clock, shards, aws.deployment, aws.vpc, address, aws.instance_domain)
-    stack.push_async_callback(router.aclose)
+    way_in = (
+        await through_balancers(sdk, clock, settings, aws, network, stack) if aws.has_balancers else through_this_machine(settings, mark)
+    )
+    router, address = way_in.router, way_in.addresses.public
     fleet = Fleet(sdk, clock, aws.deployment, aws.vpc)
     vault = AwsVault(sdk, clock, aws.deployment, place, settings.retention_days)
     volumes = AwsVolumes(sdk, fleet, clock, aws.deployment, aws.volume_gib)
@@ -99,7 +96,6 @@ async def provide_aws(
     if aws.archives_bucket:
         archives = AwsArchives(commands, passage(aws.archives_bucket, "archive"), work)
         brought = BroughtArchives(commands, passage(aws.archives_bucket, "brought"), work, archive_limits(settings), aws.volume_gib)
-    await router.ensure_own_rules()
     return Provided(
         machines=AwsMachines(sdk, fleet, Agents(sdk, clock), plan),
         gateways=gateways,
@@ -108,19 +104,20 @@ async def provide_aws(
         vault=vault,
         sealer=KeySealer(await shared_key(sdk, aws.deployment)),
         router=router,
-        gate=OpenGate(),
+        gate=way_in.gate,
         meter=AwsMeter(sdk, aws.deployment),
         ownership=AwsOwnership(sdk, aws.deployment),
         options=replace(
             PACE,
             policy=replace(PACE.policy, image=image),
-            shards=Shards(len(shards), aws.shard_capacity),
+            shards=way_in.shards,
             deployment=deployment_of(settings, aws),
         ),
         carrier=lambda name: AwsCarrier(commands, volumes, passage(name, "migration")),
         notices=AwsNotices(sdk, clock, place, aws.notices_queue) if aws.notices_queue else None,
-        addresses=Addresses(address, tuple(shard.address for shard in shards)),
-        trusted_proxies=network.cidrs,
+        addresses=way_in.addresses,
+        edge=way_in.edge,
+        trusted_proxies=way_in.trusted_proxies,
     )
 
 

@@ -8,12 +8,21 @@ from urllib.parse import urlsplit
 
 from openclaw_hosted import datadir
 from openclaw_hosted.adapters.local.edge.own_numbers import is_own_number
+from openclaw_hosted.adapters.local.edge.programs import LocalEdge
 from openclaw_hosted.adapters.local.edge.tls import EdgeTls, check_bindable, root_certificate
 from openclaw_hosted.adapters.local.processes.process import SupervisedProcess
 from openclaw_hosted.domain.origins import OWN_NUMBER, Addresses, origin_of
 from openclaw_hosted.settings import Settings, Tls, is_everywhere, is_loopback
 
 LOOPBACK: Final = ("localhost", "127.0.0.1", "[::1]")
+
+
+def local_edge(settings: Settings, mark: str) -> LocalEdge:
+    """This computer's edge, for the platform with this mark."""
+    others = addresses(settings).others
+    return LocalEdge(
+        settings.data_dir, settings.host, settings.port, settings.address, edge_tls(settings), mark, settings.trusted_proxies, others
+    )
 
 
 def edge_tls(settings: Settings) -> EdgeTls | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +19,6 @@ from openclaw_hosted.adapters.local.docker.client import docker
 from openclaw_hosted.adapters.local.docker.containers import DockerHost, DockerRuntime, known_docker_host, prepare_docker
 from openclaw_hosted.adapters.local.docker.image import NoImage
 from openclaw_hosted.adapters.local.docker.requests import FromMachines
-from openclaw_hosted.adapters.local.edge.programs import LocalEdge
 from openclaw_hosted.adapters.local.edge.router import LocalGate, LocalRouter
 from openclaw_hosted.adapters.local.gateways import LocalGateways
 from openclaw_hosted.adapters.local.install import (
@@ -38,7 +38,7 @@ from openclaw_hosted.adapters.local.volumes import LocalVolumes
 from openclaw_hosted.adapters.meter import KeptMeter
 from openclaw_hosted.adapters.outgoing import FROM_MACHINES, FROM_PROCESSES, Outgoing
 from openclaw_hosted.adapters.system import SystemClock
-from openclaw_hosted.bootstrap.edge import addresses, edge_tls
+from openclaw_hosted.bootstrap.edge import addresses, local_edge
 from openclaw_hosted.bootstrap.provided import Progress, Provided, archive_limits
 from openclaw_hosted.controllers.context import ControllerOptions
 from openclaw_hosted.domain.account import Session
@@ -72,7 +72,7 @@ async def provide(
     """The provider that the settings name, with all that its machines need, closed with `stack`. `mark` is the platform's own;
     `watch` sees calls to a cloud. Raises `PortError` with the way out."""
     if settings.provider is Provider.AWS:
-        return await _aws(settings, clock, progress, stack, watch or Watch())
+        return await _aws(settings, mark, clock, progress, stack, watch or Watch())
     if settings.provider is Provider.FAKE:
         return _fake(settings, mark, clock)
     release = await ensure_openclaw(settings.data_dir, progress)
@@ -82,15 +82,16 @@ async def provide(
 async def known(settings: Settings, mark: str, clock: SystemClock, stack: AsyncExitStack) -> Provided:
     """The provider as it was last used, for commands beside a platform or without one."""
     if settings.provider is Provider.AWS:
-        return await _aws(settings, clock, lambda _: None, stack, Watch())
+        found = await _aws(settings, mark, clock, lambda _: None, stack, Watch())
+        return found if found.edge is None else replace(found, gate=EdgeMayBeDown(found.gate))
     return _local(settings, mark, known_runtimes(settings, clock), clock, EdgeMayBeDown(LocalGate(settings.data_dir)))
 
 
-async def _aws(settings: Settings, clock: SystemClock, progress: Progress, stack: AsyncExitStack, watch: Watch) -> Provided:
+async def _aws(settings: Settings, mark: str, clock: SystemClock, progress: Progress, stack: AsyncExitStack, watch: Watch) -> Provided:
     """Imported only where it is used: its client is a sixth of what a start imports."""
     from openclaw_hosted.bootstrap.aws import provide_aws
 
-    return await provide_aws(settings, clock, progress, stack, watch)
+    return await provide_aws(settings, mark, clock, progress, stack, watch)
 
 
 def known_runtimes(settings: Settings, clock: Clock) -> Runtimes:
@@ -151,7 +152,7 @@ def _local(settings: Settings, mark: str, runtimes: Runtimes, clock: Clock, gate
         options=_pace(runtimes.chosen.image, settings),
         addresses=addresses(settings),
         outgoing=_outgoing(settings, runtimes),
-        edge=_edge(settings, mark),
+        edge=local_edge(settings, mark),
         warning=None if runtimes.chosen.kind == DOCKER else NOT_ISOLATED,
         notes=notes,
     )
@@ -195,15 +196,9 @@ def _fake(settings: Settings, mark: str, clock: Clock) -> Provided:
         options=ControllerOptions(policy=PoolPolicy(image=OPENCLAW_VERSION, max_launches_at_once=FAKE_LAUNCHES), workers=FAKE_WORKERS),
         addresses=addresses(settings),
         notices=FakeNotices(cloud),
-        edge=_edge(settings, mark),
+        edge=local_edge(settings, mark),
         warning=FAKE,
     )
-
-
-def _edge(settings: Settings, mark: str) -> LocalEdge:
-    tls, proxies = edge_tls(settings), settings.trusted_proxies
-    others = addresses(settings).others
-    return LocalEdge(settings.data_dir, settings.host, settings.port, settings.address, tls, mark, proxies, others)
 
 
 class EdgeMayBeDown:

@@ -59,6 +59,7 @@ class Deployment:
     zones: int = 3
     """In each of them a load balancer has an address."""
     load_balancers: int = 1
+    """0: the control plane's own machine is what users reach, however many there are."""
     shard_capacity: int = 80
     """How many routes a load balancer is planned for."""
     capacity_units: float = 1.0
@@ -75,8 +76,6 @@ class Deployment:
     """Whether each machine has a public IPv4 address."""
     running_share: float = 1.0
     """Of a month, for which users' machines run."""
-    own_balancers: bool = True
-    """Whether the load balancers are there for this deployment alone; else only their use is billed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +142,9 @@ def planned_holdings(users: int, spares: int) -> Holdings:
 
 
 def planned_deployment(users: int, spares: int, deployment: Deployment) -> Deployment:
-    """The deployment with as many load balancers as so many users and spares need, no fewer than it has."""
+    """The deployment with as many load balancers as so many users and spares need, no fewer than it has; without any where it has none."""
+    if not deployment.load_balancers:
+        return deployment
     needed = math.ceil((users + spares) / deployment.shard_capacity)
     return replace(deployment, load_balancers=max(needed, deployment.load_balancers))
 
@@ -151,12 +152,12 @@ def planned_deployment(users: int, spares: int, deployment: Deployment) -> Deplo
 def billed(holdings: Holdings, deployment: Deployment) -> Amounts:
     """How much of each kind a month has."""
     machine = Kind.ON_DEMAND_MACHINE if deployment.on_demand else Kind.SPOT_MACHINE
-    balancers = deployment.load_balancers if deployment.own_balancers else 0
+    has_volume = not deployment.postgres or not deployment.load_balancers
     running = round(holdings.machines - holdings.instances * (1 - deployment.running_share), 2)
     return {
         machine: running,
-        Kind.ADDRESS: 1 + running * deployment.machine_addresses + deployment.zones * balancers,
-        Kind.LOAD_BALANCER: balancers,
+        Kind.ADDRESS: 1 + running * deployment.machine_addresses + deployment.zones * deployment.load_balancers,
+        Kind.LOAD_BALANCER: deployment.load_balancers,
         Kind.CAPACITY_UNIT: deployment.load_balancers * deployment.capacity_units,
         Kind.DATA_GIB: holdings.volumes * deployment.data_gib,
         Kind.ROOT_GIB: running * deployment.root_gib,
@@ -164,7 +165,7 @@ def billed(holdings: Holdings, deployment: Deployment) -> Amounts:
         Kind.SECRET: holdings.secrets + 1 + deployment.postgres,
         Kind.SECRET_CALLS: holdings.instances * deployment.secret_calls,
         Kind.CONTROL_PLANE_MACHINE: 1,
-        Kind.CONTROL_PLANE_GIB: 10 if deployment.postgres else 14,
+        Kind.CONTROL_PLANE_GIB: 14 if has_volume else 10,
         Kind.DATABASE_INSTANCE: 1 if deployment.postgres else 0,
         Kind.DATABASE_GIB: 20 if deployment.postgres else 0,
         Kind.METRIC: len(Metric),

@@ -62,11 +62,13 @@ Change(
         changes={"machine_addresses": False},
     ),
     Change(
-        "machines that are suspended when idle", None, "an answer within seconds after a pause; channels are deaf meanwhile",
-        changes={"running_share": 1 - IDLE_SHARE},
+        "no load balancer", "load_balancer_count = 0",
+        "pages of all users, while the control plane's one machine restarts, hangs or is replaced, or its zone is gone",
+        changes={"load_balancers": 0},
     ),
     Change(
-        "a load balancer that is there for something else", None, "rules and certificates of one's own", changes={"own_balancers": False}
+        "machines that are suspended when idle", None, "an answer within seconds after a pause; channels are deaf meanwhile",
+        changes={"running_share": 1 - IDLE_SHARE},
     ),
 )  # fmt: skip
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from openclaw_hosted.domain.naming import ID_ALPHABET, InstanceId
 
@@ -47,3 +48,7 @@ class Shards:
             f"All {self.count} load balancers are full ({self.capacity} routes each). "
             "An operator can add another at the end of ALB_LISTENER_ARN."
         )
+
+
+NO_BALANCER: Final = Shards(1, 1_000_000)
+"""Without load balancers nothing is ever full, and each id is one of the first: so a load balancer can be added later."""

@@ -14,12 +14,14 @@ import pytest
 
 from lab.plain import plain_lab
 from lab.site import Plan
+from tests.support.aws import without_balancer
 from tests.support.waiting import PATIENCE_SECONDS, until
 
 pytestmark = [pytest.mark.docker, pytest.mark.long]
 ROOT = Path(__file__).resolve().parents[3]
+DATA_DIR = Path("/var/lib/openclaw-hosted")
 TAG = "openclaw-hosted/control-plane:test"
-MOST_BYTES = 350_000_000
+MOST_BYTES = 400_000_000
 START_SECONDS = 120.0
 
 
@@ -45,15 +47,17 @@ def port() -> int:
         return int(free.getsockname()[1])
 
 
-@pytest.fixture
-def container(image: str, port: int) -> Iterator[str]:
+@pytest.fixture(params=["alb", "none"])
+def container(image: str, port: int, request: pytest.FixtureRequest) -> Iterator[str]:
+    """With load balancers, and as what users reach itself."""
     script = (ROOT / "terraform" / "control-plane.sh").read_text(encoding="utf-8")
     flags = re.search(r"docker run --rm --name openclaw-hosted (.*?) --env-file", script, re.DOTALL)
     assert flags is not None
     given = flags[1].replace("\\\n", " ").replace('"$OWNER:$OWNER"', "10001:10001").split()
     with plain_lab(Plan(platform=("127.0.0.1", port))) as lab:
-        variables = [word for name, value in lab.site.environment().items() for word in ("-e", f"{name}={value}")]
-        data = ["--tmpfs", "/var/lib/openclaw-hosted:uid=10001,gid=10001,mode=0700"]
+        alone = without_balancer(DATA_DIR, port) if request.param == "none" else {}
+        variables = [word for name, value in {**lab.site.environment(), **alone}.items() for word in ("-e", f"{name}={value}")]
+        data = ["--tmpfs", f"{DATA_DIR}:uid=10001,gid=10001,mode=0700"]
         made = docker("run", "-d", *given, *data, *variables, image)
         yield made
         docker("rm", "-f", made)
@@ -79,3 +83,4 @@ async def test_it_becomes_ready_and_an_operator_can_make_an_account_in_it(contai
         given="a-long-password-of-yours\n",
     )  # fmt: skip
     assert "aws permissions" in docker("exec", container, "openclaw-hosted", "doctor")
+    await until(lambda: docker("inspect", "--format", "{{.State.Health.Status}}", container) == "healthy", START_SECONDS, every=0.5)

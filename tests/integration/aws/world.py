@@ -202,7 +202,7 @@ class ControlPlane:
         found: dict[str, tuple[set[Any], set[Any]]] = {
             "machines": ({m.machine_id for m in await provided.machines.observe()}, {machine.id for machine in live}),
             "routes": ({route.instance_id for route in await provided.router.list()}, running | spare),
-            "target groups": (set(await provided.router.machines()), {machine.id for machine in live}),
+            "target groups": (set(await provided.router.machines()), set() if provided.edge else {machine.id for machine in live}),
             "secrets": (set(await provided.vault.list()), kept | reserved),
             "volumes": ({v.instance_id for v in await provided.volumes.list()}, kept | reserved),
         }

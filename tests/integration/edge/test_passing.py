@@ -8,6 +8,8 @@ import json
 import pytest
 import websockets
 
+from openclaw_hosted.adapters.local.edge.router import HoldingRouter
+from openclaw_hosted.domain.errors import Unavailable
 from openclaw_hosted.domain.naming import MachineId
 from openclaw_hosted.ports.router import Target
 from tests.support.edge import IDS, SEEN, Edge, Gateway, is_of_gateway, seen_by
@@ -194,6 +196,21 @@ async def test_what_only_looks_like_an_instance_is_the_platforms(edge: Edge, gat
     for path in (f"/x/{instance_id}/", f"/{instance_id}x/", f"/{instance_id[:-1]}/", f"/{instance_id.upper()}/", f"//{instance_id}/", "/"):
         assert json.loads((await edge.ask(path, cookie)).body)["platform"]
     assert gateway.seen == []
+
+
+async def test_a_held_route_leads_to_the_platform_whoever_answers_at_its_address(edge: Edge, gateway: Gateway) -> None:
+    router = HoldingRouter(edge.data_dir, edge.url)
+    instance_id, cookie = await edge.bound(gateway)
+    await router.hold(instance_id, MachineId("mc-another2"))
+    assert is_of_gateway(await edge.ask(f"/{instance_id}/", cookie))
+    await router.hold(instance_id, gateway.machine_id)
+    assert json.loads((await edge.ask(f"/{instance_id}/", cookie)).body)["platform"]
+    with pytest.raises(Unavailable):
+        await router.probe(instance_id, gateway.target)
+    (route,) = [each for each in await router.list() if each.instance_id == instance_id]
+    assert route.owner_id is not None
+    await router.bind(instance_id, gateway.target, route.owner_id, 2)
+    assert is_of_gateway(await edge.ask(f"/{instance_id}/", cookie))
 
 
 async def test_a_gateway_that_does_not_answer_shows_a_page_that_looks_again(edge: Edge) -> None:

@@ -14,6 +14,7 @@ from openclaw_hosted.adapters.system import SystemClock
 from openclaw_hosted.bootstrap.aws import aws_sdk
 from openclaw_hosted.bootstrap.doctor.capacity import QUOTAS_FIX, TYPES_FIX, Demand, check_types
 from openclaw_hosted.bootstrap.doctor.computer import Doubtful, Finding, Verdict
+from openclaw_hosted.bootstrap.doctor.edge import examine_edge
 from openclaw_hosted.domain.errors import Denied, PortError
 from openclaw_hosted.settings import Settings, SettingsError
 from openclaw_hosted.settings_aws import AwsSettings, load_aws_settings
@@ -31,7 +32,8 @@ async def examine_aws(settings: Settings) -> Sequence[Finding]:
         return [Finding("aws settings", Verdict.PROBLEM, str(problem), "Set the variables that are named; docs/aws.md lists them all.")]
     checks = {**CHECKS, "aws quotas": (Demand(settings.spares, settings.fleet_cap).check, QUOTAS_FIX)}
     async with aws_sdk(aws, SystemClock()) as sdk:
-        return [await _finding(name, check, fix, sdk, aws) for name, (check, fix) in checks.items()]
+        findings = [await _finding(name, check, fix, sdk, aws) for name, (check, fix) in checks.items()]
+    return findings if aws.has_balancers else [*findings, *await examine_edge(settings)]
 
 
 async def _finding(name: str, check: Check, fix: str, sdk: Sdk, aws: AwsSettings) -> Finding:
@@ -128,6 +130,8 @@ def _template_problems(data: dict[str, Any], aws: AwsSettings) -> Sequence[str]:
 
 
 async def _listeners(sdk: Sdk, aws: AwsSettings) -> str:
+    if not aws.has_balancers:
+        return "none: users reach the edge of this machine"
     shards = await find_shards(sdk, aws.listeners, aws.shard_urls)
     answer = await sdk.call(Call.DESCRIBE_BALANCERS, LoadBalancerArns=list(dict.fromkeys(shard.balancer for shard in shards)))
     down = [each["LoadBalancerName"] for each in answer["LoadBalancers"] if each.get("State", {}).get("Code", "active") != "active"]
@@ -201,15 +205,16 @@ async def _permissions(sdk: Sdk, aws: AwsSettings) -> str:
     ]
     for call, parameters in dry:
         await _may(sdk, call, {**parameters, "DryRun": True})
-    for call, parameters in (
+    asked: list[tuple[Call, dict[str, Any]]] = [
         (Call.DESCRIBE_AGENTS, {"MaxResults": 5}),
         (Call.LIST_SECRETS, {"MaxResults": 1}),
-        (Call.DESCRIBE_RULES, {"ListenerArn": aws.listeners[0]}),
-        (Call.DESCRIBE_GROUPS, {"PageSize": 1}),
+        *((Call.DESCRIBE_RULES, {"ListenerArn": listener}) for listener in aws.listeners[:1]),
+        *([(Call.DESCRIBE_GROUPS, {"PageSize": 1})] if aws.has_balancers else ()),
         (Call.DESCRIBE_VOLUMES, {"MaxResults": 5}),
-    ):
+    ]
+    for call, parameters in asked:
         await sdk.call(call, **parameters)
-    return f"{len(dry)} calls by dry run, 5 by asking; the others show when they are made"
+    return f"{len(dry)} calls by dry run, {len(asked)} by asking; the others show when they are made"
 
 
 async def _may(sdk: Sdk, call: Call, parameters: dict[str, Any]) -> None:

@@ -5,22 +5,19 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
 from typing import Final
-from urllib.parse import urlsplit
 
 from openclaw_hosted import OPENCLAW_VERSION, datadir
 from openclaw_hosted.adapters.local.docker.client import docker
 from openclaw_hosted.adapters.local.docker.containers import known_docker_host
-from openclaw_hosted.adapters.local.edge.tls import certificate_lifetime
 from openclaw_hosted.adapters.local.install import installed_release
 from openclaw_hosted.adapters.local.volumes import LocalVolumes
 from openclaw_hosted.bootstrap.archives import check_backups
 from openclaw_hosted.bootstrap.doctor.computer import CHECKS, Finding, Verdict, check_python
-from openclaw_hosted.bootstrap.edge import check_port
+from openclaw_hosted.bootstrap.doctor.edge import check_certificate, check_ports
 from openclaw_hosted.domain.errors import OpenClawHostedError, PortError
 from openclaw_hosted.domain.room import OPERATORS_WAY_OUT, in_gigabytes
-from openclaw_hosted.settings import MachineKind, Provider, Settings, Tls
+from openclaw_hosted.settings import MachineKind, Provider, Settings
 from openclaw_hosted.store.open import open_store
 
 TOOLS: Final[Mapping[str, str]] = {
@@ -39,40 +36,14 @@ async def examine(settings: Settings) -> Sequence[Finding]:
     findings = [check(datadir.as_started(settings)) for check in (*CHECKS, check_backups)]
     return [
         *findings,
-        _check_port(datadir.as_started(settings)),
-        _check_certificate(datadir.as_started(settings), time.time()),
+        check_ports(datadir.as_started(settings)),
+        check_certificate(datadir.as_started(settings), time.time()),
         _check_openclaw(settings),
         machines,
         *([] if machines.verdict is Verdict.OK else [_check_tools()]),
         await _check_volumes(LocalVolumes(settings.data_dir) if (settings.data_dir / "volumes").is_dir() else None),
         await _check_database(settings),
     ]
-
-
-def _check_port(settings: Settings) -> Finding:
-    """The ports are free, or ours."""
-    try:
-        check_port(settings)
-    except PortError as problem:
-        return Finding("port", Verdict.PROBLEM, str(problem), "Choose another with --port, or stop what has it.")
-    return Finding("port", Verdict.OK, f"{settings.host}:{settings.port} is free, or this platform's own")
-
-
-def _check_certificate(settings: Settings, now: float) -> Finding:
-    """The certificate that browsers get; Caddy gets another when a third of its time is left."""
-    if settings.tls is Tls.OFF:
-        return Finding("certificate", Verdict.OK, "none is needed: TLS=off")
-    lifetime = certificate_lifetime(settings.tls_dir, urlsplit(settings.address).hostname or "")
-    if lifetime is None:
-        return Finding("certificate", Verdict.WARNING, "there is none yet", "It is made, or fetched, when the platform starts.")
-    begins, ends = lifetime
-    until = datetime.fromtimestamp(ends, UTC).strftime("%Y-%m-%d %H:%M UTC")
-    way_out = "Start the platform. With TLS=acme, the authority has to reach it on port 80 or 443; logs/caddy.log says what it answered."
-    if ends <= now:
-        return Finding("certificate", Verdict.PROBLEM, f"it was good until {until}", way_out)
-    if ends - now < (ends - begins) / 6:
-        return Finding("certificate", Verdict.WARNING, f"it is good until {until} only, and was not renewed", way_out)
-    return Finding("certificate", Verdict.OK, f"it is good until {until}, and is renewed before")
 
 
 def _check_openclaw(settings: Settings) -> Finding:

@@ -14,7 +14,7 @@ from tests.support.waiting import PATIENCE_SECONDS
 
 pytestmark = [pytest.mark.docker, pytest.mark.lab]
 
-REF, VOLUME = "i-0000host", "vol-0000da7a"
+REF, VOLUME, ADDRESS = "i-0000host", "vol-0000da7a", "eipalloc-0000add2"
 SCRIPT = Path(__file__).parents[4] / "terraform" / "control-plane.sh"
 DATA = "/var/lib/openclaw-hosted"
 STAND_INS = f"""cat >/usr/local/bin/aws <<'END'
@@ -33,6 +33,7 @@ VALUES = f"""REGION='us-west-2'
 IMAGE='123456789012.dkr.ecr.us-west-2.amazonaws.com/control-plane:1'
 LOG_GROUP='/openclaw/platform'
 VOLUME='{VOLUME}'
+ADDRESS='{ADDRESS}'
 DATABASE_SECRET=''
 DATABASE_HOST=''
 SETTINGS_SECRET='arn:aws:secretsmanager:us-west-2:123456789012:secret:settings-AbCdEf'
@@ -60,6 +61,9 @@ def test_it_waits_for_its_volume_and_serves_from_it_after_a_reboot(fleet: Fleet)
     fleet.machines.create_volume(VOLUME, 1)
     fleet.machines.attach(REF, "/dev/sdf", VOLUME)
     wait_until(lambda: starts(fleet) == 1, PATIENCE_SECONDS)
+    taken = f"ec2 associate-address --region us-west-2 --allocation-id {ADDRESS} --instance-id {REF} --allow-reassociation"
+    assert fleet.sh(REF, "cat /root/asked").count(taken) == 1
+    assert fleet.sh(REF, "cat /proc/sys/net/ipv4/ip_unprivileged_port_start") == "80"
     fleet.machines.crash(REF)
     wait_until(lambda: fleet.machines.power(REF) is Power.RUNNING, PATIENCE_SECONDS)
     wait_until(lambda: starts(fleet) == 2, PATIENCE_SECONDS)

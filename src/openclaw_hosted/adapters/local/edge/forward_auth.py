@@ -111,7 +111,7 @@ class ForwardAuth:
         if not is_page_file and _ROOT_API.match(unquote(rest)):
             return NOT_FOUND
         route = self._state.routes.get(instance_id)
-        if route is None or route["owner"] is None:
+        if route is None or route["owner"] is None or route.get("held"):
             return TO_PLATFORM
         key = self._key_that_passes(instance_id, route["owner"], headers)
         if key is None:
@@ -159,6 +159,8 @@ class ForwardAuth:
                 return _shown(self._state.sessions, key)
             case "PUT", "routes":
                 return self._put_route(key, json.loads(body))
+            case "PUT", "holds":
+                return self._hold(key, json.loads(body))
             case "PUT", "sessions":
                 self._state.forget_expired(time.time())
                 self._state.put("session", key, json.loads(body))
@@ -177,6 +179,13 @@ class ForwardAuth:
             return NOT_FOUND
         self._probes = {key: probe for key, probe in self._probes.items() if probe[1] > now}
         self._probes[body["session"]] = instance_id, now + body["seconds"]
+        return DONE
+
+    def _hold(self, key: str, body: dict[str, Any]) -> Answer:
+        """Requests go to the platform until the route is bound anew, if it leads to this machine. What is open stays so."""
+        present = self._state.routes.get(key)
+        if present is not None and present["owner"] is not None and present["machine"] == body["machine"] and not present.get("held"):
+            self._state.put("route", key, {**present, "held": True})
         return DONE
 
     def _put_route(self, key: str, body: dict[str, Any]) -> Answer:

@@ -27,6 +27,8 @@ from openclaw_hosted.adapters.system import SystemClock
 from openclaw_hosted.domain import naming, origins
 from openclaw_hosted.domain.errors import Unavailable
 
+HANDED_ON: Final = ("PATH", "PYTHONPATH")
+"""What the programs take over of the environment: where they find each other. The rest may hold secrets."""
 START_SECONDS: Final = 30.0
 COMPANION_SOURCES: Final = tuple(
     Path(module.__file__ or "") for module in (companion, lookup, lookup_server, own_numbers, relay, origins, naming)
@@ -123,7 +125,8 @@ class LocalEdge:
         """`content` is what the program reads when it starts: a running one that read something else is replaced."""
         env = {
             "HOME": str(process.directory),
-            "PATH": os.environ.get("PATH", os.defpath),
+            "PATH": os.defpath,
+            **{name: os.environ[name] for name in HANDED_ON if name in os.environ},
             **GARBAGE_COLLECTION,
             "EDGE_CONTENT": hashlib.sha256(content).hexdigest(),
         }

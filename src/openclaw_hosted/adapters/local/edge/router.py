@@ -135,6 +135,14 @@ class LocalRouter:
         await self._lookup.put(f"/routes/{instance_id}", body)
 
 
+class HoldingRouter(LocalRouter):
+    """The same in front of machines whose address may be another user's machine's once they are gone."""
+
+    async def hold(self, instance_id: InstanceId, machine_id: MachineId) -> None:
+        """Nothing goes to that address any more: nobody knows who answers there next."""
+        await self._lookup.put(f"/holds/{instance_id}", {"machine": machine_id})
+
+
 class LocalGate:
     """`Gate` on the edge of one computer."""
 
