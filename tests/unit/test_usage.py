@@ -23,7 +23,7 @@ async def one_chunk(body: bytes) -> AsyncIterator[bytes]:
 
 async def said(answer: Any) -> list[DayOfUse]:
     def respond(request: httpx.Request) -> httpx.Response:
-        assert json.loads(request.content) == {"method": "usage.cost", "params": {"days": 3, "mode": "utc"}}
+        assert json.loads(request.content) == {"method": "usage.cost", "params": {"days": 3, "mode": "utc", "agentScope": "all"}}
         return httpx.Response(200, content=one_chunk(json.dumps(answer).encode()))
 
     async with httpx.AsyncClient(transport=httpx.MockTransport(respond)) as http:

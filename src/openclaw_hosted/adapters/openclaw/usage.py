@@ -20,7 +20,7 @@ _DATE: Final = re.compile(r"\d{4}-\d{2}-\d{2}", re.ASCII)
 async def usage(client: GatewayClient, days: int) -> Sequence[DayOfUse]:
     """The newest days, the oldest of them first. Raises `Unavailable` where OpenClaw does not say."""
     try:
-        said = await client.admin(METHOD, {"days": days, "mode": "utc"})
+        said = await client.admin(METHOD, {"days": days, "mode": "utc", "agentScope": "all"})
     except RpcRefused as problem:
         raise Unavailable(f"OpenClaw does not say what it used: {problem}") from problem
     daily = said.get("daily")
