@@ -42,7 +42,8 @@ mount_volume() { # the one that the machine before had; it is free once that one
 
 take_address() { # the one that the machine before had; and its ports, for an edge that is not root
   aws ec2 associate-address --region "$REGION" --allocation-id "$ADDRESS" --instance-id "$INSTANCE" --allow-reassociation >/dev/null
-  sysctl -q -w net.ipv4.ip_unprivileged_port_start=80
+  local first=/proc/sys/net/ipv4/ip_unprivileged_port_start
+  (($(<"$first") <= 80)) || echo 80 >"$first"
 }
 
 secret_text() { # ARN
