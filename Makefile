@@ -52,7 +52,7 @@ test: setup-dev ## Run the tests, with a real OpenClaw and a real browser
 	@scripts/setup.sh --browser
 	$(PYTEST) -m "not long" $(PYTEST_ARGS)
 
-test-again: setup-dev ## Run again, one by one, what failed in the last run, if that was at most three tests
+test-again: setup-dev ## Run again, one by one, what failed in the last run, if that was at most ten tests
 	$(BIN)/python -m scripts.second_chance $(PYTEST_ARGS)
 
 test-fast: setup-dev ## Run what needs neither Docker, nor a browser, nor OpenClaw, while working on the code

@@ -1,7 +1,7 @@
-"""Runs again, one after the other, the tests that failed in the last run, if those were three at most, and names them.
+"""Runs again, one after the other, the tests that failed in the last run, if those were ten at most, and names them.
 
 For CI, where four thousand tests share two cores: a fault fails twice, a computer that was busy for a moment does not. What fails here
-as well, and more than three, stay failures.
+as well, and more than ten, stay failures.
 
     python -m scripts.second_chance [ARGUMENTS OF PYTEST]
 """
@@ -16,7 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-MOST: Final = 3
+MOST: Final = 10
 FAILED_LAST: Final = Path(".pytest_cache/v/cache/lastfailed")
 _GROUP: Final = re.compile(r"@[^@\]/]*$")
 """What pytest-xdist writes behind a test's id: the group that runs on one worker."""
