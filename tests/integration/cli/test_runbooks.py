@@ -50,9 +50,9 @@ class Night:
     names: dict[str, str] = field(default_factory=lambda: {"EMAIL": OWNER})
 
     def running(self) -> Instance:
-        """A user's instance, on what was the spare."""
+        """A user's instance, on what was the spare, with nothing left to be written about it."""
         made = self.lab.ask(self._create())
-        self.lab.until(lambda: self.lab.instance(made).phase is Phase.RUNNING, "it runs")
+        self.lab.until(lambda: self.lab.instance(made).phase is Phase.RUNNING and self.lab.instance(made).is_filed, "it runs")
         instance = self.lab.instance(made)
         assert instance.machine_id is not None
         self.names |= {"INSTANCE": instance.id, "MACHINE": instance.machine_id}
@@ -86,7 +86,7 @@ def says(*texts: str, code: int = 0) -> Check:
         assert ran.code == code, ran.stderr + ran.stdout
         for text in texts:
             expected = night.names.get(text, text)
-            assert expected in ran.stdout + ran.stderr, expected
+            assert expected in ran.stdout + ran.stderr, f"{expected!r} is not in {ran.stdout}"
 
     return check
 
