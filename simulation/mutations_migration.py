@@ -34,7 +34,7 @@ MIGRATION_MUTANTS: Final = (
     Mutant(
         "migration-does-not-wait-until-the-old-service-has-stopped",
         "migration/flow.py",
-        '        await self._until(lambda status: status.is_stopped, self._flow.options.stop_seconds, "The old service has not stopped")',
+        '        await self._until(lambda status: status.is_stopped, seconds, "The old service has not stopped")',
         "        return",
     ),
 )
