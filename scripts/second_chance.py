@@ -1,7 +1,7 @@
 """Runs again, one after the other, the tests that failed in the last run, if those were ten at most, and names them.
 
-For CI, where four thousand tests share two cores: a fault fails twice, a computer that was busy for a moment does not. What fails here
-as well, and more than ten, stay failures.
+A fault fails twice, and a test that waited too long on a busy computer does not: this tells which of the two to look for. It does not
+make a failed run a good one.
 
     python -m scripts.second_chance [ARGUMENTS OF PYTEST]
 """
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str]) -> int:
     """Returns 0 only if all that failed pass now."""
     tests = failed_last()
     if not tests or len(tests) > MOST:
-        print(f"==> No second chance: {len(tests)} tests failed; only one to {MOST} are run again.", flush=True)
+        print(f"==> Nothing is run again: {len(tests)} tests failed; only one to {MOST} are run again.", flush=True)
         return 1
     return run_again(tests, arguments)
 

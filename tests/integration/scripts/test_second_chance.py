@@ -1,4 +1,4 @@
-"""CI's second look at what failed: each case is a real run of pytest in a folder of its own."""
+"""The second look at what failed: each case is a real run of pytest in a folder of its own."""
 
 from __future__ import annotations
 
