@@ -9,7 +9,7 @@ from contextlib import closing
 
 import httpx
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, expect
+from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
 from playwright.sync_api import Error as PlaywrightError
 
 from tests.support.browser import new_context
@@ -39,11 +39,16 @@ def sign_in(context: BrowserContext, platform: RunningPlatform, email: str, pass
     return page
 
 
+def connected(page: Page) -> Locator:
+    """What OpenClaw's page says once its gateway has let it in."""
+    return page.get_by_role("status").filter(has_text=re.compile(r"^\s*Connected\s*$"))
+
+
 def open_instance(page: Page, address: str) -> None:
-    """Click Open on the instance's page at `address`, as often as a user would.
+    """Click Open on the instance's page at `address`, as often as a user would, until OpenClaw's page has connected.
 
     OpenClaw's page begins anew where it did not start within 12 s, and may have used up its ticket by then: it asks for a token, or says
-    that it could not load, and the way in is another click.
+    that it could not load, and the way in is another click. Only a page that has connected keeps what lets it in again.
     """
     lost_its_ticket = page.get_by_role("heading", name="This Gateway expects its token")
     could_not_load = page.get_by_text("This view could not load")
@@ -51,8 +56,9 @@ def open_instance(page: Page, address: str) -> None:
         page.goto(address)
         expect(page.get_by_role("button", name="Open")).to_be_enabled()
         page.get_by_role("button", name="Open").click()
-        expect(page.locator(COMPOSER).or_(lost_its_ticket).or_(could_not_load).first).to_be_visible()
-        if page.locator(COMPOSER).is_visible():
+        expect(connected(page).or_(lost_its_ticket).or_(could_not_load).first).to_be_visible()
+        if connected(page).is_visible():
+            expect(page.locator(COMPOSER)).to_be_visible()
             return
     raise AssertionError(f"OpenClaw did not open at {OPEN_AT_MOST} clicks")
 
@@ -72,7 +78,7 @@ def show_chat(page: Page, address: str) -> None:
 
 def say(page: Page, text: str) -> None:
     """Send a message as a user does: OpenClaw's page ignores a click while it is still connecting, and keeps the text."""
-    expect(page.get_by_role("status").filter(has_text="Connected")).to_be_visible()
+    expect(connected(page)).to_be_visible()
     page.locator(COMPOSER).fill(text)
     page.locator(SEND).click()
     try:
@@ -116,7 +122,7 @@ def owner(browser: Browser, platform: RunningPlatform) -> Iterator[Page]:
 
 @pytest.fixture(scope="module")
 def opened(owner: Page, platform: RunningPlatform, api: httpx.Client) -> str:
-    """The id of an instance that its owner created and opened by clicking."""
+    """The id of an instance that its owner created, opened by clicking, and got a reply from."""
     wait_until(lambda: spare_is_ready(api), PATIENCE_SECONDS, lambda: f"no spare:\n{platform.output}", every=0.1)
     owner.get_by_role("link", name=re.compile("new instance|create", re.IGNORECASE)).first.click()
     owner.get_by_label("Name", exact=True).fill("First look")
@@ -125,12 +131,13 @@ def opened(owner: Page, platform: RunningPlatform, api: httpx.Client) -> str:
     instance_id = owner.url.rsplit("/", 1)[1]
     set_spares(api, 0)
     open_instance(owner, owner.url)
+    say(owner, "zebra quagga")
+    expect(owner.get_by_text("You said: zebra quagga").first).to_be_visible()
     return instance_id
 
 
 @pytest.mark.parametrize("platform", ["process", pytest.param("docker", marks=pytest.mark.docker)], indirect=True)
 def test_a_newcomer_gets_from_sign_in_to_a_chat(owner: Page, opened: str) -> None:
-    say(owner, "zebra quagga")
     expect(owner.get_by_text("You said: zebra quagga").first).to_be_visible()
     assert f"/{opened}/" in owner.url
 
@@ -223,7 +230,7 @@ def test_gateways_outlive_the_control_plane_and_are_adopted(platform: RunningPla
     before = api.get(f"/instances/{opened}").json()
     # Afresh: a page that watched another page's turn can miss its end, and then queues what is said.
     show_chat(owner, f"{platform.url}/{opened}/chat/main")
-    expect(owner.get_by_role("status").filter(has_text="Connected")).to_be_visible()
+    expect(connected(owner)).to_be_visible()
     platform.kill()
     try:
         say(owner, "still there")
