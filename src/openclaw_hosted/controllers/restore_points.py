@@ -96,9 +96,19 @@ class RestorePointsController:
         except NotFound as error:
             await self._give_up(point, describe(error))
             return
+        if not await self._is_wanted(point.id):
+            await self._points.remove(point.id)
+            return
         if made.stage is Stage.READY:
             event = lifecycle.told(EventName.RESTORE_POINT_MADE, point, self._ports.clock.now(), bytes=made.size_bytes or 0)
             await self._ports.point_store.finish(point.id, made.size_bytes, event)
+
+    async def _is_wanted(self, point_id: RestorePointId) -> bool:
+        """Whether it was not purged with its instance while the provider began it."""
+        try:
+            return (await self._ports.point_store.get(point_id)).state is not PointState.REMOVING
+        except NotFound:
+            return False
 
     async def _follow(self, rows: Sequence[RestorePoint], instances: Mapping[InstanceId, Instance]) -> None:
         """What the plan says."""

@@ -200,6 +200,38 @@ async def test_restore_points_go_with_their_instance_once_it_is_purged(world: Wo
         assert world.cloud.points == {}
 
 
+async def test_one_that_was_about_to_be_made_while_its_instance_was_purged_is_not_left(world: World) -> None:
+    """Nobody would know it for anything but an orphan that may hold a user's data, and it would be kept for days."""
+    world.options = replace(world.options, retention_seconds=0.0)
+    purged, asked = asyncio.Event(), list[str]()
+
+    async def waits_for_the_purge(call: str, when: str) -> None:
+        if call == "points.make":
+            asked.append(when)
+            await purged.wait()
+
+    async with an_instance(world) as instance:
+        volume_id = volume_of(instance.id)
+        volume = world.cloud.volumes[volume_id]
+        world.cloud.hook = waits_for_the_purge
+        await world.delete(instance.id)
+        await world.until_phase(instance.id, Phase.PURGED)
+        assert asked == ["before"]
+        world.cloud.volumes[volume_id] = volume  # the provider began to read it before it went
+        purged.set()
+
+        async def was_made() -> bool:
+            return asked == ["before", "after"]
+
+        await eventually(was_made, lambda: "it never was made")
+        del world.cloud.volumes[volume_id]
+
+        async def is_gone() -> bool:
+            return not world.cloud.points
+
+        await eventually(is_gone, lambda: f"left: {world.cloud.points}")
+
+
 async def test_one_that_is_deleted_while_it_goes_back_is_purged_all_the_same(world: World) -> None:
     world.options = replace(world.options, retention_seconds=1.0)
     async with an_instance(world) as instance:
