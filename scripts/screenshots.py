@@ -132,10 +132,10 @@ def chat(browser: Browser, platform: RunningPlatform, instance_id: str) -> None:
     page.goto(f"{platform.url}/instances/{instance_id}")
     page.get_by_role("button", name="Open").click()
     composer = page.locator('textarea[aria-label="Chat composer"]')
-    expect(page.get_by_role("status").filter(has_text="Connected")).to_be_visible(timeout=45_000)
+    expect(page.get_by_role("status").filter(has_text="Connected")).to_be_visible(timeout=300_000)
     composer.fill("Hello, are you there?")
     page.locator("button.chat-send-btn--send").click()
-    expect(page.get_by_text("You said: Hello, are you there?").first).to_be_visible(timeout=45_000)
+    expect(page.get_by_text("You said: Hello, are you there?").first).to_be_visible(timeout=300_000)
     page.screenshot(path=IMAGES / "chat.png")
     context.close()
 

@@ -40,7 +40,7 @@ from openclaw_hosted.ports.router import Router
 from openclaw_hosted.ports.stores import Caps, Hints, IdempotencyKey, InstanceStore, MachineStore, NewInstance
 from openclaw_hosted.ports.vault import Sealer
 from openclaw_hosted.services.changes import check_channels, fitting_credentials
-from openclaw_hosted.services.reach import own_instance, owned, running_instance, seat_of
+from openclaw_hosted.services.reach import of_its_machine, own_instance, owned, running_instance, seat_of
 
 IDEMPOTENCY_KEY_MAX_LENGTH = 200
 CHANGE_ATTEMPTS = 5
@@ -239,7 +239,8 @@ class InstanceService:
         if instance.machine_id is None:
             return []
         sought = lines if wish == ALL_LINES else LINES_SOUGHT
-        return chosen(await self._gateways.logs(await seat_of(self._machines, instance), sought), wish)[-lines:]
+        seat = await seat_of(self._machines, instance)
+        return chosen(await of_its_machine(self._gateways.logs(seat, sought)), wish)[-lines:]
 
     def log_wish(self, since: str | None = None, level: Level | None = None, search: str = "") -> LogWish:
         """The wish for lines since a moment, or since so long ago. Raises `InvalidInput`."""
@@ -249,7 +250,7 @@ class InstanceService:
         """What its OpenClaw used of the model in the newest days, the oldest first. Raises `StateConflict` while it does not run, and
         `Unavailable` where OpenClaw does not say."""
         instance = await running_instance(self._instances, actor, instance_id)
-        return await self._gateways.usage(await seat_of(self._machines, instance), DAYS_SHOWN)
+        return await of_its_machine(self._gateways.usage(await seat_of(self._machines, instance), DAYS_SHOWN))
 
     async def usual_waits(self) -> Mapping[Waiting, float]:
         """How long things usually take here, in seconds; without those that never happened here."""

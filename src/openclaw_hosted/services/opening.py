@@ -19,7 +19,7 @@ from openclaw_hosted.ports.gateways import BootstrapTicket, Gateways, Names
 from openclaw_hosted.ports.router import Gate, Router
 from openclaw_hosted.ports.stores import AccountStore, InstanceStore, MachineStore, PlatformStore
 from openclaw_hosted.services.gatekeeping import allow, check_own
-from openclaw_hosted.services.reach import running_instance, seat_of
+from openclaw_hosted.services.reach import of_its_machine, running_instance, seat_of
 
 GRANT_SECONDS = 60.0
 
@@ -83,7 +83,7 @@ class OpeningService:
     async def _mint(self, instance: Instance) -> BootstrapTicket:
         owner = await self._accounts.user(instance.owner_id)
         names = Names(owner.email.partition("@")[0])
-        return await self._gateways.mint_bootstrap(await seat_of(self._machines, instance), names)
+        return await of_its_machine(self._gateways.mint_bootstrap(await seat_of(self._machines, instance), names))
 
 
 def one_time_link(address: str, ticket: BootstrapTicket) -> str:

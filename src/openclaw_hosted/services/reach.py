@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable
+from typing import Final, TypeVar
+
 from openclaw_hosted.domain.actor import Actor
 from openclaw_hosted.domain.errors import NotFound, StateConflict, Unavailable
 from openclaw_hosted.domain.instance import Instance, Phase
@@ -9,6 +12,9 @@ from openclaw_hosted.domain.naming import InstanceId, is_instance_id
 from openclaw_hosted.domain.words import PHASE_WORDS
 from openclaw_hosted.ports.gateways import Seat
 from openclaw_hosted.ports.stores import InstanceStore, MachineStore
+
+Answer = TypeVar("Answer")
+REPLACED: Final = "Its machine is being replaced. Try again in a moment."
 
 
 async def owned(instances: InstanceStore, actor: Actor, instance_id: str) -> Instance:
@@ -41,5 +47,13 @@ async def seat_of(machines: MachineStore, instance: Instance) -> Seat:
     """Its machine. Raises `Unavailable` where it has none just now."""
     machine = await machines.get(instance.machine_id) if instance.machine_id else None
     if machine is None or machine.provider_ref is None:
-        raise Unavailable("Its machine is being replaced. Try again in a moment.")
+        raise Unavailable(REPLACED)
     return Seat(machine.provider_ref, instance.id, instance.generation, machine.address)
+
+
+async def of_its_machine(asked: Awaitable[Answer]) -> Answer:
+    """What its machine is asked. Raises `Unavailable` where the provider has that no more, though the row does not say so yet."""
+    try:
+        return await asked
+    except NotFound:
+        raise Unavailable(REPLACED) from None

@@ -11,7 +11,7 @@ from openclaw_hosted.domain.instance import Instance
 from openclaw_hosted.ports.clock import Clock
 from openclaw_hosted.ports.gateways import Gateways, Seat, SenderRequest
 from openclaw_hosted.ports.stores import InstanceStore, MachineStore, PlatformStore
-from openclaw_hosted.services.reach import running_instance, seat_of
+from openclaw_hosted.services.reach import of_its_machine, running_instance, seat_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +27,7 @@ class SenderService:
     async def waiting(self, actor: Actor, instance_id: str) -> Sequence[SenderRequest]:
         """Who waits, the oldest first. Raises `NotFound` for another user's instance, `StateConflict` while it is not running."""
         _, seat = await self._reach(actor, instance_id)
-        return await self._gateways.sender_requests(seat)
+        return await of_its_machine(self._gateways.sender_requests(seat))
 
     async def approve(self, actor: Actor, instance_id: str, request_id: str) -> None:
         """Have this sender answered from now on, and tell them. Raises `NotFound` for a request that is gone."""

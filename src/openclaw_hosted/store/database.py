@@ -140,7 +140,7 @@ class _translated:  # noqa: N801 - reads as a phrase
         if _sqlstate(error) == READ_ONLY_SQLSTATE:
             raise TakesNoWrites from error
         if _is_passing(error):
-            raise Unavailable("The database does not answer; it will be tried again.") from error
+            raise Unavailable("The database does not answer. Try again in a minute.") from error
 
 
 def _is_passing(error: BaseException | None) -> bool:

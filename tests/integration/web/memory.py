@@ -48,6 +48,7 @@ class MemoryEdge:
         self.log = ["2026-11-23T18:00:00Z info gateway ready", "<script>alert(1)</script>"]
         self.named: Names | None = None
         self.used: Sequence[DayOfUse] = ()
+        self.has_lost_its_machine = False
 
     async def crowding(self) -> Sequence[LargeVolume]:
         self.looks_at_disk += 1
@@ -72,11 +73,13 @@ class MemoryEdge:
         return self.admitted
 
     async def mint_bootstrap(self, provider_ref: str, names: Names) -> BootstrapTicket:
+        self._look()
         self.named = names
         self.minted += 1
         return BootstrapTicket(f"ticket-{self.minted}", 0.0)
 
     async def sender_requests(self, provider_ref: str) -> Sequence[SenderRequest]:
+        self._look()
         return list(self.senders.values())
 
     async def settle_sender(self, provider_ref: str, request_id: str, *, approve: bool) -> None:
@@ -85,10 +88,16 @@ class MemoryEdge:
         self.settled.append((request_id, approve))
 
     async def usage(self, provider_ref: str, days: int) -> Sequence[DayOfUse]:
+        self._look()
         return self.used
 
     async def logs(self, provider_ref: str, lines: int = 200) -> Sequence[str]:
+        self._look()
         return self.log[-lines:]
+
+    def _look(self) -> None:
+        if self.has_lost_its_machine:
+            raise NotFound("There is no machine i-0123.")
 
     def seal(self, plaintext: bytes, context: str) -> bytes:
         return bytes(byte ^ 0x55 for byte in plaintext)

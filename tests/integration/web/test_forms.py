@@ -140,3 +140,17 @@ async def test_the_page_shows_what_openclaw_counted(world: World, ada: User, bob
         assert "1,600 in 2 days, 1,200 today" in page
         assert "about $0.25" in page
         assert (await other.post(path)).status_code == 404
+
+
+async def test_an_instance_whose_machine_is_gone_says_that_it_is_being_replaced(world: World, ada: User) -> None:
+    async with world.browser(ada) as browser, world.api(ada) as api:
+        instance_id = await browser.create()
+        await world.run(instance_id)
+        world.edge.has_lost_its_machine = True
+        for page in (await browser.post(f"/instances/{instance_id}/usage"), await browser.get(f"/instances/{instance_id}/logs")):
+            assert "Its machine is being replaced. Try again in a moment." in page.text
+            assert "i-0123" not in page.text
+        answers = [await api.get(f"/instances/{instance_id}/{part}") for part in ("logs", "senders")]
+        answers.append(await browser.post(f"/instances/{instance_id}/open"))
+        assert [answer.status_code for answer in answers] == [503, 503, 503]
+        assert "i-0123" not in "".join(answer.text for answer in answers)

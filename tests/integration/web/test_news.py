@@ -44,9 +44,9 @@ async def test_a_refused_key_is_news_to_its_user_and_in_the_overview(world: Worl
         assert "refused the API key" not in (await browser.get("/")).text
         since = world.clock.now()
         await world.store.news.refuse(KeyRefusal(made, since), Event(EventName.INSTANCE_KEY_REFUSED, since, made))
-        for path in ("/", f"/instances/{made}"):
+        for path, whose in {"/": "the API key of", f"/instances/{made}": "this instance's API key"}.items():
             page = (await browser.get(path)).text
-            assert "has refused the API key of" in page
+            assert f"has refused {whose}" in page
             assert f'href="/instances/{made}/settings"' in page
         assert f"Providers of models refuse the key of an instance: {made}." in (await operator.get("/admin")).text
         [finding] = [each for each in (await api.get("/overview")).json()["findings"] if each["kind"] == "keys_refused"]
