@@ -43,6 +43,7 @@ PACE: Final = ControllerOptions(
     poll_seconds=1.0,
     gateway_ready_seconds=300.0,
     liveness_seconds=15.0,
+    gone_again_seconds=3.0,
     dead_after_looks=2,
     orphans_seconds=120.0,
     orphan_grace_seconds=600.0,

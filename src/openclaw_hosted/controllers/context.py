@@ -119,6 +119,8 @@ class ControllerOptions:
     away_seconds: float = 3.0
     """How often work is tried again while the provider itself does not answer; that counts as no attempt."""
     liveness_seconds: float = 5.0
+    gone_again_seconds: float = 1.0
+    """How soon liveness looks again at a machine that the provider no longer has."""
     dead_after_looks: int = 3
     hung_after_looks: int = 8
     """When a gateway that answered before, and runs on without an answer, is ended by force, and a spare that does not answer given up."""

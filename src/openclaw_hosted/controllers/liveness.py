@@ -2,13 +2,15 @@
 
 Looks at all machines in one listing, and at each gateway. What is gone is given up: a spare is condemned, an assigned machine lost, so
 that placement finds another; an assigned one that stopped is started. A gateway that does not answer, on a machine that is there, is
-started before anything else: the machine may have been rebooted. One bad look is never enough. What surprises it about one machine, or
-takes too long, is that machine's alone. What it saw stands in the store, for whoever looks next.
+started before anything else: the machine may have been rebooted. One bad look is never enough. Where the provider no longer has a
+machine, that one is looked at again soon, since its user waits; the others keep their pace. What surprises it about one machine, or takes
+too long, is that machine's alone. What it saw stands in the store, for whoever looks next.
 """
 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
@@ -45,22 +47,38 @@ class LivenessController:
         self._options = options
         self._mishaps = Mishaps("liveness", ports, options)
         self._put_off: frozenset[MachineId] = frozenset()
+        self._gone: frozenset[MachineId] = frozenset()
+        """Those that the provider did not have at the last look."""
+        self._all_due_at = 0.0
 
-    async def tick(self) -> None:
-        """Look once."""
-        ports = self._ports
-        observed = {seen.provider_ref: seen for seen in await ports.machines.observe()}
-        machines = [m for m in await ports.machine_store.list_live() if m.state in (MachineState.AVAILABLE, MachineState.ASSIGNED)]
-        before = await ports.machine_store.observations()
-        looks = [_Look(ports, self._options, m, observed.get(m.provider_ref or ""), before.get(m.id, Observation(m.id))) for m in machines]
+    async def tick(self) -> float:
+        """Look once: at all, or until that is due again at those that were gone. Returns when to look again, in seconds."""
+        began = self._ports.clock.monotonic()
+        observed = {seen.provider_ref: seen for seen in await self._ports.machines.observe()}
+        machines = [m for m in await self._ports.machine_store.list_live() if m.state in (MachineState.AVAILABLE, MachineState.ASSIGNED)]
+        before = await self._ports.machine_store.observations()
+        looks = [
+            _Look(self._ports, self._options, m, observed.get(m.provider_ref or ""), before.get(m.id, Observation(m.id))) for m in machines
+        ]
+        if self._gone and began < self._all_due_at:
+            await self._look([look for look in looks if look.machine.id in self._gone], before)
+        else:
+            await self._look(looks, before)
+            self._all_due_at = began + self._options.liveness_seconds
+            self._put_off &= {machine.id for machine in machines}
+            self._mishaps.forget_others({machine.id for machine in machines})
+        self._gone = frozenset(look.machine.id for look in looks if look.is_gone)
+        return self._options.gone_again_seconds if self._gone else max(self._all_due_at - began, 0.0)
+
+    async def _look(self, looks: list[_Look], before: Mapping[MachineId, Observation]) -> None:
         looks.sort(key=lambda look: look.machine.id not in self._put_off)
         turns, begun = asyncio.Semaphore(LOOKS_AT_ONCE), set[MachineId]()
         try:
             await asyncio.gather(*(self._guarded(look, turns, begun) for look in looks))
         finally:  # what was seen counts, though the tick may have taken too long
-            self._put_off = frozenset(machine.id for machine in machines) - begun
-            await ports.machine_store.observe([look.observation for look in looks if look.observation != before.get(look.machine.id)])
-        self._mishaps.forget_others({machine.id for machine in machines})
+            self._put_off = (self._put_off | {look.machine.id for look in looks}) - begun
+            seen = [look.observation for look in looks if look.observation != before.get(look.machine.id)]
+            await self._ports.machine_store.observe(seen)
 
     async def _guarded(self, look: _Look, turns: asyncio.Semaphore, begun: set[MachineId]) -> None:
         machine = look.machine
@@ -81,6 +99,11 @@ class _Look:
         self.machine = machine
         self._seen = seen
         self.observation = observation
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the provider has the machine no more, or ends it."""
+        return self._seen is None or self._seen.health is MachineHealth.SHUTTING_DOWN
 
     async def take(self) -> None:
         """Look, and act once it was bad too often in a row."""
@@ -106,7 +129,7 @@ class _Look:
 
     async def _is_well(self) -> bool:
         machine, seen = self.machine, self._seen
-        if seen is None or seen.health is MachineHealth.SHUTTING_DOWN:
+        if seen is None or self.is_gone:
             return False
         if seen.health is MachineHealth.STOPPED:
             return machine.state is MachineState.ASSIGNED and await self._start(seen)
@@ -168,7 +191,7 @@ class _Look:
         """What is gone, or can't be started, at once. A spare that is there gets until `hung_after_looks` to answer again; an assigned
         machine that is there is placement's to give up."""
         machine, store, now = self.machine, self._ports.machine_store, self._ports.clock.now()
-        gone = self._seen is None or self._seen.health in (MachineHealth.STOPPED, MachineHealth.SHUTTING_DOWN)
+        gone = self.is_gone or (self._seen is not None and self._seen.health is MachineHealth.STOPPED)
         hung = self.observation.bad_looks >= self._options.hung_after_looks
         if machine.state is MachineState.AVAILABLE and (gone or hung):
             with suppress(StateConflict):

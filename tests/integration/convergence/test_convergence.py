@@ -69,6 +69,27 @@ async def test_a_machine_that_dies_is_replaced_on_the_same_volume(world: World) 
         assert world.cloud.volumes[volume_of(instance.id)].instance_id == instance.id
 
 
+async def test_a_machine_that_is_gone_is_looked_at_again_soon_and_the_others_as_ever(world: World) -> None:
+    async with world.running():
+        gone, hangs = [await world.until_phase((await world.create(number)).id, Phase.RUNNING) for number in range(2)]
+        await world.until_full()
+    assert gone.machine_id is not None
+    assert hangs.machine_id is not None
+    world.options = replace(world.options, liveness_seconds=10.0, dead_after_looks=3, gone_again_seconds=0.1)
+
+    async def lost() -> bool:
+        return (await world.store.instances.get(gone.id)).machine_id != gone.machine_id
+
+    async with world.running():
+        await world.clock.sleep(5.0)
+        world.cloud.kill(gone.machine_id)
+        world.cloud.machines[hangs.machine_id].hangs = True
+        began = world.clock.monotonic()
+        await eventually(lost, lambda: "it was not given up")
+        assert world.clock.monotonic() - began < 7
+        assert (await world.store.machines.observations())[hangs.machine_id].bad_looks == 1
+
+
 async def test_a_spare_that_dies_while_it_is_claimed_is_replaced_under_the_same_id(world: World) -> None:
     async with world.running():
         await world.until_full()
