@@ -25,6 +25,7 @@ from tests.support.ports import free_port
 IMAGES = Path(__file__).resolve().parents[1] / "docs" / "images"
 WIDTHS = {"wide": 1280, "narrow": 390}
 SCHEMES = ("light", "dark")
+SETUP_LINK = re.compile(r"http://\S+/setup/[\w-]+")
 CONSOLE_HEIGHT = 1200
 CONSOLE = {
     "overview": "/admin?range=7d", "pool": "/admin/pool", "instances": "/admin/instances", "users": "/admin/users",
@@ -62,10 +63,9 @@ def first_start(browser: Browser, data_dir: Path) -> None:
     """The page behind the set-up link, on a platform without an account."""
     nobody = {"OPENCLAW_HOSTED_ADMIN_EMAIL": "", "OPENCLAW_HOSTED_ADMIN_PASSWORD": ""}
     with running_platform(data_dir, spares=0, environment=nobody) as platform:
-        link = re.search(r"http://\S+/setup/[\w-]+", platform.output)
-        assert link is not None, platform.output
+        wait_until(lambda: bool(SETUP_LINK.search(platform.output)), 120, lambda: platform.output)
         for page, look in looks(browser):
-            picture(page, link[0], f"set-up-{look}")
+            picture(page, SETUP_LINK.findall(platform.output)[0], f"set-up-{look}")
 
 
 def looks(browser: Browser) -> Iterator[tuple[Page, str]]:
