@@ -77,6 +77,12 @@ ONE_COMPUTER = replace(POLICY, fleet_cap=20, starts_compete=True, warmth=Warmth.
 """Two cores, two spares wanted."""
 
 
+def test_on_one_computer_nothing_is_launched_for_a_user_whose_spare_is_there() -> None:
+    spare = replace(in_zone(1, MachineState.AVAILABLE, "local"), warmth=Warmth.HOT)
+    view = PoolView(0, [spare], {"local": 1}, homes=frozenset({"local"}), leaving=frozenset({"local"}))
+    assert plan_pool(view, replace(ONE_COMPUTER, spares=1)).actions == ()
+
+
 def test_on_one_computer_machines_that_users_wait_for_are_launched_first_and_start_openclaw_once() -> None:
     assert plan_pool(PoolView(0, [], {"": 1}), ONE_COMPUTER).actions == (Launch(1, is_awaited=True),)
     on_its_way = [machine(1, MachineState.INITIALIZING)]

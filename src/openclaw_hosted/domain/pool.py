@@ -166,6 +166,8 @@ def plan_pool(view: PoolView, policy: PoolPolicy) -> PoolPlan:
 
     room = policy.fleet_cap - len(live) - view.serving
     users_first = policy.starts_compete and waiting > 0
+    if users_first:
+        lacking = _lacking_by_zone({zone: count for zone, count in view.waiting.items() if zone}, [*available, *initializing])
     now_wanted = max(short - policy.spares, sum(lacking.values())) if users_first else missing
     slots = _slots(view, policy, len(initializing), min(len(available), waiting))
     wait = _wait_left(view, policy)

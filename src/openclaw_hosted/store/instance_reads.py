@@ -37,7 +37,10 @@ VOLUME = select(tables.volumes).where(_V.instance_id == bindparam("instance_id",
 _COUNT_PLACING = (
     select(func.count())
     .select_from(tables.instances)
-    .where(_I.phase == Phase.PLACING, _I.phase_changed_at >= bindparam("since", type_=Float))
+    .where(
+        or_(_I.phase == Phase.PLACING, and_(_I.phase.in_([Phase.REPLACING, Phase.RESTORING]), _I.machine_id.is_not(None))),
+        _I.phase_changed_at >= bindparam("since", type_=Float),
+    )
 )
 _NEWEST_FIRST = select(tables.instances).order_by(_I.created_at.desc(), _I.id)
 _LIST_PLACED = _NEWEST_FIRST.where(_I.machine_id.is_not(None))

@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from openclaw_hosted.bodies import ARCHIVES_PATH, BODY_LIMIT_BYTES
 from openclaw_hosted.domain.errors import NotAllowed
 from openclaw_hosted.domain.naming import INSTANCE_ID_PATTERN
 from openclaw_hosted.web.context import client_address
@@ -21,14 +22,11 @@ from openclaw_hosted.web.errors import answer_error
 from openclaw_hosted.web.navigation import is_from_worker, reads_along
 
 INSTANCE_PATH: Final = re.compile(rf"/{INSTANCE_ID_PATTERN}(/|$)")
-BODY_LIMIT_BYTES: Final = 64 * 1024
 BODY_SECONDS: Final = 20.0
 BODIES_PER_ADDRESS: Final = 50
 BODY_METHODS: Final = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 JSON_TYPES: Final = frozenset({"application/json", "application/merge-patch+json"})
 FORM_TYPE: Final = "application/x-www-form-urlencoded"
-ARCHIVES_PATH: Final = "/api/v1/archives"
-"""Takes bodies of any length, which whoever reads them bounds."""
 ARCHIVE_TYPES: Final = frozenset({"application/gzip", "application/x-gzip", "application/x-tar", "application/octet-stream"})
 FOREIGN_WORKER: Final = "A page of an instance was reading along in this browser, and has been shut out. Reload this page."
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from dataclasses import replace
 
 import pytest
@@ -40,6 +41,34 @@ async def test_on_one_computer_users_go_first_each_openclaw_starts_once_and_no_m
         await world.until_full()
         assert (len(starts), max(starts)) == (2 * (len(waiting) + 1), 2)
         await world.nothing_leaked()
+
+
+async def test_on_one_computer_a_spare_waits_until_the_user_who_took_the_last_one_after_a_loss_is_served(world: World) -> None:
+    policy = replace(world.options.policy, starts_compete=True, max_launches_at_once=2)
+    world.options = replace(world.options, policy=policy, refill_waits_seconds=60.0, gateway_ready_seconds=30.0)
+    async with world.running():
+        instance = await world.until_phase((await world.create()).id, Phase.RUNNING)
+        await world.until_full()
+        assert instance.machine_id is not None
+        before = {machine.id for machine in await world.store.machines.list_recent()}
+        starts = Counter[Phase]()
+
+        async def note(call: str, moment: str) -> None:
+            if (call, moment) == ("gateways.start", "before"):
+                starts[(await world.store.instances.get(instance.id)).phase] += 1
+
+        world.cloud.hook, world.cloud.pace.gateway = note, lambda: 5.0
+        world.cloud.kill(instance.machine_id)
+
+        async def moved() -> bool:
+            return (await world.store.instances.get(instance.id)).generation == 2
+
+        await eventually(moved, lambda: "it was not given another machine")
+        await world.until_phase(instance.id, Phase.RUNNING)
+        await world.until_full()
+        assert starts == {Phase.REPLACING: 1, Phase.RUNNING: 1}, "no spare starts beside it"
+        after = {machine.id for machine in await world.store.machines.list_recent()}
+        assert len(after - before) == 1
 
 
 async def test_spares_are_kept_warm_and_instances_left_alone(world: World) -> None:

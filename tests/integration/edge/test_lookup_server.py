@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from openclaw_hosted.adapters.local.edge.forward_auth import Answer
-from openclaw_hosted.adapters.local.edge.forward_auth_server import BODY_LIMIT_BYTES, ForwardAuthProtocol
+from openclaw_hosted.adapters.local.edge.forward_auth_server import ForwardAuthProtocol
+from openclaw_hosted.bodies import BODY_LIMIT_BYTES
 from tests.support.waiting import PATIENCE_SECONDS, until
 
 

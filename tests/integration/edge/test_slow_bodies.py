@@ -7,11 +7,14 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import pytest
+from starlette.responses import PlainTextResponse
+from starlette.types import Receive, Scope, Send
 
 from openclaw_hosted.server import WebPlace, serving
 from tests.support.edge import Edge, platform_app
 from tests.support.waiting import PATIENCE_SECONDS
 
+ARCHIVE = "POST /api/v1/archives HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/gzip\r\nConnection: close\r\n"
 HEAD = "POST /sign-in HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/x-www-form-urlencoded\r\n"
 MANY = 300
 
@@ -53,3 +56,28 @@ async def test_a_large_body_is_refused_before_the_platform_takes_it(edge: Edge) 
         answer = await asyncio.wait_for(reader.read(), PATIENCE_SECONDS)
         writer.close()
         assert answer.startswith(b"HTTP/1.1 413")
+
+
+async def test_an_archive_reaches_the_platform_piece_by_piece(edge: Edge) -> None:
+    began, sizes = asyncio.Event(), list[int]()
+
+    async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        size, more = 0, True
+        while more:
+            message = await receive()
+            size, more = size + len(message.get("body", b"")), message.get("more_body", False)
+            began.set()
+        sizes.append(size)
+        await PlainTextResponse("taken")(scope, receive, send)
+
+    async with serving(app, WebPlace(edge.web_socket)):
+        reader, writer = await asyncio.open_connection("127.0.0.1", edge.port)
+        writer.write((ARCHIVE + "Content-Length: 200000000\r\n\r\n").encode() + b"x" * 100_000)
+        await asyncio.wait_for(began.wait(), PATIENCE_SECONDS)
+        for _ in range(1999):
+            writer.write(b"x" * 100_000)
+            await writer.drain()
+        answer = await asyncio.wait_for(reader.read(), PATIENCE_SECONDS)
+        writer.close()
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert sizes == [200_000_000]

@@ -120,7 +120,7 @@ class InstanceStore(Protocol):
         ...
 
     async def count_placing(self, since: float = 0.0) -> int:
-        """How many have got their machine, no earlier than `since`, and do not run on it yet."""
+        """How many have a machine since `since` or later on which they do not run yet, one that moves or goes back included."""
         ...
 
     async def recent_waits(self, limit: int) -> Sequence[float]:

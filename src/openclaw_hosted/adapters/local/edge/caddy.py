@@ -10,7 +10,9 @@ from string import Template
 from typing import Any, Final
 from urllib.parse import urlsplit
 
+from openclaw_hosted.adapters.local.backup.strangers import ArchiveLimits
 from openclaw_hosted.adapters.local.edge.tls import TRUST_PATHS, EdgeTls, connection_policies, tls_apps
+from openclaw_hosted.bodies import ARCHIVES_PATH, BODY_LIMIT_BYTES
 from openclaw_hosted.domain.cookies import session_cookies
 from openclaw_hosted.domain.naming import INSTANCE_ID_PATTERN
 from openclaw_hosted.request_ids import HEADER as REQUEST_ID
@@ -36,8 +38,10 @@ BODY_BYTES: Final = 100_000_000
 SOME_ADDRESS: Final = "(?i)^https?://.*$"
 TOO_LONG: Final = r"^0*[1-9]\d{8,}$"
 """A Content-Length of `BODY_BYTES` or more."""
-PLATFORM_BODY_BYTES: Final = 64 * 1024
-"""What the platform's own pages and API take: a little more is let through, for them to say so."""
+PLATFORM_BODY_BYTES: Final = BODY_LIMIT_BYTES + 1
+"""A little more than the platform's own pages and API take, for them to say so."""
+ARCHIVES: Final = {"path": [ARCHIVES_PATH], "method": ["POST"]}
+"""What users import: it passes as it comes, since the platform takes it in piece by piece. A little more than it takes is let through."""
 PACKED_PATHS: Final = ["/static/*", "/api/*"]
 """What the edge compresses, and whose answers hold nothing secret beside what a stranger may have chosen: pages are left out, as each holds
 its session's token beside names that others give (BREACH), and so is all that gateways answer."""
@@ -162,7 +166,9 @@ def _plain_server(listen: list[str]) -> dict[str, Any]:
 def _server(listen: list[str], run_dir: Path, face: Face) -> dict[str, Any]:
     return _plain_server(listen) | {
         "routes": [
-            {"handle": [_nameless(), {"handler": "request_body", "max_size": BODY_BYTES}]},
+            {"handle": [_nameless()]},
+            {"match": [ARCHIVES], "handle": [_archives(run_dir, face.scheme)], "terminal": True},
+            {"handle": [{"handler": "request_body", "max_size": BODY_BYTES}]},
             {"match": [{"header_regexp": {"Content-Length": {"pattern": TOO_LONG}}}], "handle": [{"handler": "error", "status_code": 413}]},
             {"match": [{"vars_regexp": {"{http.request.uri}": {"pattern": INSTANCE_URI}}}], "handle": [_instance(run_dir, face)]},
             {"handle": [_platform(run_dir, face.scheme)]},
@@ -233,11 +239,21 @@ def _gateway(dial: str, face: Face) -> dict[str, Any]:
 
 def _platform(run_dir: Path, scheme: str) -> dict[str, Any]:
     """To the platform, once the whole body is here: however many slow ones there are, they wait at the edge."""
-    bounds = {"handler": "request_body", "max_size": PLATFORM_BODY_BYTES + 1}
-    request = {"set": {"X-Forwarded-Proto": [scheme]}, "delete": CLIENTS_CLAIMS}
-    proxy = _proxy(f"unix/{run_dir}/web.sock", request, request_buffers=PLATFORM_BODY_BYTES + 1)
+    bounds = {"handler": "request_body", "max_size": PLATFORM_BODY_BYTES}
+    proxy = _web(run_dir, scheme, request_buffers=PLATFORM_BODY_BYTES)
     routes = [{"handle": [clients_id()]}, {"match": [{"path": PACKED_PATHS}], "handle": [_packed()]}, {"handle": [bounds, proxy]}]
     return {"handler": "subroute", "routes": routes}
+
+
+def _archives(run_dir: Path, scheme: str) -> dict[str, Any]:
+    """To the platform, piece by piece."""
+    bounds = {"handler": "request_body", "max_size": ArchiveLimits().packed_bytes + 1}
+    return {"handler": "subroute", "routes": [{"handle": [clients_id(), bounds, _web(run_dir, scheme)]}]}
+
+
+def _web(run_dir: Path, scheme: str, **more: Any) -> dict[str, Any]:
+    request = {"set": {"X-Forwarded-Proto": [scheme]}, "delete": CLIENTS_CLAIMS}
+    return _proxy(f"unix/{run_dir}/web.sock", request, **more)
 
 
 def clients_id() -> dict[str, Any]:

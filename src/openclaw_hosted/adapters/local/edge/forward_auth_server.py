@@ -15,11 +15,11 @@ from typing import Final, cast
 import httptools
 
 from openclaw_hosted.adapters.local.edge.forward_auth import Answer
+from openclaw_hosted.bodies import BODY_LIMIT_BYTES
 
 Answerer = Callable[[str, str, Mapping[bytes, bytes], bytes], Answer]
 """Method, path, headers and body, to an answer."""
 
-BODY_LIMIT_BYTES: Final = 64 * 1024
 BROKEN: Final[Answer] = (500, b"Forward-auth failed; the companion's log says why.\n", ())
 TOO_LARGE: Final[Answer] = (413, b"This is too large.\n", ())
 _STATUS_LINES: Final = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".encode() for status in HTTPStatus}
