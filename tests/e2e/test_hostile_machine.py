@@ -20,7 +20,7 @@ from tests.e2e.test_journey import sign_in
 from tests.integration.bad_days.test_bad_days import created, machine_of
 from tests.integration.bad_days.test_hostile_tenant import end_machine
 from tests.integration.docker.test_hostile_volume import RACE, TRIGGER
-from tests.support.browser import new_context
+from tests.support.browser import new_context, visit
 from tests.support.platform import ADMIN_EMAIL, ADMIN_PASSWORD, RunningPlatform, running_platform, wait_until
 from tests.support.waiting import PATIENCE_SECONDS
 
@@ -120,7 +120,7 @@ def test_a_page_of_the_instance_gets_no_worker_for_the_whole_origin(platform: Ru
     assert "exception" not in inside(platform, worst, "node", "-e", TAKE_OVER, json.dumps(files))
     context = new_context(browser)
     page = sign_in(context, platform, ADMIN_EMAIL, ADMIN_PASSWORD)
-    page.goto(platform.url + page_at)
+    visit(page, platform.url + page_at)
     expect(page).to_have_title("SecurityError")
     assert page.evaluate("navigator.serviceWorker.getRegistrations().then((found) => found.length)") == 0
     context.close()

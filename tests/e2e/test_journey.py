@@ -10,9 +10,8 @@ from contextlib import closing
 import httpx
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Locator, Page, expect
-from playwright.sync_api import Error as PlaywrightError
 
-from tests.support.browser import new_context
+from tests.support.browser import new_context, visit
 from tests.support.echo_model import EchoServer
 from tests.support.platform import ADMIN_EMAIL, ADMIN_PASSWORD, RunningPlatform, wait_until
 from tests.support.waiting import PATIENCE_MS, PATIENCE_SECONDS
@@ -31,7 +30,7 @@ def sign_in(context: BrowserContext, platform: RunningPlatform, email: str, pass
     address = address or platform.url
     context.set_default_timeout(PATIENCE_MS)
     page = context.new_page()
-    page.goto(f"{address}/sign-in")
+    visit(page, f"{address}/sign-in")
     page.get_by_label("E-mail").fill(email)
     page.get_by_label("Password", exact=True).fill(password)
     page.get_by_role("button", name="Sign in").click()
@@ -53,7 +52,7 @@ def open_instance(page: Page, address: str) -> None:
     lost_its_ticket = page.get_by_role("heading", name="This Gateway expects its token")
     could_not_load = page.get_by_text("This view could not load")
     for _ in range(OPEN_AT_MOST):
-        page.goto(address)
+        visit(page, address)
         expect(page.get_by_role("button", name="Open")).to_be_enabled()
         page.get_by_role("button", name="Open").click()
         expect(connected(page).or_(lost_its_ticket).or_(could_not_load).first).to_be_visible()
@@ -61,19 +60,6 @@ def open_instance(page: Page, address: str) -> None:
             expect(page.locator(COMPOSER)).to_be_visible()
             return
     raise AssertionError(f"OpenClaw did not open at {OPEN_AT_MOST} clicks")
-
-
-def show_chat(page: Page, address: str) -> None:
-    """Go to a chat by its address, as often as a user would: OpenClaw's page may be on its way elsewhere, which ends the visit."""
-    for _ in range(OPEN_AT_MOST):
-        try:
-            page.goto(address)
-        except PlaywrightError as problem:
-            if "ERR_ABORTED" not in str(problem):
-                raise
-        else:
-            return
-    raise AssertionError(f"no visit to {address} came to its end")
 
 
 def say(page: Page, text: str) -> None:
@@ -156,12 +142,12 @@ def test_another_user_who_opens_the_same_address_is_refused(browser: Browser, pl
     platform.cli("users", "create", OTHER_EMAIL, "--password-stdin", stdin=OTHER_PASSWORD)
     context = new_context(browser)
     page = sign_in(context, platform, OTHER_EMAIL, OTHER_PASSWORD)
-    answer = page.goto(f"{platform.url}/{opened}/")
+    answer = visit(page, f"{platform.url}/{opened}/")
     assert answer is not None
     assert answer.status == 404
     assert page.locator(COMPOSER).count() == 0
     assert "zebra" not in page.content()
-    ticket = page.goto(f"{platform.url}/{opened}/.well-known/openclaw/browser-bootstrap")
+    ticket = visit(page, f"{platform.url}/{opened}/.well-known/openclaw/browser-bootstrap")
     assert ticket is not None
     assert ticket.status in (403, 404)
     context.close()
@@ -170,7 +156,7 @@ def test_another_user_who_opens_the_same_address_is_refused(browser: Browser, pl
 def test_a_stranger_is_sent_to_the_sign_in_page(browser: Browser, platform: RunningPlatform, opened: str) -> None:
     context = new_context(browser)
     page = context.new_page()
-    page.goto(f"{platform.url}/{opened}/")
+    visit(page, f"{platform.url}/{opened}/")
     expect(page).to_have_url(re.compile("/sign-in"))
     context.close()
 
@@ -229,7 +215,7 @@ def choose(platform: RunningPlatform, api: httpx.Client, instance_id: str, setti
 def test_gateways_outlive_the_control_plane_and_are_adopted(platform: RunningPlatform, owner: Page, opened: str, api: httpx.Client) -> None:
     before = api.get(f"/instances/{opened}").json()
     # Afresh: a page that watched another page's turn can miss its end, and then queues what is said.
-    show_chat(owner, f"{platform.url}/{opened}/chat/main")
+    visit(owner, f"{platform.url}/{opened}/chat/main")
     expect(connected(owner)).to_be_visible()
     platform.kill()
     try:
@@ -249,15 +235,15 @@ def test_a_deletion_can_be_undone_with_the_conversation_kept(
 ) -> None:
     context = new_context(browser)
     page = sign_in(context, platform, ADMIN_EMAIL, ADMIN_PASSWORD)
-    page.goto(f"{platform.url}/instances/{opened}")
+    visit(page, f"{platform.url}/instances/{opened}")
     page.get_by_label(re.compile("type.*name", re.IGNORECASE)).fill("First look")
     page.get_by_role("button", name="Delete", exact=False).click()
     wait_until(lambda: api.get(f"/instances/{opened}").json()["phase"] == "deleted", PATIENCE_SECONDS)
-    page.goto(f"{platform.url}/instances/{opened}")
+    visit(page, f"{platform.url}/instances/{opened}")
     page.get_by_role("button", name=re.compile("undo|restore", re.IGNORECASE)).click()
     wait_until(lambda: api.get(f"/instances/{opened}").json()["phase"] == "running", PATIENCE_SECONDS, every=0.1)
     open_instance(page, f"{platform.url}/instances/{opened}")
-    show_chat(page, f"{platform.url}/{opened}/chat/main")
+    visit(page, f"{platform.url}/{opened}/chat/main")
     try:
         expect(page.get_by_text("You said: zebra quagga").first).to_be_visible()
     except AssertionError as missing:

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.e2e.test_journey import OTHER_EMAIL, OTHER_PASSWORD, sign_in
 from tests.e2e.test_restore import Conversation
-from tests.support.browser import new_context
+from tests.support.browser import new_context, visit
 from tests.support.platform import ADMIN_EMAIL, ADMIN_PASSWORD, RunningPlatform, running_platform, wait_until
 from tests.support.waiting import PATIENCE_SECONDS
 
@@ -26,7 +26,7 @@ def phase(api: httpx.Client, instance_id: str) -> str:
 
 
 def restore_the_oldest(page: Page, platform: RunningPlatform, instance_id: str) -> None:
-    page.goto(f"{platform.url}/instances/{instance_id}")
+    visit(page, f"{platform.url}/instances/{instance_id}")
     page.locator(".points summary").last.click()
     with page.expect_response(lambda answer: answer.url.endswith("/restore")):
         page.locator(".points details").last.get_by_role("button", name="Restore", exact=True).click()
@@ -34,7 +34,7 @@ def restore_the_oldest(page: Page, platform: RunningPlatform, instance_id: str) 
 
 def bring(page: Page, platform: RunningPlatform, archive: Path) -> str:
     """The id of the instance that was made of it."""
-    page.goto(f"{platform.url}/instances/bring")
+    visit(page, f"{platform.url}/instances/bring")
     page.get_by_label("Archive").set_input_files(archive)
     page.get_by_role("button", name="Import", exact=True).click()
     expect(page).to_have_url(re.compile(r"/instances/new\?from=rp-"))
@@ -63,7 +63,7 @@ def test_an_older_state_comes_back_and_what_was_downloaded_becomes_another_users
         assert [each["cause"] for each in api.get(points).json()["items"]] == ["restore", "asked"]
 
         archive = tmp_path / "everything.tar.gz"
-        owner.goto(f"{platform.url}/instances/{instance_id}")
+        visit(owner, f"{platform.url}/instances/{instance_id}")
         with owner.expect_download() as download:
             owner.get_by_role("button", name="Download everything").click()
         download.value.save_as(archive)

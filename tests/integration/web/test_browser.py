@@ -19,7 +19,7 @@ from openclaw_hosted.ports.volumes import LargeVolume
 from tests.integration.web.conftest import BOT_TOKEN, PASSWORD, World, a_sender, served
 from tests.integration.web.test_console import keep_some_history
 from tests.support.actors import acting
-from tests.support.browser import CHROMIUM, CHROMIUM_FLAGS, NO_CHROMIUM
+from tests.support.browser import CHROMIUM, CHROMIUM_FLAGS, NO_CHROMIUM, visit_from_loop
 from tests.support.waiting import PATIENCE_MS
 
 pytestmark = pytest.mark.browser
@@ -36,7 +36,7 @@ async def chromium() -> AsyncIterator[Browser]:
 
 
 async def sign_in(page: Page, address: str, user: User) -> None:
-    await page.goto(f"{address}/sign-in")
+    await visit_from_loop(page, f"{address}/sign-in")
     await page.get_by_label("E-mail").fill(user.email)
     await page.get_by_label("Password", exact=True).fill(PASSWORD)
     await page.get_by_role("button", name="Sign in").click()
@@ -104,11 +104,11 @@ async def test_no_page_has_a_serious_finding_or_overflows_a_phone(world: World, 
     async with served(world) as address, chromium() as browser:
         context = await browser.new_context(viewport={"width": 390, "height": 844}, color_scheme="dark" if scheme == "dark" else "light")
         page = await context.new_page()
-        await page.goto(f"{address}/sign-in")
+        await visit_from_loop(page, f"{address}/sign-in")
         wrong["/sign-in"] = await findings(page)
         await sign_in(page, address, admin)
         for path in paths:
-            await page.goto(address + path, wait_until="load")
+            await visit_from_loop(page, address + path)
             wrong[path] = await findings(page)
             if await page.evaluate("document.documentElement.scrollWidth > innerWidth"):
                 wrong[path].append("overflows")
@@ -124,7 +124,7 @@ async def test_the_overview_draws_its_plots_and_follows_what_is_now(world: World
         page.on("pageerror", lambda error: problems.append(str(error)))
         page.on("console", lambda message: problems.append(message.text) if message.type == "error" else None)
         await sign_in(page, address, admin)
-        await page.goto(f"{address}/admin?range=1h")
+        await visit_from_loop(page, f"{address}/admin?range=1h")
         await expect(page.locator("[data-name=pool] canvas")).to_be_visible()
         await expect(page.get_by_text("No spare is ready")).to_be_visible()
         await world.kit.operations.pause_pool(acting(admin))
@@ -157,7 +157,7 @@ async def test_a_sender_is_approved_without_leaving_the_page(world: World, ada: 
     async with served(world) as address, chromium() as browser:
         page = await browser.new_page()
         await sign_in(page, address, ada)
-        await page.goto(f"{address}/instances/{instance_id}")
+        await visit_from_loop(page, f"{address}/instances/{instance_id}")
         await page.get_by_role("button", name="Approve Bea <i>").click()
         await expect(page.get_by_text("Approved: they have been told.")).to_be_visible()
         await expect(page.get_by_role("button", name="Approve")).to_have_count(0)
@@ -169,7 +169,7 @@ async def test_a_key_is_tried_without_leaving_the_page(world: World, ada: User) 
     async with served(world) as address, chromium() as browser:
         page = await browser.new_page()
         await sign_in(page, address, ada)
-        await page.goto(f"{address}/instances/new")
+        await visit_from_loop(page, f"{address}/instances/new")
         await page.get_by_label("Name", exact=True).fill("First look")
         await page.get_by_role("radio", name="OpenAI GPT").check()
         await page.get_by_label("API key").fill("sk-something")
@@ -182,7 +182,7 @@ async def test_what_was_typed_stays_after_an_error(world: World, ada: User) -> N
     async with served(world) as address, chromium() as browser:
         page = await browser.new_page()
         await sign_in(page, address, ada)
-        await page.goto(f"{address}/instances/new")
+        await visit_from_loop(page, f"{address}/instances/new")
         await expect(page.get_by_label("Name", exact=True)).to_be_focused()
         await expect(page.get_by_role("button", name="Test this key")).to_be_hidden()
         await page.get_by_role("radio", name="Anthropic").check()
@@ -206,7 +206,7 @@ async def test_a_token_is_copied_and_what_was_done_is_said_once(world: World, ad
         context = await browser.new_context(permissions=["clipboard-read", "clipboard-write"])
         page = await context.new_page()
         await sign_in(page, address, ada)
-        await page.goto(f"{address}/account")
+        await visit_from_loop(page, f"{address}/account")
         await page.get_by_label("What it is for").fill("Laptop")
         await page.get_by_role("button", name="Create token").click()
         token = await page.get_by_label("The new token").input_value()
@@ -224,7 +224,7 @@ async def test_a_script_on_the_same_origin_gets_neither_token_nor_data(world: Wo
     async with served(world) as address, chromium() as browser:
         page = await browser.new_page()
         await sign_in(page, address, ada)
-        await page.goto(f"{address}/static/app.css")
+        await visit_from_loop(page, f"{address}/static/app.css")
         for path in ("/account", "/", "/api/v1/me", "/nothing"):
             text = await page.evaluate("path => fetch(path, {headers: {Accept: 'text/html'}}).then(answer => answer.text())", path)
             assert "csrf_token" not in text

@@ -16,6 +16,7 @@ from openclaw_hosted.domain.origins import Addresses
 from openclaw_hosted.server import WebPlace, serving
 from tests.integration.web.conftest import World
 from tests.integration.web.test_browser import chromium, sign_in
+from tests.support.browser import visit_from_loop
 from tests.support.edge import FAR_FUTURE, IDS, Edge
 from tests.support.hostile import File, Hostile, hostile_gateway
 from tests.support.ports import free_port
@@ -98,7 +99,7 @@ async def shared(world: World, ada: User, tmp_path: Path) -> AsyncIterator[Share
 async def test_a_page_of_an_instance_gets_no_worker_for_the_whole_origin(shared: Shared) -> None:
     shared.serve_worker()
     page = await shared.signed_in()
-    await page.goto(shared.at("/evil.html"))
+    await visit_from_loop(page, shared.at("/evil.html"))
     await page.wait_for_function("document.title != 'waiting'")
     assert await page.title() == "SecurityError"
 
@@ -107,7 +108,7 @@ async def test_an_instance_without_a_slash_is_no_workers_script(shared: Shared) 
     shared.serve("", "self.addEventListener('fetch', () => {})", "text/javascript")
     shared.serve("/evil.html", REGISTER.replace("SCRIPT", f'"/{shared.instance_id}"'))
     page = await shared.signed_in()
-    await page.goto(shared.at("/evil.html"))
+    await visit_from_loop(page, shared.at("/evil.html"))
     await page.wait_for_function("document.title != 'waiting'")
     assert await page.title() != "taken"
 
@@ -115,7 +116,7 @@ async def test_an_instance_without_a_slash_is_no_workers_script(shared: Shared) 
 async def test_a_window_that_an_instances_page_opened_can_not_be_read(shared: Shared) -> None:
     shared.serve("/opener.html", "<title>opener</title>", Cross_Origin_Opener_Policy="same-origin")
     page = await shared.signed_in()
-    await page.goto(shared.at("/opener.html"))
+    await visit_from_loop(page, shared.at("/opener.html"))
     async with shared.context.expect_page() as opened:
         await page.evaluate("window.other = window.open('/account'), null")
     account = await opened.value
@@ -134,7 +135,7 @@ async def test_a_worker_from_before_reads_no_page_and_is_thrown_out(world: World
             before = Shared(edge, world, ada, gateway, instance_id, context)
             before.serve_worker(how)
             page = await context.new_page()
-            await page.goto(before.at("/evil.html"))
+            await visit_from_loop(page, before.at("/evil.html"))
             await page.wait_for_function("document.title == 'taken'")
         async with hostile_gateway() as gateway:
             shared = Shared(edge, world, ada, gateway, instance_id, context)
@@ -148,7 +149,7 @@ async def test_a_worker_from_before_reads_no_page_and_is_thrown_out(world: World
                     await edge.gate.allow(Session(hashlib.sha256(cookie.encode()).hexdigest(), ada.id, 0.0, FAR_FUTURE))
 
                     async def is_rid_of_it() -> bool:
-                        await page.goto(f"{edge.url}/account")
+                        await visit_from_loop(page, f"{edge.url}/account")
                         return "csrf_token" in await page.content() and not await page.evaluate(
                             "navigator.serviceWorker.getRegistrations().then(all => all.length)"
                         )

@@ -18,6 +18,7 @@ from openclaw_hosted.domain.origins import Addresses
 from openclaw_hosted.server import WebPlace, serving
 from tests.integration.web.conftest import World, served
 from tests.integration.web.test_browser import chromium, sign_in
+from tests.support.browser import visit_from_loop
 from tests.support.ports import free_port
 from tests.support.waiting import PATIENCE_MS, until
 
@@ -43,7 +44,7 @@ async def open_tabs(browser: Browser, address: str, user: User, instance_id: str
     await sign_in(first, address, user)
     tabs = [first, *[await context.new_page() for _ in range(count - 1)]]
     for tab in tabs:
-        await tab.goto(f"{address}/instances/{instance_id}")
+        await visit_from_loop(tab, f"{address}/instances/{instance_id}")
         await expect(tab.get_by_text("Waiting for a machine")).to_be_visible()
     return tabs
 
@@ -90,7 +91,7 @@ async def test_without_locks_and_streams_a_page_asks(world: World, ada: User) ->
         await context.add_init_script("Object.defineProperty(Navigator.prototype, 'locks', { value: undefined });")
         page = await context.new_page()
         await sign_in(page, address, ada)
-        await page.goto(f"{address}/instances/{instance_id}")
+        await visit_from_loop(page, f"{address}/instances/{instance_id}")
         await see_it_run(world, [page], instance_id)
         assert streams(world, ada) == 0
 
