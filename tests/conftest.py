@@ -13,6 +13,7 @@ from typing import Any
 import certifi
 import httpx
 import pytest
+import structlog
 
 from tests.support.durations import Durations
 from tests.support.parts import Part, parse_part
@@ -64,6 +65,14 @@ def first_loop() -> Iterator[None]:
     asyncio.set_event_loop(loop)
     yield
     loop.close()
+
+
+@pytest.fixture(autouse=True)
+def logs_set_up_as_before() -> Iterator[None]:
+    """A test that changes for good what is logged changes what the tests after it see."""
+    before = structlog.get_config()
+    yield
+    assert structlog.get_config() == before, "this test left structlog configured in another way"
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -43,10 +43,13 @@ def blotted(text: str) -> str:
 @contextmanager
 def logging_to(level: str, file: Path | None) -> Iterator[None]:
     """Send all logs to `file`, rotated, or to standard error where it is None, for the length of the block, or of each call of the
-    function that it decorates."""
+    function that it decorates. What logged before logs as before after it."""
+    import structlog
+
+    configured = structlog.get_config()
     handler = _handler(file)
     root = logging.getLogger()
-    before = root.handlers[:]
+    before, level_before = root.handlers[:], root.level
     root.handlers[:] = [handler]
     root.setLevel(level.upper())
     for name in _QUIET:
@@ -55,6 +58,8 @@ def logging_to(level: str, file: Path | None) -> Iterator[None]:
         yield
     finally:
         root.handlers[:] = before
+        root.setLevel(level_before)
+        structlog.configure(**configured)
         handler.close()
 
 

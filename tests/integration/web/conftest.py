@@ -280,7 +280,7 @@ async def csrf_of(client: httpx.AsyncClient) -> str:
     return found[1]
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(autouse=True)
 def plain_tracebacks() -> Iterator[None]:
     """An error that nobody foresaw is logged with its traceback. structlog's own shows all locals, which takes seconds. Lines of requests
     stay out of what commands print, which run in this process here."""

@@ -33,10 +33,8 @@ GIVEN_ID = "edge-0123456789"
 
 @pytest.fixture
 def log(tmp_path: Path) -> Iterator[Path]:
-    before = structlog.get_config()
     with logging_to("debug", tmp_path / "platform.log"):
         yield tmp_path / "platform.log"
-    structlog.configure(**before)
 
 
 def lines_of(log: Path, event: str = "request answered") -> Sequence[Mapping[str, Any]]:
