@@ -48,7 +48,7 @@ STORE_MUTANTS: Final = (
     Mutant(
         "any-machine-is-claimed",
         "store/machines.py",
-        '    .where(_M.state == MachineState.AVAILABLE, or_(_ZONE == "", _M.zone == _ZONE))',
+        '    .where(_M.state == word(MachineState.AVAILABLE), or_(_ZONE == "", _M.zone == _ZONE))',
         '    .where(or_(_ZONE == "", _M.zone == _ZONE))',
     ),
     Mutant(

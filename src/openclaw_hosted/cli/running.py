@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import time
@@ -98,7 +99,14 @@ async def _running(settings: Settings, roles: tuple[Role, ...], progress: Progre
         if Role.CONTROLLER in roles:
             await platform.start_edge(progress)
             await stack.enter_async_context(platform.controlling())
+        _keep_out_of_collections()
         yield platform, setup_link
+
+
+def _keep_out_of_collections() -> None:
+    """What is loaded by now stays as long as the process: a full collection that looked at it, too, would stop everything meanwhile."""
+    gc.collect()
+    gc.freeze()
 
 
 def _stop_control_plane(data_dir: Path, pid: int) -> None:

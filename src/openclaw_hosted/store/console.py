@@ -19,6 +19,7 @@ from openclaw_hosted.store import tables
 from openclaw_hosted.store.database import Database
 from openclaw_hosted.store.instance_reads import LIVE, WAITING
 from openclaw_hosted.store.rows import to_event, to_instance, to_machine, to_observation, to_user
+from openclaw_hosted.store.words import one_of, word
 
 _M, _I, _U, _E, _O = tables.machines.c, tables.instances.c, tables.users.c, tables.events.c, tables.observations.c
 Made = TypeVar("Made")
@@ -46,13 +47,13 @@ class SqlConsole:
         self._database = database
 
     async def machines(self, search: MachineSearch, limit: int, after: str | None = None) -> Page[Machine]:
-        found: list[ColumnElement[bool]] = [_M.state.in_(sorted(search.states or LIVE_STATES))]
+        found: list[ColumnElement[bool]] = [one_of(_M.state, search.states or LIVE_STATES)]
         if search.text:
             found.append(_has(search.text, _M.id, _M.instance_id, _M.provider_ref, _M.zone))
         return await self._page(select(tables.machines).where(*found), _MACHINES[search.order], _M.id, limit, after, to_machine)
 
     async def instances(self, search: InstanceSearch, limit: int, after: str | None = None) -> Page[OwnedInstance]:
-        found = [_I.phase.in_(sorted(search.phases)) if search.phases else _I.phase != Phase.PURGED]
+        found = [one_of(_I.phase, search.phases) if search.phases else _I.phase != word(Phase.PURGED)]
         if search.owner is not None:
             found.append(_I.owner_id == search.owner)
         if search.text:
@@ -96,7 +97,7 @@ class SqlConsole:
             return None if row is None else to_observation(row)
 
     async def restarts(self, since: float) -> Mapping[MachineId, tuple[int, InstanceId | None]]:
-        alive = _M.state.in_([MachineState.AVAILABLE, MachineState.ASSIGNED])
+        alive = one_of(_M.state, (MachineState.AVAILABLE, MachineState.ASSIGNED))
         statement = (
             select(_E.machine_id, func.count(), _M.instance_id)
             .join(tables.machines, _M.id == _E.machine_id)

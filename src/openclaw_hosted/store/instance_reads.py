@@ -17,38 +17,42 @@ from openclaw_hosted.domain.waiting import Happening
 from openclaw_hosted.store import tables
 from openclaw_hosted.store.database import Database
 from openclaw_hosted.store.rows import to_instance, to_step, to_volume
+from openclaw_hosted.store.words import one_of, word
 
 _I, _E = tables.instances.c, tables.events.c
 WANTING_PHASES = frozenset({Phase.PENDING, Phase.RESTORING, Phase.REPLACING})
-WAITING = and_(_I.phase.in_(sorted(WANTING_PHASES)), _I.machine_id.is_(None))
+WAITING = and_(one_of(_I.phase, WANTING_PHASES), _I.machine_id.is_(None))
 """Wants a machine and has none."""
-LIVE = _I.phase.in_(sorted(LIVE_PHASES))
+LIVE = one_of(_I.phase, LIVE_PHASES)
 BY_ID = select(tables.instances).where(_I.id == bindparam("instance_id", type_=Text))
 _V = tables.volumes.c
-_MACHINE_ZONE = case((_V.state == VolumeState.RESTORING, ""), else_=_V.zone)
+_MACHINE_ZONE = case((_V.state == word(VolumeState.RESTORING), ""), else_=_V.zone)
 """`Volume.machine_zone`."""
 _COUNT_WAITING = (
     select(_MACHINE_ZONE, func.count()).select_from(tables.instances.join(tables.volumes)).where(WAITING).group_by(_MACHINE_ZONE)
 )
 _HOMES = (
-    select(_V.zone).distinct().select_from(tables.instances.join(tables.volumes)).where(LIVE, _V.state == VolumeState.MADE, _V.zone != "")
+    select(_V.zone)
+    .distinct()
+    .select_from(tables.instances.join(tables.volumes))
+    .where(LIVE, _V.state == word(VolumeState.MADE), _V.zone != "")
 )
 VOLUME = select(tables.volumes).where(_V.instance_id == bindparam("instance_id", type_=Text))
 _COUNT_PLACING = (
     select(func.count())
     .select_from(tables.instances)
     .where(
-        or_(_I.phase == Phase.PLACING, and_(_I.phase.in_([Phase.REPLACING, Phase.RESTORING]), _I.machine_id.is_not(None))),
+        or_(_I.phase == word(Phase.PLACING), and_(one_of(_I.phase, (Phase.REPLACING, Phase.RESTORING)), _I.machine_id.is_not(None))),
         _I.phase_changed_at >= bindparam("since", type_=Float),
     )
 )
 _NEWEST_FIRST = select(tables.instances).order_by(_I.created_at.desc(), _I.id)
 _LIST_PLACED = _NEWEST_FIRST.where(_I.machine_id.is_not(None))
-_LIST_OWNED = _NEWEST_FIRST.where(_I.owner_id == bindparam("owner_id", type_=Text), _I.phase != Phase.PURGED)
+_LIST_OWNED = _NEWEST_FIRST.where(_I.owner_id == bindparam("owner_id", type_=Text), _I.phase != word(Phase.PURGED))
 _LIST_PURGED = _NEWEST_FIRST.where(
-    _I.owner_id == bindparam("owner_id", type_=Text), _I.phase == Phase.PURGED, _I.phase_changed_at >= bindparam("since", type_=Float)
+    _I.owner_id == bindparam("owner_id", type_=Text), _I.phase == word(Phase.PURGED), _I.phase_changed_at >= bindparam("since", type_=Float)
 )
-_LIST_ALL = _NEWEST_FIRST.where(_I.phase != Phase.PURGED)
+_LIST_ALL = _NEWEST_FIRST.where(_I.phase != word(Phase.PURGED))
 _STEPS = select(tables.steps).where(tables.steps.c.instance_id == bindparam("instance_id", type_=Text)).order_by(tables.steps.c.id)
 _SEALED = select(_I.sealed_revision, _I.sealed_credentials).where(_I.id == bindparam("instance_id", type_=Text))
 STEPS_LOOKED_AT = 5000
@@ -101,7 +105,7 @@ class InstanceReads:
     async def list_page(
         self, limit: int, *, owner_id: UserId | None = None, phase: Phase | None = None, after: InstanceId | None = None
     ) -> Sequence[Instance]:
-        page = _NEWEST_FIRST.where(_I.phase != Phase.PURGED).limit(limit)
+        page = _NEWEST_FIRST.where(_I.phase != word(Phase.PURGED)).limit(limit)
         if owner_id is not None:
             page = page.where(_I.owner_id == owner_id)
         if phase is not None:
@@ -124,7 +128,7 @@ class InstanceReads:
             return frozenset(row.zone for row in await connection.execute(_HOMES))
 
     async def routed_ids(self) -> Sequence[InstanceId]:
-        pooled = tables.machines.c.state.in_([MachineState.AVAILABLE, MachineState.INITIALIZING])
+        pooled = one_of(tables.machines.c.state, (MachineState.AVAILABLE, MachineState.INITIALIZING))
         reserved = select(tables.machines.c.reserved_instance_id).where(pooled)
         async with self._database.read() as connection:
             return [InstanceId(row[0]) for row in await connection.execute(union(select(_I.id).where(LIVE), reserved))]
@@ -146,12 +150,12 @@ class InstanceReads:
 
     async def known_ids(self) -> frozenset[InstanceId]:
         async with self._database.read() as connection:
-            rows = await connection.execute(select(_I.id).where(_I.phase != Phase.PURGED))
+            rows = await connection.execute(select(_I.id).where(_I.phase != word(Phase.PURGED)))
             return frozenset(InstanceId(row.id) for row in rows)
 
     async def kept_phases(self) -> Mapping[InstanceId, Phase]:
         async with self._database.read() as connection:
-            rows = await connection.execute(select(_I.id, _I.phase).where(_I.phase != Phase.PURGED, _I.generation > 0))
+            rows = await connection.execute(select(_I.id, _I.phase).where(_I.phase != word(Phase.PURGED), _I.generation > 0))
             return {InstanceId(row.id): Phase(row.phase) for row in rows}
 
     async def steps(self, instance_id: InstanceId) -> Sequence[Step]:

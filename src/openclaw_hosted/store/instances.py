@@ -25,8 +25,9 @@ from openclaw_hosted.store.database import CREATE_LOCK, Database
 from openclaw_hosted.store.hints import hint_all
 from openclaw_hosted.store.instance_reads import BY_ID, LIVE, VOLUME, WAITING, WANTING_PHASES, InstanceReads
 from openclaw_hosted.store.machines import BY_ID as MACHINE_BY_ID
-from openclaw_hosted.store.machines import claim_spare, count_spares
+from openclaw_hosted.store.machines import HAS_SPARE, claim_spare, count_spares
 from openclaw_hosted.store.rows import instance_values, step_values, to_instance, to_machine, to_volume, volume_values
+from openclaw_hosted.store.words import one_of, word
 from openclaw_hosted.store.work import WorkTable
 
 _I = tables.instances.c
@@ -39,6 +40,7 @@ _ADMISSION = select(
     _COUNT_LIVE.where(_I.owner_id == bindparam("owner", type_=Text)).scalar_subquery().label("of_owner"),
     select(_KEYS.instance_id).where(_SAME_KEY).scalar_subquery().label("instance_id"),
     select(_KEYS.fingerprint).where(_SAME_KEY).scalar_subquery().label("fingerprint"),
+    HAS_SPARE.label("has_spare"),
 )
 _ADD_INSTANCE, _ADD_VOLUME = insert(tables.instances), insert(tables.volumes)
 _ADD_KEY, _ADD_STEP = insert(tables.idempotency_keys), insert(tables.steps)
@@ -64,11 +66,11 @@ class SqlInstances(InstanceReads):
     def __init__(self, database: Database, hints: Hints) -> None:
         super().__init__(database)
         self._hints = hints
-        purgeable = and_(_I.phase == Phase.DELETED, _I.purge_after <= database.now)
-        replaced = and_(_I.phase.in_([Phase.REPLACING, Phase.RESTORING]), _I.machine_id.is_not(None))
-        others = sorted(UNSETTLED_PHASES - WANTING_PHASES)
-        self._work = WorkTable(database, tables.instances, or_(_I.phase.in_(others), replaced, purgeable))
-        unfiled = and_(_I.phase == Phase.RUNNING, _I.filed_generation < _I.generation)
+        purgeable = and_(_I.phase == word(Phase.DELETED), _I.purge_after <= database.now)
+        replaced = and_(one_of(_I.phase, (Phase.REPLACING, Phase.RESTORING)), _I.machine_id.is_not(None))
+        others = one_of(_I.phase, UNSETTLED_PHASES - WANTING_PHASES)
+        self._work = WorkTable(database, tables.instances, or_(others, replaced, purgeable))
+        unfiled = and_(_I.phase == word(Phase.RUNNING), _I.filed_generation < _I.generation)
         self._unfiled = WorkTable(database, tables.instances, unfiled)
         self._wanting = WorkTable(database, tables.instances, WAITING)
 
@@ -90,10 +92,12 @@ class SqlInstances(InstanceReads):
                 await self._database.lock_shared(connection, CREATE_LOCK, new.owner_id)
             else:
                 await self._database.lock(connection, CREATE_LOCK)
-            earlier = await _admit(connection, new.owner_id, replace(caps, platform=caps.platform - ROOM) if roomy else caps, idempotency)
-            if earlier is not None:
-                return earlier, False
-            claimed = None if new.point_id is not None else await claim_spare(connection, None, 1, now)
+            counted = await _count(connection, new.owner_id, idempotency)
+            if idempotency is not None and counted.instance_id is not None:
+                return await _made_earlier(connection, counted, idempotency), False
+            _check_caps(counted, replace(caps, platform=caps.platform - ROOM) if roomy else caps)
+            may_claim = new.point_id is None and counted.has_spare
+            claimed = await claim_spare(connection, None, 1, now) if may_claim else None
             machine = None if claimed is None else to_machine(claimed)
             instance, wakes = await _insert(connection, new, seal, machine, now)
             if idempotency is not None:
@@ -116,7 +120,7 @@ class SqlInstances(InstanceReads):
             row = await (locked_instance(connection, instance_id) if lease is None else self._work.held(connection, lease))
             changed = rule(to_instance(row))
             if caps is not None:
-                _check_caps((await connection.execute(_ADMISSION, {"owner": row.owner_id, "key": None})).one(), caps)
+                _check_caps(await _count(connection, row.owner_id), caps)
             await self._add_steps(connection, instance_id, steps)
             updated = await write_instance(connection, row, changed)
             await add_events(connection, changed)
@@ -198,16 +202,17 @@ async def _insert(
     return instance, created.wakes
 
 
-async def _admit(connection: AsyncConnection, owner_id: UserId, caps: Caps, idempotency: IdempotencyKey | None) -> Instance | None:
-    """The instance that an earlier request with this key made, or None where a new one may be made; one query for all of it."""
+async def _count(connection: AsyncConnection, owner_id: UserId, idempotency: IdempotencyKey | None = None) -> Any:
+    """One query for all that decides whether this owner may have one more, and what it would get."""
     key = None if idempotency is None else idempotency.key
-    row = (await connection.execute(_ADMISSION, {"owner": owner_id, "key": key})).one()
-    if idempotency is None or row.instance_id is None:
-        _check_caps(row, caps)
-        return None
-    if row.fingerprint != idempotency.fingerprint:
+    return (await connection.execute(_ADMISSION, {"owner": owner_id, "key": key})).one()
+
+
+async def _made_earlier(connection: AsyncConnection, counted: Any, idempotency: IdempotencyKey) -> Instance:
+    """What an earlier request with this key made. Raises `StateConflict` where that was another request."""
+    if counted.fingerprint != idempotency.fingerprint:
         raise StateConflict("This idempotency key was used for another request. Take a new key.")
-    return to_instance((await connection.execute(BY_ID, {"instance_id": row.instance_id})).one())
+    return to_instance((await connection.execute(BY_ID, {"instance_id": counted.instance_id})).one())
 
 
 def _check_caps(counted: Any, caps: Caps) -> None:

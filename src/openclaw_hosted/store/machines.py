@@ -23,25 +23,28 @@ from openclaw_hosted.store.changing import add_events, locked_instance, locked_m
 from openclaw_hosted.store.database import FLEET_LOCK, Database
 from openclaw_hosted.store.hints import hint_all
 from openclaw_hosted.store.rows import ADD_EVENTS, event_values, to_instance, to_machine, to_observation
+from openclaw_hosted.store.words import one_of, word
 from openclaw_hosted.store.work import WorkTable
 
 _M = tables.machines.c
-_LIVE = _M.state.in_(sorted(LIVE_STATES))
-_POOLED = _M.state.in_([MachineState.AVAILABLE, MachineState.INITIALIZING])
-_UNSETTLED = _M.state.in_([MachineState.INITIALIZING, MachineState.TERMINATING])
+_LIVE = one_of(_M.state, LIVE_STATES)
+_POOLED = one_of(_M.state, (MachineState.AVAILABLE, MachineState.INITIALIZING))
+_UNSETTLED = one_of(_M.state, (MachineState.INITIALIZING, MachineState.TERMINATING))
 BY_ID = select(tables.machines).where(_M.id == bindparam("machine_id", type_=Text))
 _INSERT = insert(tables.machines).returning(*tables.machines.c, sort_by_parameter_order=True)
 _WARMEST_FIRST = case({Warmth.HOT.value: 0}, value=_M.warmth, else_=1)
 _ZONE = bindparam("only_zone", type_=Text)
 _NOTICED = (
     select(tables.machines)
-    .where(_M.notice.is_not(None), _M.state.in_([MachineState.ASSIGNED, MachineState.TERMINATING]), _M.instance_id.is_not(None))
+    .where(_M.notice.is_not(None), one_of(_M.state, (MachineState.ASSIGNED, MachineState.TERMINATING)), _M.instance_id.is_not(None))
     .order_by(_M.created_at, _M.id)
 )
-_COUNT_SPARES = select(func.count()).select_from(tables.machines).where(_M.state == MachineState.AVAILABLE)
+_COUNT_SPARES = select(func.count()).select_from(tables.machines).where(_M.state == word(MachineState.AVAILABLE))
+HAS_SPARE = select(_M.id).where(_M.state == word(MachineState.AVAILABLE)).exists()
+"""Whether to try a claim at all: one that finds nothing costs as much as a tenth of a create."""
 _CANDIDATE = (
     select(_M.id)
-    .where(_M.state == MachineState.AVAILABLE, or_(_ZONE == "", _M.zone == _ZONE))
+    .where(_M.state == word(MachineState.AVAILABLE), or_(_ZONE == "", _M.zone == _ZONE))
     .order_by(_WARMEST_FIRST, _M.created_at, _M.id)
     .limit(1)
     .with_for_update(skip_locked=True)
@@ -49,9 +52,9 @@ _CANDIDATE = (
 )
 _CLAIM = (
     update(tables.machines)
-    .where(_M.id == _CANDIDATE, _M.state == MachineState.AVAILABLE)
+    .where(_M.id == _CANDIDATE, _M.state == word(MachineState.AVAILABLE))
     .values(
-        state=TRANSITIONS[MachineState.AVAILABLE, MachineEvent.CLAIMED],
+        state=word(TRANSITIONS[MachineState.AVAILABLE, MachineEvent.CLAIMED]),
         instance_id=func.coalesce(bindparam("new_instance_id", type_=Text), _M.reserved_instance_id),
         generation=bindparam("new_generation", type_=Integer),
         state_changed_at=bindparam("at", type_=Float),
@@ -64,7 +67,7 @@ _COUNT_LIVE = select(func.count()).select_from(tables.machines).where(_LIVE)
 BY_STATE = select(_M.state, func.count()).where(_LIVE).group_by(_M.state)
 _COUNT_OTHERS = _COUNT_LIVE.where(~_POOLED)
 _SEEN = select(tables.observations)
-_ENDED = select(_M.id).where(_M.id == tables.observations.c.machine_id, _M.state == MachineState.TERMINATED)
+_ENDED = select(_M.id).where(_M.id == tables.observations.c.machine_id, _M.state == word(MachineState.TERMINATED))
 _FORGET = delete(tables.observations).where(_ENDED.exists())
 
 

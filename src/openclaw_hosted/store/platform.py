@@ -163,8 +163,13 @@ class SqlPlatform:
         await hint_all(self._hints, {Topic.POOL, Topic.CHANGES})
 
     async def capacity_found(self, zone: str) -> None:
-        async with self._database.write() as connection:
-            await connection.execute(delete(tables.shortages).where(tables.shortages.c.zone == zone))
+        """Each launch says so: looked up first, so that it waits for the writer's turn only where there was a shortage."""
+        there = tables.shortages.c.zone == bindparam("in_zone", type_=Text)
+        async with self._database.read() as connection:
+            known = (await connection.execute(select(tables.shortages.c.times).where(there), {"in_zone": zone})).one_or_none()
+        if known is not None:
+            async with self._database.write() as connection:
+                await connection.execute(delete(tables.shortages).where(there), {"in_zone": zone})
 
     async def launch_succeeded(self) -> None:
         await self._write(failures_in_row=0, last_failure_at=None, last_error=None)

@@ -9,6 +9,7 @@ from sqlalchemy import Delete, delete, func, select
 from openclaw_hosted.domain.machine import MachineState
 from openclaw_hosted.ports.stores import PRUNED_AT_ONCE
 from openclaw_hosted.store import tables
+from openclaw_hosted.store.words import word
 
 _E, _M, _S, _O = tables.events.c, tables.machines.c, tables.steps.c, tables.observations.c
 
@@ -18,7 +19,7 @@ def pruning(events_before: float, machines_before: float, steps_kept: int) -> Se
     newest = select(func.max(_E.id)).scalar_subquery()
     old_events = select(_E.id).where(_E.at < events_before, _E.id < newest).order_by(_E.id).limit(PRUNED_AT_ONCE)
     bound = select(tables.instances.c.id).where(tables.instances.c.machine_id == _M.id).exists()
-    gone = (_M.state == MachineState.TERMINATED) & (_M.state_changed_at < machines_before) & ~bound
+    gone = (_M.state == word(MachineState.TERMINATED)) & (_M.state_changed_at < machines_before) & ~bound
     old_machines = select(_M.id).where(gone).order_by(_M.state_changed_at).limit(PRUNED_AT_ONCE)
     number = func.row_number().over(partition_by=_S.instance_id, order_by=_S.id.desc()).label("number")
     crowded = select(_S.instance_id).group_by(_S.instance_id).having(func.count() > steps_kept)

@@ -44,7 +44,7 @@ class RequestLog:
             return
         request, answer = Request(scope), _Answer(send, request_id_for(scope.get(GIVEN)))
         request.state.request_id = answer.request_id
-        is_routine = request.url.path.startswith(ROUTINE)
+        is_routine = scope["path"].startswith(ROUTINE)
         tracer = NO_TRACER if is_routine else web_of(request).options.tracer
         now = asyncio.get_running_loop().time
         began = now()
@@ -90,7 +90,7 @@ class _Answer:
 
 
 def _route_of(request: Request) -> str:
-    if request.url.path.startswith(STATIC):
+    if request.scope["path"].startswith(STATIC):
         return f"{STATIC}{{path}}"
     return str(getattr(request.scope.get("route"), "path", NO_ROUTE))
 

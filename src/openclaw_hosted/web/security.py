@@ -56,7 +56,7 @@ class Visitor:
 
 def actor_of(request: Request) -> Actor:
     """The stranger who sent this request, by which way and from where; `proved_by` makes them the user who they turn out to be."""
-    via = Via.API if request.url.path.startswith(API_PATH) else Via.PAGE
+    via = Via.API if request.scope["path"].startswith(API_PATH) else Via.PAGE
     return Actor(Party.STRANGER, None, via, client_address(request))
 
 
