@@ -115,6 +115,7 @@ def described(account: Account, row: Row) -> dict[str, Any]:
         "PrivateDnsName": instance.private_dns_name,
         "PublicIpAddress": nic.public_ip,
         "PublicDnsName": instance.public_dns_name or "",
+        **({"Ipv6Address": nic.ipv6_addresses[0]} if nic.ipv6_addresses else {}),
         "SubnetId": instance.subnet_id,
         "VpcId": instance.vpc_id,
         "SourceDestCheck": instance.source_dest_check,
@@ -151,6 +152,7 @@ def _interface(nic: Any, groups: list[dict[str, Any]], instance: Any) -> dict[st
         "SourceDestCheck": nic.source_dest_check,
         "Status": "in-use",
         "Groups": groups,
+        "Ipv6Addresses": nic.instance_ipv6_address_list,
         "Attachment": {"AttachmentId": nic.attachment_id, "DeviceIndex": 0, "DeleteOnTermination": True, "Status": "attached"},
         **public,
     }

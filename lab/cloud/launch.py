@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from moto.core.types import Base64EncodedString
-from moto.ec2.utils import filter_iam_instance_profiles
+from moto.ec2.utils import filter_iam_instance_profiles, random_private_ip
 
 from lab.cloud import market
 from lab.cloud.cpu_credits import BURSTABLE
@@ -34,6 +34,8 @@ class Launch:
     zone: str
     groups: tuple[str, ...]
     public_ip: bool | None
+    ipv6_network: str | None
+    """Where it gets an IPv6 address from; None for a machine without one."""
     user_data: str | None
     """In base64."""
     profile: Any
@@ -95,6 +97,7 @@ def resolve(account: Account, request: Params, template: Params, extra_tags: Map
         zone=subnet.availability_zone if subnet else (merged.get("Placement") or {}).get("AvailabilityZone") or f"{account.region}a",
         groups=tuple(groups),
         public_ip=interface.get("AssociatePublicIpAddress"),
+        ipv6_network=_ipv6_network(subnet) if int(interface.get("Ipv6AddressCount") or 0) else None,
         user_data=_encoded(merged.get("UserData")),
         profile=_profile(account, merged.get("IamInstanceProfile")),
         spot=options.get("MarketType") == "spot",
@@ -113,6 +116,13 @@ def resolve(account: Account, request: Params, template: Params, extra_tags: Map
     if launch.tags_in_metadata:
         check_keys(launch.tags.get("instance", {}))
     return launch
+
+
+def _ipv6_network(subnet: Any) -> str:
+    """AWS gives such an address only from the subnet's own IPv6 block; the wording of its refusal is supposed."""
+    for block in subnet.ipv6_cidr_block_association_set if subnet else ():
+        return str(block["ipv6CidrBlock"])
+    raise Refused("InvalidParameterValue", f"The subnet {subnet and subnet.id} has no IPv6 CIDR block to give a machine an address from")
 
 
 def _encoded(user_data: Any) -> str | None:
@@ -212,6 +222,7 @@ def _make(account: Account, launch: Launch, count: int) -> list[Row]:
             account.ec2.associate_iam_instance_profile(instance_id=row.id, iam_instance_profile_arn=launch.profile.arn)
         for nic in instance.nics.values():
             nic.delete_on_termination = True
+            nic.ipv6_addresses = [random_private_ip(launch.ipv6_network, ipv6=True)] if launch.ipv6_network else []
             account.ec2.tags[nic.id].update(launch.tags.get("network-interface", {}))
         rows.append(row)
     return rows

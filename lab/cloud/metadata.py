@@ -22,6 +22,7 @@ def metadata(account: Account, instance_id: str) -> Metadata:
         if key is not None:
             expiration = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(key.expires_at))
             credentials = {"AccessKeyId": key.access_key, "SecretAccessKey": key.secret, "Token": key.token, "Expiration": expiration}
+        nic = row.instance.nics[0]
         return Metadata(
             instance_id=instance_id,
             zone=str(row.instance.availability_zone),
@@ -31,4 +32,6 @@ def metadata(account: Account, instance_id: str) -> Metadata:
             tags=dict(account.ec2.tags.get(instance_id, {})),
             interruption=row.interruption,
             rebalance=row.rebalance,
+            public_ipv4=nic.public_ip or None,
+            ipv6=next(iter(nic.ipv6_addresses), None),
         )

@@ -29,12 +29,32 @@ from lab.cloud import (
     snapshots,
     ssm,
     sts,
+    subnets,
     tags,
     targets,
     volumes,
 )
 
-MODULES = (alarms, cpu_credits, ec2, ecr, ecs, elbv2, fleets, iam, logs, market, secrets, snapshots, ssm, sts, tags, targets, volumes)
+MODULES = (
+    alarms,
+    cpu_credits,
+    ec2,
+    ecr,
+    ecs,
+    elbv2,
+    fleets,
+    iam,
+    logs,
+    market,
+    secrets,
+    snapshots,
+    ssm,
+    sts,
+    subnets,
+    tags,
+    targets,
+    volumes,
+)
 CLASSES: dict[str, type] = {
     "cloudwatch": CloudWatchResponse,
     "ec2": EC2Response,

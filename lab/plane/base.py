@@ -119,6 +119,8 @@ class Metadata:
     """The body of `spot/instance-action`, once there is a notice."""
     rebalance: Mapping[str, str] | None = None
     """The body of `events/recommendations/rebalance`, once EC2 recommends it."""
+    public_ipv4: str | None = None
+    ipv6: str | None = None
 
 
 MetadataSource = Callable[[str], Metadata]

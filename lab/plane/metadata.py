@@ -104,6 +104,7 @@ def document(metadata: Metadata, path: str, asking: Asking) -> str | None:
         "dynamic/instance-identity/document": json.dumps(
             {"instanceId": metadata.instance_id, "region": metadata.region, "availabilityZone": metadata.zone}
         ),
+        **_addresses(metadata),
         **_credentials(metadata),
         **(_tags(metadata.tags) if asking.tags else {}),
         **_events(metadata),
@@ -116,6 +117,11 @@ def _listing(known: Mapping[str, str], folder: str) -> str | None:
     """What a folder holds, a line each; folders in it end with a slash."""
     inside = {name.removeprefix(folder).partition("/") for name in known if name.startswith(folder)}
     return "\n".join(sorted({f"{first}{slash}" for first, slash, _ in inside})) or None
+
+
+def _addresses(metadata: Metadata) -> Mapping[str, str]:
+    found = {"meta-data/public-ipv4": metadata.public_ipv4, "meta-data/ipv6": metadata.ipv6}
+    return {name: address for name, address in found.items() if address is not None}
 
 
 def _credentials(metadata: Metadata) -> Mapping[str, str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -102,6 +103,12 @@ class Found:
     listener: str = "arn:aws:elasticloadbalancing:us-west-2:123456789012:listener/app/openclaw-1/0123456789abcdef/0123456789abcdef"
     repository: str = "123456789012.dkr.ecr.us-west-2.amazonaws.com/openclaw"
     dns_name: str = "openclaw-1-1.us-west-2.elb.amazonaws.com"
+
+
+def cheapest() -> dict[str, Any]:
+    """The variables of the cheapest deployment, as docs/cost.md lists them."""
+    page = (ROOT / "docs" / "cost.md").read_text(encoding="utf-8")
+    return {name: json.loads(value) for name, value in re.findall(r"^    (\w+) += (.+)$", page, re.MULTILINE)}
 
 
 def planned(terraform: Terraform, found: Found, **variables: object) -> dict[str, dict[str, Any]]:

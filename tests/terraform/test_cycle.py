@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,7 +28,7 @@ from openclaw_hosted.domain.naming import InstanceId
 from openclaw_hosted.services.instances import CreateRequest
 from openclaw_hosted.settings import load_settings
 from tests.support.waiting import until
-from tests.terraform.support import Terraform, copied
+from tests.terraform.support import Terraform, cheapest, copied
 
 pytestmark = [pytest.mark.terraform, pytest.mark.long]
 KEYS: Final = {"AWS_ACCESS_KEY_ID": "AKIALABLABLABLABLABL", "AWS_SECRET_ACCESS_KEY": "lab", "AWS_REGION": "us-west-2"}
@@ -214,6 +215,27 @@ async def test_the_same_without_a_load_balancer(bare: Bare, terraform: Terraform
         async with running(bare, outputs, tmp_path / "data") as platform:
             await used(platform)
         assert bare.client("elbv2").describe_target_groups()["TargetGroups"] == []
+
+
+async def test_the_cheapest_deployment_whose_machines_have_ipv6_only(bare: Bare, terraform: Terraform, tmp_path: Path) -> None:
+    """As docs/cost.md has it, but without a name, for which there is no certificate here."""
+    (terraform.folder / "terraform.tfvars.json").write_text(json.dumps(cheapest() | {"domain_names": []}), encoding="utf-8")
+    async with applied(bare, terraform) as outputs, running(bare, outputs, tmp_path / "data") as platform:
+        await until(lambda: has_spare(platform), WAIT_SECONDS)
+        (machine,) = machines_of_users(bare)
+        assert ip_address(machine["Ipv6Address"]).version == 6
+        assert not machine.get("PublicIpAddress")
+        assert bare.client("ec2").describe_addresses()["Addresses"] != [], "users reach the control plane by IPv4"
+        await used(platform)
+
+
+async def has_spare(platform: Platform) -> bool:
+    return "available" in [machine.state.value for machine in await platform.services.operations.machines(SETUP)]
+
+
+def machines_of_users(bare: Bare) -> list[dict[str, Any]]:
+    running = [{"Name": "instance-state-name", "Values": ["running"]}, {"Name": "tag-key", "Values": ["Status"]}]
+    return [each for found in bare.client("ec2").describe_instances(Filters=running)["Reservations"] for each in found["Instances"]]
 
 
 async def test_a_deployment_does_away_with_its_load_balancer_and_gets_one_again(bare: Bare, terraform: Terraform) -> None:

@@ -20,7 +20,7 @@ from openclaw_hosted.settings import Settings, Tls
 from openclaw_hosted.settings_aws import AwsSettings
 from openclaw_hosted.settings_operating import OperatingSettings
 from scripts.gateway_config import TARGET, gateway_config
-from tests.terraform.support import ALLOCATION, ROOT, SOURCE, Found, Terraform, planned, started
+from tests.terraform.support import ALLOCATION, ROOT, SOURCE, Found, Terraform, cheapest, planned, started
 
 pytestmark = pytest.mark.slow
 DIGEST = f"sha256:{'a' * 64}"
@@ -142,8 +142,7 @@ def test_without_a_load_balancer_the_control_plane_is_told_of_its_address_and_of
 @pytest.mark.terraform
 def test_the_cheapest_deployment_of_the_documentation_is_planned_as_it_stands_there_and_costs_what_is_said(terraform: Terraform) -> None:
     page = (ROOT / "docs" / "cost.md").read_text(encoding="utf-8")
-    variables = {name: json.loads(value) for name, value in re.findall(r"^    (\w+) += (.+)$", page, re.MULTILINE)}
-    plan = planned(terraform, Found(), **variables)
+    plan = planned(terraform, Found(), **cheapest())
     control_plane = plan["aws_launch_template.control_plane"]
     given = environment_of(base64.b64decode(control_plane["user_data"]).decode())
     settings = Settings(**given)  # type: ignore[arg-type]

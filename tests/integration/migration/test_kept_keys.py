@@ -27,6 +27,7 @@ EVENTS = """CREATE TABLE transcript_events (
     PRIMARY KEY (session_id, seq))"""
 MACHINE = """CREATE TABLE config_machine_state (
     state_key TEXT NOT NULL PRIMARY KEY, value_json TEXT NOT NULL, updated_at_ms INTEGER NOT NULL) STRICT"""
+LEASES = "CREATE TABLE state_leases (scope TEXT NOT NULL PRIMARY KEY, owner TEXT)"
 AGENT, GLOBAL = Path("agents/main/agent/openclaw-agent.sqlite"), Path("state/openclaw.sqlite")
 
 
@@ -98,6 +99,28 @@ async def test_keys_in_tables_do_not_come_along_and_are_still_there_after_going_
     assert asked(old / AGENT, "SELECT store_json FROM auth_profile_store") == [(store("anthropic", KEY),)]
     assert asked(old / GLOBAL, "SELECT count(*) FROM config_machine_state") == [(2,)]
     assert asked(old / AGENT, "SELECT count(*) FROM transcript_events") == [(2,)]
+
+
+async def test_neither_way_does_it_say_along_with_the_state_that_somebody_has_it_open(
+    copies: FolderStateCopies, old: Path, new: Path
+) -> None:
+    """Else the next gateway, on another machine, is kept out for five minutes: OpenClaw looks for the owner's process on its own only."""
+    shared = opened(old / GLOBAL)
+    shared.execute(LEASES)
+    shared.execute("INSERT INTO state_leases VALUES ('gateway-owner', 'a service that was killed')")
+    shared.execute("CREATE TABLE delivery_queue_entries (text)")
+    shared.execute("INSERT INTO delivery_queue_entries VALUES ('still to be sent')")
+    shared.close()
+    await copies.settle(STATE, ARRIVAL)
+    await copies.install(ARRIVAL)
+    assert asked(new / GLOBAL, "SELECT * FROM state_leases") == []
+    assert asked(new / GLOBAL, "SELECT * FROM delivery_queue_entries") == [("still to be sent",)]
+    shared = opened(new / GLOBAL)
+    shared.execute("INSERT INTO state_leases VALUES ('gateway-owner', 'the new gateway, which rests')")
+    shared.close()
+    await copies.carry_back(ARRIVAL, STATE)
+    assert asked(old / GLOBAL, "SELECT * FROM state_leases") == []
+    assert asked(old / GLOBAL, "SELECT * FROM delivery_queue_entries") == [("still to be sent",)]
 
 
 async def test_keys_in_a_file_are_found_too(copies: FolderStateCopies, old: Path) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from ipaddress import ip_address, ip_network
+
 import pytest
 from botocore.exceptions import ClientError
 
@@ -59,6 +61,30 @@ def test_tags_that_machines_read_at_the_metadata_address_have_neither_blanks_nor
         MetadataOptions={"InstanceMetadataTags": "disabled"}, TagSpecifications=[{"ResourceType": "instance", "Tags": tags}]
     )
     site.client("ec2").create_tags(Resources=[silent], Tags=[{"Key": "a/b", "Value": "x"}])
+
+
+def test_a_machine_gets_an_ipv6_address_only_where_its_subnet_has_a_block_of_them(site: Site) -> None:
+    ec2, subnet_id = site.client("ec2"), site.subnets["us-west-2a"]
+    interface = {
+        "DeviceIndex": 0,
+        "SubnetId": subnet_id,
+        "Groups": [site.group_id],
+        "AssociatePublicIpAddress": False,
+        "Ipv6AddressCount": 1,
+    }
+    with pytest.raises(ClientError, match="no IPv6 CIDR block"):
+        site.launch(NetworkInterfaces=[interface])
+    ec2.associate_subnet_cidr_block(SubnetId=subnet_id, Ipv6CidrBlock="2001:db8:1:2::/64")
+    (block,) = ec2.describe_subnets(SubnetIds=[subnet_id])["Subnets"][0]["Ipv6CidrBlockAssociationSet"]
+    assert block["Ipv6CidrBlockState"] == {"State": "associated"}
+    (instance_id,) = site.launch(NetworkInterfaces=[interface])
+    found = site.instance(instance_id)
+    (shown,) = found["NetworkInterfaces"]
+    assert [each["Ipv6Address"] for each in shown["Ipv6Addresses"]] == [found["Ipv6Address"]]
+    assert ip_address(found["Ipv6Address"]) in ip_network("2001:db8:1:2::/64")
+    assert "PublicIpAddress" not in found
+    told = site.cloud.metadata(instance_id)
+    assert (told.ipv6, told.public_ipv4) == (found["Ipv6Address"], None)
 
 
 def test_the_same_client_token_launches_once(site: Site) -> None:

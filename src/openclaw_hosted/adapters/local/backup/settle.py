@@ -5,7 +5,8 @@ virtual tables and expressions that run for ever. None of them is needed here, s
 process may use neither more than SECONDS of a processor, nor write a file longer than BYTES. It exits with 0, or with 1 and the reason.
 
 It takes the write-ahead log into the database, and removes the rows that are named, where they are in plain tables: ROWS is `TABLE` for all
-of them, or `TABLE/COLUMN/BEGINNING`. Where KEPT is another private copy and not `-`, its rows of these tables come in their place.
+of them, or `TABLE/COLUMN/BEGINNING`. Where KEPT is another private copy and not `-`, its rows of these tables come in their place, but for
+`-TABLE`.
 
 An older SQLite (3.40 does) takes JSON functions in a schema for unsafe, and OpenClaw's tables use them: such a database is opened once
 more with its schema trusted, under the same authorizer and limits.
@@ -71,11 +72,12 @@ def plain_tables(connection: sqlite3.Connection, database: str, named: frozenset
 
 def settle(path: str, rows: list[str], kept: str | None, *, trusts: bool) -> None:
     """Do it. Raises `sqlite3.Error`."""
-    asked = {table: tuple(rest) for table, *rest in (each.split("/") for each in rows)}
+    asked = {table: tuple(rest) for table, *rest in (each.removeprefix("-").split("/") for each in rows)}
+    emptied = {each.removeprefix("-") for each in rows if each.startswith("-")}
     connection = sqlite3.connect(path, isolation_level=None)
     try:
         confine(connection, frozenset(asked), kept, trusts=trusts)
-        exchange(connection, asked, has_kept=kept is not None)
+        exchange(connection, asked, frozenset() if kept is None else frozenset(asked) - emptied)
         connection.execute("PRAGMA main.wal_checkpoint(TRUNCATE)").fetchall()
         (mode,) = connection.execute("PRAGMA main.journal_mode=DELETE").fetchone()
     finally:
@@ -84,10 +86,10 @@ def settle(path: str, rows: list[str], kept: str | None, *, trusts: bool) -> Non
         raise sqlite3.OperationalError("its log can't be taken into it")
 
 
-def exchange(connection: sqlite3.Connection, asked: dict[str, tuple[str, ...]], *, has_kept: bool) -> None:
-    """Remove the rows that are asked for; those that were kept come in their place."""
+def exchange(connection: sqlite3.Connection, asked: dict[str, tuple[str, ...]], kept: frozenset[str]) -> None:
+    """Remove the rows that are asked for; in those tables that are `kept`, the other copy's come in their place."""
     there = plain_tables(connection, "main", frozenset(asked))
-    kept_there = plain_tables(connection, "kept", frozenset(asked)) if has_kept else set()
+    kept_there = plain_tables(connection, "kept", kept) if kept else set()
     for name in sorted(there):
         where: str = ""
         given: tuple[str, ...] = ()

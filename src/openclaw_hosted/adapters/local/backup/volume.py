@@ -51,9 +51,11 @@ CONFIG: Final = "state/openclaw.json"
 OLD_CONFIG: Final = re.compile(r"state/openclaw\.json\.(?!brought$)[^/]*")
 """OpenClaw's own copies of it."""
 GLOBAL_STATE: Final = "state/state/openclaw.sqlite"
-COORDINATION: Final = ("state_leases", "agent_database_leases", "delivery_queue_entries")
-"""What must not survive a restore, as in OpenClaw's own backups: who has it open, which would keep the next one out, and messages
-about to be sent, which would be sent twice."""
+OPEN: Final = ("state_leases", "agent_database_leases")
+"""Who has it open. A gateway elsewhere would be kept out for five minutes: it can't see that the process which is named has ended."""
+COORDINATION: Final = (*OPEN, "delivery_queue_entries")
+"""What must not survive a restore, as in OpenClaw's own backups: who has it open, and messages about to be sent, which would be sent
+twice."""
 
 
 @dataclass

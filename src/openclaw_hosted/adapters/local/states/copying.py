@@ -19,6 +19,7 @@ from typing import Final
 
 from openclaw_hosted.adapters.local.backup import databases
 from openclaw_hosted.adapters.local.backup.databases import SIDE_FILES, Unsettled
+from openclaw_hosted.adapters.local.backup.volume import GLOBAL_STATE, OPEN
 from openclaw_hosted.adapters.local.beneath import Entry, Walk, making_folder_of, open_plain, unlink_beneath
 from openclaw_hosted.adapters.local.states import whole
 from openclaw_hosted.adapters.local.states.kept import MOST_ENTRIES, ROWS
@@ -31,6 +32,8 @@ from openclaw_hosted.ports.legacy import StateSize
 BLOCK_BYTES: Final = 1 << 20
 CHECK_SECONDS: Final = 120
 NAMED: Final = 3
+SHARED: Final = GLOBAL_STATE.removeprefix("state/")
+"""OpenClaw's database of the whole state."""
 
 Stopped = Callable[[], None]
 
@@ -74,8 +77,9 @@ def look(root: Path, *, digests: bool = True) -> Seen:
 
 
 def copy_state(source: Path, target: Path, *, with_databases: bool, removes: bool, keeps_keys: bool = False) -> StateSize:
-    """Copy what differs; databases only where nobody writes to them, and without the rows that hold keys: with `keeps_keys`, those of the
-    target's own database stay in it. Returns how much was copied. Raises `Conflict` for a database that can't be freed of keys."""
+    """Copy what differs; databases only where nobody writes to them, without the rows that say who has them open, and without those that
+    hold keys: with `keeps_keys`, those of the target's own database stay in it. Returns how much was copied. Raises `Conflict` for a
+    database that can't be freed of keys."""
     target.mkdir(mode=0o700, exist_ok=True)
     there, here = look(source), look(target)
     copied, size = 0, 0
@@ -178,8 +182,9 @@ def _copy_database(source: Path, target: Path, relative: str, *, keeps_keys: boo
 
 def _settle(from_folder: int, relative: str, draft: Path, kept: Path) -> None:
     """One of somebody else's that this SQLite can't read comes as it is, with its log beside it: nobody writes to it."""
+    rows = (*ROWS, *(f"-{table}" for table in OPEN)) if relative == SHARED else ROWS
     try:
-        databases.settle_copy(draft, ROWS, _never, kept if kept.exists() else None)
+        databases.settle_copy(draft, rows, _never, kept if kept.exists() else None)
     except Unsettled as reason:
         if OWN_DATABASES.fullmatch(relative):
             raise Conflict(f"The database {relative} can't be read: {reason}") from None
