@@ -166,15 +166,15 @@ def plan_pool(view: PoolView, policy: PoolPolicy) -> PoolPlan:
 
     room = policy.fleet_cap - len(live) - view.serving
     users_first = policy.starts_compete and waiting > 0
-    if users_first:
-        lacking = _lacking_by_zone({zone: count for zone, count in view.waiting.items() if zone}, [*available, *initializing])
-    now_wanted = max(short - policy.spares, sum(lacking.values())) if users_first else missing
+    of_users = {zone: count for zone, count in view.waiting.items() if zone}
+    now_lacking = _lacking_by_zone(of_users, [*available, *initializing]) if users_first else lacking
+    now_wanted = max(short - policy.spares, sum(now_lacking.values())) if users_first else missing
     slots = _slots(view, policy, len(initializing), min(len(available), waiting))
     wait = _wait_left(view, policy)
-    open_zones = {zone: count for zone, count in lacking.items() if zone not in closed}
+    open_zones = {zone: count for zone, count in now_lacking.items() if zone not in closed}
     if wait <= 0 < slots and room <= 0 and not condemned and not surplus and (given := _made_room(view, live, available, open_zones)):
         return PoolPlan(given, PoolStatus.AT_CAP, LOOK_AGAIN_SECONDS)
-    anywhere = 0 if ANYWHERE in closed else max(0, now_wanted - sum(lacking.values()))
+    anywhere = 0 if ANYWHERE in closed else max(0, now_wanted - sum(now_lacking.values()))
     count = max(0, min(sum(open_zones.values()) + anywhere, room, slots)) if wait <= 0 else 0
     launches = _launches(count, open_zones, is_awaited=users_first)
     again = LOOK_SOON_SECONDS if policy.starts_compete and count < min(missing, room) else LOOK_AGAIN_SECONDS
