@@ -14,7 +14,7 @@ from moto.servicequotas.responses import ServiceQuotasResponse
 from moto.ssm.responses import SimpleSystemManagerResponse
 from moto.sts.responses import TokenResponse
 
-from lab.cloud import (
+from lab.cloud import (  # noqa: F401 - each puts its operations into the table as it is loaded
     alarms,
     cpu_credits,
     ec2,
@@ -35,26 +35,6 @@ from lab.cloud import (
     volumes,
 )
 
-MODULES = (
-    alarms,
-    cpu_credits,
-    ec2,
-    ecr,
-    ecs,
-    elbv2,
-    fleets,
-    iam,
-    logs,
-    market,
-    secrets,
-    snapshots,
-    ssm,
-    sts,
-    subnets,
-    tags,
-    targets,
-    volumes,
-)
 CLASSES: dict[str, type] = {
     "cloudwatch": CloudWatchResponse,
     "ec2": EC2Response,

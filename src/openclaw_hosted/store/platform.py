@@ -47,6 +47,9 @@ def _count_shortage(*, is_sqlite: bool) -> Any:
     return add.on_conflict_do_update(index_elements=[tables.shortages.c.zone], set_=newer)
 
 
+_IN_ZONE = tables.shortages.c.zone == bindparam("in_zone", type_=Text)
+_SHORTAGE = select(tables.shortages.c.times).where(_IN_ZONE)
+_END_SHORTAGE = delete(tables.shortages).where(_IN_ZONE)
 _COUNT_SHORTAGE = {is_sqlite: _count_shortage(is_sqlite=is_sqlite) for is_sqlite in (True, False)}
 
 
@@ -164,12 +167,11 @@ class SqlPlatform:
 
     async def capacity_found(self, zone: str) -> None:
         """Each launch says so: looked up first, so that it waits for the writer's turn only where there was a shortage."""
-        there = tables.shortages.c.zone == bindparam("in_zone", type_=Text)
         async with self._database.read() as connection:
-            known = (await connection.execute(select(tables.shortages.c.times).where(there), {"in_zone": zone})).one_or_none()
+            known = (await connection.execute(_SHORTAGE, {"in_zone": zone})).one_or_none()
         if known is not None:
             async with self._database.write() as connection:
-                await connection.execute(delete(tables.shortages).where(there), {"in_zone": zone})
+                await connection.execute(_END_SHORTAGE, {"in_zone": zone})
 
     async def launch_succeeded(self) -> None:
         await self._write(failures_in_row=0, last_failure_at=None, last_error=None)

@@ -21,6 +21,7 @@ from openclaw_hosted.ports.backups import DatabaseSnapshot
 from openclaw_hosted.store import tables
 from openclaw_hosted.store.database import Database
 from openclaw_hosted.store.migrate import migrate, newest_schema
+from openclaw_hosted.store.words import one_of
 
 ROWS_AT_ONCE: Final = 500
 BUSY_SECONDS: Final = 30.0
@@ -55,7 +56,7 @@ async def upgrade_file(path: Path) -> None:
             await connection.execute(tables.leases.delete())
             await connection.execute(tables.restore_points.delete())
             for wanted, state in ((_V.mark == _V.instance_id, VolumeState.WANTED), (_V.mark != "", VolumeState.MADE)):
-                settled = update(tables.volumes).where(_V.state.in_([VolumeState.RESTORING, VolumeState.MOVING]), wanted)
+                settled = update(tables.volumes).where(one_of(_V.state, (VolumeState.RESTORING, VolumeState.MOVING)), wanted)
                 await connection.execute(settled.values(state=state, point_id=None, mark=""))
             for table in (tables.machines, tables.instances, tables.webhooks):
                 await connection.execute(update(table).values(lease_token=None, lease_expires_at=0.0, next_attempt_at=0.0))
