@@ -6,12 +6,14 @@ import asyncio
 import json
 from collections.abc import AsyncIterator, Iterator
 from contextlib import AsyncExitStack
+from threading import Event
 
 import httpx
 import pytest
 
 from lab.cloud.latency import Delays
 from lab.plain import PlainLab, plain_lab
+from lab.plane.base import CommandResult
 from lab.plane.plain_volumes import PlainVolume
 from lab.site import Plan
 from openclaw_hosted.adapters.aws import notices
@@ -21,8 +23,8 @@ from openclaw_hosted.domain.account import Session
 from openclaw_hosted.domain.naming import InstanceId, MachineId, UserId, VolumeId
 from openclaw_hosted.ports.router import Target
 from openclaw_hosted.server import WebPlace, serving
-from tests.contract.provider.gateways import GatewaysContract, RestartContract
-from tests.contract.provider.harness import launch_spec, launched
+from tests.contract.provider.gateways import GatewaysContract, RestartContract, until_ready
+from tests.contract.provider.harness import eventually, launch_spec, launched, ready_to_start
 from tests.contract.provider.machines import MachinesContract
 from tests.contract.provider.notices import NoticesContract
 from tests.contract.provider.restore_points import RestorePointsContract
@@ -32,7 +34,8 @@ from tests.contract.provider.volumes import VolumesContract
 from tests.support.aws import provided_on
 from tests.support.clock import HurriedClock
 from tests.support.edge import Gateway
-from tests.support.waiting import until
+from tests.support.seats import seat
+from tests.support.waiting import PATIENCE_SECONDS, until
 
 ONE_ZONE = Plan(zones=("us-west-2a",))
 
@@ -175,7 +178,35 @@ class TestAwsVault(VaultContract):
 
 
 class TestAwsGateways(GatewaysContract, RestartContract):
-    pass
+    async def test_one_that_is_back_and_seen_before_its_restart_is_reported_serves(
+        self, harness: AwsHarness, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """SSM tells the end of a command seconds later, and liveness looks all the while."""
+        ref, spec = await ready_to_start(harness)
+        await harness.gateways.start(seat(ref, spec), spec)
+        await until_ready(harness, seat(ref, spec))
+        before, ran, reported = await harness.gateways.status(seat(ref, spec)), Event(), Event()
+        machines = harness.lab.machines
+        run = machines.run
+
+        def reported_late(instance_id: str, script: str, timeout_seconds: float) -> CommandResult:
+            result = run(instance_id, script, timeout_seconds)
+            ran.set()
+            assert reported.wait(PATIENCE_SECONDS)
+            return result
+
+        async def is_back() -> bool:
+            status = await harness.gateways.status(seat(ref, spec))
+            return status.ready and status.started_at != before.started_at
+
+        with monkeypatch.context() as patch:
+            patch.setattr(machines, "run", reported_late)
+            restart = asyncio.create_task(harness.gateways.restart(seat(ref, spec)))
+            assert await asyncio.to_thread(ran.wait, PATIENCE_SECONDS)
+            await eventually(harness, is_back)
+            reported.set()
+            await restart
+        await eventually(harness, is_back)
 
 
 class TestAwsRouter(RouterContract):
