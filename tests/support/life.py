@@ -78,7 +78,9 @@ async def ask_restore(store: Store, instance_id: InstanceId, caps: Caps, now: fl
 
 
 async def become_ready(store: Store, lease: Lease, now: float = NOW) -> Machine:
-    return await store.machines.update(MachineId(lease.key), partial(lifecycle.become_ready, now=now), lease=lease)
+    machine = await store.machines.get(MachineId(lease.key))
+    ready = partial(lifecycle.become_ready, now=now, address=machine.address or "127.0.0.1:9", zone=machine.zone)
+    return await store.machines.update(machine.id, ready, lease=lease)
 
 
 async def condemn(

@@ -305,8 +305,9 @@ def test_a_machine_is_gone_once_and_not_before_it_is_terminating() -> None:
 
 
 def test_a_machine_becomes_a_spare_once() -> None:
-    ready = lifecycle.become_ready(a_machine(MachineState.INITIALIZING, attempts=2, last_error="slow"), now=NOW)
-    machine = the_machine(ready)
+    booted = a_machine(MachineState.INITIALIZING, attempts=2, last_error="slow")
+    machine = the_machine(lifecycle.become_ready(booted, now=NOW, address="127.0.0.1:9", zone="zone-1"))
     assert (machine.state, machine.attempts, machine.last_error) == (MachineState.AVAILABLE, 0, None)
+    assert (machine.address, machine.zone) == ("127.0.0.1:9", "zone-1")
     with pytest.raises(IllegalTransition):
-        lifecycle.become_ready(machine, now=NOW)
+        lifecycle.become_ready(machine, now=NOW, address="127.0.0.1:9", zone="zone-1")

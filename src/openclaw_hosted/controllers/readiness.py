@@ -53,16 +53,17 @@ class ReadinessController:
         else:
             await ports.machines.adopt(machine.provider_ref, _launch_spec(machine))
         observed = await self._wait_until_up(machine)
-        assert observed.address is not None
-        if (machine.address, machine.zone) != (observed.address, observed.zone):
-            rule = partial(lifecycle.locate, address=observed.address, zone=observed.zone)
-            machine = await ports.machine_store.update(machine.id, rule, lease=lease)
+        address, zone = observed.address, observed.zone
+        assert address is not None
         if machine.warmth is Warmth.HOT:
+            if (machine.address, machine.zone) != (address, zone):
+                located = partial(lifecycle.locate, address=address, zone=zone)
+                machine = await ports.machine_store.update(machine.id, located, lease=lease)
             await self._warm(machine)
         await ports.machines.label(observed.provider_ref, {"Status": "available"})
-        await ports.machine_store.update(machine.id, partial(lifecycle.become_ready, now=ports.clock.now()), lease=lease)
-        if (await ports.platform_store.pool_memory()).failures_in_row:
-            await ports.platform_store.launch_succeeded()
+        ready = partial(lifecycle.become_ready, now=ports.clock.now(), address=address, zone=zone)
+        await ports.machine_store.update(machine.id, ready, lease=lease)
+        await ports.platform_store.launch_succeeded()
 
     async def _launch(self, machine: Machine, lease: Lease) -> Machine:
         """Ask the provider. Its answer that there is no room is final for this row: the pool makes another, after a pause."""

@@ -46,6 +46,7 @@ _ADD_INSTANCE, _ADD_VOLUME = insert(tables.instances), insert(tables.volumes)
 _ADD_KEY, _ADD_STEP = insert(tables.idempotency_keys), insert(tables.steps)
 SPARE_NOTE: Final = "A spare machine was free."
 SPARE_NOTES: Final = {Warmth.HOT.value: "A spare machine with a running OpenClaw was free."}
+FREED_NOTE: Final = "A machine became free."
 ROOM = 1000
 """More creates than can be under way at once: each of them holds a connection to the database."""
 
@@ -133,8 +134,8 @@ class SqlInstances(InstanceReads):
             if row.machine_id is not None:
                 machine = (await connection.execute(MACHINE_BY_ID, {"machine_id": row.machine_id})).one()
                 return to_instance(row), to_machine(machine)
-            bound = await _bind(connection, row, now)
-        await hint_all(self._hints, {Topic.POOL})
+            bound = await self._bind(connection, row, now)
+        await hint_all(self._hints, {Topic.POOL} if bound is None else {Topic.POOL, Topic.CHANGES})
         return bound
 
     async def record_steps(self, lease: Lease, steps: Sequence[Step]) -> None:
@@ -161,20 +162,22 @@ class SqlInstances(InstanceReads):
         await self._work.reschedule(lease, seconds, error, counts=counts)
         await hint_all(self._hints, {Topic.CHANGES} if error else ())
 
+    async def _bind(self, connection: AsyncConnection, row: Row[Any], now: float) -> tuple[Instance, Machine] | None:
+        volume = to_volume((await connection.execute(VOLUME, {"instance_id": row.id})).one())
+        claimed = await claim_spare(connection, InstanceId(row.id), row.generation + 1, now, volume.machine_zone)
+        if claimed is None:
+            return None
+        waited, machine = to_instance(row), to_machine(claimed)
+        changed = lifecycle.claim(waited, machine, now)
+        await add_events(connection, changed)
+        instance = await write_instance(connection, row, changed)
+        found = Step(StepName.MACHINE, instance.generation, instance.attempts + 1, waited.phase_changed_at, now, note=FREED_NOTE)
+        await self._add_steps(connection, row.id, [found])
+        return instance, machine
+
     async def _add_steps(self, connection: AsyncConnection, instance_id: str, steps: Sequence[Step]) -> None:
         if steps:
             await connection.execute(_RECORD_STEP[self._database.is_sqlite], [step_values(instance_id, step) for step in steps])
-
-
-async def _bind(connection: AsyncConnection, row: Row[Any], now: float) -> tuple[Instance, Machine] | None:
-    volume = to_volume((await connection.execute(VOLUME, {"instance_id": row.id})).one())
-    claimed = await claim_spare(connection, InstanceId(row.id), row.generation + 1, now, volume.machine_zone)
-    if claimed is None:
-        return None
-    machine = to_machine(claimed)
-    changed = lifecycle.claim(to_instance(row), machine, now)
-    await add_events(connection, changed)
-    return await write_instance(connection, row, changed), machine
 
 
 async def _insert(

@@ -49,6 +49,7 @@ def _count_shortage(*, is_sqlite: bool) -> Any:
 
 _IN_ZONE = tables.shortages.c.zone == bindparam("in_zone", type_=Text)
 _SHORTAGE = select(tables.shortages.c.times).where(_IN_ZONE)
+_FAILURES = select(_P.failures_in_row).where(_P.id == POOL_ROW)
 _END_SHORTAGE = delete(tables.shortages).where(_IN_ZONE)
 _COUNT_SHORTAGE = {is_sqlite: _count_shortage(is_sqlite=is_sqlite) for is_sqlite in (True, False)}
 
@@ -174,7 +175,11 @@ class SqlPlatform:
                 await connection.execute(_END_SHORTAGE, {"in_zone": zone})
 
     async def launch_succeeded(self) -> None:
-        await self._write(failures_in_row=0, last_failure_at=None, last_error=None)
+        """Looked up first, for the same reason."""
+        async with self._database.read() as connection:
+            failures = (await connection.execute(_FAILURES)).scalar_one()
+        if failures:
+            await self._write(failures_in_row=0, last_failure_at=None, last_error=None)
 
     async def set_pool(
         self, *, paused: bool | None = None, spares: int | None = None, status: PoolStatus | None = None, note: str | None = None

@@ -235,9 +235,12 @@ async def test_a_restored_instance_waits_for_a_machine_with_its_old_volume(store
     assert (restored.desired, restored.phase) == (DesiredState.RUNNING, Phase.PENDING)
     assert (restored.deleted_at, restored.purge_after, restored.applied_revision) == (None, None, None)
     await add_spares(store, "b")
-    claimed = await store.instances.claim_machine(await lease(store, instance), NOW)
+    claimed = await store.instances.claim_machine(await lease(store, instance), NOW + 6)
     assert claimed is not None
     assert (claimed[0].id, claimed[0].generation, claimed[0].machine_id) == ("oc-a", 2, "mc-b")
+    step = (await store.instances.steps(instance.id))[-1]
+    assert (step.name, step.generation, step.attempt) == (StepName.MACHINE, 2, 1)
+    assert (step.started_at, step.ended_at) == (NOW + 5, NOW + 6)
 
 
 async def test_an_instance_whose_purge_has_begun_is_not_restored_though_the_callers_clock_is_behind(store: Store) -> None:

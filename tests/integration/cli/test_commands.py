@@ -314,7 +314,7 @@ async def add_machine(data_dir: Path, name: str) -> None:
     own = name.removeprefix("mc-")
     new = NewMachine(MachineId(name), InstanceId(f"oc-{own}"), VolumeId(f"vol-{own}"), "v1", Warmth.BOOTED)
     await store.machines.add([new], 10, 1.0)
-    await store.machines.update(MachineId(name), partial(lifecycle.become_ready, now=2.0))
+    await store.machines.update(MachineId(name), partial(lifecycle.become_ready, now=2.0, address="127.0.0.1:9", zone=""))
     await store.aclose()
 
 

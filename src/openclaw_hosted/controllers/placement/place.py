@@ -59,7 +59,7 @@ class Placing:
         with attempting(self._ports, Flow.PLACEMENT, instance, machine.id):
             steps = StepRecorder(self._ports, instance, lease)
             if waits_since is not None:
-                await steps.done(StepName.MACHINE, waits_since, "A machine became free.")
+                steps.written(StepName.MACHINE, waits_since)
             taken_over = await self._or_lose(self._place_on(instance, machine, lease, steps), instance, machine)
             await self._reach(instance, target_of(machine), steps, mark=not taken_over)
             await self._settle(instance, lease, steps, filed=not taken_over)
@@ -112,6 +112,8 @@ class Placing:
 
     async def _check_wear(self, instance: Instance) -> None:
         """An instance that uses up machine after machine waits: something else is wrong, and each machine costs money."""
+        if instance.generation < self._options.machines_per_hour:
+            return
         now, steps = self._ports.clock.now(), await self._ports.instance_store.steps(instance.id)
         taken = [step.started_at for step in steps if step.name is StepName.MACHINE and step.started_at > now - HOUR_SECONDS]
         if len(taken) >= self._options.machines_per_hour:
@@ -183,15 +185,15 @@ class Placing:
             if volume.may_be_made:
                 await ports.instance_store.update(instance.id, partial(lifecycle.want_volume, zone=machine.zone), lease=lease)
                 await ports.volumes.create(spec.volume_id, machine.provider_ref)
-                made = partial(lifecycle.make_volume, zone=machine.zone, image=machine.image)
-                await ports.instance_store.update(instance.id, made, lease=lease)
-                volume = replace(volume, state=VolumeState.MADE, image=machine.image)
             await self._free_volume(instance, machine)
+        if volume.may_be_made:
+            made = partial(lifecycle.make_volume, zone=machine.zone, image=machine.image)
+            await ports.instance_store.update(instance.id, made, lease=lease, steps=steps.take())
+            volume = replace(volume, state=VolumeState.MADE, image=machine.image)
         await self._restoring.prepare(instance, machine, volume, lease, steps)
         async with steps.step(StepName.GATEWAY):
             status = await ports.gateways.status(seat_of(machine))
             if not status.ready or status.instance_id != instance.id:
-                await steps.flush()
                 await ports.gateways.start(seat_of(machine), spec)
                 await wait_until_ready(ports, self._options, seat_of(machine))
             await ports.gateways.apply(seat_of(machine), spec)

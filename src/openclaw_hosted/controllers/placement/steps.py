@@ -63,11 +63,10 @@ class StepRecorder:
         if shown:
             await self.flush()
 
-    async def done(self, name: StepName, started_at: float, note: str) -> None:
-        """Record a step that is over already."""
+    def written(self, name: StepName, started_at: float) -> None:
+        """Trace and count a step that is over, and that the store has."""
         self._trace(name, started_at)
-        self._end(Step(name, self._generation, self._attempt, started_at, self._ports.clock.now(), note=note))
-        await self.flush()
+        self._ports.watch.tally.step(name, started_at, self._ports.clock.now())
 
     def found(self, name: StepName, note: str) -> None:
         """Record a step that has nothing to do."""

@@ -69,7 +69,7 @@ def create(
 def claim(instance: Instance, machine: Machine, now: float) -> Changed:
     """A waiting instance has got this machine. It keeps its own volume, whatever volume the machine came with."""
     bound = _on(instance, machine, now)
-    return Changed(bound, events=(_event(EventName.MACHINE_CLAIMED, bound, now),), wakes=frozenset({Topic.POOL}))
+    return Changed(bound, events=(_event(EventName.MACHINE_CLAIMED, bound, now),), wakes=frozenset({Topic.POOL, Topic.CHANGES}))
 
 
 def place(instance: Instance, *, now: float, applied_revision: int, restarts_done: int, filed: bool = True) -> Changed:

@@ -31,9 +31,9 @@ def relocate(machine: Machine, *, address: str) -> Changed:
     return Changed(machine=replace(machine, address=address))
 
 
-def become_ready(machine: Machine, *, now: float) -> Changed:
-    """It is a spare from now on."""
-    ready = replace(_moved(machine, MachineEvent.BECAME_READY, now), attempts=0, last_error=None)
+def become_ready(machine: Machine, *, now: float, address: str, zone: str) -> Changed:
+    """It is a spare from now on, whose gateway answers here, or will."""
+    ready = replace(_moved(machine, MachineEvent.BECAME_READY, now), address=address, zone=zone, attempts=0, last_error=None)
     event = _event(EventName.MACHINE_AVAILABLE, machine, now)
     return Changed(machine=ready, events=(event,), wakes=frozenset({Topic.PLACEMENT, Topic.POOL, Topic.CHANGES}), machine_work=Work.FREE)
 

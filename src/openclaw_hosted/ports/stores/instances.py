@@ -166,8 +166,8 @@ class InstanceStore(Protocol):
         ...
 
     async def claim_machine(self, lease: Lease, now: float) -> tuple[Instance, Machine] | None:
-        """Bind a spare to it, in one transaction; None when no spare is free where its volume is. Where it is bound already, returns
-        that."""
+        """Bind a spare to it and record step `machine`, which lasted since it began to wait, in one transaction; None when no spare is
+        free where its volume is. Where it is bound already, returns that."""
         ...
 
     async def record_steps(self, lease: Lease, steps: Sequence[Step]) -> None:

@@ -87,7 +87,7 @@ class PlatformStore(Protocol):
         ...
 
     async def launch_succeeded(self) -> None:
-        """Failures in a row are over."""
+        """Failures in a row are over; nothing to do where there were none."""
         ...
 
     async def set_pool(
