@@ -31,7 +31,7 @@ from openclaw_hosted.domain.gateway import Credential
 from openclaw_hosted.domain.naming import InstanceId
 from tests.support.platform import ADMIN_EMAIL, ADMIN_PASSWORD, RunningPlatform, running_platform
 
-TRIAL_TIMEOUT_SECONDS = 300.0
+TRIAL_TIMEOUT_SECONDS = 900.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,21 +1,20 @@
 """For how long nothing answers when a user's machine is taken away: with two minutes' notice and a spare, and killed without notice.
 
     make bench-interruption            # or: python -m bench.interruption --trials 10 --json FILE
+    python -m bench.interruption --lab # in the full lab, with the latencies that AWS is supposed to have; needs root and Docker
 
 The platform runs on this computer as its user starts it, with the real OpenClaw in machines that are processes. A browser that is signed
 in asks for OpenClaw's page at the instance's address, again as soon as it was answered, and at most ten times a second. The gap is the
 time from the last answer of OpenClaw before to the first one after. Before each trial the pool is full, and a turn is spoken; after it,
 that turn has to be on the volume.
 
-    with notice       `openclaw-hosted machines interrupt`: the platform moves the instance while the machine still answers
+    with notice       `openclaw-hosted machines interrupt`, in the lab a message of EC2's: the platform moves the instance while the
+                      machine still answers
     without notice    the machine's processes are killed and the machine is gone, as after a power failure
 """
 
 from __future__ import annotations
 
-import os
-import shutil
-import signal
 import statistics
 import tempfile
 import threading
@@ -25,16 +24,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import httpx
-import psutil
 
 from bench.claim import is_openclaw, poll, signed_in, wait_for_spare
 from bench.harness import parser, publish, say
-from openclaw_hosted.adapters.local.gateway_home import GatewayHome
-from openclaw_hosted.adapters.system import SystemClock
-from openclaw_hosted.bootstrap import open_vault
-from openclaw_hosted.domain.gateway import Credential
-from openclaw_hosted.domain.naming import InstanceId, volume_of
-from tests.support.platform import RunningPlatform, running_platform
+from bench.taking_away import Machine, Place, full_lab, processes
+from openclaw_hosted.domain.naming import InstanceId
 
 TARGETS = {"with_notice_median_seconds": 10.0, "without_notice_median_seconds": 30.0}
 EVERY_SECONDS = 0.1
@@ -78,79 +72,51 @@ class Asker:
 class Bench:
     """A platform with one instance, whose user is signed in."""
 
-    platform: RunningPlatform
+    place: Place
     api: httpx.Client
     browser: httpx.Client
     instance_id: InstanceId
 
-    def machine(self) -> str:
-        return next(str(m["id"]) for m in self.api.get("/machines", params={"search": self.instance_id}).json()["items"] if self._serves(m))
-
-    def _serves(self, machine: dict[str, object]) -> bool:
-        return machine["instance_id"] == self.instance_id and machine["state"] == "assigned"
+    def machine(self) -> Machine:
+        """The one that serves it."""
+        found = self.api.get("/machines", params={"search": self.instance_id}).json()["items"]
+        serving = next(each for each in found if each["instance_id"] == self.instance_id and each["state"] == "assigned")
+        return Machine(serving["id"], serving["provider_ref"])
 
     def generation(self) -> int:
+        """0 while it does not run."""
         found = self.api.get(f"/instances/{self.instance_id}").json()
         return int(found["generation"]) if found["phase"] == "running" else 0
 
-    def speak(self, text: str) -> None:
-        """One turn, asked of the gateway itself."""
-        address = GatewayHome(self.platform.data_dir / "machines" / self.machine(), SystemClock()).address
-        token = open_vault(self.platform.data_dir)(self.instance_id)[Credential.GATEWAY_TOKEN]
-        body = {"model": "openclaw", "messages": [{"role": "user", "content": text}]}
-        httpx.post(
-            f"http://{address}/v1/chat/completions", json=body, headers={"Authorization": f"Bearer {token}"}, timeout=120
-        ).raise_for_status()
-
-    def remembers(self, text: str) -> bool:
-        """Whether the volume holds it."""
-        state = self.platform.data_dir / "volumes" / volume_of(self.instance_id)
-        return any(text.encode() in path.read_bytes() for path in state.rglob("*") if path.is_file())
-
-    def trial(self, number: int, take_away: Callable[[Bench], None]) -> float:
+    def trial(self, number: int, take_away: Callable[[Machine], None]) -> float:
         """The gap, in seconds."""
         wait_for_spare(self.api)
         time.sleep(SETTLE_SECONDS)
-        text, before = f"remember-{number}-{time.time_ns()}", self.generation()
-        self.speak(text)
+        text, before, machine = f"remember-{number}-{time.time_ns()}", self.generation(), self.machine()
+        self.place.speak(self.instance_id, machine, text)
         asker = Asker(self.browser, f"/{self.instance_id}/")
         asker.start()
         poll(lambda: len(asker.answered) > 5, every=0.05)
-        take_away(self)
+        take_away(machine)
         poll(lambda: self.generation() > before, every=0.1)
         since = time.monotonic()
         poll(lambda: asker.answered[-1] > since, every=0.05)
         gap = asker.gap()
-        if not self.remembers(text):
+        if not self.place.remembers(self.instance_id, self.machine(), text):
             raise SystemExit(f"What was said before trial {number} is gone.")
         return gap
 
 
-def interrupt(bench: Bench) -> None:
-    """The machine is said to end."""
-    bench.platform.cli("machines", "interrupt", bench.machine())
-
-
-def kill(bench: Bench) -> None:
-    """The machine is gone at once, with all that ran on it."""
-    folder = bench.platform.data_dir / "machines" / bench.machine()
-    for process in psutil.process_iter(["cmdline", "cwd"]):
-        if str(folder) in " ".join(process.info["cmdline"] or ()) or str(folder) in str(process.info["cwd"]):
-            for each in (process, *process.children(recursive=True)):
-                os.kill(each.pid, signal.SIGKILL)
-    shutil.move(folder, bench.platform.data_dir / f"gone-{folder.name}")
-
-
-def measure(data_dir: Path, trials: int, killed: int) -> dict[str, list[float]]:
+def measure(place: Place, trials: int, killed: int) -> dict[str, list[float]]:
     """The gaps of both kinds, in seconds."""
-    with running_platform(data_dir, spares=1) as platform, platform.api() as api:
-        browser = signed_in(platform)
+    with place.platform.api() as api:
+        browser = signed_in(place.platform)
         wait_for_spare(api)
         instance_id = InstanceId(api.post("/instances", json={"name": "bench"}).json()["id"])
-        bench = Bench(platform, api, browser, instance_id)
+        bench = Bench(place, api, browser, instance_id)
         poll(lambda: bench.generation() > 0, every=0.1)
         gaps: dict[str, list[float]] = {"with notice": [], "without notice": []}
-        for name, count, take_away in (("with notice", trials, interrupt), ("without notice", killed, kill)):
+        for name, count, take_away in (("with notice", trials, place.interrupt), ("without notice", killed, place.kill)):
             for number in range(1, count + 1):
                 gaps[name].append(bench.trial(number, take_away))
                 say(f"{name} {number}/{count}: {gaps[name][-1]:.2f} s")
@@ -171,9 +137,10 @@ def main() -> None:
     arguments = parser(__doc__)
     arguments.add_argument("--trials", type=int, default=10, help="with notice")
     arguments.add_argument("--killed", type=int, default=3, help="without notice")
+    arguments.add_argument("--lab", action="store_true", help="in the full lab")
     given = arguments.parse_args()
-    with tempfile.TemporaryDirectory(prefix="och-") as folder:
-        gaps = measure(Path(folder) / "data", given.trials, given.killed)
+    with tempfile.TemporaryDirectory(prefix="och-") as folder, (full_lab if given.lab else processes)(Path(folder) / "data") as place:
+        gaps = measure(place, given.trials, given.killed)
     publish({"targets": TARGETS, "gaps": gaps}, rows(gaps), given.json)
 
 

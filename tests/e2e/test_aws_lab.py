@@ -7,7 +7,6 @@ import re
 import shutil
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
@@ -18,7 +17,8 @@ from lab.nested import NestedLab, nested_lab
 from lab.site import LOG_GROUP, Plan
 from tests.e2e.test_journey import open_instance, say, sign_in, spare_is_ready
 from tests.support.browser import new_context
-from tests.support.platform import ADMIN_EMAIL, ADMIN_PASSWORD, RunningPlatform, wait_until
+from tests.support.lab_platform import LabPlatform
+from tests.support.platform import ADMIN_EMAIL, ADMIN_PASSWORD, wait_until
 from tests.support.ports import free_port
 
 pytestmark = [pytest.mark.openclaw, pytest.mark.browser, pytest.mark.docker, pytest.mark.lab, pytest.mark.long]
@@ -32,24 +32,6 @@ fetch("http://127.0.0.1:8080/v1/chat/completions", { method: "POST", headers, bo
 """One turn by the gateway's own API, whose replies OpenClaw prints."""
 MARK = "echo the last line >/proc/$(docker inspect -f '{{.State.Pid}}' openclaw-gateway)/fd/2"
 KEPT_FOR_UNDO = ("volumes", "secrets_pending_deletion", "snapshots")
-
-
-@dataclass
-class LabPlatform(RunningPlatform):
-    """A platform whose users come by the lab's load balancer."""
-
-    address: str = ""
-
-    @property
-    def url(self) -> str:
-        return self.address
-
-    def is_answering(self) -> bool:
-        assert self.process is None or self.process.poll() is None, self.output
-        try:
-            return httpx.get(f"{self.address}/readyz", timeout=5).status_code == 200
-        except httpx.HTTPError:
-            return False
 
 
 @pytest.fixture(scope="module")

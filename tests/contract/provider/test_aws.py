@@ -32,7 +32,7 @@ from tests.contract.provider.router_suite import RouterContract
 from tests.contract.provider.vault import VaultContract
 from tests.contract.provider.volumes import VolumesContract
 from tests.support.aws import provided_on
-from tests.support.clock import HurriedClock
+from tests.support.clock import HURRY, HurriedClock
 from tests.support.edge import Gateway
 from tests.support.seats import seat
 from tests.support.waiting import PATIENCE_SECONDS, until
@@ -210,4 +210,14 @@ class TestAwsGateways(GatewaysContract, RestartContract):
 
 
 class TestAwsRouter(RouterContract):
-    pass
+    async def test_a_load_balancer_may_take_twenty_seconds_to_do_as_its_rule_says(
+        self, harness: AwsHarness, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        gone, next_one = await harness.target(answers=False), await harness.target()
+        instance_id, owner_id = harness.ids.instance_id(), UserId("u-owner")
+        await harness.router.bind(instance_id, gone, owner_id, 1)
+        delays = harness.lab.cloud.delays
+        monkeypatch.setattr(delays, "rule_seconds", (20.0 / HURRY, 20.0 / HURRY))
+        await harness.router.bind(instance_id, next_one, owner_id, 2)
+        await harness.router.probe(instance_id, next_one)
+        assert await harness.reached(instance_id) == next_one.machine_id

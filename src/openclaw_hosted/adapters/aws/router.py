@@ -31,8 +31,8 @@ from openclaw_hosted.ports.router import Route, Target
 
 PROBE_SECONDS: Final = 10.0
 PROBE_PAUSE_SECONDS: Final = 0.1
-PATIENCE_SECONDS: Final = 8.0
-"""How long a probe waits for a changed rule to be in force everywhere."""
+PATIENCE_SECONDS: Final = 60.0
+"""How long a probe waits for a changed rule to be in force everywhere, which is supposed to take 1 to 20 seconds (docs/aws.md)."""
 CONFIRM_SECONDS: Final = 30.0
 CONFIRM_PAUSE_SECONDS: Final = 1.0
 """A new rule is in force after 1 to 20 seconds, and a new target healthy after one check."""
