@@ -9,7 +9,7 @@ import shlex
 import shutil
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -71,6 +71,10 @@ class Place(Protocol):
         """It is gone at once, with all that ran on it."""
         ...
 
+    def undisturbed(self) -> AbstractContextManager[None]:
+        """While a user waits, no machine boots on the processor that theirs would have for itself."""
+        ...
+
 
 @dataclass
 class Processes:
@@ -100,6 +104,10 @@ class Processes:
                     os.kill(each.pid, signal.SIGKILL)
         shutil.move(folder, self.platform.data_dir / f"gone-{folder.name}")
 
+    def undisturbed(self) -> AbstractContextManager[None]:
+        """The pool sees to that by itself."""
+        return nullcontext()
+
 
 @dataclass
 class FullLab:
@@ -120,6 +128,14 @@ class FullLab:
 
     def kill(self, machine: Machine) -> None:
         self.lab.machines.cut_power(machine.ref)
+        self.lab.site.client("ec2").terminate_instances(InstanceIds=[machine.ref])
+
+    @contextmanager
+    def undisturbed(self) -> Iterator[None]:
+        """On AWS each machine has a processor; in the lab the next spare would share that of the user's."""
+        self.platform.cli("pool", "pause")
+        yield
+        self.platform.cli("pool", "resume")
 
     def _shell(self, machine: Machine, line: str) -> int:
         said = self.platform.cli("machines", "shell", machine.id, "--command", line, "--json", check=False)
