@@ -132,11 +132,15 @@ class SqlInstances(InstanceReads):
         async with self._database.write() as connection:
             row = await self._work.held(connection, lease)
             if row.machine_id is not None:
-                machine = (await connection.execute(MACHINE_BY_ID, {"machine_id": row.machine_id})).one()
-                return to_instance(row), to_machine(machine)
+                found = (await connection.execute(MACHINE_BY_ID, {"machine_id": row.machine_id})).one()
+                return to_instance(row), to_machine(found)
             bound = await self._bind(connection, row, now)
-        await hint_all(self._hints, {Topic.POOL} if bound is None else {Topic.POOL, Topic.CHANGES})
-        return bound
+        if bound is None:
+            await hint_all(self._hints, {Topic.POOL})
+            return None
+        instance, machine, wakes = bound
+        await hint_all(self._hints, wakes)
+        return instance, machine
 
     async def record_steps(self, lease: Lease, steps: Sequence[Step]) -> None:
         async with self._database.write() as connection:
@@ -162,7 +166,8 @@ class SqlInstances(InstanceReads):
         await self._work.reschedule(lease, seconds, error, counts=counts)
         await hint_all(self._hints, {Topic.CHANGES} if error else ())
 
-    async def _bind(self, connection: AsyncConnection, row: Row[Any], now: float) -> tuple[Instance, Machine] | None:
+    async def _bind(self, connection: AsyncConnection, row: Row[Any], now: float) -> tuple[Instance, Machine, frozenset[Topic]] | None:
+        """The instance on its machine, and who is to be woken; None where no spare is free."""
         volume = to_volume((await connection.execute(VOLUME, {"instance_id": row.id})).one())
         claimed = await claim_spare(connection, InstanceId(row.id), row.generation + 1, now, volume.machine_zone)
         if claimed is None:
@@ -173,7 +178,7 @@ class SqlInstances(InstanceReads):
         instance = await write_instance(connection, row, changed)
         found = Step(StepName.MACHINE, instance.generation, instance.attempts + 1, waited.phase_changed_at, now, note=FREED_NOTE)
         await self._add_steps(connection, row.id, [found])
-        return instance, machine
+        return instance, machine, changed.wakes
 
     async def _add_steps(self, connection: AsyncConnection, instance_id: str, steps: Sequence[Step]) -> None:
         if steps:

@@ -182,8 +182,10 @@ class AwsGateways:
         return memory.handed is None or running.number((await client.bridge("identity")).get("startedAt")) != memory.handed
 
     async def restart(self, seat: Seat, *, at_once: bool = False) -> None:
-        """Stop the gateway and start it again; the machine remembers that it told the one that runs. The next one may be seen before the
-        command is reported to have ended, so what is told to end is what answered before."""
+        """Stop the gateway and start it again; the machine remembers that it told the one that runs.
+
+        What is told to end is what answered before: the next one may be seen before SSM reports the end of the command.
+        """
         memory = self._remembered(seat)
         told = memory.answered.started_at if memory.answered is not None else memory.replaced
         await self._commands.run(seat.provider_ref, "restart", now=int(at_once))
