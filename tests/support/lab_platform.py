@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import httpx
-
 from tests.support.platform import RunningPlatform
 
 
@@ -18,10 +16,3 @@ class LabPlatform(RunningPlatform):
     @property
     def url(self) -> str:
         return self.address
-
-    def is_answering(self) -> bool:
-        assert self.process is None or self.process.poll() is None, self.output
-        try:
-            return httpx.get(f"{self.address}/readyz", timeout=5).status_code == 200
-        except httpx.HTTPError:
-            return False
