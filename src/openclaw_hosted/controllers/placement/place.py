@@ -185,11 +185,10 @@ class Placing:
             if volume.may_be_made:
                 await ports.instance_store.update(instance.id, partial(lifecycle.want_volume, zone=machine.zone), lease=lease)
                 await ports.volumes.create(spec.volume_id, machine.provider_ref)
+                made = partial(lifecycle.make_volume, zone=machine.zone, image=machine.image)
+                await ports.instance_store.update(instance.id, made, lease=lease, steps=steps.take())
+                volume = replace(volume, state=VolumeState.MADE, image=machine.image)
             await self._free_volume(instance, machine)
-        if volume.may_be_made:
-            made = partial(lifecycle.make_volume, zone=machine.zone, image=machine.image)
-            await ports.instance_store.update(instance.id, made, lease=lease, steps=steps.take())
-            volume = replace(volume, state=VolumeState.MADE, image=machine.image)
         await self._restoring.prepare(instance, machine, volume, lease, steps)
         async with steps.step(StepName.GATEWAY):
             status = await ports.gateways.status(seat_of(machine))
